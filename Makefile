@@ -1,0 +1,73 @@
+# Everything below runs in $(VENV), which is made from a plain Python and pip on first use
+# and brought up to date when pyproject.toml changes. Choose another Python like this:
+#
+#     make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV   ?= .venv
+DIST   ?= dist
+ARGS   ?=
+
+BIN := $(VENV)/bin
+PIP := PIP_REQUIRE_VIRTUALENV=1 $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check lint format format-check types contracts coverage build clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed  ## a whole run in a temporary workspace, no key needed
+	@$(BIN)/reconcile demo $(ARGS)
+
+test: $(VENV)/.installed-dev  ## run the tests (ARGS='-k name' narrows them)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(VENV)/.installed-dev  ## run the tests, sampled suites in full
+	@$(BIN)/python -m pytest -m 'slow or not slow' $(ARGS)
+
+check: lint format-check types contracts test  ## everything that must be clean before a commit
+
+lint: $(VENV)/.installed-dev  ## ruff check
+	@$(BIN)/ruff check --quiet .
+
+format: $(VENV)/.installed-dev  ## rewrite the files in the house format
+	@$(BIN)/ruff check --quiet --select I --fix .
+	@$(BIN)/ruff format .
+
+format-check: $(VENV)/.installed-dev  ## ruff format, changing nothing
+	@$(BIN)/ruff format --quiet --diff .
+
+types: $(VENV)/.installed-dev  ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: $(VENV)/.installed-dev  ## the floors: who may import whom
+	@$(BIN)/lint-imports
+
+coverage: $(VENV)/.installed-dev  ## run the tests and show the lines that none reached
+	@$(BIN)/python -m pytest --cov $(ARGS)
+
+build: $(VENV)/.installed-dev  ## sdist, and the wheel made from it, into dist/
+	@rm -f "$(DIST)"/reconciler-*.whl "$(DIST)"/reconciler-*.tar.gz
+	@$(BIN)/python -m build --no-isolation --outdir "$(DIST)" .
+
+clean:  ## remove what these commands made
+	rm -rf .venv dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+
+# The package alone is enough for the demo; the tests add the tools to the same environment.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo 'reconciler needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
+	    exit 1; }
+	@$(BIN)/python -c 'import pip, sys; sys.exit(sys.prefix == sys.base_prefix)' >/dev/null 2>&1 || { \
+	    echo 'Making $(VENV) ...' >&2; \
+	    $(PYTHON) -m venv '$(VENV)'; }
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo 'Installing the development tools into $(VENV) ...' >&2
+	@$(PIP) install --editable '.[dev]'
+	@touch $@
