@@ -1,0 +1,111 @@
+"""
+Every error the reconciler raises on purpose.
+
+    ReconcilerError
+    ├── UserError             the person who typed the command can mend it; shown without a traceback
+    │   ├── UsageError            exit 2: wrong words, a path that is not there
+    │   ├── NotAWorkspace         exit 2: a folder without workdir/ or batch files
+    │   ├── ConfigError           exit 78: settings that cannot be obeyed
+    │   ├── WorkspaceLocked       exit 4: another reconciler holds the workspace
+    │   └── NeedsPerson           exit 3: the request was understood and refused, with what to do instead
+    ├── TransientError        exit 1: a re-run may mend it (disk full, a file that vanished)
+    ├── PermanentError        exit 3: this batch stops, the others go on
+    │   ├── BadLine               one line of a file cannot be read as what it must be
+    │   ├── BadMetadata           a metadata file is empty, corrupt or of a newer schema
+    │   └── Clash                 a name is taken by other bytes
+    ├── StaleSnapshot         the world moved between plan and effect: plan again
+    └── Interrupted           exit 130: Ctrl-C or SIGTERM, between two effects
+
+The message says what happened and where; `hint` is the next thing to type or do.
+"""
+
+from __future__ import annotations
+
+
+class ReconcilerError(Exception):
+    """Root of the tree in this module's docstring."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(ReconcilerError):
+    """The person who typed the command can mend it."""
+
+    exit_code = 2
+
+
+class UsageError(UserError):
+    """Wrong words on the command line, or a path that is not there."""
+
+
+class NotAWorkspace(UserError):
+    """A folder without `workdir/`, batch files or an earlier pass's `.reconciler/`."""
+
+
+class ConfigError(UserError):
+    """Settings, or a layout, that cannot be obeyed."""
+
+    exit_code = 78
+
+
+class WorkspaceLocked(UserError):
+    """Another reconciler holds this workspace; nothing was changed."""
+
+    exit_code = 4
+
+
+class NeedsPerson(UserError):
+    """The request was understood and refused; the hint says what to do instead."""
+
+    exit_code = 3
+
+
+class TransientError(ReconcilerError):
+    """A re-run may mend it."""
+
+
+class PermanentError(ReconcilerError):
+    """This batch stops; the others go on."""
+
+    exit_code = 3
+
+
+class BadLine(PermanentError):
+    """
+    One line cannot be read as what it must be.
+
+    Attributes:
+        path: The file, relative to the workspace where it is known.
+        line: 1-based line number; 0 when the error is about the whole file.
+        reason: Why, in words, without the path.
+    """
+
+    def __init__(self, path: str, line: int, reason: str, *, hint: str = "") -> None:
+        where = f"{path}:{line}" if line else path
+        super().__init__(f"{where}: {reason}", hint=hint)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+
+class BadMetadata(PermanentError):
+    """A metadata file is empty, corrupt or of a newer schema; it is never read as "no metadata"."""
+
+
+class Clash(PermanentError):
+    """A name is taken by other bytes; nothing is overwritten."""
+
+
+class StaleSnapshot(ReconcilerError):
+    """The world moved between plan and effect; the engine plans again."""
+
+
+class Interrupted(ReconcilerError):
+    """Ctrl-C or SIGTERM arrived; everything is resumable."""
+
+    exit_code = 130

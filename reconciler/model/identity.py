@@ -1,0 +1,67 @@
+"""
+Names of batches and of the files that belong to them.
+
+Pure. A name is taken whole: `7_part2` has nothing to do with `7`.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from typing import Final, NewType
+
+BatchName = NewType("BatchName", str)
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,89}", re.ASCII)
+_CHILD: Final = re.compile(r"(?P<root>.+)\.r(?P<k>[0-9]+)", re.ASCII)
+
+
+class Role(enum.StrEnum):
+    """Which file of a triple; METADATA is the record beside it."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+    ERROR = "error"
+    METADATA = "metadata"
+
+
+ANSWERS: Final = (Role.OUTPUT, Role.ERROR)
+"""The roles that hold answers, in the order in which they are read."""
+
+_FILE: Final = re.compile(r"batch_(input|output|error|metadata)_(.+)\.jsonl", re.DOTALL)
+
+
+def parse_name(text: str) -> BatchName | None:
+    """The name when *text* is one, else None."""
+    return BatchName(text) if _NAME.fullmatch(text) else None
+
+
+def file_name(role: Role, name: str) -> str:
+    """The file that holds *role* of the batch *name*, without a folder."""
+    return f"batch_{role.value}_{name}.jsonl"
+
+
+def parse_file_name(text: str) -> tuple[Role, BatchName] | None:
+    """Role and batch of a file name, or None when it is not one of ours."""
+    found = _FILE.fullmatch(text)
+    if found is None:
+        return None
+    name = parse_name(found[2])
+    return None if name is None else (Role(found[1]), name)
+
+
+def fold(name: str) -> str:
+    """The key under which two names clash on a file system that ignores case or normalises."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def lineage_root(name: str) -> BatchName:
+    """`7` for `7`, `7.r1` and `7.r2`: children are named from the root."""
+    found = _CHILD.fullmatch(name)
+    return BatchName(found["root"] if found else name)
+
+
+def child_name(root: str, k: int) -> BatchName:
+    """The k-th retry child of a lineage (k counts from 1)."""
+    return BatchName(f"{root}.r{k}")

@@ -1,0 +1,218 @@
+"""
+What can be done for one batch, as values.
+
+Pure. An operation says what it relies on (`expects`); the executor checks it just before the effect,
+so a world that moved between plan and effect is noticed, not overwritten.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import ClassVar, TypeAlias
+
+import attrs
+
+from reconciler.model.identity import BatchName, Role
+from reconciler.model.outcome import ErrorClass
+
+
+class Kind(enum.StrEnum):
+    """What a directory entry is; only a regular file is ever read."""
+
+    FILE = "file"
+    SYMLINK = "symlink"
+    FOLDER = "folder"
+    OTHER = "other"
+
+
+@attrs.frozen
+class FileFact:
+    """
+    One file as it was seen.
+
+    Attributes:
+        path: Relative to the workspace, `/` between parts.
+        size: In bytes.
+        mtime_ns: Modification time in nanoseconds since the epoch.
+        inode: Device and inode number, which tell a hard link from a copy.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: tuple[int, int]
+
+
+@attrs.frozen
+class Expects:
+    """
+    What must still hold just before an effect.
+
+    Attributes:
+        files: The files that the operation reads or moves.
+        generation: The metadata's generation; None when there is no metadata.
+    """
+
+    files: Mapping[Role, FileFact] = attrs.field(factory=dict)
+    generation: int | None = None
+
+
+@attrs.frozen
+class _Operation:
+    """What all operations share."""
+
+    verb: ClassVar[str]
+    name: BatchName
+    expects: Expects = attrs.field(kw_only=True, factory=Expects)
+
+
+@attrs.frozen
+class Submit(_Operation):
+    """Send the input to the provider, or go on with a submission that was interrupted before its create."""
+
+    verb = "submit"
+    provider: str = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class AnswerHere(_Operation):
+    """Answer the requests in this process (the embedded provider)."""
+
+    verb = "answer-here"
+
+
+@attrs.frozen
+class FindOrphan(_Operation):
+    """Search the provider for a batch whose create may have left without its id coming back."""
+
+    verb = "find-orphan"
+
+
+@attrs.frozen
+class Adopt(_Operation):
+    """Write down a remote batch that was found to be this one."""
+
+    verb = "adopt"
+    batch_id: str = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class CheckOnline(_Operation):
+    """Ask the provider how the batch is doing."""
+
+    verb = "check-online"
+
+
+@attrs.frozen
+class Download(_Operation):
+    """Fetch the answer files that are not here yet."""
+
+    verb = "download"
+    roles: tuple[Role, ...] = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class MatchRequestIds(_Operation):
+    """Hold every id of the input against every id of the answers."""
+
+    verb = "match-request-ids"
+
+
+@attrs.frozen
+class ProcessOutput(_Operation):
+    """
+    Publish the results, one line a request, in input order.
+
+    Attributes:
+        token: The same for the same work, after every crash.
+        child: The retry child that this plan is about to make, if any.
+        classes: The error classes that go to it.
+        missing: Whether ids without any answer go to it too.
+    """
+
+    verb = "process-output"
+    token: str = attrs.field(kw_only=True)
+    child: BatchName | None = attrs.field(kw_only=True, default=None)
+    classes: frozenset[ErrorClass] = attrs.field(kw_only=True, default=frozenset())
+    missing: bool = attrs.field(kw_only=True, default=False)
+
+
+@attrs.frozen
+class ProcessErrors(_Operation):
+    """Sum up the failures by class, with first examples."""
+
+    verb = "process-errors"
+
+
+@attrs.frozen
+class RetryLeftovers(_Operation):
+    """
+    Make a child batch of the requests that may be asked again.
+
+    Attributes:
+        child: Its name.
+        attempt: How often its requests will then have been sent.
+        classes: The error classes that go to it.
+        missing: Whether ids without any answer go to it too.
+    """
+
+    verb = "retry-leftovers"
+    child: BatchName = attrs.field(kw_only=True)
+    attempt: int = attrs.field(kw_only=True)
+    classes: frozenset[ErrorClass] = attrs.field(kw_only=True)
+    missing: bool = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class MoveToDone(_Operation):
+    """
+    Publish the whole batch as `done/<name>/`.
+
+    Attributes:
+        finishing: The folder is there already: remove the equal copies that an interrupted move left.
+    """
+
+    verb = "move-to-done"
+    finishing: bool = attrs.field(kw_only=True, default=False)
+
+
+@attrs.frozen
+class Quarantine(_Operation):
+    """
+    Set the batch aside for a person, with the reason.
+
+    Attributes:
+        reason: What is wrong, for people.
+        details: The same for machines.
+        finishing: A quarantine folder whose move was interrupted, None for a new one.
+    """
+
+    verb = "quarantine"
+    reason: str = attrs.field(kw_only=True)
+    details: Mapping[str, object] = attrs.field(kw_only=True, factory=dict)
+    finishing: str | None = attrs.field(kw_only=True, default=None)
+
+
+@attrs.frozen
+class Cancel(_Operation):
+    """Ask the provider to stop the batch."""
+
+    verb = "cancel"
+
+
+Operation: TypeAlias = (
+    Submit
+    | AnswerHere
+    | FindOrphan
+    | Adopt
+    | CheckOnline
+    | Download
+    | MatchRequestIds
+    | ProcessOutput
+    | ProcessErrors
+    | RetryLeftovers
+    | MoveToDone
+    | Quarantine
+    | Cancel
+)

@@ -1,0 +1,60 @@
+"""
+The user's choices that change plans.
+
+Pure. Everything a plan depends on besides the snapshot stands here.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+
+class SubmitPolicy(enum.StrEnum):
+    """Who decides that a batch is sent."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+
+
+class FailurePolicy(enum.StrEnum):
+    """What failures for good do to their batch."""
+
+    SETTLE = "settle"
+    ATTENTION = "attention"
+
+
+NO_PROVIDER = "none"
+LOCAL = "local"
+
+
+@attrs.frozen
+class Policy:
+    """
+    What the planner may decide by itself.
+
+    Attributes:
+        provider: The provider to send to; `none` sends nothing and echoes nothing.
+        reachable: Providers for which a client is at hand in this process.
+        submit: `manual` holds a batch until a person submits it.
+        max_attempts: Sends of one request, the first included.
+        failed: Whether failures for good hold the batch back.
+        settle_seconds: An input younger than this may still be being written.
+        poll_seconds: How long to wait between two looks at a remote batch.
+        processor: Name and version of the output processor.
+    """
+
+    provider: str = NO_PROVIDER
+    reachable: frozenset[str] = frozenset()
+    submit: SubmitPolicy = SubmitPolicy.AUTO
+    max_attempts: int = 3
+    failed: FailurePolicy = FailurePolicy.SETTLE
+    settle_seconds: float = 2.0
+    poll_seconds: float = 60.0
+    processor: str = "results/1"
+
+    @property
+    def configured(self) -> bool:
+        """Whether the user chose a provider at all."""
+        return self.provider != NO_PROVIDER

@@ -1,0 +1,132 @@
+"""
+Our record of one batch: what `batch_metadata_<name>.jsonl` says.
+
+Pure values; `workspace/metadata.py` reads and writes them. Metadata decides: where it and the ledger
+differ, this is right.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.identity import BatchName, Role
+
+
+class Submission(enum.StrEnum):
+    """How far the submission of one attempt came; a create can have left from `creating` on."""
+
+    PREPARED = "prepared"
+    UPLOADED = "uploaded"
+    CREATING = "creating"
+    SUBMITTED = "submitted"
+    REJECTED = "rejected"
+
+
+@attrs.frozen
+class InputFact:
+    """
+    The input as it was when this record first trusted it.
+
+    Attributes:
+        digest: Content of the file.
+        requests: Number of request lines.
+    """
+
+    digest: FileDigest
+    requests: int
+
+
+@attrs.frozen
+class Child:
+    """
+    A retry child that owns some of this batch's ids.
+
+    Attributes:
+        owns: The ids that went over to it.
+        digest: The child's input file.
+    """
+
+    owns: Tally
+    digest: FileDigest
+
+
+@attrs.frozen
+class Counts:
+    """Line counts as the provider reports them; None where it says nothing."""
+
+    total: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+
+
+@attrs.frozen
+class Record:
+    """
+    One generation of a batch's metadata.
+
+    Attributes:
+        name: The batch.
+        generation: Grows by one with each replacement; 0 for a record another tool wrote.
+        input: The input that the record speaks of; None until something was sent or matched.
+        parent: The batch whose leftovers this one asks again.
+        attempt: How often these requests have been sent, this batch included; from 1.
+        provider: Whose batch it is (`openai`, `anthropic`, ...).
+        endpoint: The API path that the batch was made for.
+        account: Fingerprint of the key's account, never the key.
+        state: How far the submission came; None when none was begun.
+        sent_at: When the create may have left, in seconds since the epoch.
+        intent: The token that marks this attempt at the provider.
+        batch_id: The provider's id of the batch.
+        input_file_id: The provider's id of the uploaded input.
+        output_file_id: The provider's id of the answers, None where there are none.
+        error_file_id: The provider's id of the failures, None where there are none.
+        status: The provider's word, as last heard.
+        counts: The provider's line counts, as last heard.
+        results_until: When the remote results vanish, in seconds since the epoch.
+        roles: What was downloaded: a digest, or None for "the provider has no such file".
+        coverage: The last account that was drawn up.
+        children: Retry children that own ids of this batch.
+        dismissed: What a person gave up, by part (`missing`, `failed`).
+        receipts: Proof of what processors have done, by operation.
+        cost: Money, in the words of whoever computed it.
+        extra: Keys that this version does not know; written back unchanged.
+    """
+
+    name: BatchName
+    generation: int = 0
+    input: InputFact | None = None
+    parent: BatchName | None = None
+    attempt: int = 1
+    provider: str | None = None
+    endpoint: str | None = None
+    account: str | None = None
+    state: Submission | None = None
+    sent_at: float | None = None
+    intent: str | None = None
+    batch_id: str | None = None
+    input_file_id: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    status: str | None = None
+    counts: Counts = Counts()
+    results_until: float | None = None
+    roles: Mapping[Role, FileDigest | None] = attrs.field(factory=dict)
+    coverage: Coverage | None = None
+    children: Mapping[BatchName, Child] = attrs.field(factory=dict)
+    dismissed: Mapping[str, Tally] = attrs.field(factory=dict)
+    receipts: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    cost: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def remote_file(self, role: Role) -> str | None:
+        """The provider's file id for *role*, None when the record names none."""
+        return {
+            Role.INPUT: self.input_file_id,
+            Role.OUTPUT: self.output_file_id,
+            Role.ERROR: self.error_file_id,
+        }.get(role)

@@ -1,0 +1,96 @@
+"""
+What one pass did, and the exit code that says so.
+
+Pure values.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import attrs
+
+from reconciler.model.coverage import Coverage
+from reconciler.model.identity import BatchName
+from reconciler.model.receipt import Receipt
+
+
+class State(enum.StrEnum):
+    """Where a batch stands after a pass."""
+
+    SETTLED = "settled"
+    WAITING = "waiting"
+    HELD = "held"
+    ATTENTION = "needs attention"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+# Of several that hold, the first in this order is the exit code of the pass.
+_CODES: Final = (
+    (State.INTERRUPTED, 130),
+    (State.ATTENTION, 3),
+    (State.HELD, 3),
+    (State.FAILED, 1),
+    (State.WAITING, 75),
+)
+
+
+@attrs.frozen
+class BatchReport:
+    """
+    One batch after a pass.
+
+    Attributes:
+        name: The batch.
+        state: Where it stands.
+        because: Why, in one line.
+        hint: What a person could type or change; empty when nothing is asked of them.
+        receipts: What was done, in order.
+        coverage: Where its ids stand, when that is known.
+        until: When to look again (seconds since the epoch), for a waiting batch.
+        path: Where its files are.
+    """
+
+    name: BatchName
+    state: State
+    because: str
+    hint: str = ""
+    receipts: tuple[Receipt, ...] = ()
+    coverage: Coverage | None = None
+    until: float | None = None
+    path: str = ""
+
+
+@attrs.frozen
+class Report:
+    """
+    One pass.
+
+    Attributes:
+        root: The workspace.
+        batches: Every batch that was looked at, in order.
+        ignored: Files that are not ours, with the reason.
+        warnings: What a person should know and need not act on.
+    """
+
+    root: str
+    batches: tuple[BatchReport, ...]
+    ignored: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that says how the pass ended."""
+        states = {batch.state for batch in self.batches}
+        return next((code for state, code in _CODES if state in states), 0)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done at all."""
+        return any(batch.receipts for batch in self.batches)
+
+    def count(self, state: State) -> int:
+        """How many batches are in *state*."""
+        return sum(batch.state is state for batch in self.batches)
