@@ -1,0 +1,235 @@
+"""
+Batches with answers: match them, then settle them, retry what may be retried, or call a person.
+
+Pure ladders of early returns, one comment per leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from reconciler.model.coverage import NOTHING, Coverage
+from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, lineage_root
+from reconciler.model.operation import (
+    CheckOnline,
+    Download,
+    MatchRequestIds,
+    MoveToDone,
+    Operation,
+    ProcessErrors,
+    ProcessOutput,
+    Quarantine,
+    RetryLeftovers,
+)
+from reconciler.model.outcome import ErrorClass, retryable_classes
+from reconciler.model.plan import Attention, Held, Plan
+from reconciler.model.policy import FailurePolicy, Policy
+from reconciler.model.receipt import invocation_token
+from reconciler.model.record import Record
+from reconciler.model.snapshot import ChildFact, Matched, Mismatch, Snapshot
+from reconciler.model.status import Phase, phase_of
+from reconciler.planner.safety import expects
+
+
+def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
+    """Answers are here: fetch what is not closed, match, then decide by the account."""
+    fetch = _open_roles(snap)
+    if fetch:
+        return _fetch(snap, policy, fetch)
+    if snap.matched is None:
+        because = "its answers are here: hold them against the input"
+        return Plan(snap.name, because, (MatchRequestIds(snap.name, expects=expects(snap)),))
+    return _by_verdict(snap, snap.matched, policy)
+
+
+def _open_roles(snap: Snapshot) -> tuple[Role, ...]:
+    """Answer files that the provider has and this folder has not."""
+    record = snap.record
+    if record is None:
+        return ()
+    return tuple(
+        role
+        for role in ANSWERS
+        if role not in snap.files
+        and (record.roles[role] is not None if role in record.roles else bool(record.remote_file(role)))
+    )
+
+
+def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
+    """One file came down and the other did not: an archived half would lose paid answers."""
+    record = snap.record
+    provider = (record.provider if record else None) or policy.provider
+    words = " and ".join(role.value for role in roles)
+    because = f"{provider} has its {words} file too, which is not here yet"
+    if provider not in policy.reachable:
+        hint = f"download the {words} file by hand: this version has no client for provider {provider!r}"
+        return Plan(snap.name, because, then=Held(hint))
+    return Plan(snap.name, because, (Download(snap.name, roles=roles, expects=expects(snap)),))
+
+
+def _by_verdict(snap: Snapshot, matched: Matched, policy: Policy) -> Plan:
+    """Matching has spoken."""
+    name = snap.name
+    if matched.bad_input or matched.coverage is None:
+        # Nothing in the answers can mend an input that cannot be read.
+        because = "; ".join(matched.bad_input) or "its input cannot be read"
+        return Plan(name, because, then=Attention("mend the input line, then run again"))
+    if matched.mismatch is not None:
+        because = describe(matched.mismatch)
+        step = Quarantine(name, expects=expects(snap), reason=because, details=_details(matched.mismatch))
+        return Plan(name, because, (step,))
+    coverage = matched.coverage
+    if coverage.missing != NOTHING and not _missing_are_leftovers(snap.record, coverage):
+        return _incomplete(snap, matched, coverage, policy)
+    return _settle(snap, coverage, policy)
+
+
+def _missing_are_leftovers(record: Record | None, coverage: Coverage) -> bool:
+    """Whether the provider itself agrees that the missing ids were never answered."""
+    if record is None or record.batch_id is None:
+        return False
+    phase = phase_of(record.status)
+    if phase is Phase.PARTIAL:
+        return True
+    counts, here = record.counts, coverage.input - coverage.missing
+    said = None if counts.completed is None or counts.failed is None else counts.completed + counts.failed
+    return phase is Phase.DONE and said == here.requests
+
+
+def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Policy) -> Plan:
+    """Ids without an answer, and nobody has said that no more are coming."""
+    name, record = snap.name, snap.record
+    count = coverage.missing.requests
+    because = f"{count} of {coverage.input.requests} ids have no answer: {_some(matched.missing, count)}"
+    by_hand = (
+        f"complete the answer file, or: reconcile retry WORKSPACE {name} (ask them again), "
+        f"reconcile dismiss WORKSPACE {name} (give them up)"
+    )
+    if record is None or record.batch_id is None:
+        return Plan(name, because, then=Attention(by_hand))
+    provider = record.provider or policy.provider
+    if provider not in policy.reachable:
+        return Plan(name, f"{because}; it is at {provider} as {record.batch_id}", then=Attention(by_hand))
+    if phase_of(record.status) is Phase.RUNNING:
+        if snap.asked:
+            return Plan(name, f"{because}; {provider} says {record.status}", then=Attention(by_hand))
+        return Plan(name, because, (CheckOnline(name, expects=expects(snap)),))
+    if "download-again" not in record.receipts:
+        # A cut download looks like this; the second look is free.
+        roles = tuple(role for role in ANSWERS if record.remote_file(role))
+        return Plan(name, because, (Download(name, roles=roles, expects=expects(snap)),))
+    return Plan(name, f"{because}, after a second download", then=Attention(by_hand))
+
+
+def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
+    """Every id is accounted for, or may be asked again: process, retry, archive."""
+    name, record = snap.name, snap.record
+    attempt = 1 if record is None else record.attempt
+    classes = retryable_classes(attempt, policy.max_attempts) if policy.configured else frozenset()
+    again = coverage.failed_in(classes)
+    missing = coverage.missing != NOTHING
+    if missing and ErrorClass.MISSING not in classes:
+        because = f"{coverage.missing.requests} ids were never answered, and no attempt is left for them"
+        hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
+        return Plan(name, because, then=Attention(hint))
+    child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
+    if child is None:
+        classes = frozenset()
+    held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
+    token = _token(snap, coverage, policy, child)
+    steps: list[Operation] = []
+    if not (held and record is not None and record.receipts.get("process-output", {}).get("token") == token):
+        output = ProcessOutput(
+            name, expects=expects(snap), token=token, child=child, classes=classes, missing=missing
+        )
+        steps.append(output)
+        if coverage.failed != NOTHING:
+            steps.append(ProcessErrors(name, expects=expects(snap)))
+    if child:
+        steps.append(
+            RetryLeftovers(
+                name,
+                expects=expects(snap),
+                child=child,
+                attempt=attempt + 1,
+                classes=classes,
+                missing=missing,
+            )
+        )
+    if held:
+        final = (coverage.failed - again).requests
+        because = f'{final} requests failed for good, and failed = "attention"'
+        return Plan(name, because, tuple(steps), Attention(f"reconcile dismiss WORKSPACE {name}"))
+    steps.append(MoveToDone(name, expects=expects(snap)))
+    return Plan(name, _told(coverage, child), tuple(steps))
+
+
+def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
+    """What makes this invocation of the output processor the same as another."""
+    owners = {} if snap.record is None else snap.record.children
+    retried = [*owners, *([child] if child else [])]
+    return invocation_token(snap.name, policy.processor, coverage.digests, retried)
+
+
+def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[ChildFact]) -> BatchName:
+    """
+    The child to make of a batch's leftovers.
+
+    Args:
+        name: The batch.
+        owned: Children that its record, or its manifest, names already.
+        taken: Every name of the lineage that is in use, in order.
+
+    Returns:
+        The child whose making was interrupted, or else the next free name of the lineage.
+    """
+    for fact in taken:
+        if fact.parent == name and fact.name not in owned:
+            return fact.name
+    return child_name(lineage_root(name), len(taken) + 1)
+
+
+def _owned(snap: Snapshot) -> Container[BatchName]:
+    """The children that own ids of this batch."""
+    return () if snap.record is None else snap.record.children
+
+
+def _told(coverage: Coverage, child: BatchName | None) -> str:
+    """The account in one line."""
+    parts = [f"{coverage.answered.requests} of {coverage.input.requests} answered"]
+    for word in ("failed", "retried", "dismissed", "missing"):
+        tally = getattr(coverage, word)
+        if tally != NOTHING:
+            parts.append(f"{tally.requests} {word}")
+    return ", ".join(parts) + (f"; what may be asked again goes to {child}" if child else "")
+
+
+def describe(mismatch: Mismatch) -> str:
+    """The exact difference in one line, with the first few of each kind."""
+    parts = []
+    for kind, words in (
+        ("corrupt", "lines that cannot be read"),
+        ("unknown", "answers to ids that were never asked"),
+        ("duplicate", "ids answered more than once"),
+    ):
+        examples: tuple[str, ...] = getattr(mismatch, kind)
+        if examples:
+            total = mismatch.total.get(kind, len(examples))
+            parts.append(f"{total} {words}: {_some(examples, total)}")
+    return "; ".join(parts)
+
+
+def _some(examples: tuple[str, ...], total: int) -> str:
+    """The first few of *total* findings."""
+    shown = ", ".join(examples)
+    return f"{shown} and {total - len(examples)} more" if total > len(examples) else shown
+
+
+def _details(mismatch: Mismatch) -> dict[str, object]:
+    """A mismatch as `reason.json` holds it."""
+    return {
+        "corrupt": list(mismatch.corrupt),
+        "unknown": list(mismatch.unknown),
+        "duplicate": list(mismatch.duplicate),
+        "total": dict(mismatch.total),
+    }

@@ -1,0 +1,74 @@
+"""
+What a person may ask for one live batch, against what the policy would do by itself.
+
+Pure, like the rest of this package: a plan, or the reason why there is none.
+"""
+
+from __future__ import annotations
+
+from reconciler.model.coverage import NOTHING
+from reconciler.model.operation import MatchRequestIds, RetryLeftovers
+from reconciler.model.outcome import retryable_classes
+from reconciler.model.plan import Attention, Plan
+from reconciler.model.policy import Policy
+from reconciler.model.snapshot import Snapshot
+from reconciler.planner.answers import describe, next_child
+from reconciler.planner.safety import expects, refuse
+
+
+def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
+    """
+    Ask failed and missing requests of a live batch again, provider configured or not.
+
+    Returns:
+        A plan whose last step is `retry-leftovers` or `match-request-ids`, or one without steps that
+        says why nothing can be asked again.
+    """
+    matched = plan_match(snap)
+    if matched is not None:
+        return matched
+    verdict = snap.matched
+    if verdict is None or verdict.coverage is None:
+        because = "; ".join(verdict.bad_input) if verdict else "its ids are not matched yet"
+        return Plan(snap.name, because, then=Attention("mend the input line first"))
+    attempt = 1 if snap.record is None else snap.record.attempt
+    classes = retryable_classes(attempt, policy.max_attempts)
+    missing = verdict.coverage.missing != NOTHING
+    if attempt >= policy.max_attempts:
+        because = (
+            f"its requests have been sent {attempt} times, and [policy] max_attempts is {policy.max_attempts}"
+        )
+        return Plan(snap.name, because, then=Attention("raise [policy] max_attempts"))
+    if not missing and verdict.coverage.failed_in(classes) == NOTHING:
+        words = ", ".join(sorted(name.value for name in verdict.coverage.by_class)) or "none failed"
+        because = f"none of its requests may be asked again ({words})"
+        return Plan(snap.name, because, then=Attention("mend the requests and send them as a new batch"))
+    step = RetryLeftovers(
+        snap.name,
+        expects=expects(snap),
+        child=next_child(snap.name, () if snap.record is None else snap.record.children, snap.children),
+        attempt=attempt + 1,
+        classes=classes,
+        missing=missing,
+    )
+    return Plan(snap.name, "a person asks its leftovers again", (step,))
+
+
+def plan_match(snap: Snapshot) -> Plan | None:
+    """Why a person's decision about these files cannot count yet; None when they are sound and matched."""
+    refusal = refuse(snap)
+    if refusal is not None:
+        return refusal
+    if not snap.answers:
+        because = "no answer file is here, so nothing of it can have failed"
+        return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
+    if snap.matched is None:
+        return Plan(
+            snap.name,
+            "hold its answers against the input",
+            (MatchRequestIds(snap.name, expects=expects(snap)),),
+        )
+    if snap.matched.mismatch is not None:
+        because = describe(snap.matched.mismatch)
+        return Plan(snap.name, because, then=Attention("run reconcile WORKSPACE: it goes to quarantine"))
+    return None

@@ -1,0 +1,87 @@
+"""
+The brakes: when not to plan anything for a batch, whatever its shape.
+
+Pure predicates over a snapshot, in the order in which they outrank each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model.coverage import FileDigest
+from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.operation import Expects, MoveToDone, Quarantine
+from reconciler.model.plan import Attention, Plan, Settled
+from reconciler.model.snapshot import Snapshot
+
+RESTORE = "put the original file back, or move this batch's files out of the workspace"
+
+
+def refuse(snap: Snapshot) -> Plan | None:
+    """The plan that outranks every shape, or None when the shape may decide."""
+    name = snap.name
+    if snap.problems:
+        return Plan(
+            name, "; ".join(snap.problems), then=Attention("mend the file names or kinds named above")
+        )
+    if snap.bad_record is not None:
+        # Reading it as "no metadata" would pay for the batch again.
+        hint = "restore the metadata file, or move this batch's files out of the workspace"
+        return Plan(name, snap.bad_record, then=Attention(hint))
+    if snap.in_done:
+        return _already_done(snap)
+    if snap.quarantine_tail is not None:
+        because = f"its move to quarantine/{snap.quarantine_tail}/ was interrupted"
+        step = Quarantine(name, expects=expects(snap), reason=because, finishing=snap.quarantine_tail)
+        return Plan(name, because, (step,))
+    if _clashes_with_history(snap):
+        because = f"done/ holds a batch_input_{name}.jsonl already; nothing is ever sent for a name in done/"
+        return Plan(name, because, then=Attention("give the new input another name"))
+    drift = _drift(snap)
+    if drift is not None:
+        return Plan(name, drift, then=Attention(RESTORE))
+    return None
+
+
+def expects(snap: Snapshot) -> Expects:
+    """What every operation on this snapshot relies on."""
+    return Expects(snap.files, None if snap.record is None else snap.record.generation)
+
+
+def _already_done(snap: Snapshot) -> Plan:
+    """Live files beside `done/<name>/`: the tail of an interrupted move, or a clash."""
+    if not snap.files and snap.record is None:
+        return Plan(snap.name, "it is in done/", then=Settled())
+    because = f"done/{snap.name}/ is there already: remove the copies that an interrupted move left behind"
+    return Plan(snap.name, because, (MoveToDone(snap.name, expects=expects(snap), finishing=True),))
+
+
+def _clashes_with_history(snap: Snapshot) -> bool:
+    """Whether a live input stands beside a flat one of the same name in `done/`."""
+    fact = snap.files.get(Role.INPUT)
+    return Role.INPUT in snap.history and fact is not None and not fact.path.startswith("done/")
+
+
+def _drift(snap: Snapshot) -> str | None:
+    """How a file differs from what metadata knows of it, or None."""
+    if snap.record is None:
+        return None
+    known: dict[Role, FileDigest | None] = {role: snap.record.roles.get(role) for role in ANSWERS}
+    known[Role.INPUT] = snap.record.input.digest if snap.record.input is not None else None
+    seen = _digests(snap)
+    for role, recorded in known.items():
+        fact = snap.files.get(role)
+        if recorded is None or fact is None:
+            continue
+        if fact.size != recorded.size:
+            return f"{fact.path} has {fact.size} bytes, its metadata says {recorded.size}: it was changed"
+        if role in seen and seen[role] != recorded:
+            return f"{fact.path} is not the file that its metadata knows (other sha256): it was changed"
+    return None
+
+
+def _digests(snap: Snapshot) -> Mapping[Role, FileDigest]:
+    """Digests that this pass has computed, if any."""
+    if snap.matched is None or snap.matched.coverage is None:
+        return {}
+    return snap.matched.coverage.digests

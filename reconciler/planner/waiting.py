@@ -1,0 +1,125 @@
+"""
+Batches without any answer file: not sent yet, being sent, in flight, or without an input.
+
+Pure ladders of early returns, one comment per leaf.
+"""
+
+from __future__ import annotations
+
+from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
+from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
+from reconciler.model.policy import LOCAL, Policy, SubmitPolicy
+from reconciler.model.record import Record, Submission
+from reconciler.model.snapshot import Snapshot
+from reconciler.model.status import Phase, phase_of
+from reconciler.planner.answers import plan_answers
+from reconciler.planner.safety import expects
+
+SET_PROVIDER = "set [provider] name in reconciler.toml, or put the answers beside the input"
+
+
+def plan_empty(snap: Snapshot) -> Plan:
+    """No file of the triple is here."""
+    if snap.record is None:
+        return Plan(snap.name, "there is nothing here", then=Settled())
+    if Role.INPUT in snap.history:
+        # The Rust tools leave a metadata file behind when they move a finished batch.
+        return Plan(snap.name, "an earlier tool finished it and left its metadata behind", then=Settled())
+    hint = "put the input back, or move the metadata file out of the workspace"
+    return Plan(snap.name, "its metadata is here but its input is gone", then=Attention(hint))
+
+
+def plan_orphaned(snap: Snapshot) -> Plan:
+    """Answers to questions nobody can see: a person must say where the input is."""
+    there = " and ".join(snap.files[role].path for role in snap.answers)
+    because = f"{there}: answers without their input"
+    hint = f"put batch_input_{snap.name}.jsonl beside it, or move the answers out of the workspace"
+    return Plan(snap.name, because, then=Attention(hint))
+
+
+def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
+    """An input without answers: metadata decides."""
+    record = snap.record
+    if record is not None and record.batch_id is not None:
+        return _in_flight(snap, record, policy)
+    if record is not None and record.state is not None:
+        return _half_submitted(snap, record, policy)
+    return _unsent(snap, policy)
+
+
+def _unsent(snap: Snapshot, policy: Policy) -> Plan:
+    """Nothing was ever begun for this input."""
+    name = snap.name
+    if snap.submitted_as is not None:
+        because = f"the same input was submitted before, as batch {snap.submitted_as}"
+        return Plan(name, because, then=Attention("remove this copy, or change it if it is another batch"))
+    if not policy.configured:
+        because = "no provider is configured, so nothing is sent"
+        return Plan(name, because, then=Held(SET_PROVIDER))
+    if policy.submit is SubmitPolicy.MANUAL:
+        because = 'submit = "manual": a person decides when it is sent'
+        return Plan(name, because, then=Held('set [policy] submit = "auto"'))
+    if policy.provider not in policy.reachable:
+        return _no_client(snap, policy.provider)
+    quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
+    if snap.seen_at < quiet_at:
+        # A file that still grows would be sent short.
+        return Plan(name, "its input was written a moment ago", then=Waiting(quiet_at))
+    if policy.provider == LOCAL:
+        return Plan(name, "it is answered in this process", (AnswerHere(name, expects=expects(snap)),))
+    because = f"it has not been sent to {policy.provider} yet"
+    return Plan(name, because, (Submit(name, provider=policy.provider, expects=expects(snap)),))
+
+
+def _half_submitted(snap: Snapshot, record: Record, policy: Policy) -> Plan:
+    """A submission was begun and no batch id came back."""
+    provider = record.provider or policy.provider
+    if record.state is Submission.REJECTED:
+        because = f"{provider} rejected it when it was created"
+        return Plan(
+            snap.name, because, then=Attention("see logs/ for the reason, mend the input, name it anew")
+        )
+    if provider not in policy.reachable:
+        return _no_client(snap, provider)
+    if record.state in (Submission.CREATING, Submission.SUBMITTED):
+        # The create may have left: look for its batch before anything else.
+        because = f"its create may have reached {provider}, and no batch id came back"
+        return Plan(snap.name, because, (FindOrphan(snap.name, expects=expects(snap)),))
+    because = "its submission was interrupted before anything could be paid for"
+    return Plan(snap.name, because, (Submit(snap.name, provider=provider, expects=expects(snap)),))
+
+
+def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
+    """The provider has the batch; nothing is here yet."""
+    name, provider = snap.name, record.provider or policy.provider
+    phase = phase_of(record.status)
+    named = tuple(role for role in ANSWERS if record.remote_file(role))
+    if phase is Phase.RUNNING:
+        if snap.asked:
+            because = f"{provider} is still working on {record.batch_id} ({record.status})"
+            return Plan(name, because, then=Waiting(snap.seen_at + policy.poll_seconds))
+        if provider not in policy.reachable:
+            return _no_client(snap, provider)
+        because = f"it is at {provider} as {record.batch_id}"
+        return Plan(name, because, (CheckOnline(name, expects=expects(snap)),))
+    if phase is Phase.REFUSED and not named:
+        # Nothing ran and nothing was paid.
+        because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
+        return Plan(name, because, then=Attention("mend the input and give it another name"))
+    missing = tuple(role for role in named if record.roles.get(role, ...) is not None)
+    if not missing:
+        # Finished without one answer file: every id is missing, and matching says so.
+        return plan_answers(snap, policy)
+    if provider not in policy.reachable:
+        return _no_client(snap, provider)
+    because = f"{provider} has finished {record.batch_id} ({record.status})"
+    return Plan(name, because, (Download(name, roles=missing, expects=expects(snap)),))
+
+
+def _no_client(snap: Snapshot, provider: str) -> Plan:
+    """A provider is named that this process cannot talk to."""
+    batch_id = None if snap.record is None else snap.record.batch_id
+    where = f"it is at {provider} as {batch_id}, and " if batch_id else ""
+    because = f"{where}this version has no client for provider {provider!r}"
+    return Plan(snap.name, because, then=Held("put the answer files beside the input by hand"))
