@@ -1,0 +1,296 @@
+"""
+The room for changing files: every change of the disk that the product makes.
+
+A file appears under its final name only when it is whole and synced: temporary file beside it, write,
+fsync, link or rename, fsync of the folder. Temporary names are derived from final ones, so a crash
+leaves nothing behind that the same step, done again, would not replace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from reconciler.errors import Clash, WorkspaceLocked
+from reconciler.model.coverage import FileDigest
+from reconciler.model.operation import Kind
+from reconciler.workspace.reading import BLOCK, Reading
+
+TEMPORARY: Final = ".reconciler-tmp-"
+"""Prefix of names under which partial data may stand."""
+
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS: Final = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+
+Tap = Callable[[str, str], None]
+"""Called with the name and path of each change just before it is made; tests stop the world there."""
+
+
+def _no_tap(_change: str, _path: str) -> None:
+    """Let every change through."""
+
+
+class Effects(Reading):
+    """
+    Looks at and changes files below one folder.
+
+    Args:
+        root: The workspace, a real path.
+        tap: Called before each change.
+    """
+
+    def __init__(self, root: str, tap: Tap = _no_tap) -> None:
+        super().__init__(root)
+        self._tap = tap
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder, and those above it, where they do not exist yet."""
+        if path == "" or self.kind(path) is Kind.FOLDER:
+            return
+        parent = path.rpartition("/")[0]
+        self.make_folder(parent)
+        with self._parent(path) as (at, leaf):
+            self._tap("mkdir", path)
+            os.mkdir(leaf, 0o700, dir_fd=at)
+        self.sync_folder(parent)
+
+    def publish(self, path: str, chunks: Iterable[bytes], *, replace: bool = False) -> FileDigest:
+        """
+        Write a file so that it is whole under its name, or absent.
+
+        Args:
+            path: The final name.
+            chunks: The content; written in blocks of a mebibyte.
+            replace: Take the place of an older file. Without it, an older file of equal content is
+                left as it is and any other is a clash.
+
+        Raises:
+            Clash: Other bytes stand under that name.
+            OSError: The disk is full, read-only, failing; nothing stands under the name.
+        """
+        folder = path.rpartition("/")[0]
+        self.make_folder(folder)
+        temporary = temporary_for(path)
+        self._discard(temporary)
+        digest = self._write(temporary, chunks)
+        if replace:
+            self.rename(temporary, path)
+        else:
+            self._give_name(temporary, path, digest)
+        self.sync_folder(folder)
+        return digest
+
+    def append(self, path: str, line: bytes, *, sync: bool = True) -> None:
+        """Add a line to an append-only file; with *sync*, it is on disk on return."""
+        self.make_folder(path.rpartition("/")[0])
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with self._parent(path) as (at, leaf):
+            self._tap("append", path)
+            opened = os.open(leaf, flags, 0o600, dir_fd=at)
+        try:
+            size = os.fstat(opened).st_size
+            torn = size > 0 and not self._ends_with_newline(path)
+            _write_all(opened, (b"\n" if torn else b"") + line + b"\n")
+            if sync:
+                os.fsync(opened)
+        finally:
+            os.close(opened)
+        if size == 0 and sync:
+            self.sync_folder(path.rpartition("/")[0])
+
+    def link(self, source: str, target: str) -> bool:
+        """
+        Give the file *source* a second name; where links are not possible, copy it.
+
+        Returns:
+            Whether it is a link (False: a copy, whose content the caller should compare).
+        """
+        with self.open(source) as stream:
+            os.fsync(stream.fileno())
+        try:
+            with self._parent(source) as (here, old), self._parent(target) as (there, new):
+                self._tap("link", target)
+                os.link(old, new, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return self.copy(source, target)
+        return True
+
+    def copy(self, source: str, target: str) -> bool:
+        """Copy the file *source*; returns False, as `link` does for a copy."""
+        with self.open(source) as stream:
+            self.publish(target, iter(lambda: stream.read(BLOCK), b""))
+        return False
+
+    def sync_folder(self, path: str) -> None:
+        """Bring a folder's names to disk, so that they survive a power cut."""
+        with self._folder(path) as at:
+            self._tap("fsync-folder", path)
+            os.fsync(at)
+
+    def rename(self, source: str, target: str) -> None:
+        """
+        Rename within the workspace.
+
+        A file replaces a file. A folder replaces nothing that has content: rename(2) refuses a folder
+        that is not empty.
+        """
+        with self._parent(source) as (here, old), self._parent(target) as (there, new):
+            self._tap("rename", target)
+            os.rename(old, new, src_dir_fd=here, dst_dir_fd=there)
+
+    def rename_folder(self, source: str, target: str) -> None:
+        """
+        Publish a folder under its final name, in one step.
+
+        Raises:
+            Clash: Something stands under that name.
+        """
+        self.sync_folder(source)
+        try:
+            self.rename(source, target)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise Clash(f"{target}/ is there already; nothing was overwritten") from error
+            raise
+        self.sync_folder(target.rpartition("/")[0])
+
+    def unlink(self, path: str) -> None:
+        """Remove a name; nothing happens when it is not there."""
+        with self._parent(path) as (at, leaf), contextlib.suppress(FileNotFoundError):
+            self._tap("unlink", path)
+            os.unlink(leaf, dir_fd=at)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder of files (a staging folder, never one with a final name)."""
+        if self.kind(path) is None:
+            return
+        for entry in self.listing(path):
+            self.unlink(f"{path}/{entry.name}")
+        with self._parent(path) as (at, leaf):
+            self._tap("rmdir", path)
+            os.rmdir(leaf, dir_fd=at)
+
+    @contextlib.contextmanager
+    def lock(self, path: str) -> Iterator[None]:
+        """
+        Hold the lock file at *path*; the kernel frees it when the process dies.
+
+        Raises:
+            WorkspaceLocked: Another process holds it.
+        """
+        self.make_folder(path.rpartition("/")[0])
+        with self._parent(path) as (at, leaf):
+            if self._lstat(path) is None:
+                self._tap("lock", path)
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            held = os.open(leaf, flags, 0o600, dir_fd=at)
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                message = f"another reconciler is working on {self.root}; nothing was changed"
+                raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
+            yield
+        finally:
+            os.close(held)
+
+    # Within
+
+    def _write(self, path: str, chunks: Iterable[bytes]) -> FileDigest:
+        """Create *path*, write all of *chunks* and sync it; on an error, remove it again."""
+        with self._parent(path) as (at, leaf):
+            self._tap("create", path)
+            opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
+        hasher, size = hashlib.sha256(), 0
+        try:
+            try:
+                for block in _blocks(chunks):
+                    self._tap("write", path)
+                    _write_all(opened, block)
+                    hasher.update(block)
+                    size += len(block)
+                self._tap("fsync", path)
+                os.fsync(opened)
+                _check_size(opened, size, path)
+            finally:
+                os.close(opened)
+        except Exception:
+            # A failed fsync may have dropped pages: this file must never get its final name.
+            with contextlib.suppress(OSError):
+                self._discard(path)
+            raise
+        return FileDigest(hasher.hexdigest(), size)
+
+    def _give_name(self, temporary: str, path: str, digest: FileDigest) -> None:
+        """Name a whole file without taking the place of another."""
+        try:
+            with self._parent(path) as (at, leaf):
+                source = temporary.rpartition("/")[2]
+                self._tap("link", path)
+                os.link(source, leaf, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
+        except FileExistsError:
+            equal = self.fact(path) is not None and self.digest(path) == digest
+            self._discard(temporary)
+            if not equal:
+                raise Clash(f"{path} is there already with other content; nothing was overwritten") from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS or self.kind(path) is not None:
+                raise
+            # A file system without hard links: the lock keeps other reconcilers out meanwhile.
+            self.rename(temporary, path)
+        else:
+            self._discard(temporary)
+
+    def _discard(self, path: str) -> None:
+        """Remove a temporary file, if there is one."""
+        if self._lstat(path) is not None:
+            self.unlink(path)
+
+    def _ends_with_newline(self, path: str) -> bool:
+        """Whether the last byte of a file that is not empty is a line feed."""
+        with self.open(path) as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read(1) == b"\n"
+
+
+def temporary_for(path: str) -> str:
+    """The temporary name that belongs to a final one, in the same folder."""
+    folder, slash, leaf = path.rpartition("/")
+    return f"{folder}{slash}{TEMPORARY}{leaf}"
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """*chunks* gathered into blocks of about a mebibyte."""
+    gathered: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield b"".join(gathered)
+
+
+def _check_size(opened: int, size: int, path: str) -> None:
+    """Hold the size on disk against what was written; a full file system may cut short without an error."""
+    found = os.fstat(opened).st_size
+    if found != size:
+        raise OSError(errno.EIO, f"{found} of {size} bytes were written", path)
+
+
+def _write_all(opened: int, data: bytes) -> None:
+    """os.write may write less than it was given, without an error; go on until all is written."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(opened, view) :]

@@ -1,0 +1,105 @@
+"""
+Which folder is a workspace, and where its parts lie.
+
+A folder without `workdir/` that holds batch files at its root is a workspace too: its root is the live
+directory then.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+import attrs
+
+from reconciler.errors import ConfigError, NotAWorkspace, UsageError
+from reconciler.model.identity import parse_file_name
+from reconciler.model.operation import Kind
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.reading import Reading, locate
+
+WORKDIR: Final = "workdir"
+DONE: Final = "done"
+QUARANTINE: Final = "quarantine"
+TARGET: Final = "target"
+FAILED_ITEMS: Final = "failed-items"
+FAILED_REPAIRS: Final = "failed-json-repairs"
+LOGS: Final = "logs"
+PRIVATE: Final = ".reconciler"
+LOCK: Final = f"{PRIVATE}/lock"
+WORKSPACE_ID: Final = f"{PRIVATE}/workspace-id"
+SETTINGS: Final = "reconciler.toml"
+
+FOLDERS: Final = (WORKDIR, DONE, QUARANTINE, TARGET, FAILED_ITEMS, FAILED_REPAIRS, LOGS)
+"""What `reconcile init` makes; `.reconciler/` comes with the first pass."""
+
+
+@attrs.frozen
+class Layout:
+    """
+    A workspace that was found.
+
+    Attributes:
+        root: Its real path.
+        live: The folder of live batches relative to the root: `workdir`, or empty for the root itself.
+    """
+
+    root: str
+    live: str
+
+    def live_path(self, file_name: str) -> str:
+        """The path of a file in the live directory, relative to the root."""
+        return f"{self.live}/{file_name}" if self.live else file_name
+
+
+def find(path: str) -> Layout:
+    """
+    Find the workspace at *path*, reading only.
+
+    Raises:
+        UsageError: Nothing is there, or it is no folder.
+        NotAWorkspace: A folder, but none of ours.
+        ConfigError: A folder of the contract is a symbolic link.
+    """
+    root, kind = locate(path)
+    if kind is None:
+        raise UsageError(f"{path}: no such folder", hint=f"reconcile init {path}")
+    if kind is not Kind.FOLDER:
+        raise UsageError(f"{path}: not a folder; a workspace is a folder of batch files")
+    look = Reading(root)
+    try:
+        kinds = {entry.name: entry.kind for entry in look.listing("")}
+    finally:
+        look.close()
+    for name in (*FOLDERS, PRIVATE):
+        if kinds.get(name) is Kind.SYMLINK:
+            message = f"{path}/{name} is a symbolic link; links are not followed below a workspace"
+            raise ConfigError(message, hint=f"mount the other folder at {name}/, or move it there")
+        if name in kinds and kinds[name] is not Kind.FOLDER:
+            raise ConfigError(
+                f"{path}/{name} is not a folder", hint=f"move it away; reconcile makes {name}/ itself"
+            )
+    if WORKDIR in kinds:
+        return Layout(root, WORKDIR)
+    if PRIVATE in kinds or any(parse_file_name(name) for name in kinds):
+        return Layout(root, "")
+    message = f"{path} is not a workspace: it has no workdir/ and no batch_input_<name>.jsonl"
+    raise NotAWorkspace(message, hint=f"reconcile init {path}")
+
+
+def mark(fx: Effects) -> None:
+    """
+    Give the workspace its id at the first pass; hold every later pass to it.
+
+    Raises:
+        ConfigError: The id has vanished while the history is still there: half of the workspace may be
+            unmounted or restored from elsewhere.
+    """
+    if fx.kind(WORKSPACE_ID) is not None:
+        return
+    if fx.kind(f"{PRIVATE}/ledger.jsonl") is not None:
+        message = f"{fx.root}/{WORKSPACE_ID} has vanished though {PRIVATE}/ledger.jsonl is there"
+        raise ConfigError(
+            message, hint="restore it; any 32 hexadecimal digits will do if it is lost for good"
+        )
+    fx.publish(WORKSPACE_ID, (f"{secrets.token_hex(16)}\n".encode(),))

@@ -1,0 +1,140 @@
+"""
+Turn one batch of a listing into a frozen snapshot.
+
+Reads metadata and asks the file system for facts; never opens an input or an answer file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.errors import BadMetadata, PermanentError
+from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, file_name, lineage_root
+from reconciler.model.operation import FileFact, Kind
+from reconciler.model.record import Record
+from reconciler.model.snapshot import ChildFact, Matched, Place, Snapshot
+from reconciler.workspace import metadata
+from reconciler.workspace.layout import DONE, QUARANTINE, Layout
+from reconciler.workspace.reading import Reading
+from reconciler.workspace.scan import Listing
+
+TRIPLE = (Role.INPUT, *ANSWERS)
+METADATA_LIMIT = 16 << 20
+_WHAT = {
+    Kind.SYMLINK: "a symbolic link; links are not followed, put the file itself there",
+    Kind.FOLDER: "a folder",
+    Kind.OTHER: "a FIFO, socket or device",
+}
+
+
+def observe(
+    look: Reading, layout: Layout, listing: Listing, name: BatchName, matched: Matched | None = None
+) -> Snapshot:
+    """
+    Look at one batch.
+
+    Args:
+        look: The room for reading.
+        layout: The workspace.
+        listing: What the scan saw; only for clashes and quarantine folders, files are looked at anew.
+        name: The batch.
+        matched: A verdict that this pass has drawn; dropped when the files have changed since.
+    """
+    problems = [
+        f"{name} and {other} are one name where case does not count" for other in _clash(listing, name)
+    ]
+    files: dict[Role, FileFact] = {}
+    for role in Role:
+        path = layout.live_path(file_name(role, name))
+        kind = look.kind(path)
+        if kind is None:
+            continue
+        fact = look.fact(path)
+        if fact is None:
+            problems.append(f"{path} is {_WHAT.get(kind, 'no regular file')}")
+        elif not look.readable(path):
+            problems.append(f"{path} cannot be read (permission denied)")
+        else:
+            files[role] = fact
+    record, bad_record = _record(look, files.pop(Role.METADATA, None), name)
+    history = _history(look, name)
+    if Role.INPUT not in files and any(role in files for role in ANSWERS):
+        files |= {role: fact for role, fact in history.items() if role not in files and Role.INPUT in history}
+    return Snapshot(
+        name=name,
+        seen_at=look.now(),
+        files={role: files[role] for role in TRIPLE if role in files},
+        record=record,
+        bad_record=bad_record,
+        problems=tuple(problems),
+        in_done=look.kind(f"{DONE}/{name}") is not None,
+        history=frozenset(history),
+        quarantine_tail=_quarantine_tail(look, listing.quarantined.get(name, ()), files),
+        children=children_of(look, layout, listing, name),
+        matched=matched if matched is not None and matched.files == files else None,
+    )
+
+
+def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> tuple[ChildFact, ...]:
+    """The retry children of this lineage, wherever they stand, counted up from 1 without a gap."""
+    root = lineage_root(name)
+    found: list[ChildFact] = []
+    while True:
+        child = child_name(root, len(found) + 1)
+        paths = [layout.live_path(file_name(role, child)) for role in (Role.INPUT, Role.METADATA)]
+        if any(look.kind(path) is not None for path in paths):
+            place = Place.LIVE
+        elif look.kind(f"{DONE}/{child}") is not None:
+            place, paths[1] = Place.DONE, f"{DONE}/{child}/{file_name(Role.METADATA, child)}"
+        elif child in listing.quarantined:
+            folder = listing.quarantined[child][-1]
+            place, paths[1] = Place.QUARANTINE, f"{QUARANTINE}/{folder}/{file_name(Role.METADATA, child)}"
+        else:
+            return tuple(found)
+        record, _ = _record(look, look.fact(paths[1]), child)
+        found.append(ChildFact(child, place, None if record is None else record.parent))
+
+
+def _clash(listing: Listing, name: BatchName) -> tuple[str, ...]:
+    other = listing.clashes.get(name)
+    return () if other is None else (other,)
+
+
+def _record(look: Reading, fact: FileFact | None, name: BatchName) -> tuple[Record | None, str | None]:
+    """The record, or why it cannot be trusted; neither when there is no metadata file."""
+    if fact is None:
+        return None, None
+    if fact.size > METADATA_LIMIT:
+        return None, f"{fact.path} has {fact.size} bytes: no metadata is that large"
+    try:
+        return metadata.decode(look.read(fact.path), fact.path, name), None
+    except (BadMetadata, PermanentError) as error:
+        return None, str(error)
+
+
+def _history(look: Reading, name: BatchName) -> Mapping[Role, FileFact]:
+    """Flat files of this batch in `done/`, where the Rust tools move theirs."""
+    facts = {role: look.fact(f"{DONE}/{file_name(role, name)}") for role in TRIPLE}
+    return {role: fact for role, fact in facts.items() if fact is not None}
+
+
+def _quarantine_tail(look: Reading, folders: tuple[str, ...], files: Mapping[Role, FileFact]) -> str | None:
+    """The quarantine folder that these very files were being moved to when a pass was cut off."""
+    for folder in folders:
+        for fact in files.values():
+            there = look.fact(f"{QUARANTINE}/{folder}/{fact.path.rpartition('/')[2]}")
+            if there is not None and _same(look, fact, there):
+                return folder
+    return None
+
+
+def _same(look: Reading, live: FileFact, there: FileFact) -> bool:
+    """
+    Whether the file in quarantine is the live one.
+
+    On one device a moved file is a hard link of the live one, and a user's copy is not. Across devices
+    the move had to copy, so equal bytes must do.
+    """
+    if live.inode[0] == there.inode[0]:
+        return live.inode == there.inode
+    return live.size == there.size and look.digest(live.path) == look.digest(there.path)

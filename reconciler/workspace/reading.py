@@ -1,0 +1,226 @@
+"""
+The room for looking at files: everything the product can see of the disk without changing it.
+
+`plan`, `status` and `check` hold nothing but this, so they cannot change anything. Paths are relative
+to the workspace, with `/` between their parts. Each part is opened without following links, so nothing
+outside the workspace can be reached through it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from reconciler.errors import PermanentError
+from reconciler.model.coverage import FileDigest
+from reconciler.model.operation import FileFact, Kind
+
+BLOCK: Final = 1 << 20
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Entry(NamedTuple):
+    """One name in a folder."""
+
+    name: str
+    kind: Kind
+
+
+class Reading:
+    """
+    Looks at files below one folder.
+
+    Args:
+        root: The workspace, a real path.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._open: dict[str, int] = {}
+
+    def close(self) -> None:
+        """Release the folders that were held open."""
+        for folder in self._open.values():
+            os.close(folder)
+        self._open.clear()
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def listing(self, folder: str) -> list[Entry]:
+        """The names in *folder*, unordered; empty when there is no such folder."""
+        try:
+            with self._folder(folder) as at, os.scandir(at) as entries:
+                return [Entry(entry.name, _kind_of_entry(entry)) for entry in entries]
+        except FileNotFoundError:
+            return []
+
+    def kind(self, path: str) -> Kind | None:
+        """What stands at *path*, None when nothing does; links are not followed."""
+        found = self._lstat(path)
+        return None if found is None else _kind_of_mode(found.st_mode)
+
+    def fact(self, path: str) -> FileFact | None:
+        """What can be seen of the regular file at *path* without opening it; None when there is none."""
+        found = self._lstat(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
+        return _fact(path, found)
+
+    def readable(self, path: str) -> bool:
+        """Whether this process may read *path*."""
+        with self._parent(path) as (at, leaf):
+            return os.access(leaf, os.R_OK, dir_fd=at, effective_ids=True)
+
+    def open(self, path: str, on_block: Callable[[memoryview], None] | None = None) -> BinaryIO:
+        """
+        Open a regular file for reading, buffered by the mebibyte.
+
+        Args:
+            path: The file.
+            on_block: Told every block that is read from disk, in order.
+
+        Raises:
+            PermanentError: It is a link, a folder, a FIFO or another special file.
+            FileNotFoundError: It is not there.
+        """
+        with self._parent(path) as (at, leaf):
+            try:
+                opened = os.open(leaf, _READ, dir_fd=at)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENXIO):
+                    raise PermanentError(f"{path}: not a regular file; it was not read") from error
+                raise
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            os.close(opened)
+            raise PermanentError(f"{path}: not a regular file; it was not read")
+        if on_block is None:
+            return os.fdopen(opened, "rb", buffering=BLOCK)
+        return io.BufferedReader(_Told(os.fdopen(opened, "rb", buffering=0), on_block), BLOCK)
+
+    @contextlib.contextmanager
+    def open_random(self, path: str) -> Iterator[Callable[[int, int], bytes]]:
+        """Open a regular file for reading anywhere: yields `(offset, size) -> bytes`."""
+        with self.open(path) as stream:
+            opened = stream.fileno()
+            yield lambda offset, size: os.pread(opened, size, offset)
+
+    def read(self, path: str) -> bytes:
+        """The whole content of a small file."""
+        with self.open(path) as stream:
+            return stream.read()
+
+    def digest(self, path: str) -> FileDigest:
+        """Size and SHA-256 of a file, read in blocks."""
+        hasher, size = hashlib.sha256(), 0
+        with self.open(path) as stream:
+            while block := stream.read(BLOCK):
+                hasher.update(block)
+                size += len(block)
+        return FileDigest(hasher.hexdigest(), size)
+
+    # Within
+
+    def _lstat(self, path: str) -> os.stat_result | None:
+        """lstat, None when nothing is there."""
+        try:
+            with self._parent(path) as (at, leaf):
+                return os.stat(leaf, dir_fd=at, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    @contextlib.contextmanager
+    def _parent(self, path: str) -> Iterator[tuple[int, str]]:
+        """The open folder of *path* and its last part."""
+        folder, _, leaf = path.rpartition("/")
+        with self._folder(folder) as at:
+            yield at, leaf
+
+    @contextlib.contextmanager
+    def _folder(self, path: str) -> Iterator[int]:
+        """An open folder; those right below the workspace stay open for the next time."""
+        head, _, rest = path.partition("/")
+        at = self._top(head)
+        opened: list[int] = []
+        try:
+            for part in rest.split("/") if rest else ():
+                at = os.open(part, _FOLDER, dir_fd=at)
+                opened.append(at)
+            yield at
+        finally:
+            for folder in opened:
+                os.close(folder)
+
+    def _top(self, name: str) -> int:
+        """The workspace itself (empty name) or a folder right below it, opened once."""
+        if name not in self._open:
+            if name == "":
+                self._open[""] = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            else:
+                self._open[name] = os.open(name, _FOLDER, dir_fd=self._top(""))
+        return self._open[name]
+
+
+class _Told(io.RawIOBase):
+    """A raw stream that tells someone every block it reads."""
+
+    def __init__(self, raw: io.FileIO, on_block: Callable[[memoryview], None]) -> None:
+        self._raw = raw
+        self._on_block = on_block
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read a block and tell."""
+        size = self._raw.readinto(buffer) or 0
+        if size:
+            self._on_block(memoryview(buffer)[:size])
+        return size
+
+    def close(self) -> None:
+        """Close the file below."""
+        self._raw.close()
+        super().close()
+
+
+def _fact(path: str, found: os.stat_result) -> FileFact:
+    """What a stat result says of a regular file."""
+    return FileFact(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino))
+
+
+def _kind_of_mode(mode: int) -> Kind:
+    """The kind that a mode stands for."""
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    if stat.S_ISLNK(mode):
+        return Kind.SYMLINK
+    return Kind.FOLDER if stat.S_ISDIR(mode) else Kind.OTHER
+
+
+def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
+    """The kind of a directory entry, from the listing itself: no stat call."""
+    if entry.is_symlink():
+        return Kind.SYMLINK
+    if entry.is_file(follow_symlinks=False):
+        return Kind.FILE
+    return Kind.FOLDER if entry.is_dir(follow_symlinks=False) else Kind.OTHER
+
+
+def locate(path: str) -> tuple[str, Kind | None]:
+    """The real path of what the user named, and what stands there; the root itself may be a link."""
+    root = os.path.realpath(path)
+    try:
+        return root, _kind_of_mode(os.stat(root).st_mode)
+    except OSError:
+        return root, None

@@ -1,0 +1,109 @@
+"""
+Move the files of a batch together: the whole group appears in its new folder, or nothing does.
+
+Hard links (copies across devices) and a document are staged, the staging folder gets its final name in
+one rename, and only then are the old names removed, the input last. A crash at any point leaves the
+sources whole, or both, or only the new folder; `twins` tells the second case from a clash of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from reconciler.errors import Clash, StaleSnapshot
+from reconciler.model.coverage import FileDigest
+from reconciler.model.identity import Role
+from reconciler.workspace.effects import Effects
+
+# Removing the input last keeps the others from ever looking like answers without a question.
+_ORDER = (Role.METADATA, Role.ERROR, Role.OUTPUT, Role.INPUT)
+
+
+@attrs.frozen
+class Moving:
+    """
+    One file on its way.
+
+    Attributes:
+        path: Where it stands.
+        digest: What it must hold.
+        keep: It is history of another tool: copy it and leave it where it is.
+    """
+
+    path: str
+    digest: FileDigest
+    keep: bool = False
+
+    @property
+    def leaf(self) -> str:
+        """Its file name."""
+        return self.path.rpartition("/")[2]
+
+
+def move_group(
+    fx: Effects,
+    files: Mapping[Role, Moving],
+    folder: str,
+    document: tuple[str, bytes],
+    written: Callable[[], None],
+) -> None:
+    """
+    Publish *files* and *document* as *folder*, then remove the sources.
+
+    Args:
+        fx: The room for effects.
+        files: What to move.
+        folder: The final folder, as `done/7`.
+        document: File name and content of what is written beside them.
+        written: Called once *folder* has its name and before any source goes.
+
+    Raises:
+        Clash: *folder* is there already.
+        StaleSnapshot: A file does not hold what its digest says.
+    """
+    parent, _, leaf = folder.rpartition("/")
+    staging = f"{parent}/.staging-{leaf}"
+    fx.make_folder(parent)
+    fx.remove_folder(staging)
+    fx.make_folder(staging)
+    for file in files.values():
+        target = f"{staging}/{file.leaf}"
+        linked = fx.copy(file.path, target) if file.keep else fx.link(file.path, target)
+        if not linked and fx.digest(target) != file.digest:
+            raise StaleSnapshot(f"{file.path} changed while it was copied")
+    fx.publish(f"{staging}/{document[0]}", (document[1],))
+    fx.rename_folder(staging, folder)
+    written()
+    remove_sources(fx, files)
+
+
+def remove_sources(fx: Effects, files: Mapping[Role, Moving]) -> None:
+    """Remove the old names of files that stand in their new folder, the input last."""
+    touched = set()
+    for role in _ORDER:
+        file = files.get(role)
+        if file is not None and not file.keep:
+            fx.unlink(file.path)
+            touched.add(file.path.rpartition("/")[0])
+    for folder in sorted(touched):
+        fx.sync_folder(folder)
+
+
+def twins(fx: Effects, paths: Mapping[Role, str], folder: str) -> dict[Role, Moving]:
+    """
+    The live files that an interrupted move to *folder* left behind: each has its equal there.
+
+    Raises:
+        Clash: A live file differs from the one in *folder*, or has no twin there.
+    """
+    files: dict[Role, Moving] = {}
+    for role, path in paths.items():
+        twin = f"{folder}/{path.rpartition('/')[2]}"
+        live = fx.digest(path)
+        if fx.fact(twin) is None or fx.digest(twin) != live:
+            message = f"{path} is not the file that {folder}/ holds; nothing was overwritten or removed"
+            raise Clash(message, hint="give the live batch another name, or move it out of the workspace")
+        files[role] = Moving(path, live)
+    return files
