@@ -1,0 +1,169 @@
+"""
+The verbs of a person: `retry` and `dismiss`, each a decision and then a pass over the batches it touches.
+
+The decision is durable before the pass begins, so a crash between the two loses neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.engine import LOOKS, Options, Session, one_pass, session
+from reconciler.errors import NeedsPerson, StaleSnapshot, TransientError, UsageError
+from reconciler.executor.decisions import dismiss_live, dismiss_quarantined, retry_settled
+from reconciler.executor.executor import Execution, execute
+from reconciler.model.identity import BatchName
+from reconciler.model.plan import Plan
+from reconciler.model.policy import FailurePolicy
+from reconciler.model.receipt import Receipt
+from reconciler.model.report import Report
+from reconciler.model.snapshot import Matched
+from reconciler.planner import hint_of, plan_match, plan_retry
+from reconciler.workspace import settled
+from reconciler.workspace.observe import observe
+from reconciler.workspace.scan import Listing, scan
+
+
+@attrs.frozen
+class Decision:
+    """
+    What a person's verb did.
+
+    Attributes:
+        told: One line for each batch.
+        report: The pass that followed.
+    """
+
+    told: tuple[str, ...]
+    report: Report
+
+
+def retry(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
+    """
+    Ask the failed and missing requests of *names* again, each as a child batch.
+
+    Raises:
+        UsageError: A name is no batch of the workspace.
+        NeedsPerson: Nothing of a batch may be asked again; the batches before it are done.
+        UserError: There is no workspace, or another reconciler holds it.
+    """
+    return _decide(path, settings, names, options, _retry)
+
+
+def dismiss(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
+    """
+    Give up what *names* have lost: a quarantined batch whole, or the missing ids of a live one.
+
+    Raises:
+        UsageError: A name is no batch of the workspace.
+        NeedsPerson: A batch has nothing to give up; the batches before it are done.
+        UserError: There is no workspace, or another reconciler holds it.
+    """
+    return _decide(path, settings, names, options, _dismiss)
+
+
+def _decide(
+    path: str,
+    settings: Settings,
+    names: Sequence[str],
+    options: Options | None,
+    verb: Callable[[Session, Listing, BatchName], tuple[str, list[BatchName]]],
+) -> Decision:
+    """Carry out *verb* for each name under one lock, then one pass over what it touched."""
+    options = options or Options()
+    with session(path, settings, options) as held:
+        told, touched = [], []
+        for name in names:
+            listing = scan(held.ctx.fx, held.layout)
+            words, batches = verb(held, listing, _known(held, listing, name))
+            told.append(words)
+            touched += batches
+        there = scan(held.ctx.fx, held.layout).batches
+        live = [name for name in touched if name in there]
+        if not live:
+            return Decision(tuple(told), Report(held.ctx.fx.root, ()))
+        return Decision(tuple(told), one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live))))
+
+
+def _known(held: Session, listing: Listing, name: str) -> BatchName:
+    """*name*, if it is live, quarantined or settled."""
+    batch = BatchName(name)
+    if batch in listing.batches or batch in listing.quarantined:
+        return batch
+    if "/" not in name and held.ctx.fx.kind(settled.folder_of(name)) is not None:
+        return batch
+    raise UsageError(
+        f"no batch here is called {name}", hint=f"reconcile status {held.ctx.fx.root} lists them"
+    )
+
+
+def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+    """Make a child of a live or settled batch's leftovers."""
+    if name in listing.batches:
+        made = _make_child(held, listing, name)
+        return f"{name}: {made.summary}", [name, BatchName(str(made.facts["child"]))]
+    if name in listing.quarantined:
+        message = f"{name} is in quarantine; its answers cannot be trusted, so nobody knows what to ask again"
+        raise NeedsPerson(message, hint="mend its files and move them back first")
+    child = retry_settled(held.ctx, listing, name, held.policy.max_attempts)
+    return f"{name}: its failures go to {child}", [child]
+
+
+def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+    """Give up a quarantined batch, or what keeps a live one."""
+    folders = listing.quarantined.get(name, ())
+    told = [dismiss_quarantined(held.ctx, name, folder) for folder in folders]
+    if told:
+        return f"{name}: {'; '.join(told)}", []
+    if name not in listing.batches:
+        raise NeedsPerson(f"{name} is settled; there is nothing to give up")
+    matched = _match(held, listing, name)
+    if matched.coverage is None:
+        raise NeedsPerson(f"{name}: {'; '.join(matched.bad_input)}", hint="mend the input line first")
+    holds = held.policy.failed is FailurePolicy.ATTENTION
+    return f"{name}: {dismiss_live(held.ctx, name, matched.coverage, failed=holds)}", [name]
+
+
+def _match(held: Session, listing: Listing, name: BatchName) -> Matched:
+    """The verdict on a live batch's files as they are now."""
+    matched: Matched | None = None
+    for _ in range(LOOKS):
+        snap = observe(held.ctx.fx, held.layout, listing, name, matched)
+        decision = plan_match(snap)
+        if decision is None and snap.matched is not None:
+            return snap.matched
+        if decision is not None:
+            matched = _execute(held, decision).matched
+    raise TransientError(f"{name} kept changing while it was looked at")
+
+
+def _make_child(held: Session, listing: Listing, name: BatchName) -> Receipt:
+    """Match a live batch and make the child that a person asked for."""
+    matched: Matched | None = None
+    for _ in range(LOOKS):
+        snap = observe(held.ctx.fx, held.layout, listing, name, matched)
+        execution = _execute(held, plan_retry(snap, held.policy))
+        matched = execution.matched or matched
+        for receipt in execution.receipts:
+            if "child" in receipt.facts:
+                return receipt
+    raise TransientError(f"{name} kept changing while it was looked at")
+
+
+def _execute(held: Session, decision: Plan) -> Execution:
+    """
+    Carry out one plan.
+
+    Raises:
+        NeedsPerson: There is no plan, only a reason.
+        ReconcilerError: A step failed.
+    """
+    if not decision.steps:
+        raise NeedsPerson(f"{decision.name}: {decision.because}", hint=hint_of(decision.then))
+    execution = execute(decision, held.ctx)
+    if execution.failure is not None and not isinstance(execution.failure, StaleSnapshot):
+        raise execution.failure
+    return execution

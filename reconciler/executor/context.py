@@ -1,0 +1,126 @@
+"""What a handler may use, and what the operations of one plan share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+
+from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.receipt import Receipt
+from reconciler.model.record import Record
+from reconciler.model.snapshot import Matched
+from reconciler.workspace import metadata
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import Layout
+from reconciler.workspace.reading import Reading
+
+
+class Progress(Protocol):
+    """Told about long work; may be called once a mebibyte."""
+
+    def start(self, what: str, size: int) -> None:
+        """Reading the *size* bytes of a file begins."""
+
+    def advance(self, size: int, line: int) -> None:
+        """*size* more bytes were read, up to about *line*."""
+
+    def finish(self) -> None:
+        """The reading ended."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def start(self, what: str, size: int) -> None:
+        """Say nothing."""
+
+    def advance(self, size: int, line: int) -> None:
+        """Say nothing."""
+
+    def finish(self) -> None:
+        """Say nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class View:
+    """
+    What reading a workspace takes; nothing can be changed through it.
+
+    Attributes:
+        look: The room for looking at files.
+        layout: The workspace.
+        line_limit: Longest line that is read, in bytes.
+        progress: Told about long work.
+        stopping: Whether someone asked for an end; looked at between effects and between blocks.
+    """
+
+    look: Reading
+    layout: Layout
+    line_limit: int = 64 << 20
+    progress: Progress = attrs.field(factory=Silent)
+    stopping: Callable[[], bool] = lambda: False
+
+    def record_path(self, name: str) -> str:
+        """Where the metadata of a live batch stands."""
+        return self.layout.live_path(file_name(Role.METADATA, name))
+
+    def record(self, name: BatchName) -> Record | None:
+        """
+        The metadata of a live batch as it is now, None when there is none.
+
+        Raises:
+            BadMetadata: It cannot be trusted.
+        """
+        path = self.record_path(name)
+        if self.look.kind(path) is None:
+            return None
+        return metadata.decode(self.look.read(path), path, name)
+
+
+@attrs.frozen(kw_only=True)
+class Context(View):
+    """
+    What every handler gets: a view, and the room for changing files.
+
+    Attributes:
+        look: The room for file effects, which can also look.
+        version: The version of the reconciler, for manifests.
+    """
+
+    look: Effects
+    version: str = ""
+
+    @property
+    def fx(self) -> Effects:
+        """The room for file effects."""
+        return self.look
+
+
+@attrs.define
+class Run:
+    """
+    What the operations of one plan share.
+
+    Attributes:
+        ctx: Rooms and settings.
+        published: How many generations of metadata this run has written itself.
+        receipts: What was done so far.
+        matched: The verdict that this run has drawn.
+        proofs: Receipts of processors, for metadata or manifest.
+    """
+
+    ctx: Context
+    published: int = 0
+    receipts: list[Receipt] = attrs.field(factory=list)
+    matched: Matched | None = None
+    proofs: dict[str, dict[str, object]] = attrs.field(factory=dict)
+
+    def publish(self, record: Record) -> Record:
+        """Write the next generation of a record and return it."""
+        record = attrs.evolve(record, generation=record.generation + 1)
+        path = self.ctx.record_path(record.name)
+        self.ctx.fx.publish(path, (metadata.encode(record),), replace=True)
+        self.published += 1
+        return record

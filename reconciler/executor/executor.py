@@ -1,0 +1,130 @@
+"""
+Run the operations of a plan in order, and stop at the first that fails.
+
+Checks what each operation expects just before its effect; knows nothing of how plans are made.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import attrs
+
+from reconciler.errors import (
+    BadMetadata,
+    Interrupted,
+    PermanentError,
+    ReconcilerError,
+    StaleSnapshot,
+    TransientError,
+)
+from reconciler.executor.context import Context, Run
+from reconciler.executor.leftovers import retry_leftovers
+from reconciler.executor.matching import match_request_ids
+from reconciler.executor.moving import move_to_done, quarantine
+from reconciler.executor.processing import process_errors, process_output
+from reconciler.model.operation import (
+    Adopt,
+    AnswerHere,
+    Cancel,
+    CheckOnline,
+    Download,
+    FindOrphan,
+    MatchRequestIds,
+    MoveToDone,
+    Operation,
+    ProcessErrors,
+    ProcessOutput,
+    Quarantine,
+    RetryLeftovers,
+    Submit,
+)
+from reconciler.model.plan import Plan
+from reconciler.model.receipt import Receipt
+from reconciler.model.record import Record
+from reconciler.model.snapshot import Matched
+
+
+@attrs.frozen
+class Execution:
+    """
+    What became of one plan.
+
+    Attributes:
+        receipts: Proof of each operation that took place, in order.
+        failure: Why it stopped short, None when every step was done.
+        matched: The verdict that match-request-ids drew, if it ran.
+    """
+
+    receipts: tuple[Receipt, ...]
+    failure: ReconcilerError | None
+    matched: Matched | None
+
+
+def execute(plan: Plan, ctx: Context) -> Execution:
+    """Run *plan*; errors become part of what is returned, so that nothing done is forgotten."""
+    run = Run(ctx)
+    failure: ReconcilerError | None = None
+    try:
+        for step in plan.steps:
+            if ctx.stopping():
+                raise Interrupted("stopped between two steps; everything is resumable")
+            _check(step, run)
+            run.receipts.append(_dispatch(step, run))
+        _keep_proofs(plan, run)
+    except ReconcilerError as error:
+        failure = error
+    except OSError as error:
+        failure = TransientError(f"{error.filename or plan.name}: {error.strerror or error}")
+    return Execution(tuple(run.receipts), failure, run.matched)
+
+
+def _check(step: Operation, run: Run) -> None:
+    """
+    Hold the world against what *step* expects.
+
+    Raises:
+        StaleSnapshot: A file or the metadata is not what it was when the plan was made.
+    """
+    for fact in step.expects.files.values():
+        if run.ctx.fx.fact(fact.path) != fact:
+            raise StaleSnapshot(f"{fact.path} has changed since it was looked at")
+    try:
+        record: Record | None = run.ctx.record(step.name)
+    except BadMetadata as error:
+        raise StaleSnapshot(str(error)) from error
+    expected = step.expects.generation
+    if run.published:
+        expected = (expected or 0) + run.published
+    if (None if record is None else record.generation) != expected:
+        raise StaleSnapshot(f"the metadata of {step.name} has changed since it was looked at")
+
+
+def _dispatch(step: Operation, run: Run) -> Receipt:
+    """The handler of each operation."""
+    match step:
+        case MatchRequestIds():
+            return match_request_ids(step, run)
+        case ProcessOutput():
+            return process_output(step, run)
+        case ProcessErrors():
+            return process_errors(step, run)
+        case RetryLeftovers():
+            return retry_leftovers(step, run)
+        case MoveToDone():
+            return move_to_done(step, run)
+        case Quarantine():
+            return quarantine(step, run)
+        case Submit() | AnswerHere() | FindOrphan() | Adopt() | CheckOnline() | Download() | Cancel():
+            # Only planned for providers that this process can reach, and this version reaches none.
+            raise PermanentError(f"{step.verb}: this version has no client for any provider")
+        case _:
+            assert_never(step)
+
+
+def _keep_proofs(plan: Plan, run: Run) -> None:
+    """Write down what processors did for a batch that stays; a settled one has it in its manifest."""
+    if not run.proofs or any(isinstance(step, MoveToDone) for step in plan.steps):
+        return
+    record = run.ctx.record(plan.name) or Record(plan.name)
+    run.publish(attrs.evolve(record, receipts={**record.receipts, **run.proofs}))

@@ -1,0 +1,90 @@
+"""Read the files of a batch line by line, with digest, progress and a check that they stood still."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from reconciler.codec.jsonl import Line, iter_lines
+from reconciler.codec.request import request_id
+from reconciler.errors import Interrupted, PermanentError, StaleSnapshot
+from reconciler.executor.context import View
+from reconciler.model.coverage import FileDigest, hash_id
+from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.operation import FileFact
+from reconciler.workspace.layout import DONE, QUARANTINE
+from reconciler.workspace.scan import batch_of_folder
+
+
+class Lines:
+    """
+    The lines of one file that is expected to stand still.
+
+    Args:
+        view: Rooms and settings.
+        fact: The file as it was seen.
+    """
+
+    def __init__(self, view: View, fact: FileFact) -> None:
+        self._view = view
+        self._fact = fact
+        self._hasher = hashlib.sha256()
+        self._size = 0
+        self._line = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        """
+        Every line that is not blank.
+
+        Raises:
+            BadLine: A line is over the limit.
+            StaleSnapshot: The file was written to meanwhile.
+        """
+        view, path = self._view, self._fact.path
+        view.progress.start(path, self._fact.size)
+        try:
+            with view.look.open(path, self._block) as stream:
+                for line in iter_lines(stream, path, limit=view.line_limit):
+                    self._line = line.number
+                    yield line
+        finally:
+            view.progress.finish()
+        if self._size != self._fact.size or view.look.fact(path) != self._fact:
+            raise StaleSnapshot(f"{path} was written to while it was read")
+
+    @property
+    def digest(self) -> FileDigest:
+        """The digest of everything read so far; of the whole file once iteration has ended."""
+        return FileDigest(self._hasher.hexdigest(), self._size)
+
+    def _block(self, block: memoryview) -> None:
+        if self._view.stopping():
+            raise Interrupted("stopped while reading; everything is resumable")
+        self._hasher.update(block)
+        self._size += len(block)
+        self._view.progress.advance(len(block), self._line)
+
+
+def owners_of(view: View, children: Mapping[BatchName, object]) -> dict[int, BatchName]:
+    """
+    Which child owns which id, by the hash of the id, read from the children's inputs.
+
+    Raises:
+        PermanentError: A child's input is nowhere to be found.
+    """
+    owners: dict[int, BatchName] = {}
+    for child in children:
+        leaf = file_name(Role.INPUT, child)
+        paths = [view.layout.live_path(leaf), f"{DONE}/{child}/{leaf}"]
+        paths += [
+            f"{QUARANTINE}/{entry.name}/{leaf}"
+            for entry in view.look.listing(QUARANTINE)
+            if batch_of_folder(entry.name) == child
+        ]
+        fact = next((found for path in paths if (found := view.look.fact(path)) is not None), None)
+        if fact is None:
+            message = f"the input of retry child {child} is nowhere to be found"
+            raise PermanentError(message, hint="put it back; it says which ids the child owns")
+        for line in Lines(view, fact):
+            owners[hash_id(request_id(line, fact.path))] = child
+    return owners

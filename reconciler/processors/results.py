@@ -1,0 +1,93 @@
+"""
+The built-in output processor `results`: one JSON line a request, in input order.
+
+Every key stands on every line, so that tables can be made of it without looking for columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from reconciler.model.exchange import Result
+from reconciler.model.identity import BatchName
+from reconciler.model.outcome import Outcome
+
+NAME: Final = "results"
+VERSION: Final = 1
+
+
+@attrs.frozen
+class Origin:
+    """
+    What all lines of one batch share.
+
+    Attributes:
+        batch: The batch.
+        provider: Whose answers they are, None when nobody knows.
+        attempt: How often the requests had been sent.
+    """
+
+    batch: BatchName
+    provider: str | None
+    attempt: int
+
+
+def published_as(name: str) -> str:
+    """Where the results of a batch appear, relative to the workspace."""
+    return f"target/{name}.results.jsonl"
+
+
+def line_of(custom_id: str, result: Result | None, origin: Origin, child: BatchName | None) -> bytes:
+    """
+    One line of the results file, newline included.
+
+    Args:
+        custom_id: The request.
+        result: Its answer, None when there is none.
+        origin: What all lines of the batch share.
+        child: The retry child that asks it again, if one does.
+    """
+    return msgspec.json.encode(record_of(custom_id, result, origin, child)) + b"\n"
+
+
+def record_of(
+    custom_id: str, result: Result | None, origin: Origin, child: BatchName | None
+) -> dict[str, Any]:
+    """The same as a dict, in the order of the keys on disk."""
+    given = result or Result(custom_id, Outcome.FAILED)
+    outcome = "retried" if child else "dismissed" if result is None else given.outcome.value
+    error = None
+    if result is not None and result.outcome is Outcome.FAILED:
+        error = {
+            "class": None if given.error_class is None else given.error_class.value,
+            "code": given.error_code,
+            "message": given.error_message,
+        }
+    fields: dict[str, Any] = {
+        "custom_id": custom_id,
+        "outcome": outcome,
+        "text": given.text,
+        "finish_reason": given.finish_reason,
+        "refusal": given.refusal,
+        "tool_calls": list(given.tool_calls) or None,
+        "usage": given.usage,
+        "model": given.model,
+        "provider": origin.provider,
+        "batch": origin.batch,
+        "attempt": origin.attempt,
+        "error": error,
+    }
+    if child is not None:
+        fields["child"] = child
+    if (
+        given.outcome is Outcome.ANSWERED
+        and given.text is None
+        and given.refusal is None
+        and not given.tool_calls
+    ):
+        # Embeddings and moderations answer with no text: their body is the answer.
+        fields["body"] = given.body
+    return fields
