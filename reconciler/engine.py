@@ -7,9 +7,8 @@ nothing of how a plan is made or carried out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from typing import Final, Protocol, assert_never
 
 import attrs
@@ -22,30 +21,28 @@ from reconciler.errors import (
     ReconcilerError,
     StaleSnapshot,
     TransientError,
-    UsageError,
 )
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.executor import execute
-from reconciler.model.coverage import Coverage
+from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import BatchName
+from reconciler.model.outcome import retryable_classes
 from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.snapshot import Matched, Snapshot
+from reconciler.model.words import many
 from reconciler.planner import plan
+from reconciler.preview import UNDO, quarantined, select
 from reconciler.workspace import settled
 from reconciler.workspace.effects import Effects, Tap
-from reconciler.workspace.layout import LOCK, QUARANTINE, Layout, find, mark
+from reconciler.workspace.layout import LOCK, Layout, find, mark
 from reconciler.workspace.observe import observe
-from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import Listing, quarantined_in, scan
 
 LOOKS: Final = 12
 """Plans for one batch in one pass; a batch that needs more is chasing a moving world."""
-
-
-_UNDO: Final = "mend the files and move them back, or: reconcile dismiss WORKSPACE {name}"
 
 
 class Watcher(Protocol):
@@ -181,60 +178,6 @@ def one_pass(held: Session) -> Report:
     return Report(ctx.fx.root, tuple(reports), tuple((each.path, each.why) for each in listing.ignored))
 
 
-def preview(
-    path: str, settings: Settings, options: Options | None = None
-) -> tuple[Layout, Listing, list[Plan]]:
-    """
-    The plan for every batch, without touching anything or waiting for a lock.
-
-    Raises:
-        UserError: There is no workspace.
-    """
-    options = options or Options()
-    layout = find(path)
-    look = Reading(layout.root)
-    try:
-        listing = scan(look, layout)
-        policy = settings.policy(options.reachable)
-        plans = [plan(observe(look, layout, listing, name), policy) for name in select(listing, options.only)]
-        return layout, listing, plans
-    finally:
-        look.close()
-
-
-def select(listing: Listing, only: Sequence[str]) -> list[BatchName]:
-    """
-    The batches that *only* asks for, in order.
-
-    Raises:
-        UsageError: A name or pattern matches no batch of the workspace.
-    """
-    names = list(listing.batches)
-    known = [*names, *listing.quarantined]
-    for pattern in only:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise UsageError(f"no batch here is called {pattern}", hint=f"here are: {_first(known)}")
-    return [name for name in names if not only or any(fnmatchcase(name, pattern) for pattern in only)]
-
-
-def quarantined(
-    folders_of: Mapping[BatchName, tuple[str, ...]], only: Sequence[str] = ()
-) -> list[BatchReport]:
-    """A report for each folder in `quarantine/` that still holds batch files."""
-    return [
-        BatchReport(
-            name,
-            State.ATTENTION,
-            f"it is in {QUARANTINE}/{folder}/; see reason.json there",
-            _UNDO.format(name=name),
-            path=f"{QUARANTINE}/{folder}",
-        )
-        for name, folders in folders_of.items()
-        for folder in folders
-        if not only or any(fnmatchcase(name, pattern) for pattern in only)
-    ]
-
-
 def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     """Observe, plan and execute one batch until nothing can be done for it now."""
     ctx = held.ctx
@@ -283,7 +226,11 @@ def _coverage(snap: Snapshot) -> Coverage | None:
 
 
 def _rest(
-    held: Session, snap: Snapshot, decision: Plan, receipts: tuple[Receipt, ...], coverage: Coverage | None
+    held: Session,
+    snap: Snapshot,
+    decision: Plan,
+    receipts: tuple[Receipt, ...],
+    coverage: Coverage | None,
 ) -> BatchReport:
     """The report on a batch for which nothing can be done now."""
     name, then = snap.name, decision.then
@@ -296,7 +243,7 @@ def _rest(
                 name,
                 State.ATTENTION,
                 because,
-                _UNDO.format(name=name),
+                UNDO.format(name=name),
                 receipts,
                 coverage,
                 path=str(facts["path"]),
@@ -304,7 +251,8 @@ def _rest(
         case Settled():
             last = receipts[-1].summary if receipts else decision.because
             path = settled.folder_of(name) if snap.in_done else ""
-            return BatchReport(name, State.SETTLED, last, "", receipts, coverage, path=path)
+            hint = _may_ask_again(held.policy, receipts[-1], coverage) if receipts else ""
+            return BatchReport(name, State.SETTLED, last, hint, receipts, coverage, path=path)
         case Waiting(until):
             return BatchReport(name, State.WAITING, decision.because, "", receipts, coverage, until, live)
         case Held(hint):
@@ -317,6 +265,16 @@ def _rest(
             )
         case _:
             assert_never(then)
+
+
+def _may_ask_again(policy: Policy, moved: Receipt, coverage: Coverage | None) -> str:
+    """What a person may do about failures that no provider was there to retry."""
+    if coverage is None or policy.configured or "attempt" not in moved.facts:
+        return ""
+    again = coverage.failed_in(retryable_classes(moved.facts["attempt"], policy.max_attempts))
+    if again == NOTHING:
+        return ""
+    return f"reconcile retry WORKSPACE {moved.name}    asks {many(again.requests, 'request')} again that may succeed"
 
 
 def _failed(
@@ -334,9 +292,3 @@ def _failed(
 def _children(report: BatchReport) -> list[BatchName]:
     """Batches that this one's operations have made."""
     return [BatchName(str(receipt.facts["child"])) for receipt in report.receipts if "child" in receipt.facts]
-
-
-def _first(names: Sequence[str], limit: int = 8) -> str:
-    """A few names, for a hint."""
-    shown = ", ".join(names[:limit]) or "none"
-    return f"{shown}, ..." if len(names) > limit else shown

@@ -29,6 +29,7 @@ from reconciler.model.identity import (
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import retryable_classes
 from reconciler.model.record import Record
+from reconciler.model.words import many
 from reconciler.planner import next_child
 from reconciler.processors.results import Origin
 from reconciler.workspace import ledger, settled
@@ -113,7 +114,7 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
     else:
         remove_sources(ctx.fx, files)
     ctx.fx.remove_folder(there)
-    return f"{asked.requests} ids given up; the files are in {target}/"
+    return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
 
 
 def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts: int) -> BatchName:

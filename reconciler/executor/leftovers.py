@@ -24,6 +24,7 @@ from reconciler.model.operation import FileFact, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Child, InputFact, Record
+from reconciler.model.words import many
 from reconciler.workspace import ledger, metadata
 
 
@@ -41,7 +42,8 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     child = make_child(ctx, asked, wanted, Record(step.child, parent=step.name, attempt=step.attempt))
     ledger.append_once(ctx.fx, "batch.retried", step.name, child=step.child, requests=child.owns.requests)
     _hand_over(run, step, record, child)
-    summary = f"{child.owns.requests} requests go to {step.child}"
+    verb = "goes" if child.owns.requests == 1 else "go"
+    summary = f"{many(child.owns.requests, 'request')} {verb} to {step.child}"
     return Receipt(step.name, step.verb, summary, {"child": step.child, "requests": child.owns.requests})
 
 

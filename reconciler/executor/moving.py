@@ -54,10 +54,8 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         receipts={**record.receipts, **run.proofs},
     )
     settle(run.ctx, files, manifest, folder)
-    coverage = record.coverage
-    return Receipt(
-        step.name, step.verb, f"moved to {folder}/", {"path": folder, "requests": coverage.input.requests}
-    )
+    facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}
+    return Receipt(step.name, step.verb, f"moved to {folder}/", facts)
 
 
 def settle(ctx: Context, files: Mapping[Role, Moving], manifest: settled.Manifest, folder: str) -> None:

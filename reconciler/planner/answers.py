@@ -28,6 +28,7 @@ from reconciler.model.receipt import invocation_token
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Matched, Mismatch, Snapshot
 from reconciler.model.status import Phase, phase_of
+from reconciler.model.words import many
 from reconciler.planner.safety import expects
 
 
@@ -100,10 +101,14 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
     """Ids without an answer, and nobody has said that no more are coming."""
     name, record = snap.name, snap.record
     count = coverage.missing.requests
-    because = f"{count} of {coverage.input.requests} ids have no answer: {_some(matched.missing, count)}"
+    verb = "has" if count == 1 else "have"
+    because = (
+        f"{count} of {many(coverage.input.requests, 'id')} {verb} no answer: {_some(matched.missing, count)}"
+    )
     by_hand = (
-        f"complete the answer file, or: reconcile retry WORKSPACE {name} (ask them again), "
-        f"reconcile dismiss WORKSPACE {name} (give them up)"
+        "complete the answer file, if the rest is still coming\n"
+        f"reconcile retry WORKSPACE {name}    to ask them again\n"
+        f"reconcile dismiss WORKSPACE {name}    to give them up"
     )
     if record is None or record.batch_id is None:
         return Plan(name, because, then=Attention(by_hand))
@@ -129,7 +134,7 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     again = coverage.failed_in(classes)
     missing = coverage.missing != NOTHING
     if missing and ErrorClass.MISSING not in classes:
-        because = f"{coverage.missing.requests} ids were never answered, and no attempt is left for them"
+        because = f"{many(coverage.missing.requests, 'id')} never answered, and no attempt is left"
         hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
         return Plan(name, because, then=Attention(hint))
     child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
@@ -158,7 +163,7 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         )
     if held:
         final = (coverage.failed - again).requests
-        because = f'{final} requests failed for good, and failed = "attention"'
+        because = f'{many(final, "request")} failed for good, and failed = "attention"'
         return Plan(name, because, tuple(steps), Attention(f"reconcile dismiss WORKSPACE {name}"))
     steps.append(MoveToDone(name, expects=expects(snap)))
     return Plan(name, _told(coverage, child), tuple(steps))
@@ -208,14 +213,14 @@ def describe(mismatch: Mismatch) -> str:
     """The exact difference in one line, with the first few of each kind."""
     parts = []
     for kind, words in (
-        ("corrupt", "lines that cannot be read"),
-        ("unknown", "answers to ids that were never asked"),
-        ("duplicate", "ids answered more than once"),
+        ("corrupt", ("line that cannot be read", "lines that cannot be read")),
+        ("unknown", ("answer to an id that was never asked", "answers to ids that were never asked")),
+        ("duplicate", ("answer too many for its id", "answers too many for their ids")),
     ):
         examples: tuple[str, ...] = getattr(mismatch, kind)
         if examples:
             total = mismatch.total.get(kind, len(examples))
-            parts.append(f"{total} {words}: {_some(examples, total)}")
+            parts.append(f"{many(total, *words)}: {_some(examples, total)}")
     return "; ".join(parts)
 
 

@@ -1,0 +1,259 @@
+"""The verbs, one function each: settings in, a call to the engine, a rendered answer, an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from reconciler.cli.console import err, out
+
+if TYPE_CHECKING:
+    from reconciler.config import Settings
+    from reconciler.engine import Options
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_WORKSPACE: Final = click.argument("workspace", type=click.Path(), required=True)
+_NAMES: Final = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+_JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_ONLY: Final = click.option(
+    "--only", multiple=True, metavar="NAME", help="Only this batch; a pattern such as '7*' works; repeatable."
+)
+_PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
+_TALK: Final = (
+    click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr, no summary."),
+    click.option("-v", "--verbose", count=True, help="Say each step on stderr; -vv says why."),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="What is worth a line in logs/; overrides [log] level.",
+    ),
+)
+_DEBUG: Final = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
+
+
+def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Put several options on one command, in the order in which help shows them."""
+
+    def put(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return put
+
+
+@click.command("run", short_help="One pass: do all that can be done now.")
+@_options(_WORKSPACE, _ONLY, _PROVIDER, _JSON, *_TALK, _DEBUG)
+def run_(
+    workspace: str,
+    only: tuple[str, ...],
+    provider: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    log_level: str | None,
+) -> int:
+    """One pass: do all that can be done now. `reconcile WORKSPACE` is the same."""
+    from reconciler.cli import render
+    from reconciler.engine import reconcile
+
+    settings = load(workspace, {"provider.name": provider, "log.level": log_level})
+    with _listening(workspace, settings, only, quiet, verbose) as options:
+        report = reconcile(workspace, settings, options)
+    if as_json:
+        render.document(render.report_fields(report))
+    elif not quiet:
+        render.report(report, workspace)
+    return report.exit_code
+
+
+@click.command("plan", short_help="What the next pass would do, and why.")
+@_options(_WORKSPACE, _ONLY, _PROVIDER)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 5 when changes are pending.")
+@_options(_JSON, _DEBUG)
+def plan_(
+    workspace: str,
+    only: tuple[str, ...],
+    provider: str | None,
+    detailed_exitcode: bool,
+    as_json: bool,
+) -> int:
+    """What the next pass would do, and why; touches nothing."""
+    from reconciler.cli import render
+    from reconciler.cli.progress import watched
+    from reconciler.model.operation import MatchRequestIds
+    from reconciler.preview import preview
+
+    settings = load(workspace, {"provider.name": provider})
+    seen = preview(workspace, settings, only=only, deep=True, progress=watched())
+    if as_json:
+        render.document(render.preview_fields(seen))
+    else:
+        render.preview(seen, workspace)
+    # Matching alone changes nothing that a person would wait for.
+    pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
+    return 5 if detailed_exitcode and pending else 0
+
+
+@click.command("status", short_help="Where every batch stands.")
+@_options(_WORKSPACE)
+@click.option("--all", "everything", is_flag=True, help="Every settled batch too, not only their number.")
+@_options(_JSON, _DEBUG)
+def status_(workspace: str, everything: bool, as_json: bool) -> int:
+    """Where every batch stands: state, age, counts, and why it waits."""
+    from reconciler.cli import render
+    from reconciler.status import status
+
+    found = status(workspace, load(workspace))
+    if as_json:
+        render.document(render.status_fields(found))
+    else:
+        render.status(found, workspace, everything=everything)
+    return 0
+
+
+@click.command("check", short_help="Recount every id from the files alone.")
+@_options(_WORKSPACE, _JSON, _DEBUG)
+def check_(workspace: str, as_json: bool) -> int:
+    """Recount every id from the files alone; exit 3 when a promise does not hold."""
+    from reconciler.check import check
+    from reconciler.cli import render
+    from reconciler.cli.progress import watched
+
+    verdict = check(workspace, load(workspace), watched())
+    if as_json:
+        render.document(render.verdict_fields(verdict))
+    else:
+        render.verdict(verdict)
+    return 3 if verdict.findings else 0
+
+
+@click.command("init", short_help="Make a new workspace.")
+@click.argument("path", type=click.Path())
+@_options(_DEBUG)
+def init_(path: str) -> int:
+    """Make a new workspace at PATH."""
+    from reconciler.workspace.template import create
+
+    out(create(path))
+    err(f"put batch_input_<name>.jsonl files into {path}/workdir/, then: reconcile {path}")
+    return 0
+
+
+@click.command("demo", short_help="See it work: no key, no network.")
+@click.option(
+    "--keep", metavar="PATH", type=click.Path(), help="Make the workspace at PATH and leave it there."
+)
+@_options(_DEBUG)
+def demo_(keep: str | None) -> int:
+    """A whole run in a temporary workspace: no key, no network, a few seconds."""
+    from reconciler.cli.demo import demo
+
+    return demo(keep)
+
+
+@click.command("retry", short_help="Ask failed and missing requests again.")
+@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, _DEBUG)
+def retry_(
+    workspace: str,
+    names: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    log_level: str | None,
+) -> int:
+    """Ask the failed and missing requests of live or settled batches again, each as a child batch."""
+    from reconciler.decide import retry
+
+    return _decided(retry, workspace, names, as_json, quiet, verbose, log_level)
+
+
+@click.command("dismiss", short_help="Accept a loss.")
+@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, _DEBUG)
+def dismiss_(
+    workspace: str,
+    names: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    log_level: str | None,
+) -> int:
+    """Accept a loss: a quarantined batch whole, or the missing ids of a live one."""
+    from reconciler.decide import dismiss
+
+    return _decided(dismiss, workspace, names, as_json, quiet, verbose, log_level)
+
+
+ALL: Final = (run_, plan_, status_, check_, init_, demo_, retry_, dismiss_)
+
+
+def load(workspace: str, flags: dict[str, Any] | None = None) -> Settings:
+    """
+    The settings that hold for a workspace: built-in, user file, workspace file, environment, flags.
+
+    Raises:
+        ConfigError: One of them cannot be obeyed.
+    """
+    from reconciler.config import settle
+    from reconciler.workspace.sources import settings_files
+
+    ours = {name: value for name, value in os.environ.items() if name.startswith("RECONCILER_")}
+    return settle(settings_files(workspace), ours, flags)
+
+
+def _decided(
+    verb: Callable[..., Any],
+    workspace: str,
+    names: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    log_level: str | None,
+) -> int:
+    """Carry out a person's decision and say what came of it."""
+    from reconciler.cli import render
+
+    settings = load(workspace, {"log.level": log_level})
+    with _listening(workspace, settings, (), quiet, verbose) as options:
+        decision = verb(workspace, settings, names, options)
+    if as_json:
+        render.document({**render.report_fields(decision.report), "told": list(decision.told)})
+    elif not quiet:
+        render.told(decision.told)
+        if decision.report.batches:
+            render.report(decision.report, workspace)
+    return int(decision.report.exit_code)
+
+
+class _listening:  # noqa: N801 - reads as a word in a `with` line
+    """Options for a pass that is logged, shows its progress and can be interrupted."""
+
+    def __init__(
+        self, workspace: str, settings: Settings, only: tuple[str, ...], quiet: bool, verbose: int
+    ) -> None:
+        from reconciler.cli.interrupt import Stop
+        from reconciler.cli.logs import LogWatcher
+        from reconciler.cli.progress import watched
+        from reconciler.engine import Options
+
+        self._stop = Stop()
+        self._logs = LogWatcher(workspace, settings["log.level"], quiet=quiet, verbose=verbose)
+        self._options = Options(
+            only=only, watcher=self._logs, progress=watched(quiet=quiet), stopping=self._stop.asked
+        )
+
+    def __enter__(self) -> Options:
+        """Take over the signals."""
+        self._stop.install()
+        return self._options
+
+    def __exit__(self, *_error: object) -> None:
+        """Give the signals back and close the log."""
+        self._stop.restore()
+        self._logs.close()
+        sys.stderr.flush()

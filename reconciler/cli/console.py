@@ -1,0 +1,60 @@
+"""
+What people see: escaped, coloured when a terminal looks on, and never in the way of data.
+
+stdout is data, stderr is for people.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from typing import Final, TextIO
+
+_STYLES: Final = {
+    "settled": "32",
+    "pending": "36",
+    "waiting": "33",
+    "held": "33",
+    "needs attention": "31",
+    "failed": "31",
+    "interrupted": "33",
+    "strong": "1",
+    "faint": "2",
+    "error": "1;31",
+}
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+
+
+def safe(text: str) -> str:
+    """*text* with every character that could move a cursor, hide text or end a line shown as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(each if unicodedata.category(each) not in _HIDDEN else ascii(each)[1:-1] for each in text)
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether *stream* should get colours: a terminal, and nobody said no."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    """*text* in the colour of *style*, when the stream (stdout unless given) takes colours."""
+    code = _STYLES.get(style)
+    if code is None or not colourful(stream or sys.stdout):
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def out(text: str = "") -> None:
+    """A line of data."""
+    sys.stdout.write(text + "\n")
+
+
+def err(text: str = "") -> None:
+    """A line for people."""
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,44 @@
+"""
+Ctrl-C and SIGTERM: the first asks for an end between two effects, the second ends now.
+
+Nothing depends on this: a killed pass is resumable at any point. It only makes leaving tidy.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from reconciler.cli.console import err
+
+
+class Stop:
+    """Remembers that someone asked for an end."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def asked(self) -> bool:
+        """Whether an end was asked for."""
+        return self._asked
+
+    def install(self) -> None:
+        """Listen to SIGINT and SIGTERM, where this thread may."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._heard)
+
+    def restore(self) -> None:
+        """Put the earlier handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _heard(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        err("stopping after the current step; once more to stop now")

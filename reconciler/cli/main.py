@@ -1,0 +1,128 @@
+"""The entry point: parse, run, turn every error into advice and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from reconciler import __version__
+from reconciler.cli import commands
+from reconciler.cli.console import err, paint, safe
+from reconciler.errors import ReconcilerError
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    everything is settled (plan: the plan was made)
+  1    a batch failed in a way that a re-run may mend
+  2    usage
+  3    something needs a person: held, quarantined, refused, corrupt
+  4    another reconciler holds this workspace
+  5    plan --detailed-exitcode: changes are pending
+  75   still in flight: run again later
+  77   key missing or refused
+  78   configuration invalid, or refused for want of trust
+  130  interrupted; everything is resumable"""
+
+
+class Verbs(click.Group):
+    """A group whose default verb is `run`: `reconcile PATH` and `reconcile run PATH` are the same."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take the first word as a verb, or else as the workspace of `run`."""
+        if args and args[0] not in self.commands:
+            close = get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
+            if close and len(args) > 1 and not args[1].startswith("-"):
+                raise click.UsageError(f"no verb is called {safe(args[0])!r}; did you mean {close[0]}?", ctx)
+            return "run", self.commands["run"], args
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Hand options that stand before the workspace over to `run`: `reconcile --json PATH`."""
+        own = {"--version", "-V", "--help", "-h"}
+        if args and args[0].startswith("-") and args[0] not in own:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=Verbs,
+    invoke_without_command=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EXIT_CODES,
+)
+@click.version_option(__version__, "-V", "--version", message="reconcile %(version)s")
+def cli() -> None:
+    """
+    Put batch files of LLM requests in a folder; reconcile works out what each one still needs and does it.
+
+    \b
+    reconcile WORKSPACE           one pass: do all that can be done now
+    reconcile plan WORKSPACE      the same decision, printed; touches nothing
+    reconcile demo                see it work: no key, no network, a few seconds
+    """  # noqa: D301 - click reads the \b as "leave these lines alone"
+
+
+for command in commands.ALL:
+    cli.add_command(command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """
+    Run the command line.
+
+    Args:
+        args: The words after `reconcile`; those of the process when None.
+
+    Returns:
+        The exit code of docs/workspace.md and `reconcile --help`.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if not sys.platform.startswith(("linux", "darwin")):
+        err("error: reconcile runs on Linux and macOS; on Windows, use WSL")
+        return 1
+    try:
+        result = cli.main(args=words, prog_name="reconcile", standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ReconcilerError as error:
+        if "--debug" in words:
+            raise
+        return _tell(words, error.message, error.hint, error.exit_code)
+    except OSError as error:
+        if "--debug" in words:
+            raise
+        if isinstance(error, BrokenPipeError):
+            return _hang_up()
+        where = f"{error.filename}: " if error.filename else ""
+        return _tell(words, f"{where}{error.strerror or error}", "", 1)
+    except (KeyboardInterrupt, click.Abort):
+        return _tell(words, "interrupted; everything is resumable", "", 130)
+    return result if isinstance(result, int) else 0
+
+
+def _tell(words: Sequence[str], message: str, hint: str, code: int) -> int:
+    """An error for people on stderr and, when JSON was asked for, for machines on stdout."""
+    err(f"{paint('error:', 'error', sys.stderr)} {safe(message)}")
+    if hint:
+        err(f"  -> {safe(hint)}")
+    if "--json" in words:
+        import msgspec
+
+        document = {"schema": 1, "error": {"message": message, "hint": hint}, "exit_code": code}
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+    return code
+
+
+def _hang_up() -> int:
+    """The reader of stdout has gone (`reconcile status . | head`); say nothing more."""
+    sys.stderr.close()
+    return 1

@@ -1,0 +1,282 @@
+"""Reports, plans, status and verdicts: as lines for people, as one JSON document for machines."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from reconciler.cli.console import colourful, out, paint, safe
+from reconciler.model.coverage import Coverage
+from reconciler.model.operation import MoveToDone, Quarantine
+from reconciler.model.plan import Again, Waiting
+from reconciler.model.report import BatchReport, Report, State
+from reconciler.model.words import many
+from reconciler.planner import hint_of, word_of
+
+if TYPE_CHECKING:
+    from reconciler.check import Verdict
+    from reconciler.preview import Preview
+    from reconciler.status import Row, Status
+
+SCHEMA: Final = 1
+_PARTS: Final = ("answered", "failed", "retried", "dismissed", "missing")
+
+
+def document(fields: Mapping[str, Any]) -> None:
+    """One JSON document on stdout."""
+    import msgspec
+
+    out(msgspec.json.format(msgspec.json.encode({"schema": SCHEMA, **fields}), indent=2).decode())
+
+
+def report(found: Report, workspace: str) -> None:
+    """What a pass did, for people."""
+    width = max((len(batch.name) for batch in found.batches), default=0)
+    for batch in found.batches:
+        state = batch.state.value
+        name = paint(batch.name.ljust(width), "strong")
+        out(f"{name}  {paint(state.ljust(15), state)}  {safe(_told(batch))}")
+        _hint(batch.hint, workspace, " " * (width + 19))
+    _ignored(found.ignored)
+    out(_totals({state.value: found.count(state) for state in State}, len(found.batches)))
+
+
+def told(lines: Sequence[str]) -> None:
+    """What a person's decision did."""
+    for line in lines:
+        out(safe(line))
+
+
+def report_fields(found: Report) -> dict[str, Any]:
+    """What a pass did, for machines."""
+    return {
+        "workspace": found.root,
+        "exit_code": found.exit_code,
+        "changed": found.changed,
+        "batches": [_batch_fields(batch) for batch in found.batches],
+        "ignored": _ignored_fields(found.ignored),
+    }
+
+
+def preview(found: Preview, workspace: str) -> None:
+    """What the next pass would do, for people."""
+    for _, plan in found.batches:
+        word = word_of(plan.then)
+        out(f"{paint(plan.name, 'strong')}  {paint(word, word)}  {safe(plan.because)}")
+        for number, step in enumerate(plan.steps, 1):
+            out(f"    {number}. {step.verb}")
+        last = plan.steps[-1] if plan.steps else None
+        if isinstance(plan.then, Again) and not isinstance(last, MoveToDone | Quarantine):
+            out("    then look again, and decide by what was found")
+        _hint(hint_of(plan.then), workspace, "    ")
+    for name, folders in found.listing.quarantined.items():
+        for folder in folders:
+            word = State.ATTENTION.value
+            out(f"{paint(name, 'strong')}  {paint(word, word)}  it is in quarantine/{folder}/")
+    _ignored(tuple((each.path, each.why) for each in found.listing.ignored))
+    steps = many(sum(len(plan.steps) for _, plan in found.batches), "step")
+    out(f"{many(len(found.batches), 'batch', 'batches')}, {steps} to do now; nothing was touched")
+
+
+def preview_fields(found: Preview) -> dict[str, Any]:
+    """What the next pass would do, for machines."""
+    return {
+        "workspace": found.layout.root,
+        "batches": [
+            {
+                "name": snap.name,
+                "shape": snap.shape.value,
+                "because": plan.because,
+                "steps": [step.verb for step in plan.steps],
+                "then": word_of(plan.then),
+                "hint": hint_of(plan.then) or None,
+                "until": plan.then.until if isinstance(plan.then, Waiting) else None,
+            }
+            for snap, plan in found.batches
+        ],
+        "quarantined": {name: list(folders) for name, folders in found.listing.quarantined.items()},
+        "ignored": _ignored_fields(tuple((each.path, each.why) for each in found.listing.ignored)),
+    }
+
+
+def status(found: Status, workspace: str, *, everything: bool) -> None:
+    """Where every batch stands, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [row for row in found.rows if everything or row.state != "settled"]
+    if rows:
+        table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+        for heading in ("batch", "state", "age", "requests", "answered", "failed"):
+            table.add_column(
+                heading,
+                no_wrap=heading != "state",
+                justify="left" if heading in ("batch", "state") else "right",
+            )
+        table.add_column("why", overflow="fold")
+        for row in rows:
+            colour = {"settled": "green", "pending": "cyan", "needs attention": "red"}.get(
+                row.state, "yellow"
+            )
+            ways = (f"-> {safe(_typed(way, workspace))}" for way in row.hint.splitlines())
+            why = "\n".join((safe(row.because), *ways))
+            cells = (row.name, row.state, _age(row, found.seen_at), *_counts(row), why)
+            table.add_row(*(Text(cell, style=colour if cell is row.state else "") for cell in cells))
+        colours = colourful(sys.stdout)
+        width = None if sys.stdout.isatty() else 160
+        Console(
+            file=sys.stdout, force_terminal=colours, no_color=not colours, width=width, highlight=False
+        ).print(table)
+    _ignored(found.ignored)
+    counted = {row.state: 0 for row in found.rows}
+    for row in found.rows:
+        counted[row.state] += 1
+    out(_totals(counted, len(found.rows)))
+
+
+def status_fields(found: Status) -> dict[str, Any]:
+    """Where every batch stands, for machines."""
+    return {
+        "workspace": found.root,
+        "seen_at": found.seen_at,
+        "batches": [
+            {
+                "name": row.name,
+                "state": row.state,
+                "because": row.because,
+                "hint": row.hint or None,
+                "path": row.path,
+                "age_seconds": None if row.since is None else round(max(0.0, found.seen_at - row.since), 1),
+                "requests": row.requests,
+                "counts": _coverage_fields(row.coverage),
+                "provider": row.provider,
+                "batch_id": row.batch_id,
+                "status": row.status,
+                "parent": row.parent,
+                "attempt": row.attempt,
+                "until": row.until,
+            }
+            for row in found.rows
+        ],
+        "ignored": _ignored_fields(found.ignored),
+    }
+
+
+def verdict(found: Verdict) -> None:
+    """What an audit found, for people."""
+    for finding in found.findings:
+        label = paint(f"promise {finding.promise} does not hold", "error")
+        out(f"{label}  {safe(finding.where)}: {safe(finding.what)}")
+    for note in found.notes:
+        out(f"{paint('note', 'faint')}  {safe(note)}")
+    account = ", ".join(f"{count} {part}" for part, count in found.account.items()) or "no request yet"
+    out(f"{many(found.batches, 'batch', 'batches')}; requests: {account}")
+    if found.findings:
+        out(paint(f"{many(len(found.findings), 'promise does', 'promises do')} not hold", "error"))
+    else:
+        out(paint("every id is accounted for, every file is what it was", "settled"))
+
+
+def verdict_fields(found: Verdict) -> dict[str, Any]:
+    """What an audit found, for machines."""
+    return {
+        "workspace": found.root,
+        "batches": found.batches,
+        "account": dict(found.account),
+        "findings": [
+            {"promise": each.promise, "where": each.where, "what": each.what} for each in found.findings
+        ],
+        "notes": list(found.notes),
+        "holds": not found.findings,
+    }
+
+
+def _batch_fields(batch: BatchReport) -> dict[str, Any]:
+    """One batch of a report."""
+    return {
+        "name": batch.name,
+        "state": batch.state.value,
+        "because": batch.because,
+        "hint": batch.hint or None,
+        "path": batch.path or None,
+        "until": batch.until,
+        "counts": _coverage_fields(batch.coverage),
+        "receipts": [
+            {"operation": each.verb, "summary": each.summary, "facts": each.facts} for each in batch.receipts
+        ],
+    }
+
+
+def _coverage_fields(coverage: Coverage | None) -> dict[str, Any] | None:
+    """Counts of an account."""
+    if coverage is None:
+        return None
+    counts: dict[str, Any] = {part: getattr(coverage, part).requests for part in ("input", *_PARTS)}
+    counts["by_class"] = {name.value: tally.requests for name, tally in coverage.by_class.items()}
+    return counts
+
+
+def _ignored_fields(ignored: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """Files that are not ours, for machines."""
+    return [{"path": path, "why": why} for path, why in ignored]
+
+
+def _told(batch: BatchReport) -> str:
+    """Why a batch stands where it does, with its account when it has settled."""
+    if batch.state is State.SETTLED and batch.coverage is not None:
+        counts = ", ".join(
+            f"{getattr(batch.coverage, part).requests} {part}"
+            for part in _PARTS
+            if getattr(batch.coverage, part).requests
+        )
+        return f"{counts}; {batch.because}"
+    return batch.because
+
+
+def _hint(hint: str, workspace: str, indent: str) -> None:
+    """What a person could type, ready to be copied; one way a line."""
+    for way in hint.splitlines():
+        out(f"{indent}-> {safe(_typed(way, workspace))}")
+
+
+def _typed(hint: str, workspace: str) -> str:
+    """A hint with the workspace as the user typed it."""
+    return hint.replace("WORKSPACE", shlex.quote(workspace))
+
+
+def _ignored(ignored: Sequence[tuple[str, str]], limit: int = 10) -> None:
+    """Files that were left alone."""
+    for path, why in ignored[:limit]:
+        out(f"{paint('ignored', 'faint')}  {safe(path)}: {why}")
+    if len(ignored) > limit:
+        out(f"{paint('ignored', 'faint')}  and {len(ignored) - limit} more (--json lists them)")
+
+
+def _totals(counted: Mapping[str, int], total: int) -> str:
+    """The last line of a report."""
+    if not total:
+        return "there is no batch here yet"
+    parts = ", ".join(f"{count} {paint(state, state)}" for state, count in counted.items() if count)
+    return f"{many(total, 'batch', 'batches')}{': ' if parts else ''}{parts}"
+
+
+def _age(row: Row, now: float) -> str:
+    """How long ago, in the largest unit that gives a number."""
+    if row.since is None:
+        return ""
+    seconds = max(0.0, now - row.since)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _counts(row: Row) -> tuple[str, str, str]:
+    """Requests, answered and failed, empty where nobody has counted."""
+    requests = "" if row.requests is None else str(row.requests)
+    if row.coverage is None:
+        return requests, "", ""
+    return requests, str(row.coverage.answered.requests), str(row.coverage.failed.requests or "")

@@ -1,0 +1,135 @@
+"""What the next pass would do, found out by reading alone: no lock, no change, not even a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.errors import ReconcilerError, UsageError
+from reconciler.executor.context import Progress, Silent, View
+from reconciler.executor.matching import match
+from reconciler.model.identity import BatchName
+from reconciler.model.operation import MatchRequestIds
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Policy
+from reconciler.model.report import BatchReport, State
+from reconciler.model.snapshot import Snapshot
+from reconciler.planner import plan
+from reconciler.workspace.layout import QUARANTINE, Layout, find
+from reconciler.workspace.observe import observe
+from reconciler.workspace.reading import Reading
+from reconciler.workspace.scan import Listing, scan
+
+UNDO: Final = (
+    "mend the files and move them back to the live folder\n"
+    "reconcile dismiss WORKSPACE {name}    to accept the loss"
+)
+"""The ways out of quarantine."""
+
+
+@attrs.frozen
+class Preview:
+    """
+    What the next pass would do.
+
+    Attributes:
+        layout: The workspace.
+        listing: What lies in it.
+        batches: Each live batch and its plan, in order.
+    """
+
+    layout: Layout
+    listing: Listing
+    batches: tuple[tuple[Snapshot, Plan], ...]
+
+
+def preview(
+    path: str,
+    settings: Settings,
+    *,
+    only: Sequence[str] = (),
+    deep: bool = False,
+    progress: Progress | None = None,
+) -> Preview:
+    """
+    The plan for every batch.
+
+    Args:
+        path: The workspace.
+        settings: Every setting.
+        only: Names or glob patterns; empty means every batch.
+        deep: Read the answers too, so that a plan goes on after match-request-ids.
+        progress: Told about long reading.
+
+    Raises:
+        UserError: There is no workspace.
+    """
+    layout = find(path)
+    look = Reading(layout.root)
+    try:
+        listing = scan(look, layout)
+        policy = settings.policy()
+        limit = settings["limits.line_bytes"]
+        view = View(look=look, layout=layout, line_limit=limit, progress=progress or Silent())
+        seen = [observe(look, layout, listing, name) for name in select(listing, only)]
+        return Preview(
+            layout, listing, tuple((snap, _foresee(view, snap, policy, deep=deep)) for snap in seen)
+        )
+    finally:
+        look.close()
+
+
+def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
+    """The plan for one batch; with *deep*, together with the one that follows its matching."""
+    first = plan(snap, policy)
+    if not deep or not any(isinstance(step, MatchRequestIds) for step in first.steps):
+        return first
+    try:
+        matched = match(view, snap.files, snap.record)
+    except (ReconcilerError, OSError):
+        return first
+    after = plan(attrs.evolve(snap, matched=matched), policy)
+    return attrs.evolve(after, steps=(*first.steps, *after.steps))
+
+
+def select(listing: Listing, only: Sequence[str]) -> list[BatchName]:
+    """
+    The batches that *only* asks for, in order.
+
+    Raises:
+        UsageError: A name or pattern matches no batch of the workspace.
+    """
+    names = list(listing.batches)
+    known = [*names, *listing.quarantined]
+    for pattern in only:
+        if not any(fnmatchcase(name, pattern) for name in known):
+            raise UsageError(f"no batch here is called {pattern}", hint=f"here are: {_first(known)}")
+    return [name for name in names if not only or any(fnmatchcase(name, pattern) for pattern in only)]
+
+
+def quarantined(
+    folders_of: Mapping[BatchName, tuple[str, ...]], only: Sequence[str] = ()
+) -> list[BatchReport]:
+    """A report for each folder in `quarantine/` that still holds batch files."""
+    return [
+        BatchReport(
+            name,
+            State.ATTENTION,
+            f"it is in {QUARANTINE}/{folder}/; see reason.json there",
+            UNDO.format(name=name),
+            path=f"{QUARANTINE}/{folder}",
+        )
+        for name, folders in folders_of.items()
+        for folder in folders
+        if not only or any(fnmatchcase(name, pattern) for pattern in only)
+    ]
+
+
+def _first(names: Sequence[str], limit: int = 8) -> str:
+    """A few names, for a hint."""
+    shown = ", ".join(names[:limit]) or "none"
+    return f"{shown}, ..." if len(names) > limit else shown

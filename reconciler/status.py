@@ -1,0 +1,173 @@
+"""Where every batch of a workspace stands, settled ones included; a pure read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.errors import BadMetadata
+from reconciler.model.coverage import Coverage
+from reconciler.model.identity import Role
+from reconciler.model.plan import Plan, Waiting
+from reconciler.model.snapshot import Snapshot
+from reconciler.planner import hint_of, word_of
+from reconciler.preview import Preview, preview, quarantined
+from reconciler.workspace import settled
+from reconciler.workspace.reading import Reading
+
+
+@attrs.frozen
+class Row:
+    """
+    One batch.
+
+    Attributes:
+        name: The batch.
+        state: pending, waiting, held, needs attention or settled.
+        since: When its input was written, or when it settled (epoch seconds); None when nobody knows.
+        coverage: Where its ids stand, as last drawn up.
+        requests: Number of requests, None while nobody has counted.
+        provider: Whose batch it is.
+        batch_id: The provider's id of it.
+        status: The provider's word for it.
+        because: Why it stands there.
+        hint: What a person could type or change.
+        path: Where its files are.
+        parent: The batch whose leftovers it asks again.
+        attempt: How often its requests were or will be sent.
+        until: When to look again, for a waiting batch.
+    """
+
+    name: str
+    state: str
+    because: str
+    path: str
+    since: float | None = None
+    coverage: Coverage | None = None
+    requests: int | None = None
+    provider: str | None = None
+    batch_id: str | None = None
+    status: str | None = None
+    hint: str = ""
+    parent: str | None = None
+    attempt: int = 1
+    until: float | None = None
+
+
+@attrs.frozen
+class Status:
+    """
+    A whole workspace.
+
+    Attributes:
+        root: Its real path.
+        seen_at: When this was drawn up.
+        rows: Live batches, then quarantined ones, then settled ones.
+        ignored: Files that are not ours, with the reason.
+    """
+
+    root: str
+    seen_at: float
+    rows: tuple[Row, ...]
+    ignored: tuple[tuple[str, str], ...]
+
+
+def status(path: str, settings: Settings) -> Status:
+    """
+    Look at every batch of a workspace.
+
+    Raises:
+        UserError: There is no workspace.
+    """
+    seen = preview(path, settings)
+    look = Reading(seen.layout.root)
+    try:
+        rows = (*_live(seen), *_quarantined(look, seen), *_settled(look))
+        ignored = tuple((each.path, each.why) for each in seen.listing.ignored)
+        return Status(seen.layout.root, look.now(), rows, ignored)
+    finally:
+        look.close()
+
+
+def _live(seen: Preview) -> Iterator[Row]:
+    """Batches of the live directory."""
+    for snap, plan in seen.batches:
+        yield _row(snap, plan, seen.layout.live or ".")
+
+
+def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
+    """One live batch."""
+    record, asked = snap.record, snap.files.get(Role.INPUT)
+    coverage = None if record is None else record.coverage
+    requests = coverage.input.requests if coverage is not None else None
+    row = Row(
+        name=snap.name,
+        state=word_of(plan.then),
+        because=plan.because,
+        path=live,
+        since=None if asked is None else asked.mtime_ns / 1e9,
+        coverage=coverage,
+        requests=requests,
+        hint=hint_of(plan.then),
+        until=plan.then.until if isinstance(plan.then, Waiting) else None,
+    )
+    if record is None:
+        return row
+    return attrs.evolve(
+        row,
+        requests=requests if record.input is None else record.input.requests,
+        provider=record.provider,
+        batch_id=record.batch_id,
+        status=record.status,
+        parent=record.parent,
+        attempt=record.attempt,
+    )
+
+
+def _quarantined(look: Reading, seen: Preview) -> Iterator[Row]:
+    """Folders of `quarantine/` that still hold batch files."""
+    for report in quarantined(seen.listing.quarantined):
+        fact = look.fact(f"{report.path}/batch_input_{report.name}.jsonl")
+        since = None if fact is None else fact.mtime_ns / 1e9
+        yield Row(report.name, report.state.value, report.because, report.path, since, hint=report.hint)
+
+
+def _settled(look: Reading) -> Iterator[Row]:
+    """Folders of `done/`, and what another tool left flat in it."""
+    for name in settled.names(look):
+        path = settled.folder_of(name)
+        try:
+            manifest = settled.read(look, name)
+        except (BadMetadata, FileNotFoundError) as error:
+            hint = f"restore {path}/{settled.MANIFEST}"
+            yield Row(name, "needs attention", f"its manifest cannot be read: {error}", path, hint=hint)
+            continue
+        coverage = manifest.coverage
+        yield Row(
+            name=name,
+            state="settled",
+            because=_ended(coverage),
+            path=path,
+            since=manifest.settled_at,
+            coverage=coverage,
+            requests=coverage.input.requests,
+            provider=manifest.provider,
+            batch_id=manifest.batch_id,
+            parent=manifest.parent,
+            attempt=manifest.attempt,
+        )
+
+
+def _ended(coverage: Coverage) -> str:
+    """How a settled batch ended, in words."""
+    parts = [f"{coverage.answered.requests} of {coverage.input.requests} answered"]
+    for word, tally in (
+        ("failed for good", coverage.failed),
+        ("asked again in a child", coverage.retried),
+        ("given up", coverage.dismissed),
+    ):
+        if tally.requests:
+            parts.append(f"{tally.requests} {word}")
+    return ", ".join(parts)

@@ -1,0 +1,44 @@
+"""Where settings are read from: the user's own file and the workspace's."""
+
+from __future__ import annotations
+
+from reconciler.errors import ConfigError, PermanentError
+from reconciler.model.operation import Kind
+from reconciler.workspace.layout import SETTINGS
+from reconciler.workspace.reading import Reading, locate
+
+
+def settings_files(workspace: str) -> list[tuple[str, str]]:
+    """
+    Origin and text of each settings file that is there, lowest first.
+
+    Raises:
+        ConfigError: A file cannot be read, or is no text.
+    """
+    import platformdirs  # noqa: PLC0415 - only where a command really runs
+
+    user = platformdirs.user_config_dir("reconciler", appauthor=False)
+    found = []
+    for folder, leaf in ((user, "config.toml"), (workspace, SETTINGS)):
+        text = _text(folder, leaf)
+        if text is not None:
+            found.append((f"{folder}/{leaf}", text))
+    return found
+
+
+def _text(folder: str, leaf: str) -> str | None:
+    """The text of a settings file, None when there is none."""
+    root, kind = locate(folder)
+    if kind is not Kind.FOLDER:
+        return None
+    look = Reading(root)
+    try:
+        if look.kind(leaf) is None:
+            return None
+        return look.read(leaf).decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{folder}/{leaf}: not UTF-8 ({error})", hint="save it as UTF-8") from error
+    except (PermanentError, OSError) as error:
+        raise ConfigError(f"{folder}/{leaf} cannot be read: {error}") from error
+    finally:
+        look.close()

@@ -1,0 +1,69 @@
+"""A new workspace, from the template that travels inside the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from reconciler.errors import UsageError
+from reconciler.model.identity import parse_file_name
+from reconciler.model.operation import Kind
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import FOLDERS, PRIVATE, SETTINGS, WORKDIR
+from reconciler.workspace.reading import locate
+
+
+def create(path: str) -> str:
+    """
+    Make a workspace at *path*: the template's files and the folders of the contract.
+
+    Files that are there already are left as they are.
+
+    Returns:
+        Its real path.
+
+    Raises:
+        UsageError: *path* is a file, is a workspace already, or holds batch files at its root.
+    """
+    root, kind = locate(path)
+    if kind not in (None, Kind.FOLDER):
+        raise UsageError(f"{path}: a file is there; a workspace is a folder")
+    parent, _, leaf = root.rpartition("/")
+    if kind is None:
+        if locate(parent or "/")[1] is not Kind.FOLDER:
+            raise UsageError(f"{path}: there is no folder {parent}", hint=f"mkdir -p {parent}")
+        above = Effects(parent or "/")
+        try:
+            above.make_folder(leaf)
+        finally:
+            above.close()
+    fx = Effects(root)
+    try:
+        there = {entry.name for entry in fx.listing("")}
+        if there & {SETTINGS, WORKDIR, PRIVATE}:
+            raise UsageError(f"{path} is a workspace already", hint=f"reconcile {path}")
+        if any(parse_file_name(name) for name in there):
+            message = f"{path} holds batch files at its root and is a workspace as it is"
+            raise UsageError(message, hint=f"reconcile {path}")
+        for name, data in _files():
+            if name not in there:
+                fx.publish(name, (data,))
+        for folder in FOLDERS:
+            fx.make_folder(folder)
+    finally:
+        fx.close()
+    return root
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of the template."""
+    for entry in sorted(_source().iterdir(), key=lambda each: each.name):
+        if entry.is_file():
+            yield entry.name, entry.read_bytes()
+
+
+def _source() -> Traversable:
+    """The template inside the package, or beside it in a checkout."""
+    inside = resources.files("reconciler") / "workspace_template"
+    return inside if inside.is_dir() else resources.files("reconciler") / ".." / "workspace_template"
