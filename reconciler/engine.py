@@ -274,7 +274,8 @@ def _may_ask_again(policy: Policy, moved: Receipt, coverage: Coverage | None) ->
     again = coverage.failed_in(retryable_classes(moved.facts["attempt"], policy.max_attempts))
     if again == NOTHING:
         return ""
-    return f"reconcile retry WORKSPACE {moved.name}    asks {many(again.requests, 'request')} again that may succeed"
+    requests = many(again.requests, "request")
+    return f"reconcile retry WORKSPACE {moved.name}    asks {requests} again that may succeed"
 
 
 def _failed(

@@ -89,7 +89,7 @@ def iter_lines(stream: BinaryIO, path: str, *, limit: int = LINE_LIMIT) -> Itera
             raw = raw[len(_BOM) :]
             offset = len(_BOM)
         data = raw[:-1] if terminated else raw
-        if data and not data.isspace():
+        if data.strip(_SPACE):  # a copy only where there is white space around
             yield new(Line, (number, offset, data, terminated))
 
 
