@@ -126,7 +126,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
     fx = Effects(layout.root, options.tap) if options.tap else Effects(layout.root)
     try:
         with fx.lock(LOCK):
-            mark(fx)
+            mark(fx, layout)
             limit = settings["limits.line_bytes"]
             ctx = Context(
                 look=fx,

@@ -54,7 +54,7 @@ class Line(NamedTuple):
     Attributes:
         number: 1-based, blank lines counted.
         offset: Where `data` begins in the stream, in bytes.
-        data: The line without the white space at its end and, on line 1, without a byte order mark.
+        data: The line without its line feed and, on line 1, without a byte order mark; other bytes stay.
         terminated: Whether "\n" followed. False only on the last line, which a cut download leaves torn.
     """
 

@@ -51,6 +51,12 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
 def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     """Nothing was ever begun for this input."""
     name = snap.name
+    if snap.unowned and snap.record is not None:
+        # Sending it would ask ids that its parent has answered for.
+        parent = snap.record.parent
+        because = f"its parent {parent} has not handed these requests over to it"
+        hint = f"reconcile retry WORKSPACE {parent}    completes the handover\nor move this child out of the workspace"
+        return Plan(name, because, then=Attention(hint))
     if snap.submitted_as is not None:
         because = f"the same input was submitted before, as batch {snap.submitted_as}"
         return Plan(name, because, then=Attention("remove this copy, or change it if it is another batch"))

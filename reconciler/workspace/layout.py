@@ -69,6 +69,7 @@ def find(path: str) -> Layout:
     look = Reading(root)
     try:
         kinds = {entry.name: entry.kind for entry in look.listing("")}
+        was = look.read(WORKSPACE_ID).split() if look.fact(WORKSPACE_ID) else []
     finally:
         look.close()
     for name in (*FOLDERS, PRIVATE):
@@ -81,15 +82,21 @@ def find(path: str) -> Layout:
             )
     if WORKDIR in kinds:
         return Layout(root, WORKDIR)
+    if WORKDIR.encode() in was:
+        message = f"{path}/{WORKDIR}/ has vanished; it was there at an earlier pass"
+        raise ConfigError(message, hint=f"mount or restore it, or make an empty one: mkdir {path}/{WORKDIR}")
     if PRIVATE in kinds or any(parse_file_name(name) for name in kinds):
         return Layout(root, "")
     message = f"{path} is not a workspace: it has no workdir/ and no batch_input_<name>.jsonl"
     raise NotAWorkspace(message, hint=f"reconcile init {path}")
 
 
-def mark(fx: Effects) -> None:
+def mark(fx: Effects, layout: Layout) -> None:
     """
     Give the workspace its id at the first pass; hold every later pass to it.
+
+    The id stands with the name of the live directory, so that a live directory that is not mounted today
+    is never taken for a workspace without batches.
 
     Raises:
         ConfigError: The id has vanished while the history is still there: half of the workspace may be
@@ -100,6 +107,6 @@ def mark(fx: Effects) -> None:
     if fx.kind(f"{PRIVATE}/ledger.jsonl") is not None:
         message = f"{fx.root}/{WORKSPACE_ID} has vanished though {PRIVATE}/ledger.jsonl is there"
         raise ConfigError(
-            message, hint="restore it; any 32 hexadecimal digits will do if it is lost for good"
+            message, hint="restore it; if it is lost for good: 32 hexadecimal digits, a space, and workdir"
         )
-    fx.publish(WORKSPACE_ID, (f"{secrets.token_hex(16)}\n".encode(),))
+    fx.publish(WORKSPACE_ID, (f"{secrets.token_hex(16)} {layout.live or '.'}\n".encode(),))

@@ -13,7 +13,7 @@ from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, file
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Matched, Place, Snapshot
-from reconciler.workspace import metadata
+from reconciler.workspace import metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE, Layout
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import Listing
@@ -71,6 +71,7 @@ def observe(
         history=frozenset(history),
         quarantine_tail=_quarantine_tail(look, listing.quarantined.get(name, ()), files),
         children=children_of(look, layout, listing, name),
+        unowned=_unowned(look, layout, record),
         matched=matched if matched is not None and matched.files == files else None,
     )
 
@@ -93,6 +94,20 @@ def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName
             return tuple(found)
         record, _ = _record(look, look.fact(paths[1]), child)
         found.append(ChildFact(child, place, None if record is None else record.parent))
+
+
+def _unowned(look: Reading, layout: Layout, record: Record | None) -> bool:
+    """Whether a batch is a child that its parent, where that can be asked, does not name."""
+    if record is None or record.parent is None:
+        return False
+    path = layout.live_path(file_name(Role.METADATA, record.parent))
+    parent, _ = _record(look, look.fact(path), record.parent)
+    if parent is not None:
+        return record.name not in parent.children
+    try:
+        return record.name not in settled.read(look, record.parent).children
+    except (BadMetadata, OSError):
+        return False
 
 
 def _clash(listing: Listing, name: BatchName) -> tuple[str, ...]:
