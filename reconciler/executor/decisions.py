@@ -145,7 +145,7 @@ def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts:
         ctx, files[Role.INPUT], wanted, Record(child, parent=name, attempt=manifest.attempt + 1)
     )
     ledger.append_once(ctx.fx, "batch.retried", name, child=child, requests=made.owns.requests)
-    # The manifest comes last: it is what hands the ids over, and until then the same call makes the same child.
+    # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     _republish(ctx, files, manifest, {**taken, **dict.fromkeys(wanted, child)})
     manifest = attrs.evolve(
         manifest,
