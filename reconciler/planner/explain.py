@@ -46,7 +46,5 @@ def explain(plan: Plan) -> str:
         lines.append("  then look again")
     else:
         lines.append(f"  {'then ' if plan.steps else ''}{word_of(plan.then)}")
-    hint = hint_of(plan.then)
-    if hint:
-        lines.append(f"  -> {hint}")
+    lines += [f"  -> {way}" for way in hint_of(plan.then).splitlines()]
     return "\n".join(lines)

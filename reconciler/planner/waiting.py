@@ -55,7 +55,7 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         # Sending it would ask ids that its parent has answered for.
         parent = snap.record.parent
         because = f"its parent {parent} has not handed these requests over to it"
-        hint = f"reconcile retry WORKSPACE {parent}    to complete it\nor move this child out of the workspace"
+        hint = f"reconcile retry WORKSPACE {parent}    to complete it\nor move this child elsewhere"
         return Plan(name, because, then=Attention(hint))
     if snap.submitted_as is not None:
         because = f"the same input was submitted before, as batch {snap.submitted_as}"
