@@ -14,7 +14,7 @@ import attrs
 from reconciler.codec.request import request_id
 from reconciler.config import Settings
 from reconciler.errors import BadMetadata, ReconcilerError
-from reconciler.executor.context import Progress, Silent, View
+from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.matching import match
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
@@ -23,9 +23,8 @@ from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Child, Record
 from reconciler.model.snapshot import Snapshot
 from reconciler.workspace import ledger, metadata, settled
-from reconciler.workspace.layout import DONE, QUARANTINE, find
+from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import TRIPLE, observe
-from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import Listing, scan
 
 
@@ -81,25 +80,19 @@ def check(path: str, settings: Settings, progress: Progress | None = None) -> Ve
     Raises:
         UserError: There is no workspace.
     """
-    layout = find(path)
-    look = Reading(layout.root)
-    try:
-        listing = scan(look, layout)
-        limit = settings["limits.line_bytes"]
-        view = View(look=look, layout=layout, line_limit=limit, progress=progress or Silent())
-        verdict = Verdict(layout.root)
+    with viewing(path, settings, progress) as view:
+        listing = scan(view.look, view.layout)
+        verdict = Verdict(view.look.root)
         for name in listing.batches:
             _live(view, listing, name, verdict)
         for name, folders in listing.quarantined.items():
             for folder in folders:
                 _quarantined(view, name, f"{QUARANTINE}/{folder}", verdict)
-        for name in settled.names(look):
+        for name in settled.names(view.look):
             _settled(view, name, verdict)
         _history(view, verdict)
         verdict.notes += [f"{stale}: left by a crash; the next pass removes it" for stale in listing.stale]
         return verdict
-    finally:
-        look.close()
 
 
 def _live(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> None:

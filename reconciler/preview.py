@@ -10,7 +10,7 @@ import attrs
 
 from reconciler.config import Settings
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.executor.context import Progress, Silent, View
+from reconciler.executor.context import Progress, View
 from reconciler.executor.matching import match
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
@@ -19,9 +19,8 @@ from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan
-from reconciler.workspace.layout import QUARANTINE, Layout, find
+from reconciler.workspace.layout import QUARANTINE, Layout
 from reconciler.workspace.observe import observe
-from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import Listing, scan
 
 UNDO: Final = (

@@ -33,7 +33,7 @@ _TALK: Final = (
         help="What is worth a line in logs/; overrides [log] level.",
     ),
 )
-_DEBUG: Final = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
+DEBUG: Final = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
 
 
 def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
@@ -48,7 +48,7 @@ def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@_options(_WORKSPACE, _ONLY, _PROVIDER, _JSON, *_TALK, _DEBUG)
+@_options(_WORKSPACE, _ONLY, _PROVIDER, _JSON, *_TALK, DEBUG)
 def run_(
     workspace: str,
     only: tuple[str, ...],
@@ -75,7 +75,7 @@ def run_(
 @click.command("plan", short_help="What the next pass would do, and why.")
 @_options(_WORKSPACE, _ONLY, _PROVIDER)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 5 when changes are pending.")
-@_options(_JSON, _DEBUG)
+@_options(_JSON, DEBUG)
 def plan_(
     workspace: str,
     only: tuple[str, ...],
@@ -103,7 +103,7 @@ def plan_(
 @click.command("status", short_help="Where every batch stands.")
 @_options(_WORKSPACE)
 @click.option("--all", "everything", is_flag=True, help="Every settled batch too, not only their number.")
-@_options(_JSON, _DEBUG)
+@_options(_JSON, DEBUG)
 def status_(workspace: str, everything: bool, as_json: bool) -> int:
     """Where every batch stands: state, age, counts, and why it waits."""
     from reconciler.cli import render
@@ -118,7 +118,7 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
 
 
 @click.command("check", short_help="Recount every id from the files alone.")
-@_options(_WORKSPACE, _JSON, _DEBUG)
+@_options(_WORKSPACE, _JSON, DEBUG)
 def check_(workspace: str, as_json: bool) -> int:
     """Recount every id from the files alone; exit 3 when a promise does not hold."""
     from reconciler.check import check
@@ -135,7 +135,7 @@ def check_(workspace: str, as_json: bool) -> int:
 
 @click.command("init", short_help="Make a new workspace.")
 @click.argument("path", type=click.Path())
-@_options(_DEBUG)
+@_options(DEBUG)
 def init_(path: str) -> int:
     """Make a new workspace at PATH."""
     from reconciler.workspace.template import create
@@ -145,51 +145,25 @@ def init_(path: str) -> int:
     return 0
 
 
-@click.command("demo", short_help="See it work: no key, no network.")
-@click.option(
-    "--keep", metavar="PATH", type=click.Path(), help="Make the workspace at PATH and leave it there."
-)
-@_options(_DEBUG)
-def demo_(keep: str | None) -> int:
-    """A whole run in a temporary workspace: no key, no network, a few seconds."""
-    from reconciler.cli.demo import demo
-
-    return demo(keep)
-
-
 @click.command("retry", short_help="Ask failed and missing requests again.")
-@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, _DEBUG)
-def retry_(
-    workspace: str,
-    names: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
-    log_level: str | None,
-) -> int:
+@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
+def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Ask the failed and missing requests of live or settled batches again, each as a child batch."""
     from reconciler.decide import retry
 
-    return _decided(retry, workspace, names, as_json, quiet, verbose, log_level)
+    return _decided(retry, workspace, names, as_json, **talk)
 
 
 @click.command("dismiss", short_help="Accept a loss.")
-@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, _DEBUG)
-def dismiss_(
-    workspace: str,
-    names: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
-    log_level: str | None,
-) -> int:
+@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
+def dismiss_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Accept a loss: a quarantined batch whole, or the missing ids of a live one."""
     from reconciler.decide import dismiss
 
-    return _decided(dismiss, workspace, names, as_json, quiet, verbose, log_level)
+    return _decided(dismiss, workspace, names, as_json, **talk)
 
 
-ALL: Final = (run_, plan_, status_, check_, init_, demo_, retry_, dismiss_)
+ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_)
 
 
 def load(workspace: str, flags: dict[str, Any] | None = None) -> Settings:
@@ -207,23 +181,17 @@ def load(workspace: str, flags: dict[str, Any] | None = None) -> Settings:
 
 
 def _decided(
-    verb: Callable[..., Any],
-    workspace: str,
-    names: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
-    log_level: str | None,
+    verb: Callable[..., Any], workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any
 ) -> int:
     """Carry out a person's decision and say what came of it."""
     from reconciler.cli import render
 
-    settings = load(workspace, {"log.level": log_level})
-    with _listening(workspace, settings, (), quiet, verbose) as options:
+    settings = load(workspace, {"log.level": talk["log_level"]})
+    with _listening(workspace, settings, (), talk["quiet"], talk["verbose"]) as options:
         decision = verb(workspace, settings, names, options)
     if as_json:
         render.document({**render.report_fields(decision.report), "told": list(decision.told)})
-    elif not quiet:
+    elif not talk["quiet"]:
         render.told(decision.told)
         if decision.report.batches:
             render.report(decision.report, workspace)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler.cli.console import out, paint
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects
+
+Call = Callable[[Sequence[str]], int]
+"""The public command line: words in, exit code out."""
 
 _QUESTIONS: Final = (
     "What is 2 + 2?",
@@ -40,33 +43,32 @@ CASES: Final = (
 )
 
 
-def demo(keep: str | None) -> int:
+def demo(keep: str | None, call: Call) -> int:
     """
     Make a workspace, show it, reconcile it, show it again.
 
     Args:
         keep: Where to make it and leave it; None for a temporary folder that is removed.
+        call: The public command line.
 
     Returns:
         0; the exit codes of the commands are shown.
     """
-    from reconciler.cli.main import main
-
     if keep is not None:
-        code = main(["init", keep])
+        code = call(["init", keep])
         if code == 0:
-            _run(keep)
+            _run(keep, call)
             out(f"\nThe workspace stays at {keep}.")
         return code
     with tempfile.TemporaryDirectory(prefix="reconciler-demo-") as folder:
         workspace = f"{folder}/workspace"
-        _call("init", workspace)
-        _run(workspace)
+        _show(call, "init", workspace)
+        _run(workspace, call)
         out("\nThe temporary workspace is gone; to keep one: reconcile demo --keep ./demo")
     return 0
 
 
-def _run(workspace: str) -> None:
+def _run(workspace: str, call: Call) -> None:
     """The demo itself."""
     fx = Effects(workspace)
     try:
@@ -77,8 +79,8 @@ def _run(workspace: str) -> None:
             out(f"  {name:>2}  {shape:<9} {what}")
         _title("Before")
         _tree(fx)
-        _call("plan", workspace)
-        _call(workspace)
+        _show(call, "plan", workspace)
+        _show(call, workspace)
         _title("After")
         _tree(fx)
         _title("The results of batch 4, one line a request, in input order (target/4.results.jsonl)")
@@ -86,10 +88,10 @@ def _run(workspace: str) -> None:
             row = json.loads(line)
             said = row["text"] if row["outcome"] == "answered" else row["error"]["message"]
             out(f"  {row['custom_id']}  {row['outcome']:<9} {said}")
-        _call("check", workspace)
-        _call("retry", workspace, "6")
-        _call("dismiss", workspace, "7")
-        _call(workspace)
+        _show(call, "check", workspace)
+        _show(call, "retry", workspace, "6")
+        _show(call, "dismiss", workspace, "7")
+        _show(call, workspace)
     finally:
         fx.close()
     _title("What next")
@@ -175,12 +177,10 @@ def _jsonl(lines: Iterable[Mapping[str, Any]]) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def _call(*words: str) -> None:
+def _show(call: Call, *words: str) -> None:
     """Run the public command line and show what was typed and how it ended."""
-    from reconciler.cli.main import main
-
     _title(f"$ reconcile {shlex.join(words)}")
-    out(f"(exit {main(words)})")
+    out(f"(exit {call(words)})")
 
 
 def _title(text: str) -> None:

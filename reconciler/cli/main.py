@@ -68,6 +68,18 @@ def cli() -> None:
     """  # noqa: D301 - click reads the \b as "leave these lines alone"
 
 
+@cli.command("demo", short_help="See it work: no key, no network.")
+@click.option(
+    "--keep", metavar="PATH", type=click.Path(), help="Make the workspace at PATH and leave it there."
+)
+@commands.DEBUG
+def demo_(keep: str | None) -> int:
+    """A whole run in a temporary workspace: no key, no network, a few seconds."""
+    from reconciler.cli.demo import demo
+
+    return demo(keep, main)
+
+
 for command in commands.ALL:
     cli.add_command(command)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import attrs
 
+from reconciler.config import Settings
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
 from reconciler.workspace import metadata
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.layout import Layout
+from reconciler.workspace.layout import Layout, find
 from reconciler.workspace.reading import Reading
 
 
@@ -77,6 +79,23 @@ class View:
         if self.look.kind(path) is None:
             return None
         return metadata.decode(self.look.read(path), path, name)
+
+
+@contextmanager
+def viewing(path: str, settings: Settings, progress: Progress | None = None) -> Iterator[View]:
+    """
+    Look at the workspace at *path*; takes no lock and creates nothing.
+
+    Raises:
+        UserError: There is no workspace.
+    """
+    layout = find(path)
+    look = Reading(layout.root)
+    try:
+        limit = settings["limits.line_bytes"]
+        yield View(look=look, layout=layout, line_limit=limit, progress=progress or Silent())
+    finally:
+        look.close()
 
 
 @attrs.frozen(kw_only=True)
