@@ -67,19 +67,12 @@ def preview(
     Raises:
         UserError: There is no workspace.
     """
-    layout = find(path)
-    look = Reading(layout.root)
-    try:
-        listing = scan(look, layout)
+    with viewing(path, settings, progress) as view:
+        listing = scan(view.look, view.layout)
         policy = settings.policy()
-        limit = settings["limits.line_bytes"]
-        view = View(look=look, layout=layout, line_limit=limit, progress=progress or Silent())
-        seen = [observe(look, layout, listing, name) for name in select(listing, only)]
-        return Preview(
-            layout, listing, tuple((snap, _foresee(view, snap, policy, deep=deep)) for snap in seen)
-        )
-    finally:
-        look.close()
+        seen = [observe(view.look, view.layout, listing, name) for name in select(listing, only)]
+        batches = ((snap, _foresee(view, snap, policy, deep=deep)) for snap in seen)
+        return Preview(view.layout, listing, tuple(batches))
 
 
 def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
