@@ -10,7 +10,7 @@ import attrs
 
 from reconciler.config import Settings
 from reconciler.errors import ReconcilerError, UsageError
-from reconciler.executor.context import Progress, View
+from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.matching import match
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
