@@ -25,7 +25,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.workspace import ledger, metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import TRIPLE, observe
-from reconciler.workspace.scan import Listing, scan
+from reconciler.workspace.scan import Listing, batch_of_folder, scan
 
 
 @attrs.frozen
@@ -34,7 +34,7 @@ class Finding:
     A promise that does not hold.
 
     Attributes:
-        promise: Its number in docs/guarantees of the design: 1 conservation, 2 inputs, 3 whole files, ...
+        promise: Its number in docs/workspace.md: 1 conservation, 2 inputs, 3 whole files, ...
         where: The file or folder.
         what: What is wrong with it.
     """
@@ -101,7 +101,8 @@ def _live(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> No
     snap = observe(view.look, view.layout, listing, name)
     where = view.layout.live_path(file_name(Role.INPUT, name))
     if snap.bad_record is not None:
-        verdict.object(15, view.record_path(name), snap.bad_record)
+        path = view.record_path(name)
+        verdict.object(15, path, snap.bad_record.removeprefix(path).lstrip(": "))
     for problem in snap.problems:
         verdict.object(11, where, problem)
     if snap.in_done:
@@ -109,6 +110,8 @@ def _live(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> No
             f"{where}: done/{name}/ is there too; the next pass finishes the move or says clash"
         )
         return
+    if Role.INPUT in snap.history and Role.INPUT in snap.files:
+        verdict.notes.append(f"{where}: done/ holds a file of that name, left by another tool")
     if Role.INPUT not in snap.files:
         if snap.files:
             verdict.object(1, next(iter(snap.files.values())).path, "answers without their input")
@@ -181,7 +184,7 @@ def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: V
         fact = view.look.fact(f"{folder}/{files[role]}") if role in files else None
         if fact is not None:
             facts[role] = fact
-    if manifest.coverage.dismissed == manifest.coverage.input:
+    if "quarantine" in manifest.receipts:
         # A dismissed batch was quarantined because its answers cannot be trusted; only its input counts.
         facts = {role: fact for role, fact in facts.items() if role is Role.INPUT}
         again = match(view, facts, None).coverage
@@ -224,7 +227,7 @@ def _children(view: View, verdict: Verdict, name: BatchName, children: Mapping[B
         places += [
             f"{QUARANTINE}/{entry.name}/{leaf}"
             for entry in view.look.listing(QUARANTINE)
-            if entry.kind is Kind.FOLDER and entry.name.startswith(f"{child}.")
+            if entry.kind is Kind.FOLDER and batch_of_folder(entry.name) == child
         ]
         found = next((kept for path in places if (kept := view.look.fact(path)) is not None), None)
         if found is None:

@@ -2,7 +2,8 @@
 Settings: which there are, where each value came from, and what is refused.
 
 Pure: it is handed the text of the files and the environment. Low to high: built-in, user file, workspace
-file, environment, flag. Anything unknown is an error, with the nearest known name.
+file, environment, flag. An unknown section or key is an error, with the nearest known name; variables of
+other programs that happen to begin with RECONCILER_ are left alone.
 """
 
 from __future__ import annotations

@@ -33,12 +33,19 @@ class Decision:
     What a person's verb did.
 
     Attributes:
-        told: One line for each batch.
+        told: One line for each batch that was decided on.
         report: The pass that followed.
+        refused: Why nothing was done for the others; each is reported, none stops the rest.
     """
 
     told: tuple[str, ...]
     report: Report
+    refused: tuple[NeedsPerson, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the pass, or 3 when a batch was refused."""
+        return NeedsPerson.exit_code if self.refused else self.report.exit_code
 
 
 def retry(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
@@ -47,7 +54,7 @@ def retry(path: str, settings: Settings, names: Sequence[str], options: Options 
 
     Raises:
         UsageError: A name is no batch of the workspace.
-        NeedsPerson: Nothing of a batch may be asked again; the batches before it are done.
+        NeedsPerson: Nothing of any batch may be asked again.
         UserError: There is no workspace, or another reconciler holds it.
     """
     return _decide(path, settings, names, options, _retry)
@@ -59,7 +66,7 @@ def dismiss(path: str, settings: Settings, names: Sequence[str], options: Option
 
     Raises:
         UsageError: A name is no batch of the workspace.
-        NeedsPerson: A batch has nothing to give up; the batches before it are done.
+        NeedsPerson: No batch has anything to give up.
         UserError: There is no workspace, or another reconciler holds it.
     """
     return _decide(path, settings, names, options, _dismiss)
@@ -75,17 +82,26 @@ def _decide(
     """Carry out *verb* for each name under one lock, then one pass over what it touched."""
     options = options or Options()
     with session(path, settings, options) as held:
-        told, touched = [], []
-        for name in names:
-            listing = scan(held.ctx.fx, held.layout)
-            words, batches = verb(held, listing, _known(held, listing, name))
-            told.append(words)
-            touched += batches
+        told: list[str] = []
+        touched: list[BatchName] = []
+        refused: list[NeedsPerson] = []
+        listing = scan(held.ctx.fx, held.layout)
+        for name in [_known(held, listing, name) for name in names]:
+            try:
+                words, batches = verb(held, scan(held.ctx.fx, held.layout), name)
+            except NeedsPerson as error:
+                refused.append(error)
+            else:
+                told.append(words)
+                touched += batches
+        if refused and not told:
+            raise refused[0]
         there = scan(held.ctx.fx, held.layout).batches
         live = [name for name in touched if name in there]
-        if not live:
-            return Decision(tuple(told), Report(held.ctx.fx.root, ()))
-        return Decision(tuple(told), one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live))))
+        report = Report(held.ctx.fx.root, ())
+        if live:
+            report = one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live)))
+        return Decision(tuple(told), report, tuple(refused))
 
 
 def _known(held: Session, listing: Listing, name: str) -> BatchName:

@@ -206,6 +206,7 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
             receipts.append(receipt)
             held.options.watcher.done(receipt)
         matched = execution.matched or matched
+        coverage = execution.account or coverage
         match execution.failure:
             case None:
                 pass

@@ -9,19 +9,21 @@ from typing import Final
 import attrs
 
 from reconciler.config import Settings
-from reconciler.errors import ReconcilerError, UsageError
+from reconciler.errors import Clash, ReconcilerError, UsageError
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.matching import match
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan
 from reconciler.workspace.layout import QUARANTINE, Layout
 from reconciler.workspace.observe import observe
+from reconciler.workspace.relocate import twins
 from reconciler.workspace.scan import Listing, scan
+from reconciler.workspace.settled import folder_of
 
 UNDO: Final = (
     "mend the files and move them back to the live folder\n"
@@ -39,11 +41,13 @@ class Preview:
         layout: The workspace.
         listing: What lies in it.
         batches: Each live batch and its plan, in order.
+        asking: What lies in quarantine.
     """
 
     layout: Layout
     listing: Listing
     batches: tuple[tuple[Snapshot, Plan], ...]
+    asking: tuple[BatchReport, ...] = ()
 
 
 def preview(
@@ -72,12 +76,14 @@ def preview(
         policy = settings.policy()
         seen = [observe(view.look, view.layout, listing, name) for name in select(listing, only)]
         batches = ((snap, _foresee(view, snap, policy, deep=deep)) for snap in seen)
-        return Preview(view.layout, listing, tuple(batches))
+        return Preview(view.layout, listing, tuple(batches), tuple(quarantined(listing.quarantined, only)))
 
 
 def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
     """The plan for one batch; with *deep*, together with the one that follows its matching."""
     first = plan(snap, policy)
+    if deep and snap.in_done and first.steps:
+        return _tail_or_clash(view, snap, first)
     if not deep or not any(isinstance(step, MatchRequestIds) for step in first.steps):
         return first
     try:
@@ -86,6 +92,16 @@ def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
         return first
     after = plan(attrs.evolve(snap, matched=matched), policy)
     return attrs.evolve(after, steps=(*first.steps, *after.steps))
+
+
+def _tail_or_clash(view: View, snap: Snapshot, finishing: Plan) -> Plan:
+    """Whether live files beside `done/<name>/` are an interrupted move's or a clash of names."""
+    paths = {role: fact.path for role, fact in snap.files.items()}
+    try:
+        twins(view.look, paths, folder_of(snap.name))
+    except Clash as clash:
+        return Plan(snap.name, clash.message, then=Attention(clash.hint))
+    return finishing
 
 
 def select(listing: Listing, only: Sequence[str]) -> list[BatchName]:
@@ -99,7 +115,9 @@ def select(listing: Listing, only: Sequence[str]) -> list[BatchName]:
     known = [*names, *listing.quarantined]
     for pattern in only:
         if not any(fnmatchcase(name, pattern) for name in known):
-            raise UsageError(f"no batch here is called {pattern}", hint=f"here are: {_first(known)}")
+            raise UsageError(
+                f"no live or quarantined batch is called {pattern}", hint=f"here are: {_first(known)}"
+            )
     return [name for name in names if not only or any(fnmatchcase(name, pattern) for pattern in only)]
 
 

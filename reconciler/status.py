@@ -12,6 +12,8 @@ from reconciler.model.coverage import Coverage
 from reconciler.model.identity import Role
 from reconciler.model.plan import Plan, Waiting
 from reconciler.model.snapshot import Snapshot
+from reconciler.model.report import State
+from reconciler.model.words import many
 from reconciler.planner import hint_of, word_of
 from reconciler.preview import Preview, preview, quarantined
 from reconciler.workspace import settled
@@ -115,6 +117,11 @@ def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
     )
     if record is None:
         return row
+    if coverage is not None and _as_matched(snap, coverage) and coverage.missing.requests:
+        # What the last pass said still holds: its files have the same sizes.
+        missing = f"{coverage.missing.requests} of {many(coverage.input.requests, 'id')}"
+        told = f"at the last pass {missing} had no answer; reconcile plan tells more"
+        row = attrs.evolve(row, state=State.ATTENTION.value, because=told)
     return attrs.evolve(
         row,
         requests=requests if record.input is None else record.input.requests,
@@ -124,6 +131,12 @@ def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
         parent=record.parent,
         attempt=record.attempt,
     )
+
+
+def _as_matched(snap: Snapshot, coverage: Coverage) -> bool:
+    """Whether the files look like those of the account."""
+    sizes = {role: fact.size for role, fact in snap.files.items()}
+    return bool(snap.answers) and sizes == {role: digest.size for role, digest in coverage.digests.items()}
 
 
 def _quarantined(look: Reading, seen: Preview) -> Iterator[Row]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from reconciler.cli.console import err, out
+from reconciler.cli.console import complain, err, out
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
@@ -195,7 +195,9 @@ def _decided(
         render.told(decision.told)
         if decision.report.batches:
             render.report(decision.report, workspace)
-    return int(decision.report.exit_code)
+    for refusal in decision.refused:
+        complain(refusal.message, refusal.hint)
+    return int(decision.exit_code)
 
 
 class _listening:  # noqa: N801 - reads as a word in a `with` line

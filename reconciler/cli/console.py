@@ -50,6 +50,13 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
+def complain(message: str, hint: str) -> None:
+    """An error, with the next thing to type."""
+    err(f"{paint('error:', 'error', sys.stderr)} {safe(message)}")
+    for way in hint.splitlines():
+        err(f"  -> {safe(way)}")
+
+
 def out(text: str = "") -> None:
     """A line of data."""
     sys.stdout.write(text + "\n")

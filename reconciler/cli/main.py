@@ -10,7 +10,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli import commands
-from reconciler.cli.console import err, paint, safe
+from reconciler.cli.console import complain, err, safe
 from reconciler.errors import ReconcilerError
 
 _EXIT_CODES = """\b
@@ -123,9 +123,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _tell(words: Sequence[str], message: str, hint: str, code: int) -> int:
     """An error for people on stderr and, when JSON was asked for, for machines on stdout."""
-    err(f"{paint('error:', 'error', sys.stderr)} {safe(message)}")
-    if hint:
-        err(f"  -> {safe(hint)}")
+    complain(message, hint)
     if "--json" in words:
         import msgspec
 

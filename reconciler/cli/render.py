@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.console import colourful, out, paint, safe
 from reconciler.model.coverage import Coverage
-from reconciler.model.operation import MoveToDone, Quarantine
-from reconciler.model.plan import Again, Waiting
+from reconciler.model.plan import Waiting
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.words import many
-from reconciler.planner import hint_of, word_of
+from reconciler.planner import explain, hint_of, word_of
 
 if TYPE_CHECKING:
     from reconciler.check import Verdict
@@ -35,10 +34,7 @@ def report(found: Report, workspace: str) -> None:
     """What a pass did, for people."""
     width = max((len(batch.name) for batch in found.batches), default=0)
     for batch in found.batches:
-        state = batch.state.value
-        name = paint(batch.name.ljust(width), "strong")
-        out(f"{name}  {paint(state.ljust(15), state)}  {safe(_told(batch))}")
-        _hint(batch.hint, workspace, " " * (width + 19))
+        _batch(batch, width, workspace)
     _ignored(found.ignored)
     out(_totals({state.value: found.count(state) for state in State}, len(found.batches)))
 
@@ -63,18 +59,14 @@ def report_fields(found: Report) -> dict[str, Any]:
 def preview(found: Preview, workspace: str) -> None:
     """What the next pass would do, for people."""
     for _, plan in found.batches:
-        word = word_of(plan.then)
-        out(f"{paint(plan.name, 'strong')}  {paint(word, word)}  {safe(plan.because)}")
-        for number, step in enumerate(plan.steps, 1):
-            out(f"    {number}. {step.verb}")
-        last = plan.steps[-1] if plan.steps else None
-        if isinstance(plan.then, Again) and not isinstance(last, MoveToDone | Quarantine):
-            out("    then look again, and decide by what was found")
-        _hint(hint_of(plan.then), workspace, "    ")
-    for name, folders in found.listing.quarantined.items():
-        for folder in folders:
-            word = State.ATTENTION.value
-            out(f"{paint(name, 'strong')}  {paint(word, word)}  it is in quarantine/{folder}/")
+        name, _, rest = explain(plan).partition(": ")
+        word, _, rest = rest.partition(": ")
+        first, *more = rest.splitlines()
+        out(f"{paint(name, 'strong')}  {paint(word, word)}  {safe(first)}")
+        for line in more:
+            out(f"  {safe(_typed(line, workspace))}")
+    for batch in found.asking:
+        _batch(batch, 0, workspace)
     _ignored(tuple((each.path, each.why) for each in found.listing.ignored))
     steps = many(sum(len(plan.steps) for _, plan in found.batches), "step")
     out(f"{many(len(found.batches), 'batch', 'batches')}, {steps} to do now; nothing was touched")
@@ -96,7 +88,7 @@ def preview_fields(found: Preview) -> dict[str, Any]:
             }
             for snap, plan in found.batches
         ],
-        "quarantined": {name: list(folders) for name, folders in found.listing.quarantined.items()},
+        "quarantined": [{"name": each.name, "path": each.path} for each in found.asking],
         "ignored": _ignored_fields(tuple((each.path, each.why) for each in found.listing.ignored)),
     }
 
@@ -134,7 +126,8 @@ def status(found: Status, workspace: str, *, everything: bool) -> None:
     counted = {row.state: 0 for row in found.rows}
     for row in found.rows:
         counted[row.state] += 1
-    out(_totals(counted, len(found.rows)))
+    hidden = "" if everything or "settled" not in counted else " (--all lists the settled ones)"
+    out(_totals(counted, len(found.rows)) + hidden)
 
 
 def status_fields(found: Status) -> dict[str, Any]:
@@ -175,7 +168,7 @@ def verdict(found: Verdict) -> None:
     account = ", ".join(f"{count} {part}" for part, count in found.account.items()) or "no request yet"
     out(f"{many(found.batches, 'batch', 'batches')}; requests: {account}")
     if found.findings:
-        out(paint(f"{many(len(found.findings), 'promise does', 'promises do')} not hold", "error"))
+        out(paint(f"{many(len(found.findings), 'violation')} found", "error"))
     else:
         out(paint("every id is accounted for, every file is what it was", "settled"))
 
@@ -192,6 +185,14 @@ def verdict_fields(found: Verdict) -> dict[str, Any]:
         "notes": list(found.notes),
         "holds": not found.findings,
     }
+
+
+def _batch(batch: BatchReport, width: int, workspace: str) -> None:
+    """One batch of a report, its name padded to *width*."""
+    state = batch.state.value
+    name = paint(batch.name.ljust(width), "strong")
+    out(f"{name}  {paint(state.ljust(15), state)}  {safe(_told(batch))}")
+    _hint(batch.hint, workspace, " " * (width + 19))
 
 
 def _batch_fields(batch: BatchReport) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def _ignored(ignored: Sequence[tuple[str, str]], limit: int = 10) -> None:
 def _totals(counted: Mapping[str, int], total: int) -> str:
     """The last line of a report."""
     if not total:
-        return "there is no batch here yet"
+        return "no live batch: nothing to do"
     parts = ", ".join(f"{count} {paint(state, state)}" for state, count in counted.items() if count)
     return f"{many(total, 'batch', 'batches')}{': ' if parts else ''}{parts}"
 

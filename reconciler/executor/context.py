@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from reconciler.config import Settings
+from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
@@ -128,6 +129,7 @@ class Run:
         receipts: What was done so far.
         matched: The verdict that this run has drawn.
         proofs: Receipts of processors, for metadata or manifest.
+        account: Where the ids stood when the batch moved to `done/`.
     """
 
     ctx: Context
@@ -135,6 +137,7 @@ class Run:
     receipts: list[Receipt] = attrs.field(factory=list)
     matched: Matched | None = None
     proofs: dict[str, dict[str, object]] = attrs.field(factory=dict)
+    account: Coverage | None = None
 
     def publish(self, record: Record) -> Record:
         """Write the next generation of a record and return it."""

@@ -56,7 +56,7 @@ def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: b
         parts["failed"] = coverage.failed
     if not parts:
         raise NeedsPerson(f"{name} has nothing to give up", hint="reconcile WORKSPACE settles it")
-    words = " and ".join(f"{tally.requests} {part}" for part, tally in parts.items())
+    words = " and ".join(many(tally.requests, f"{part} request") for part, tally in parts.items())
     ledger.append_once(
         ctx.fx, "batch.dismissed", name, ids={part: tally.digest for part, tally in parts.items()}
     )
@@ -113,7 +113,8 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         settle(ctx, files, manifest, target)
     else:
         remove_sources(ctx.fx, files)
-    ctx.fx.remove_folder(there)
+    ctx.fx.unlink(reason_path)
+    ctx.fx.remove_if_empty(there)
     return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
 
 
@@ -132,10 +133,15 @@ def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts:
     except (BadMetadata, FileNotFoundError) as error:
         raise NeedsPerson(f"done/{name}/ has no manifest that can be read: {error}") from error
     classes = retryable_classes(manifest.attempt, max_attempts)
+    if manifest.coverage.failed == NOTHING:
+        raise NeedsPerson(f"{name} is settled and has no failure to ask again")
+    if not classes:
+        message = f"the requests of {name} have been sent {manifest.attempt} times, and that is the limit"
+        raise NeedsPerson(message, hint="raise [policy] max_attempts")
     if manifest.coverage.failed_in(classes) == NOTHING:
-        words = ", ".join(sorted(each.value for each in manifest.coverage.by_class)) or "none failed"
-        message = f"none of the requests of {name} may be asked again ({words}; attempt {manifest.attempt})"
-        raise NeedsPerson(message, hint="a higher [policy] max_attempts allows more attempts")
+        words = ", ".join(sorted(each.value for each in manifest.coverage.by_class))
+        message = f"none of the failures of {name} may be asked again ({words}): they would repeat themselves"
+        raise NeedsPerson(message, hint="mend the requests and send them as a new batch")
     files = _settled_files(ctx, name)
     taken = owners_of(ctx, manifest.children)
     found = places(ctx, files)

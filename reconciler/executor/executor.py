@@ -23,6 +23,7 @@ from reconciler.executor.leftovers import retry_leftovers
 from reconciler.executor.matching import match_request_ids
 from reconciler.executor.moving import move_to_done, quarantine
 from reconciler.executor.processing import process_errors, process_output
+from reconciler.model.coverage import Coverage
 from reconciler.model.operation import (
     Adopt,
     AnswerHere,
@@ -54,11 +55,13 @@ class Execution:
         receipts: Proof of each operation that took place, in order.
         failure: Why it stopped short, None when every step was done.
         matched: The verdict that match-request-ids drew, if it ran.
+        account: Where the ids stood when the batch moved to `done/`, if it did.
     """
 
     receipts: tuple[Receipt, ...]
     failure: ReconcilerError | None
     matched: Matched | None
+    account: Coverage | None
 
 
 def execute(plan: Plan, ctx: Context) -> Execution:
@@ -76,7 +79,7 @@ def execute(plan: Plan, ctx: Context) -> Execution:
         failure = error
     except OSError as error:
         failure = TransientError(f"{error.filename or plan.name}: {error.strerror or error}")
-    return Execution(tuple(run.receipts), failure, run.matched)
+    return Execution(tuple(run.receipts), failure, run.matched, run.account)
 
 
 def _check(step: Operation, run: Run) -> None:

@@ -27,6 +27,7 @@ from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Record
 from reconciler.model.snapshot import Matched, Mismatch
+from reconciler.model.words import many
 
 EXAMPLES: Final = 5
 """How many findings of a kind are named; the rest are counted."""
@@ -45,9 +46,8 @@ def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
     coverage = matched.coverage
     if coverage is not None and matched.mismatch is None:
         _keep(run, step.name, record, coverage)
-    return Receipt(
-        step.name, step.verb, _told(matched), {"balanced": coverage is not None and coverage.balanced}
-    )
+    balanced = matched.mismatch is None and coverage is not None and coverage.balanced
+    return Receipt(step.name, step.verb, _told(matched), {"balanced": balanced})
 
 
 def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> Matched:
@@ -241,8 +241,8 @@ def _told(matched: Matched) -> str:
         return "input and answers disagree"
     coverage = matched.coverage
     if coverage.missing != NOTHING:
-        return f"{coverage.missing.requests} of {coverage.input.requests} ids have no answer"
-    return f"all {coverage.input.requests} ids accounted for"
+        return f"{many(coverage.missing.requests, 'id')} of {coverage.input.requests} without an answer"
+    return f"{many(coverage.input.requests, 'id')}, each accounted for"
 
 
 def quoted(custom_id: str, limit: int = 80) -> str:

@@ -54,6 +54,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         receipts={**record.receipts, **run.proofs},
     )
     settle(run.ctx, files, manifest, folder)
+    run.account = record.coverage
     facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}
     return Receipt(step.name, step.verb, f"moved to {folder}/", facts)
 

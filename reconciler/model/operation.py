@@ -120,7 +120,16 @@ class MatchRequestIds(_Operation):
 
 
 @attrs.frozen
-class ProcessOutput(_Operation):
+class _Process(_Operation):
+    """What both kinds of processing share: which failures are asked again, and by whom."""
+
+    child: BatchName | None = attrs.field(kw_only=True, default=None)
+    classes: frozenset[ErrorClass] = attrs.field(kw_only=True, default=frozenset())
+    missing: bool = attrs.field(kw_only=True, default=False)
+
+
+@attrs.frozen
+class ProcessOutput(_Process):
     """
     Publish the results, one line a request, in input order.
 
@@ -133,14 +142,18 @@ class ProcessOutput(_Operation):
 
     verb = "process-output"
     token: str = attrs.field(kw_only=True)
-    child: BatchName | None = attrs.field(kw_only=True, default=None)
-    classes: frozenset[ErrorClass] = attrs.field(kw_only=True, default=frozenset())
-    missing: bool = attrs.field(kw_only=True, default=False)
 
 
 @attrs.frozen
-class ProcessErrors(_Operation):
-    """Sum up the failures by class, with first examples."""
+class ProcessErrors(_Process):
+    """
+    Sum up the failures by class, with first examples and who asks them again.
+
+    Attributes:
+        child: The retry child that this plan is about to make, if any.
+        classes: The error classes that go to it.
+        missing: Whether ids without any answer go to it too.
+    """
 
     verb = "process-errors"
 

@@ -48,7 +48,7 @@ def invocation_token(
         name: The batch.
         processor: Name and version of the processor.
         digests: The files that it reads.
-        retried: What distinguishes retried ids from final ones (children and classes).
+        retried: The children that ask ids again.
 
     Returns:
         32 hexadecimal digits.

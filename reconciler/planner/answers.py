@@ -149,7 +149,10 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         )
         steps.append(output)
         if coverage.failed != NOTHING:
-            steps.append(ProcessErrors(name, expects=expects(snap)))
+            again_to = ProcessErrors(
+                name, expects=expects(snap), child=child, classes=classes, missing=missing
+            )
+            steps.append(again_to)
     if child:
         steps.append(
             RetryLeftovers(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Then, Waiting
 
 
@@ -35,16 +36,15 @@ def hint_of(then: Then) -> str:
 
 def explain(plan: Plan) -> str:
     """
-    The whole plan in a few lines: why, the numbered steps, what comes next.
+    The whole plan in a few lines: where the batch stands and why, the numbered steps, what a person may do.
 
     Returns:
         Text without a trailing newline.
     """
-    lines = [f"{plan.name}: {plan.because}"]
+    lines = [f"{plan.name}: {word_of(plan.then)}: {plan.because}"]
     lines += [f"  {number}. {step.verb}" for number, step in enumerate(plan.steps, 1)]
-    if isinstance(plan.then, Again):
-        lines.append("  then look again")
-    else:
-        lines.append(f"  {'then ' if plan.steps else ''}{word_of(plan.then)}")
+    ends = plan.steps and isinstance(plan.steps[-1], MoveToDone | Quarantine)
+    if isinstance(plan.then, Again) and not ends:
+        lines.append("  then look again, and decide by what was found")
     lines += [f"  -> {way}" for way in hint_of(plan.then).splitlines()]
     return "\n".join(lines)

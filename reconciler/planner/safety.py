@@ -21,9 +21,7 @@ def refuse(snap: Snapshot) -> Plan | None:
     """The plan that outranks every shape, or None when the shape may decide."""
     name = snap.name
     if snap.problems:
-        return Plan(
-            name, "; ".join(snap.problems), then=Attention("mend the file names or kinds named above")
-        )
+        return Plan(name, "; ".join(snap.problems), then=Attention("mend what is named here, then run again"))
     if snap.bad_record is not None:
         # Reading it as "no metadata" would pay for the batch again.
         hint = "restore the metadata file, or move this batch's files out of the workspace"

@@ -84,7 +84,9 @@ def _half_submitted(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if record.state is Submission.REJECTED:
         because = f"{provider} rejected it when it was created"
         return Plan(
-            snap.name, because, then=Attention("see logs/ for the reason, mend the input, name it anew")
+            snap.name,
+            because,
+            then=Attention("its metadata says why; mend the input and give it another name"),
         )
     if provider not in policy.reachable:
         return _no_client(snap, provider)

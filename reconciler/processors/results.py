@@ -28,11 +28,13 @@ class Origin:
         batch: The batch.
         provider: Whose answers they are, None when nobody knows.
         attempt: How often the requests had been sent.
+        given_up: A person has dismissed the failures of this batch.
     """
 
     batch: BatchName
     provider: str | None
     attempt: int
+    given_up: bool = False
 
 
 def published_as(name: str) -> str:
@@ -58,7 +60,11 @@ def record_of(
 ) -> dict[str, Any]:
     """The same as a dict, in the order of the keys on disk."""
     given = result or Result(custom_id, Outcome.FAILED)
-    outcome = "retried" if child else "dismissed" if result is None else given.outcome.value
+    outcome = given.outcome.value
+    if child is not None:
+        outcome = "retried"
+    elif result is None or (given.outcome is Outcome.FAILED and origin.given_up):
+        outcome = "dismissed"
     error = None
     if result is not None and result.outcome is Outcome.FAILED:
         error = {

@@ -168,7 +168,7 @@ class Effects(Reading):
             os.unlink(leaf, dir_fd=at)
 
     def remove_folder(self, path: str) -> None:
-        """Remove a folder of files (a staging folder, never one with a final name)."""
+        """Remove a staging folder with the files in it; never called for a final name."""
         if self.kind(path) is None:
             return
         for entry in self.listing(path):
@@ -176,6 +176,13 @@ class Effects(Reading):
         with self._parent(path) as (at, leaf):
             self._tap("rmdir", path)
             os.rmdir(leaf, dir_fd=at)
+
+    def remove_if_empty(self, path: str) -> None:
+        """Remove a folder that holds nothing; one that still holds something stays."""
+        if not self.listing(path):
+            with self._parent(path) as (at, leaf):
+                self._tap("rmdir", path)
+                os.rmdir(leaf, dir_fd=at)
 
     @contextlib.contextmanager
     def lock(self, path: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """
 `.reconciler/ledger.jsonl`: the append-only history of a workspace.
 
-It is read only to refuse a second submission of the same input, to sum up spend, and by `check`.
+It is read only by `check`, and by steps that a crash may have cut off before their line.
 Each line carries a checksum of its own content; a torn last line is skipped and reported.
 """
 

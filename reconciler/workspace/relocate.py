@@ -16,6 +16,7 @@ from reconciler.errors import Clash, StaleSnapshot
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import Role
 from reconciler.workspace.effects import Effects
+from reconciler.workspace.reading import Reading
 
 # Removing the input last keeps the others from ever looking like answers without a question.
 _ORDER = (Role.METADATA, Role.ERROR, Role.OUTPUT, Role.INPUT)
@@ -91,7 +92,7 @@ def remove_sources(fx: Effects, files: Mapping[Role, Moving]) -> None:
         fx.sync_folder(folder)
 
 
-def twins(fx: Effects, paths: Mapping[Role, str], folder: str) -> dict[Role, Moving]:
+def twins(look: Reading, paths: Mapping[Role, str], folder: str) -> dict[Role, Moving]:
     """
     The live files that an interrupted move to *folder* left behind: each has its equal there.
 
@@ -101,8 +102,8 @@ def twins(fx: Effects, paths: Mapping[Role, str], folder: str) -> dict[Role, Mov
     files: dict[Role, Moving] = {}
     for role, path in paths.items():
         twin = f"{folder}/{path.rpartition('/')[2]}"
-        live = fx.digest(path)
-        if fx.fact(twin) is None or fx.digest(twin) != live:
+        live = look.digest(path)
+        if look.fact(twin) is None or look.digest(twin) != live:
             message = f"{path} is not the file that {folder}/ holds; nothing was overwritten or removed"
             raise Clash(message, hint="give the live batch another name, or move it out of the workspace")
         files[role] = Moving(path, live)

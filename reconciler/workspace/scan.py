@@ -56,7 +56,7 @@ def scan(look: Reading, layout: Layout) -> Listing:
         found = parse_file_name(entry.name)
         if found is not None:
             batches.setdefault(found[1], {})[found[0]] = entry.kind
-        elif entry.name.startswith(TEMPORARY):
+        elif entry.name.startswith(TEMPORARY) and entry.kind is Kind.FILE:
             stale.append(layout.live_path(entry.name))
         elif layout.live or entry.name not in _EXPECTED:
             ignored.append(Ignored(layout.live_path(entry.name), _why(entry)))
