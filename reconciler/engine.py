@@ -190,6 +190,7 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
             return BatchReport(
                 name, State.INTERRUPTED, "stopped; everything is resumable", receipts=tuple(receipts)
             )
+        ctx.fx.refresh()
         try:
             snap = observe(ctx.fx, held.layout, listing, name, matched)
         except OSError as error:

@@ -11,8 +11,8 @@ from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import Role
 from reconciler.model.plan import Plan, Waiting
-from reconciler.model.snapshot import Snapshot
 from reconciler.model.report import State
+from reconciler.model.snapshot import Snapshot
 from reconciler.model.words import many
 from reconciler.planner import hint_of, word_of
 from reconciler.preview import Preview, preview, quarantined

@@ -12,8 +12,8 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.receipt import Receipt
 from reconciler.workspace import ledger, settled
-from reconciler.workspace.layout import DONE, QUARANTINE
-from reconciler.workspace.relocate import Moving, move_group, remove_sources, twins
+from reconciler.workspace.layout import QUARANTINE
+from reconciler.workspace.relocate import Moving, is_history, move_group, remove_sources, twins
 from reconciler.workspace.scan import batch_of_folder
 
 REASON = "reason.json"
@@ -36,7 +36,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
     digests = record.coverage.digests
     files = {
         role: Moving(
-            path, digests[role] if role in digests else run.ctx.fx.digest(path), keep=_is_history(path)
+            path, digests[role] if role in digests else run.ctx.fx.digest(path), keep=is_history(path)
         )
         for role, path in _live_paths(run.ctx, step).items()
     }
@@ -119,7 +119,7 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
         remove_sources(ctx.fx, files)
         return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
     folder = f"{QUARANTINE}/{step.name}.{_next_number(ctx, step.name)}"
-    files = {role: Moving(path, ctx.fx.digest(path), keep=_is_history(path)) for role, path in paths.items()}
+    files = {role: Moving(path, ctx.fx.digest(path), keep=is_history(path)) for role, path in paths.items()}
     document = {
         "schema": 1,
         "name": step.name,
@@ -139,11 +139,6 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
 
     move_group(ctx.fx, files, folder, (REASON, text), written)
     return Receipt(step.name, step.verb, f"moved to {folder}/", {"path": folder, "reason": step.reason})
-
-
-def _is_history(path: str) -> bool:
-    """Whether another tool left this file in `done/`; such files are copied, never moved."""
-    return path.startswith(f"{DONE}/")
 
 
 def _next_number(ctx: Context, name: str) -> int:

@@ -13,7 +13,7 @@ from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.processors import results, summary
-from reconciler.workspace.metadata import digest_fields
+from reconciler.workspace.fields import digest_fields
 
 ChildOf = Callable[[int, Place | None], BatchName | None]
 """The retry child that asks an unanswered id again, by its hash and place; None when nobody does."""

@@ -13,10 +13,11 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from reconciler.errors import Clash, WorkspaceLocked
+from reconciler.errors import Clash, ConfigError, PermanentError, WorkspaceLocked
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
 from reconciler.workspace.reading import BLOCK, Reading
@@ -76,7 +77,7 @@ class Effects(Reading):
         folder = path.rpartition("/")[0]
         self.make_folder(folder)
         temporary = temporary_for(path)
-        self._discard(temporary)
+        self.discard(temporary)
         digest = self._write(temporary, chunks)
         if replace:
             self.rename(temporary, path)
@@ -93,6 +94,8 @@ class Effects(Reading):
             self._tap("append", path)
             opened = os.open(leaf, flags, 0o600, dir_fd=at)
         try:
+            if not stat.S_ISREG(os.fstat(opened).st_mode):
+                raise PermanentError(f"{path} is not a regular file; nothing was written to it")
             size = os.fstat(opened).st_size
             torn = size > 0 and not self._ends_with_newline(path)
             _write_all(opened, (b"\n" if torn else b"") + line + b"\n")
@@ -199,6 +202,8 @@ class Effects(Reading):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
         try:
+            if not stat.S_ISREG(os.fstat(held).st_mode):
+                raise ConfigError(f"{self.root}/{path} is not a regular file", hint="move it away")
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -233,7 +238,7 @@ class Effects(Reading):
         except Exception:
             # A failed fsync may have dropped pages: this file must never get its final name.
             with contextlib.suppress(OSError):
-                self._discard(path)
+                self.discard(path)
             raise
         return FileDigest(hasher.hexdigest(), size)
 
@@ -244,20 +249,21 @@ class Effects(Reading):
                 source = temporary.rpartition("/")[2]
                 self._tap("link", path)
                 os.link(source, leaf, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
-        except FileExistsError:
+        except OSError as error:
+            if error.errno not in _NO_LINKS | {errno.EEXIST}:
+                raise
+            if self.kind(path) is None:
+                # A file system without hard links: the lock keeps other reconcilers out meanwhile.
+                self.rename(temporary, path)
+                return
             equal = self.fact(path) is not None and self.digest(path) == digest
-            self._discard(temporary)
+            self.discard(temporary)
             if not equal:
                 raise Clash(f"{path} is there already with other content; nothing was overwritten") from None
-        except OSError as error:
-            if error.errno not in _NO_LINKS or self.kind(path) is not None:
-                raise
-            # A file system without hard links: the lock keeps other reconcilers out meanwhile.
-            self.rename(temporary, path)
         else:
-            self._discard(temporary)
+            self.discard(temporary)
 
-    def _discard(self, path: str) -> None:
+    def discard(self, path: str) -> None:
         """Remove a temporary file, if there is one."""
         if self._lstat(path) is not None:
             self.unlink(path)

@@ -8,6 +8,7 @@ directory then.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -15,7 +16,7 @@ import attrs
 from reconciler.errors import ConfigError, NotAWorkspace, UsageError
 from reconciler.model.identity import parse_file_name
 from reconciler.model.operation import Kind
-from reconciler.workspace.effects import Effects
+from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.reading import Reading, locate
 
 WORKDIR: Final = "workdir"
@@ -69,17 +70,10 @@ def find(path: str) -> Layout:
     look = Reading(root)
     try:
         kinds = {entry.name: entry.kind for entry in look.listing("")}
+        _refuse_links(path, kinds)
         was = look.read(WORKSPACE_ID).split() if look.fact(WORKSPACE_ID) else []
     finally:
         look.close()
-    for name in (*FOLDERS, PRIVATE):
-        if kinds.get(name) is Kind.SYMLINK:
-            message = f"{path}/{name} is a symbolic link; links are not followed below a workspace"
-            raise ConfigError(message, hint=f"mount the other folder at {name}/, or move it there")
-        if name in kinds and kinds[name] is not Kind.FOLDER:
-            raise ConfigError(
-                f"{path}/{name} is not a folder", hint=f"move it away; reconcile makes {name}/ itself"
-            )
     if WORKDIR in kinds:
         return Layout(root, WORKDIR)
     if WORKDIR.encode() in was:
@@ -89,6 +83,18 @@ def find(path: str) -> Layout:
         return Layout(root, "")
     message = f"{path} is not a workspace: it has no workdir/ and no batch_input_<name>.jsonl"
     raise NotAWorkspace(message, hint=f"reconcile init {path}")
+
+
+def _refuse_links(path: str, kinds: Mapping[str, Kind]) -> None:
+    """Hold every folder of the contract to being a folder."""
+    for name in (*FOLDERS, PRIVATE):
+        if kinds.get(name) is Kind.SYMLINK:
+            message = f"{path}/{name} is a symbolic link; links are not followed below a workspace"
+            raise ConfigError(message, hint=f"mount the other folder at {name}/, or move it there")
+        if name in kinds and kinds[name] is not Kind.FOLDER:
+            raise ConfigError(
+                f"{path}/{name} is not a folder", hint=f"move it away; reconcile makes {name}/ itself"
+            )
 
 
 def mark(fx: Effects, layout: Layout) -> None:
@@ -103,10 +109,12 @@ def mark(fx: Effects, layout: Layout) -> None:
             unmounted or restored from elsewhere.
     """
     if fx.kind(WORKSPACE_ID) is not None:
+        fx.discard(temporary_for(WORKSPACE_ID))
         return
     if fx.kind(f"{PRIVATE}/ledger.jsonl") is not None:
         message = f"{fx.root}/{WORKSPACE_ID} has vanished though {PRIVATE}/ledger.jsonl is there"
         raise ConfigError(
-            message, hint="restore it; if it is lost for good: 32 hexadecimal digits, a space, and workdir"
+            message,
+            hint=f"restore it; if it is lost for good: 32 hexadecimal digits, a space, {layout.live or '.'}",
         )
     fx.publish(WORKSPACE_ID, (f"{secrets.token_hex(16)} {layout.live or '.'}\n".encode(),))

@@ -27,6 +27,10 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+_ELSEWHERE: Final = frozenset({"", ".", ".."})
+"""Parts that no path of ours has: they would lead elsewhere."""
+
+
 class Entry(NamedTuple):
     """One name in a folder."""
 
@@ -51,6 +55,10 @@ class Reading:
         for folder in self._open.values():
             os.close(folder)
         self._open.clear()
+
+    def refresh(self) -> None:
+        """Look each folder up anew from here on: one may have been renamed meanwhile."""
+        self.close()
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -137,17 +145,25 @@ class Reading:
                 return os.stat(leaf, dir_fd=at, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return None
+            raise
 
     @contextlib.contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str]]:
         """The open folder of *path* and its last part."""
         folder, _, leaf = path.rpartition("/")
+        if leaf in _ELSEWHERE:
+            raise PermanentError(f"{path!r} is no path inside the workspace")
         with self._folder(folder) as at:
             yield at, leaf
 
     @contextlib.contextmanager
     def _folder(self, path: str) -> Iterator[int]:
         """An open folder; those right below the workspace stay open for the next time."""
+        if path and not _ELSEWHERE.isdisjoint(path.split("/")):
+            raise PermanentError(f"{path!r} is no path inside the workspace")
         head, _, rest = path.partition("/")
         at = self._top(head)
         opened: list[int] = []
@@ -219,6 +235,8 @@ def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
 
 def locate(path: str) -> tuple[str, Kind | None]:
     """The real path of what the user named, and what stands there; the root itself may be a link."""
+    if "\0" in path:
+        return path, None
     root = os.path.realpath(path)
     try:
         return root, _kind_of_mode(os.stat(root).st_mode)

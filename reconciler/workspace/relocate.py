@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from reconciler.errors import Clash, StaleSnapshot
+from reconciler.errors import Clash, ReconcilerError, StaleSnapshot
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import Role
 from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import DONE
 from reconciler.workspace.reading import Reading
 
 # Removing the input last keeps the others from ever looking like answers without a question.
@@ -69,15 +70,30 @@ def move_group(
     fx.make_folder(parent)
     fx.remove_folder(staging)
     fx.make_folder(staging)
-    for file in files.values():
-        target = f"{staging}/{file.leaf}"
-        linked = fx.copy(file.path, target) if file.keep else fx.link(file.path, target)
-        if not linked and fx.digest(target) != file.digest:
-            raise StaleSnapshot(f"{file.path} changed while it was copied")
-    fx.publish(f"{staging}/{document[0]}", (document[1],))
-    fx.rename_folder(staging, folder)
+    try:
+        for file in files.values():
+            _stage(fx, file, f"{staging}/{file.leaf}")
+        fx.publish(f"{staging}/{document[0]}", (document[1],))
+        fx.rename_folder(staging, folder)
+    except ReconcilerError:
+        fx.remove_folder(staging)
+        raise
     written()
     remove_sources(fx, files)
+
+
+def is_history(path: str) -> bool:
+    """Whether another tool left this file flat in `done/`; such files are copied, never moved."""
+    return path.startswith(f"{DONE}/") and path.count("/") == 1
+
+
+def _stage(fx: Effects, file: Moving, target: str) -> None:
+    """Put one file into the staging folder."""
+    linked = fx.copy(file.path, target) if file.keep else fx.link(file.path, target)
+    fact = fx.fact(target)
+    # A link shares the bytes that were matched; a copy was read anew.
+    if fact is None or fact.size != file.digest.size or (not linked and fx.digest(target) != file.digest):
+        raise StaleSnapshot(f"{file.path} changed while it was moved")
 
 
 def remove_sources(fx: Effects, files: Mapping[Role, Moving]) -> None:
@@ -106,5 +122,5 @@ def twins(look: Reading, paths: Mapping[Role, str], folder: str) -> dict[Role, M
         if look.fact(twin) is None or look.digest(twin) != live:
             message = f"{path} is not the file that {folder}/ holds; nothing was overwritten or removed"
             raise Clash(message, hint="give the live batch another name, or move it out of the workspace")
-        files[role] = Moving(path, live)
+        files[role] = Moving(path, live, keep=is_history(path))
     return files

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from reconciler.model.identity import BatchName, Role, fold, parse_file_name, parse_name
+from reconciler.model.identity import BatchName, Role, fold, lineage_root, parse_file_name, parse_name
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import FOLDERS, PRIVATE, QUARANTINE, SETTINGS, Layout
@@ -59,7 +59,7 @@ def scan(look: Reading, layout: Layout) -> Listing:
         elif entry.name.startswith(TEMPORARY) and entry.kind is Kind.FILE:
             stale.append(layout.live_path(entry.name))
         elif layout.live or entry.name not in _EXPECTED:
-            ignored.append(Ignored(layout.live_path(entry.name), _why(entry)))
+            ignored.append(Ignored(layout.live_path(_readable(entry.name)), _why(entry)))
     if layout.live:
         # Batch files dropped one folder too high would otherwise be passed over in silence.
         ignored += [
@@ -107,7 +107,7 @@ def quarantined_in(look: Reading) -> dict[BatchName, tuple[str, ...]]:
             continue
         if any(parse_file_name(each.name) for each in look.listing(f"{QUARANTINE}/{entry.name}")):
             found.setdefault(name, []).append(entry.name)
-    return {name: tuple(sorted(folders)) for name, folders in sorted(found.items())}
+    return {name: tuple(sorted(found[name], key=_number)) for name in sorted(found, key=_order)}
 
 
 def batch_of_folder(folder: str) -> BatchName | None:
@@ -116,7 +116,18 @@ def batch_of_folder(folder: str) -> BatchName | None:
     return parse_name(name) if dot and number.isdecimal() else None
 
 
-def _order(name: str) -> tuple[bool, int, str]:
-    """Whole numbers in their order, then everything else; a parent comes before its children."""
-    head = name.partition(".")[0]
-    return (False, int(head), name) if head.isdecimal() else (True, 0, name)
+def _number(folder: str) -> int:
+    """The number of a quarantine folder."""
+    return int(folder.rpartition(".")[2])
+
+
+def _order(name: str) -> tuple[bool, int, str, int, str]:
+    """Whole numbers in their order, then everything else; a parent, then its children as they are counted."""
+    root = lineage_root(name)
+    k = 0 if root == name else int(name.rpartition(".r")[2])
+    return (not root.isdecimal(), int(root) if root.isdecimal() else 0, root, k, name)
+
+
+def _readable(name: str) -> str:
+    """A file name as text that can be printed and encoded, whatever its bytes are."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

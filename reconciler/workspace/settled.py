@@ -19,15 +19,8 @@ from reconciler.model.coverage import Coverage, FileDigest
 from reconciler.model.identity import BatchName, Role, parse_file_name, parse_name
 from reconciler.model.operation import Kind
 from reconciler.model.record import Child
+from reconciler.workspace import fields
 from reconciler.workspace.layout import DONE
-from reconciler.workspace.metadata import (
-    coverage_fields,
-    digest_fields,
-    read_coverage,
-    read_digest,
-    read_tally,
-    tally_fields,
-)
 from reconciler.workspace.reading import Reading
 
 MANIFEST: Final = "manifest.json"
@@ -70,7 +63,7 @@ class Manifest:
 
 def encode(manifest: Manifest) -> bytes:
     """The manifest as it stands on disk, indented for people."""
-    fields = {
+    found: dict[str, Any] = {
         "schema": SCHEMA,
         "name": manifest.name,
         "settled_at": manifest.settled_at,
@@ -79,16 +72,13 @@ def encode(manifest: Manifest) -> bytes:
         "attempt": manifest.attempt,
         "provider": manifest.provider,
         "batch_id": manifest.batch_id,
-        "files": {leaf: digest_fields(digest) for leaf, digest in manifest.files.items()},
-        "coverage": coverage_fields(manifest.coverage),
-        "children": {
-            child: {"owns": tally_fields(fact.owns), "input": digest_fields(fact.digest)}
-            for child, fact in manifest.children.items()
-        },
+        "files": {leaf: fields.digest_fields(digest) for leaf, digest in manifest.files.items()},
+        "coverage": fields.coverage_fields(manifest.coverage),
+        "children": fields.children_fields(manifest.children),
         "dismissed": manifest.dismissed,
         "receipts": manifest.receipts,
     }
-    kept = {key: value for key, value in fields.items() if value not in (None, {})}
+    kept = {key: value for key, value in found.items() if key == "files" or value not in (None, {})}
     return msgspec.json.format(msgspec.json.encode(kept), indent=2) + b"\n"
 
 
@@ -100,27 +90,26 @@ def decode(data: bytes, path: str) -> Manifest:
         BadMetadata: It is not what `encode` writes.
     """
     try:
-        found = msgspec.json.decode(data)
-        if found["schema"] != SCHEMA:
-            raise BadMetadata(f"{path} has schema {found['schema']!r:.40}, known is {SCHEMA}")
+        found = fields.mapping(msgspec.json.decode(data), "the manifest")
+        schema = fields.whole(found["schema"], "schema")
+        if schema != SCHEMA:
+            raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")
+        digests = fields.mapping(found["files"], "files")
         return Manifest(
-            name=BatchName(found["name"]),
-            files={leaf: read_digest(digest) for leaf, digest in found["files"].items()},
-            coverage=read_coverage(found["coverage"]),
-            parent=found.get("parent"),
-            attempt=found["attempt"],
-            children={
-                BatchName(child): Child(read_tally(fact["owns"]), read_digest(fact["input"]))
-                for child, fact in found.get("children", {}).items()
-            },
-            settled_at=found["settled_at"],
-            version=found["version"],
-            dismissed=found.get("dismissed"),
-            provider=found.get("provider"),
-            batch_id=found.get("batch_id"),
-            receipts=found.get("receipts", {}),
+            name=fields.name(found["name"], "name"),
+            files={leaf: fields.read_digest(digest) for leaf, digest in digests.items()},
+            coverage=fields.read_coverage(found["coverage"]),
+            parent=fields.maybe(found, "parent", fields.name),
+            attempt=fields.whole(found["attempt"], "attempt"),
+            children=fields.read_children(found.get("children", {})),
+            settled_at=fields.number(found["settled_at"], "settled_at"),
+            version=fields.text(found["version"], "version"),
+            dismissed=fields.maybe(found, "dismissed", fields.text),
+            provider=fields.maybe(found, "provider", fields.text),
+            batch_id=fields.maybe(found, "batch_id", fields.text),
+            receipts=fields.read_receipts(found.get("receipts", {})),
         )
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadMetadata(f"{path} is no manifest ({type(error).__name__}: {str(error)[:100]})") from error
 
 
@@ -134,11 +123,14 @@ def read(look: Reading, name: str) -> Manifest:
     The manifest of a settled batch.
 
     Raises:
-        BadMetadata: It cannot be read.
+        BadMetadata: It cannot be read, or speaks of another batch.
         FileNotFoundError: There is none.
     """
     path = f"{folder_of(name)}/{MANIFEST}"
-    return decode(look.read(path), path)
+    manifest = decode(look.read(path), path)
+    if manifest.name != name:
+        raise BadMetadata(f"{path} speaks of batch {manifest.name}; was the folder copied or renamed?")
+    return manifest
 
 
 def names(look: Reading) -> Iterator[BatchName]:

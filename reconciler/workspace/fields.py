@@ -1,0 +1,138 @@
+"""
+Values as they stand in metadata and manifests: written as JSON, read back with every kind checked.
+
+Pure. The readers raise TypeError, ValueError or KeyError with the name of the field; the callers turn
+that into a `BadMetadata` that says where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
+from reconciler.model.identity import BatchName, Role, parse_name
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.record import Child
+
+_T = TypeVar("_T")
+
+
+def digest_fields(digest: FileDigest) -> dict[str, Any]:
+    """A file's digest as it stands on disk."""
+    return {"sha256": digest.sha256, "bytes": digest.size}
+
+
+def tally_fields(tally: Tally) -> dict[str, Any]:
+    """A tally as it stands on disk."""
+    return {"requests": tally.requests, "ids": tally.digest}
+
+
+def coverage_fields(coverage: Coverage) -> dict[str, Any]:
+    """An account as it stands in metadata and manifests."""
+    parts = ("input", "answered", "failed", "retried", "dismissed", "missing")
+    fields: dict[str, Any] = {part: tally_fields(getattr(coverage, part)) for part in parts}
+    fields["by_class"] = {name.value: tally_fields(tally) for name, tally in coverage.by_class.items()}
+    fields["digests"] = {role.value: digest_fields(kept) for role, kept in coverage.digests.items()}
+    return fields
+
+
+def read_coverage(found: Any) -> Coverage:
+    """
+    The inverse of `coverage_fields`.
+
+    Raises:
+        TypeError, ValueError, KeyError: A value is missing or of the wrong kind.
+    """
+    fields = mapping(found, "coverage")
+    parts = ("answered", "failed", "retried", "dismissed", "missing")
+    return Coverage(
+        input=read_tally(fields["input"]),
+        by_class={
+            ErrorClass(key): read_tally(value)
+            for key, value in mapping(fields.get("by_class", {}), "by_class").items()
+        },
+        digests={
+            Role(key): read_digest(value)
+            for key, value in mapping(fields.get("digests", {}), "digests").items()
+        },
+        **{part: read_tally(fields[part]) if part in fields else NOTHING for part in parts},
+    )
+
+
+def read_tally(found: Any) -> Tally:
+    """The inverse of `tally_fields`."""
+    fields = mapping(found, "tally")
+    return Tally(whole(fields["requests"], "requests"), int(text(fields["ids"], "ids"), 16))
+
+
+def read_digest(found: Any) -> FileDigest:
+    """The inverse of `digest_fields`."""
+    fields = mapping(found, "digest")
+    return FileDigest(text(fields["sha256"], "sha256"), whole(fields["bytes"], "bytes"))
+
+
+def children_fields(children: Mapping[BatchName, Child]) -> dict[str, Any]:
+    """Retry children as they stand on disk."""
+    return {
+        child: {"owns": tally_fields(fact.owns), "input": digest_fields(fact.digest)}
+        for child, fact in children.items()
+    }
+
+
+def read_children(found: Any) -> dict[BatchName, Child]:
+    """The inverse of `children_fields`."""
+    return {
+        name(key, "child"): Child(read_tally(value["owns"]), read_digest(value["input"]))
+        for key, value in mapping(found, "children").items()
+    }
+
+
+def read_receipts(found: Any) -> dict[str, Mapping[str, Any]]:
+    """Receipts of processors, by operation; each is an object."""
+    return {key: mapping(value, f"receipt {key}") for key, value in mapping(found, "receipts").items()}
+
+
+def name(value: Any, key: str) -> BatchName:
+    """A batch name; anything else could lead out of the workspace when it becomes part of a path."""
+    parsed = parse_name(text(value, key))
+    if parsed is None:
+        raise ValueError(f"{key} is {value!r:.100}, which is no batch name")
+    return parsed
+
+
+def maybe(found: Mapping[str, Any], key: str, read: Callable[[Any, str], _T]) -> _T | None:
+    """The value under *key*, None when it is absent or null."""
+    value = found.get(key)
+    return None if value is None else read(value, key)
+
+
+def mapping(value: Any, key: str) -> Mapping[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{key} is {value!r:.40}, expected an object")
+    return value
+
+
+def text(value: Any, key: str) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is {value!r:.40}, expected a string")
+    return value
+
+
+def whole(value: Any, key: str) -> int:
+    """A whole number that is not negative."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{key} is {value!r:.40}, expected a whole number")
+    return value
+
+
+def number(value: Any, key: str) -> float:
+    """A number that a float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{key} is {value!r:.40}, expected a number")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"{key} is beyond all numbers") from error

@@ -1,0 +1,66 @@
+"""Hypothesis strategies for what metadata and manifests hold."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.identity import BatchName, Role
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.record import Child, Counts, InputFact, Record, Submission
+
+WHOLE = st.integers(0, 2**63 - 1)
+# Surrogates cannot be written as UTF-8; the codec refuses them wherever text comes in.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True).map(BatchName)
+DIGESTS = st.builds(FileDigest, st.from_regex(r"[0-9a-f]{64}", fullmatch=True), WHOLE)
+TALLIES = st.builds(Tally, WHOLE, st.integers(0, 2**128 - 1))
+CHILDREN = st.dictionaries(NAMES, st.builds(Child, TALLIES, DIGESTS), max_size=2)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | NUMBERS | TEXT,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXT, inner, max_size=2),
+    max_leaves=4,
+)
+OBJECTS = st.dictionaries(TEXT, JSON, max_size=2)
+COVERAGES = st.builds(
+    Coverage,
+    input=TALLIES,
+    answered=TALLIES,
+    failed=TALLIES,
+    retried=TALLIES,
+    dismissed=TALLIES,
+    missing=TALLIES,
+    by_class=st.dictionaries(st.sampled_from(ErrorClass), TALLIES, max_size=3),
+    digests=st.dictionaries(st.sampled_from(Role), DIGESTS, max_size=3),
+)
+COUNTS = st.builds(Counts, st.none() | WHOLE, st.none() | WHOLE, st.none() | WHOLE)
+UNKNOWN = st.dictionaries(TEXT.map("x-{}".format), JSON, max_size=2)
+RECORDS = st.builds(
+    Record,
+    name=NAMES,
+    generation=WHOLE,
+    input=st.none() | st.builds(InputFact, DIGESTS, WHOLE),
+    parent=st.none() | NAMES,
+    attempt=WHOLE,
+    provider=st.none() | TEXT,
+    endpoint=st.none() | TEXT,
+    account=st.none() | TEXT,
+    state=st.none() | st.sampled_from(Submission),
+    sent_at=st.none() | NUMBERS,
+    intent=st.none() | TEXT,
+    batch_id=st.none() | TEXT,
+    input_file_id=st.none() | TEXT,
+    output_file_id=st.none() | TEXT,
+    error_file_id=st.none() | TEXT,
+    status=st.none() | TEXT,
+    counts=COUNTS,
+    results_until=st.none() | NUMBERS,
+    roles=st.dictionaries(st.sampled_from(Role), st.none() | DIGESTS, max_size=3),
+    coverage=st.none() | COVERAGES,
+    children=CHILDREN,
+    dismissed=st.dictionaries(st.sampled_from(["missing", "failed"]), TALLIES),
+    receipts=st.dictionaries(TEXT, OBJECTS, max_size=2),
+    cost=st.none() | OBJECTS,
+    extra=UNKNOWN,
+)
