@@ -18,7 +18,7 @@ from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.matching import match
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
-from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Child, Record
 from reconciler.model.snapshot import Snapshot
@@ -105,20 +105,32 @@ def _live(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> No
         verdict.object(15, path, snap.bad_record.removeprefix(path).lstrip(": "))
     for problem in snap.problems:
         verdict.object(11, where, problem)
-    if snap.in_done:
-        verdict.notes.append(
-            f"{where}: done/{name}/ is there too; the next pass finishes the move or says clash"
-        )
+    aside = _set_aside(snap)
+    if aside is not None:
+        verdict.notes.append(f"{where}: {aside}")
         return
-    if Role.INPUT in snap.history and Role.INPUT in snap.files:
-        verdict.notes.append(f"{where}: done/ holds a file of that name, left by another tool")
     if Role.INPUT not in snap.files:
         if snap.files:
             verdict.object(1, next(iter(snap.files.values())).path, "answers without their input")
+        elif Role.INPUT not in snap.history:
+            verdict.notes.append(f"{view.record_path(name)}: its input is gone")
         return
     _match(view, snap, where, verdict)
     if snap.record is not None:
         _children(view, verdict, name, snap.record.children)
+
+
+def _set_aside(snap: Snapshot) -> str | None:
+    """Why the ids of a live batch are counted elsewhere, None when they are counted here."""
+    if snap.in_done:
+        return f"done/{snap.name}/ is there too; the next pass finishes the move or says clash"
+    if snap.quarantine_tail is not None:
+        return "its move to quarantine was cut off; the next pass completes it"
+    if snap.unowned:
+        return "its parent has not handed its requests over; they are counted there"
+    if Role.INPUT in snap.history and Role.INPUT in snap.files:
+        return "done/ holds a file of that name, left by another tool"
+    return None
 
 
 def _match(view: View, snap: Snapshot, where: str, verdict: Verdict) -> None:
@@ -238,16 +250,16 @@ def _children(view: View, verdict: Verdict, name: BatchName, children: Mapping[B
 
 def _history(view: View, verdict: Verdict) -> None:
     """The ledger: every line whole, every settled batch still there."""
-    last: ledger.Entry | None = None
     for entry in ledger.entries(view.look):
-        if last is not None and last.problem is not None:
-            verdict.object(3, f"{ledger.PATH}:{last.number}", last.problem)
-        last = entry
-        if entry.event == "batch.settled" and view.look.kind(f"{DONE}/{entry.fields['batch']}") is None:
-            where = f"{ledger.PATH}:{entry.number}"
-            verdict.object(2, where, f"done/{entry.fields['batch']}/ settled once and is gone")
-    if last is not None and last.problem is not None:
-        verdict.notes.append(f"{ledger.PATH}:{last.number}: {last.problem}; it is skipped")
+        where = f"{ledger.PATH}:{entry.number}"
+        if entry.problem == ledger.TORN:
+            # A crash in the middle of an append leaves this; the next append began a new line.
+            verdict.notes.append(f"{where}: {entry.problem}; it is skipped")
+        elif entry.problem is not None:
+            verdict.object(3, where, entry.problem)
+        name = parse_name(str(entry.fields.get("batch")))
+        if entry.event == "batch.settled" and name and view.look.kind(f"{DONE}/{name}") is None:
+            verdict.object(2, where, f"done/{name}/ settled once and is gone")
 
 
 def _ids(view: View, fact: FileFact) -> list[int]:

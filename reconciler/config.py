@@ -69,6 +69,9 @@ SETTINGS: Final = (
     Setting("limits", "line_bytes", 64 << 20, "a longer line is refused", least=1024),
     Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
 )
+_HUGE: Final = 1 << 53
+"""No number in a settings file is as large as this on purpose."""
+
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 _SECTIONS: Final = {setting.section for setting in SETTINGS}
 
@@ -137,8 +140,10 @@ def _read(origin: str, text: str) -> dict[str, Any]:
     """A TOML text as `section.key` to value."""
     try:
         tables = tomllib.loads(text.removeprefix("\ufeff"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{origin}: {error}", hint="mend the file; its syntax is TOML") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{origin}: {str(error)[:200]}", hint="mend the file; its syntax is TOML"
+        ) from error
     found: dict[str, Any] = {}
     for section, table in tables.items():
         if not isinstance(table, dict):
@@ -173,7 +178,7 @@ def _checked(origin: str, name: str, value: Any) -> Any:
     if setting is None:
         raise ConfigError(f"{origin}: unknown setting {name}", hint=_nearest(name, _BY_NAME))
     kind = type(setting.default)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < _HUGE:
         value = float(value)
     if not isinstance(value, kind) or isinstance(value, bool):
         wanted = {str: "a string", int: "a whole number", float: "a number"}[kind]
@@ -181,7 +186,7 @@ def _checked(origin: str, name: str, value: Any) -> Any:
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(setting.choices)}"
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
-    if not isinstance(value, str) and not setting.least <= value < float("inf"):
+    if not isinstance(value, str) and not setting.least <= value < _HUGE:
         raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
     return value
 

@@ -15,7 +15,7 @@ from reconciler.engine import LOOKS, Options, Session, one_pass, session
 from reconciler.errors import NeedsPerson, StaleSnapshot, TransientError, UsageError
 from reconciler.executor.decisions import dismiss_live, dismiss_quarantined, retry_settled
 from reconciler.executor.executor import Execution, execute
-from reconciler.model.identity import BatchName
+from reconciler.model.identity import BatchName, parse_name
 from reconciler.model.plan import Plan
 from reconciler.model.policy import FailurePolicy
 from reconciler.model.receipt import Receipt
@@ -106,14 +106,16 @@ def _decide(
 
 def _known(held: Session, listing: Listing, name: str) -> BatchName:
     """*name*, if it is live, quarantined or settled."""
-    batch = BatchName(name)
+    batch = parse_name(name)
+    if batch is None:
+        raise UsageError(
+            f"{name!r:.100} is no batch name", hint="letters, digits, . _ -; at most 90 characters"
+        )
     if batch in listing.batches or batch in listing.quarantined:
         return batch
-    if "/" not in name and held.ctx.fx.kind(settled.folder_of(name)) is not None:
+    if held.ctx.fx.kind(settled.folder_of(name)) is not None:
         return batch
-    raise UsageError(
-        f"no batch here is called {name}", hint=f"reconcile status {held.ctx.fx.root} lists them"
-    )
+    raise UsageError(f"no batch here is called {name}", hint="reconcile status WORKSPACE --all    lists them")
 
 
 def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:

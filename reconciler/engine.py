@@ -174,7 +174,10 @@ def one_pass(held: Session) -> Report:
             break
     told = {report.path for report in reports}
     asking = quarantined(quarantined_in(ctx.fx), held.options.only)
-    reports += [report for report in asking if report.path not in told]
+    for report in asking:
+        if report.path not in told:
+            reports.append(report)
+            held.options.watcher.ended(report)
     return Report(ctx.fx.root, tuple(reports), tuple((each.path, each.why) for each in listing.ignored))
 
 

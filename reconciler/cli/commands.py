@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from reconciler.cli.console import complain, err, out
+from reconciler.cli.console import complain, err, out, safe
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
@@ -66,7 +67,7 @@ def run_(
     with _listening(workspace, settings, only, quiet, verbose) as options:
         report = reconcile(workspace, settings, options)
     if as_json:
-        render.document(render.report_fields(report))
+        render.document(render.report_fields(report), workspace, report.exit_code)
     elif not quiet:
         render.report(report, workspace)
     return report.exit_code
@@ -91,13 +92,14 @@ def plan_(
 
     settings = load(workspace, {"provider.name": provider})
     seen = preview(workspace, settings, only=only, deep=True, progress=watched())
-    if as_json:
-        render.document(render.preview_fields(seen))
-    else:
-        render.preview(seen, workspace)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
-    return 5 if detailed_exitcode and pending else 0
+    code = 5 if detailed_exitcode and pending else 0
+    if as_json:
+        render.document(render.preview_fields(seen), workspace, code)
+    else:
+        render.preview(seen, workspace)
+    return code
 
 
 @click.command("status", short_help="Where every batch stands.")
@@ -111,7 +113,7 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
 
     found = status(workspace, load(workspace))
     if as_json:
-        render.document(render.status_fields(found))
+        render.document(render.status_fields(found), workspace, 0)
     else:
         render.status(found, workspace, everything=everything)
     return 0
@@ -126,11 +128,12 @@ def check_(workspace: str, as_json: bool) -> int:
     from reconciler.cli.progress import watched
 
     verdict = check(workspace, load(workspace), watched())
+    code = 3 if verdict.findings else 0
     if as_json:
-        render.document(render.verdict_fields(verdict))
+        render.document(render.verdict_fields(verdict), workspace, code)
     else:
         render.verdict(verdict)
-    return 3 if verdict.findings else 0
+    return code
 
 
 @click.command("init", short_help="Make a new workspace.")
@@ -141,7 +144,8 @@ def init_(path: str) -> int:
     from reconciler.workspace.template import create
 
     out(create(path))
-    err(f"put batch_input_<name>.jsonl files into {path}/workdir/, then: reconcile {path}")
+    typed = safe(shlex.quote(path))
+    err(f"put batch_input_<name>.jsonl files into {typed}/workdir/, then: reconcile {typed}")
     return 0
 
 
@@ -177,7 +181,7 @@ def load(workspace: str, flags: dict[str, Any] | None = None) -> Settings:
     from reconciler.workspace.sources import settings_files
 
     ours = {name: value for name, value in os.environ.items() if name.startswith("RECONCILER_")}
-    return settle(settings_files(workspace), ours, flags)
+    return settle(settings_files(workspace, ours.get("RECONCILER_USER_CONFIG")), ours, flags)
 
 
 def _decided(
@@ -190,7 +194,8 @@ def _decided(
     with _listening(workspace, settings, (), talk["quiet"], talk["verbose"]) as options:
         decision = verb(workspace, settings, names, options)
     if as_json:
-        render.document({**render.report_fields(decision.report), "told": list(decision.told)})
+        fields = {**render.report_fields(decision.report), "told": list(decision.told)}
+        render.document(fields, workspace, decision.exit_code)
     elif not talk["quiet"]:
         render.told(decision.told)
         if decision.report.batches:

@@ -33,13 +33,13 @@ def safe(text: str) -> str:
     return "".join(each if unicodedata.category(each) not in _HIDDEN else ascii(each)[1:-1] for each in text)
 
 
-def colourful(stream: TextIO) -> bool:
+def colourful(stream: TextIO | None) -> bool:
     """Whether *stream* should get colours: a terminal, and nobody said no."""
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR"):
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0", "false"):
         return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
@@ -59,9 +59,11 @@ def complain(message: str, hint: str) -> None:
 
 def out(text: str = "") -> None:
     """A line of data."""
-    sys.stdout.write(text + "\n")
+    if sys.stdout is not None:
+        sys.stdout.write(text + "\n")
 
 
 def err(text: str = "") -> None:
     """A line for people."""
-    sys.stderr.write(text + "\n")
+    if sys.stderr is not None:
+        sys.stderr.write(text + "\n")

@@ -7,10 +7,13 @@ knows nothing that a user does not.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
+import signal
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler.cli.console import out, paint
@@ -54,6 +57,12 @@ def demo(keep: str | None, call: Call) -> int:
     Returns:
         0; the exit codes of the commands are shown.
     """
+    with _own_settings():
+        return _demo(keep, call)
+
+
+def _demo(keep: str | None, call: Call) -> int:
+    """The demo, in a workspace that stays or in one that does not."""
     if keep is not None:
         code = call(["init", keep])
         if code == 0:
@@ -66,6 +75,22 @@ def demo(keep: str | None, call: Call) -> int:
         _run(workspace, call)
         out("\nThe temporary workspace is gone; to keep one: reconcile demo --keep ./demo")
     return 0
+
+
+@contextlib.contextmanager
+def _own_settings() -> Iterator[None]:
+    """Let no setting of the user tell another story, and let SIGTERM clean up as Ctrl-C does."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("RECONCILER_")}
+    for name in ours:
+        del os.environ[name]
+    os.environ["RECONCILER_USER_CONFIG"] = ""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        del os.environ["RECONCILER_USER_CONFIG"]
+        os.environ.update(ours)
 
 
 def _run(workspace: str, call: Call) -> None:
@@ -88,6 +113,7 @@ def _run(workspace: str, call: Call) -> None:
             row = json.loads(line)
             said = row["text"] if row["outcome"] == "answered" else row["error"]["message"]
             out(f"  {row['custom_id']}  {row['outcome']:<9} {said}")
+        out("\nAnswers whose input is gone cannot be accounted for, and check says so:")
         _show(call, "check", workspace)
         _show(call, "retry", workspace, "6")
         _show(call, "dismiss", workspace, "7")

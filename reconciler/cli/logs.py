@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.cli.console import err, safe
+from reconciler.errors import ReconcilerError
 from reconciler.model.identity import BatchName
+from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
@@ -46,6 +50,7 @@ class LogWatcher:
         self._screen_level = 45 if quiet else (45, 20, 10)[min(verbose, 2)]
         self._fx: Effects | None = None
         self._emit: Any = None
+        self._mute = False
 
     def planned(self, decision: Plan) -> None:
         """A batch got a plan that has steps."""
@@ -55,8 +60,10 @@ class LogWatcher:
     def done(self, receipt: Receipt) -> None:
         """An operation took place."""
         facts = {key: value for key, value in receipt.facts.items() if isinstance(value, str | int | float)}
+        # Matching happens anew in every pass over a batch that cannot settle.
+        level = "debug" if receipt.verb == MatchRequestIds.verb else "info"
         self._log(
-            "info", "operation.done", receipt.name, operation=receipt.verb, summary=receipt.summary, **facts
+            level, "operation.done", receipt.name, operation=receipt.verb, summary=receipt.summary, **facts
         )
 
     def ended(self, report: BatchReport) -> None:
@@ -86,16 +93,20 @@ class LogWatcher:
 
         self._fx = fx = Effects(find(self._workspace).root)
         as_json = structlog.processors.JSONRenderer()
-        as_text = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=22)
 
         def write(_logger: Any, method: str, event: Any) -> Any:
             weight = _LEVELS[method]
-            if weight >= self._file_level:
+            if weight >= self._file_level and not self._mute:
                 day = dt.datetime.now(tz=dt.UTC).date().isoformat()
                 line = as_json(_logger, method, dict(event))
-                fx.append(f"{LOGS}/{day}.jsonl", str(line).encode(), sync=False)
+                try:
+                    fx.append(f"{LOGS}/{day}.jsonl", str(line).encode(), sync=False)
+                except (OSError, ReconcilerError) as error:
+                    # A log that cannot be written must not keep a batch from settling.
+                    self._mute = True
+                    err(f"warning: {LOGS}/ cannot be written ({safe(str(error))}); going on without it")
             if weight >= self._screen_level:
-                sys.stderr.write(f"{as_text(_logger, method, dict(event))}\n")
+                err(_line(event))
             raise structlog.DropEvent
 
         logger = structlog.wrap_logger(
@@ -108,3 +119,11 @@ class LogWatcher:
             wrapper_class=structlog.BoundLogger,
         )
         return lambda level, event, **facts: getattr(logger, level)(event, **facts)
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    """An event as one line for people."""
+    what = event.get("operation") or str(event["event"]).partition(".")[2]
+    told = event.get("summary") or event.get("because") or ""
+    steps = f" ({', '.join(event['steps'])})" if "steps" in event else ""
+    return safe(f"{event['batch']}  {what}: {told}{steps}")

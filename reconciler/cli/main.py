@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -10,7 +12,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli import commands
-from reconciler.cli.console import complain, err, safe
+from reconciler.cli.console import complain, err, out, safe
 from reconciler.errors import ReconcilerError
 
 _EXIT_CODES = """\b
@@ -35,16 +37,28 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Take the first word as a verb, or else as the workspace of `run`."""
         if args and args[0] not in self.commands:
-            close = get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
-            if close and len(args) > 1 and not args[1].startswith("-"):
-                raise click.UsageError(f"no verb is called {safe(args[0])!r}; did you mean {close[0]}?", ctx)
+            self._refuse_typo(ctx, args)
             return "run", self.commands["run"], args
         return super().resolve_command(ctx, args)
+
+    def _refuse_typo(self, ctx: click.Context, args: list[str]) -> None:
+        """Say so when the first word is neither a folder nor a verb, but close to one."""
+        from reconciler.workspace.reading import locate
+
+        close = get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
+        if close and locate(args[0])[1] is None:
+            message = f"no folder and no verb is called {safe(args[0])}; did you mean {close[0]}?"
+            raise click.UsageError(message, ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Hand options that stand before the workspace over to `run`: `reconcile --json PATH`."""
         own = {"--version", "-V", "--help", "-h"}
+        if args and args[0] == "help":
+            args = ["--help"]
         if args and args[0].startswith("-") and args[0] not in own:
+            verb = next((word for word in args if word in self.commands), None)
+            if verb is not None:
+                raise click.UsageError(f"put the verb first: reconcile {verb} WORKSPACE {args[0]}", ctx)
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -102,37 +116,50 @@ def main(args: Sequence[str] | None = None) -> int:
         result = cli.main(args=words, prog_name="reconcile", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except ReconcilerError as error:
-        if "--debug" in words:
-            raise
-        return _tell(words, error.message, error.hint, error.exit_code)
-    except OSError as error:
-        if "--debug" in words:
-            raise
-        if isinstance(error, BrokenPipeError):
-            return _hang_up()
-        where = f"{error.filename}: " if error.filename else ""
-        return _tell(words, f"{where}{error.strerror or error}", "", 1)
+    except SystemExit:
+        # click leaves like this when the reader of stdout has gone (`reconcile status . | head`).
+        return 141
     except (KeyboardInterrupt, click.Abort):
         return _tell(words, "interrupted; everything is resumable", "", 130)
+    except Exception as error:
+        if "--debug" in words and not isinstance(error, click.ClickException):
+            raise
+        return _tell(words, *_advice(words, error))
     return result if isinstance(result, int) else 0
+
+
+def _advice(words: Sequence[str], error: Exception) -> tuple[str, str, int]:
+    """Message, hint and exit code for an error."""
+    if isinstance(error, click.ClickException):
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "reconcile"
+        return error.format_message(), f"{command} --help", error.exit_code
+    if isinstance(error, ReconcilerError):
+        return error.message, error.hint.replace("WORKSPACE", _workspace(words)), error.exit_code
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        hint = f"look at the permissions in {_workspace(words)}" if isinstance(error, PermissionError) else ""
+        return f"{where}{error.strerror or error}", hint, 1
+    told = f"{type(error).__name__}: {error}"
+    return (
+        f"a fault of reconcile itself ({told}); nothing was lost",
+        "run it again with --debug and report it",
+        1,
+    )
+
+
+def _workspace(words: Sequence[str]) -> str:
+    """The workspace as the user typed it, ready for a shell."""
+    named = [word for word in words if not word.startswith("-") and word not in cli.commands]
+    return shlex.quote(named[0]) if named else "WORKSPACE"
 
 
 def _tell(words: Sequence[str], message: str, hint: str, code: int) -> int:
     """An error for people on stderr and, when JSON was asked for, for machines on stdout."""
-    complain(message, hint)
-    if "--json" in words:
-        import msgspec
+    with contextlib.suppress(OSError):
+        complain(message, hint)
+        if "--json" in words:
+            import msgspec
 
-        document = {"schema": 1, "error": {"message": message, "hint": hint}, "exit_code": code}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+            document = {"schema": 1, "error": {"message": message, "hint": hint}, "exit_code": code}
+            out(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
     return code
-
-
-def _hang_up() -> int:
-    """The reader of stdout has gone (`reconcile status . | head`); say nothing more."""
-    sys.stderr.close()
-    return 1

@@ -23,11 +23,21 @@ SCHEMA: Final = 1
 _PARTS: Final = ("answered", "failed", "retried", "dismissed", "missing")
 
 
-def document(fields: Mapping[str, Any]) -> None:
-    """One JSON document on stdout."""
+def document(fields: Mapping[str, Any], workspace: str, code: int) -> None:
+    """One JSON document on stdout, its hints ready to be typed."""
     import msgspec
 
-    out(msgspec.json.format(msgspec.json.encode({"schema": SCHEMA, **fields}), indent=2).decode())
+    whole = _ready({"schema": SCHEMA, "exit_code": code, **fields}, workspace)
+    out(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
+
+
+def _ready(value: Any, workspace: str, key: str = "") -> Any:
+    """*value* with the workspace as typed in every hint."""
+    if isinstance(value, dict):
+        return {name: _ready(each, workspace, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_ready(each, workspace) for each in value]
+    return _typed(value, workspace) if key == "hint" and value else value
 
 
 def report(found: Report, workspace: str) -> None:
@@ -49,7 +59,6 @@ def report_fields(found: Report) -> dict[str, Any]:
     """What a pass did, for machines."""
     return {
         "workspace": found.root,
-        "exit_code": found.exit_code,
         "changed": found.changed,
         "batches": [_batch_fields(batch) for batch in found.batches],
         "ignored": _ignored_fields(found.ignored),
@@ -95,39 +104,43 @@ def preview_fields(found: Preview) -> dict[str, Any]:
 
 def status(found: Status, workspace: str, *, everything: bool) -> None:
     """Where every batch stands, as a table."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    rows = [row for row in found.rows if everything or row.state != "settled"]
+    rows = [row for row in found.rows if everything or row.state != State.SETTLED.value]
     if rows:
-        table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
-        for heading in ("batch", "state", "age", "requests", "answered", "failed"):
-            table.add_column(
-                heading,
-                no_wrap=heading != "state",
-                justify="left" if heading in ("batch", "state") else "right",
-            )
-        table.add_column("why", overflow="fold")
-        for row in rows:
-            colour = {"settled": "green", "pending": "cyan", "needs attention": "red"}.get(
-                row.state, "yellow"
-            )
-            ways = (f"-> {safe(_typed(way, workspace))}" for way in row.hint.splitlines())
-            why = "\n".join((safe(row.because), *ways))
-            cells = (row.name, row.state, _age(row, found.seen_at), *_counts(row), why)
-            table.add_row(*(Text(cell, style=colour if cell is row.state else "") for cell in cells))
-        colours = colourful(sys.stdout)
-        width = None if sys.stdout.isatty() else 160
-        Console(
-            file=sys.stdout, force_terminal=colours, no_color=not colours, width=width, highlight=False
-        ).print(table)
+        _table(rows, found.seen_at)
+    for row in rows:
+        for way in row.hint.splitlines():
+            out(f"  {row.name} -> {safe(_typed(way, workspace))}")
     _ignored(found.ignored)
     counted = {row.state: 0 for row in found.rows}
     for row in found.rows:
         counted[row.state] += 1
     hidden = "" if everything or "settled" not in counted else " (--all lists the settled ones)"
     out(_totals(counted, len(found.rows)) + hidden)
+
+
+def _table(rows: Sequence[Row], now: float) -> None:
+    """The rows as a table that fits the terminal; hints come below it, where they are not folded."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("batch", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for heading in ("age", "requests", "answered", "failed"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    table.add_column("why", overflow="fold")
+    for row in rows:
+        colour = {"settled": "green", "pending": "cyan", "needs attention": "red"}.get(row.state, "yellow")
+        cells = (row.name, row.state, _age(row, now), *_counts(row), safe(row.because))
+        table.add_row(*(Text(cell, style=colour if cell is row.state else "") for cell in cells))
+    colours = colourful(sys.stdout)
+    width = None if sys.stdout is not None and sys.stdout.isatty() else 200
+    console = Console(force_terminal=colours, no_color=not colours, width=width, highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        out(line.rstrip())
 
 
 def status_fields(found: Status) -> dict[str, Any]:

@@ -6,19 +6,20 @@ Every decision is in the ledger before its batch moves, and the account balances
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 import attrs
 
 from reconciler.codec.request import request_id
-from reconciler.errors import BadLine, BadMetadata, Clash, NeedsPerson
+from reconciler.errors import BadLine, BadMetadata, NeedsPerson
 from reconciler.executor.answers import Place, places
 from reconciler.executor.context import Context, Run
 from reconciler.executor.leftovers import make_child, moved
-from reconciler.executor.moving import REASON, settle
+from reconciler.executor.moving import REASON
 from reconciler.executor.processing import publish_results
 from reconciler.executor.reading import Lines, owners_of
-from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
+from reconciler.model.coverage import NOTHING, Coverage, Tally, hash_id
 from reconciler.model.identity import (
     ANSWERS,
     BatchName,
@@ -33,9 +34,9 @@ from reconciler.model.words import many
 from reconciler.planner import next_child
 from reconciler.processors.results import Origin
 from reconciler.workspace import ledger, settled
-from reconciler.workspace.layout import QUARANTINE
+from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import children_of
-from reconciler.workspace.relocate import Moving, remove_sources, twins
+from reconciler.workspace.relocate import Moving, move_group
 from reconciler.workspace.scan import Listing
 
 
@@ -61,7 +62,12 @@ def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: b
         ctx.fx, "batch.dismissed", name, ids={part: tally.digest for part, tally in parts.items()}
     )
     record = ctx.record(name) or Record(name)
-    Run(ctx).publish(attrs.evolve(record, dismissed={**record.dismissed, **parts}))
+    given_up = sum(parts.values(), coverage.dismissed)
+    coverage = attrs.evolve(coverage, dismissed=given_up, missing=NOTHING)
+    if "failed" in parts:
+        coverage = attrs.evolve(coverage, failed=NOTHING, by_class={})
+    dismissed = {**record.dismissed, **parts}
+    Run(ctx).publish(attrs.evolve(record, dismissed=dismissed, coverage=coverage))
     return f"{words} given up"
 
 
@@ -92,30 +98,49 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         raise NeedsPerson(
             str(error), hint=f"mend the line, or move {there}/ out of the workspace yourself"
         ) from error
-    reason_path = f"{there}/{REASON}"
-    reason = ctx.fx.read(reason_path).decode(errors="replace") if ctx.fx.fact(reason_path) else ""
     files = {role: Moving(path, ctx.fx.digest(path)) for role, path in paths.items()}
-    target = _free_folder(ctx, name, files)
-    if ctx.fx.kind(target) is None:
-        digests: dict[Role, FileDigest] = {
-            role: file.digest for role, file in files.items() if role is not Role.METADATA
-        }
-        manifest = settled.Manifest(
-            name=BatchName(target.rpartition("/")[2]),
-            files={file.leaf: file.digest for file in files.values()},
-            coverage=Coverage(input=asked, dismissed=asked, digests=digests),
-            settled_at=round(ctx.fx.now(), 3),
-            version=ctx.version,
-            dismissed=f"given up by a person; it was in {there}/",
-            receipts={"quarantine": {"folder": there, "reason": reason}},
-        )
-        ledger.append_once(ctx.fx, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
-        settle(ctx, files, manifest, target)
-    else:
-        remove_sources(ctx.fx, files)
-    ctx.fx.unlink(reason_path)
-    ctx.fx.remove_if_empty(there)
+    target = _free_folder(ctx, name)
+    manifest = settled.Manifest(
+        name=BatchName(target.rpartition("/")[2]),
+        files={file.leaf: file.digest for file in files.values()},
+        coverage=Coverage(
+            input=asked,
+            dismissed=asked,
+            digests={role: file.digest for role, file in files.items() if role is not Role.METADATA},
+        ),
+        settled_at=round(ctx.fx.now(), 3),
+        version=ctx.version,
+        dismissed=f"given up by a person; it was in {there}/",
+        receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
+    )
+    ledger.append_once(ctx.fx, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    _archive(ctx, files, manifest, there, target)
     return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
+
+
+def _archive(
+    ctx: Context, files: Mapping[Role, Moving], manifest: settled.Manifest, there: str, target: str
+) -> None:
+    """Turn a quarantine folder, with all that lies in it, into a settled one; one rename on one device."""
+    document = settled.encode(manifest)
+    ctx.fx.publish(f"{there}/{settled.MANIFEST}", (document,), replace=True)
+    ctx.fx.make_folder(DONE)
+    try:
+        ctx.fx.rename_folder(there, target)
+        ctx.fx.sync_folder(QUARANTINE)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        move_group(ctx.fx, files, target, (settled.MANIFEST, document), lambda: None)
+        for leaf in (settled.MANIFEST, REASON):
+            ctx.fx.discard(f"{there}/{leaf}")
+        ctx.fx.remove_if_empty(there)
+
+
+def _reason(ctx: Context, there: str) -> str:
+    """What `reason.json` says, as text; empty when it is gone."""
+    path = f"{there}/{REASON}"
+    return ctx.fx.read(path).decode(errors="replace") if ctx.fx.fact(path) else ""
 
 
 def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts: int) -> BatchName:
@@ -152,9 +177,11 @@ def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts:
     )
     ledger.append_once(ctx.fx, "batch.retried", name, child=child, requests=made.owns.requests)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
-    _republish(ctx, files, manifest, {**taken, **dict.fromkeys(wanted, child)})
+    published = _republish(ctx, files, manifest, {**taken, **dict.fromkeys(wanted, child)})
+    output = {**manifest.receipts.get("process-output", {}), **published}
     manifest = attrs.evolve(
         manifest,
+        receipts={**manifest.receipts, "process-output": output},
         coverage=moved(manifest.coverage, classes, made),
         children={**manifest.children, child: made},
     )
@@ -165,14 +192,14 @@ def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts:
 
 def _republish(
     ctx: Context, files: Mapping[Role, FileFact], manifest: settled.Manifest, owners: Mapping[int, BatchName]
-) -> None:
+) -> Mapping[str, object]:
     """Let the published results say which ids are asked again."""
 
     def child_of(hashed: int, _place: Place | None) -> BatchName | None:
         return owners.get(hashed)
 
     origin = Origin(manifest.name, manifest.provider, manifest.attempt)
-    publish_results(ctx, files, origin, child_of)
+    return publish_results(ctx, files, origin, child_of)
 
 
 def _settled_files(ctx: Context, name: BatchName) -> dict[Role, FileFact]:
@@ -182,29 +209,12 @@ def _settled_files(ctx: Context, name: BatchName) -> dict[Role, FileFact]:
     return {role: fact for role, fact in facts.items() if fact is not None}
 
 
-def _free_folder(ctx: Context, name: BatchName, files: Mapping[Role, Moving]) -> str:
-    """
-    Where a dismissed batch goes: `done/<name>`, or `done/<name>.q<n>` when that name is taken.
-
-    A folder that holds equal files already is the tail of an interrupted dismissal, and is it again.
-    """
+def _free_folder(ctx: Context, name: BatchName) -> str:
+    """Where a dismissed batch goes: `done/<name>`, or `done/<name>.q<n>` when that name is taken."""
     folder, number = settled.folder_of(name), 0
-    if any(ctx.fx.kind(ctx.layout.live_path(file_name(role, name))) for role in Role):
-        # A mended copy is live again and will want the name for itself.
-        folder, number = f"{settled.folder_of(name)}.q1", 1
-    while ctx.fx.kind(folder) is not None:
-        if not _holds(ctx, folder, files):
-            number += 1
-            folder = f"{settled.folder_of(name)}.q{number}"
-        else:
-            break
+    live = any(ctx.fx.kind(ctx.layout.live_path(file_name(role, name))) for role in Role)
+    while live or ctx.fx.kind(folder) is not None:
+        # A mended copy that is live again will want the name for itself.
+        live, number = False, number + 1
+        folder = f"{settled.folder_of(name)}.q{number}"
     return folder
-
-
-def _holds(ctx: Context, folder: str, files: Mapping[Role, Moving]) -> bool:
-    """Whether *folder* holds equal files."""
-    try:
-        twins(ctx.fx, {role: file.path for role, file in files.items()}, folder)
-    except Clash:
-        return False
-    return True

@@ -73,7 +73,7 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
     ctx = run.ctx
     try:
         manifest = settled.read(ctx.fx, step.name)
-    except (BadMetadata, FileNotFoundError) as error:
+    except (BadMetadata, FileNotFoundError, NotADirectoryError) as error:
         message = f"{folder}/ is there already and has no manifest that can be read; nothing was touched"
         raise Clash(
             message, hint=f"move {folder}/ out of the workspace, or give the live batch another name"
@@ -81,7 +81,7 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
     paths = _live_paths(ctx, step)
     files = twins(ctx.fx, paths, folder)
     ledger.append_once(ctx.fx, "batch.settled", step.name, **_history_of(manifest))
-    remove_sources(ctx.fx, files)
+    remove_sources(ctx.fx, files, folder)
     return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
 
 
@@ -116,7 +116,7 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
         folder = f"{QUARANTINE}/{step.finishing}"
         files = twins(ctx.fx, paths, folder)
         ledger.append_once(ctx.fx, "batch.quarantined", step.name, folder=folder)
-        remove_sources(ctx.fx, files)
+        remove_sources(ctx.fx, files, folder)
         return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
     folder = f"{QUARANTINE}/{step.name}.{_next_number(ctx, step.name)}"
     files = {role: Moving(path, ctx.fx.digest(path), keep=is_history(path)) for role, path in paths.items()}

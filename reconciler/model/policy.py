@@ -43,6 +43,7 @@ class Policy:
         settle_seconds: An input younger than this may still be being written.
         poll_seconds: How long to wait between two looks at a remote batch.
         processor: Name and version of the output processor.
+        in_doubt_grace_seconds: How long a create that may have left is waited for.
     """
 
     provider: str = NO_PROVIDER
@@ -53,6 +54,7 @@ class Policy:
     settle_seconds: float = 2.0
     poll_seconds: float = 60.0
     processor: str = "results/1"
+    in_doubt_grace_seconds: float = 600.0
 
     @property
     def configured(self) -> bool:

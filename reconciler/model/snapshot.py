@@ -92,6 +92,7 @@ class Snapshot:
         files: The regular files of the triple; `stat` facts, no content.
         record: What its metadata says; None when there is no metadata file.
         bad_record: Why the metadata cannot be trusted (empty, corrupt, newer); None when it can.
+        bad_record_hint: What to do about it, where that is special.
         problems: Reasons not to touch this batch at all (a link, a FIFO, a clash of names).
         in_done: `done/<name>/` exists.
         history: Roles that lie flat in `done/`, left there by another tool.
@@ -108,6 +109,7 @@ class Snapshot:
     files: Mapping[Role, FileFact] = attrs.field(factory=dict)
     record: Record | None = None
     bad_record: str | None = None
+    bad_record_hint: str = ""
     problems: tuple[str, ...] = ()
     in_done: bool = False
     history: frozenset[Role] = frozenset()

@@ -22,7 +22,7 @@ from reconciler.model.operation import (
     RetryLeftovers,
 )
 from reconciler.model.outcome import ErrorClass, retryable_classes
-from reconciler.model.plan import Attention, Held, Plan
+from reconciler.model.plan import Attention, Held, Plan, Waiting
 from reconciler.model.policy import FailurePolicy, Policy
 from reconciler.model.receipt import invocation_token
 from reconciler.model.record import Record
@@ -34,7 +34,7 @@ from reconciler.planner.safety import expects
 
 def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     """Answers are here: fetch what is not closed, match, then decide by the account."""
-    fetch = _open_roles(snap)
+    fetch = open_roles(snap)
     if fetch:
         return _fetch(snap, policy, fetch)
     if snap.matched is None:
@@ -43,7 +43,7 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     return _by_verdict(snap, snap.matched, policy)
 
 
-def _open_roles(snap: Snapshot) -> tuple[Role, ...]:
+def open_roles(snap: Snapshot) -> tuple[Role, ...]:
     """Answer files that the provider has and this folder has not."""
     record = snap.record
     if record is None:
@@ -80,6 +80,9 @@ def _by_verdict(snap: Snapshot, matched: Matched, policy: Policy) -> Plan:
         step = Quarantine(name, expects=expects(snap), reason=because, details=_details(matched.mismatch))
         return Plan(name, because, (step,))
     coverage = matched.coverage
+    if not coverage.conserved:
+        because = "the parts of its account do not add up; nothing was touched"
+        return Plan(name, because, then=Attention("this is a fault of the reconciler; please report it"))
     if coverage.missing != NOTHING and not _missing_are_leftovers(snap.record, coverage):
         return _incomplete(snap, matched, coverage, policy)
     return _settle(snap, coverage, policy)
@@ -105,25 +108,32 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
     because = (
         f"{count} of {many(coverage.input.requests, 'id')} {verb} no answer: {_some(matched.missing, count)}"
     )
-    by_hand = (
+    if record is None or record.batch_id is None:
+        return Plan(name, because, then=Attention(_by_hand(name)))
+    provider = record.provider or policy.provider
+    if provider not in policy.reachable:
+        return Plan(
+            name, f"{because}; it is at {provider} as {record.batch_id}", then=Attention(_by_hand(name))
+        )
+    if phase_of(record.status) is Phase.RUNNING:
+        if snap.asked:
+            told = f"{because}; {provider} is still working on it ({record.status or 'no word'})"
+            return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
+        return Plan(name, because, (CheckOnline(name, expects=expects(snap)),))
+    roles = tuple(role for role in ANSWERS if record.remote_file(role))
+    if roles and "download-again" not in record.receipts:
+        # A cut download looks like this; the second look is free.
+        return Plan(name, because, (Download(name, roles=roles, expects=expects(snap)),))
+    return Plan(name, f"{because}, and {provider} has no more", then=Attention(_by_hand(name)))
+
+
+def _by_hand(name: BatchName) -> str:
+    """What a person may do about missing ids."""
+    return (
         "complete the answer file, if the rest is still coming\n"
         f"reconcile retry WORKSPACE {name}    to ask them again\n"
         f"reconcile dismiss WORKSPACE {name}    to give them up"
     )
-    if record is None or record.batch_id is None:
-        return Plan(name, because, then=Attention(by_hand))
-    provider = record.provider or policy.provider
-    if provider not in policy.reachable:
-        return Plan(name, f"{because}; it is at {provider} as {record.batch_id}", then=Attention(by_hand))
-    if phase_of(record.status) is Phase.RUNNING:
-        if snap.asked:
-            return Plan(name, f"{because}; {provider} says {record.status}", then=Attention(by_hand))
-        return Plan(name, because, (CheckOnline(name, expects=expects(snap)),))
-    if "download-again" not in record.receipts:
-        # A cut download looks like this; the second look is free.
-        roles = tuple(role for role in ANSWERS if record.remote_file(role))
-        return Plan(name, because, (Download(name, roles=roles, expects=expects(snap)),))
-    return Plan(name, f"{because}, after a second download", then=Attention(by_hand))
 
 
 def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
@@ -133,8 +143,11 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     classes = retryable_classes(attempt, policy.max_attempts) if policy.configured else frozenset()
     again = coverage.failed_in(classes)
     missing = coverage.missing != NOTHING
+    if missing and not policy.configured:
+        because = f"{many(coverage.missing.requests, 'id')} without an answer, and no provider is configured"
+        return Plan(name, because, then=Attention(_by_hand(name)))
     if missing and ErrorClass.MISSING not in classes:
-        because = f"{many(coverage.missing.requests, 'id')} never answered, and no attempt is left"
+        because = f"{many(coverage.missing.requests, 'id')} without an answer, and no attempt is left"
         hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
         return Plan(name, because, then=Attention(hint))
     child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
@@ -143,7 +156,7 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
     token = _token(snap, coverage, policy, child)
     steps: list[Operation] = []
-    if not (held and record is not None and record.receipts.get("process-output", {}).get("token") == token):
+    if not (held and _processed(record, token)):
         output = ProcessOutput(
             name, expects=expects(snap), token=token, child=child, classes=classes, missing=missing
         )
@@ -172,6 +185,12 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     return Plan(name, _told(coverage, child), tuple(steps))
 
 
+def _processed(record: Record | None, token: str) -> bool:
+    """Whether this very work was done for a batch that had to stay."""
+    receipts = {} if record is None else record.receipts
+    return "process-errors" in receipts and receipts.get("process-output", {}).get("token") == token
+
+
 def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
     """What makes this invocation of the output processor the same as another."""
     owners = {} if snap.record is None else snap.record.children
@@ -194,7 +213,10 @@ def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[Chi
     for fact in taken:
         if fact.parent == name and fact.name not in owned:
             return fact.name
-    return child_name(lineage_root(name), len(taken) + 1)
+    k = len(taken) + 1
+    while child_name(lineage_root(name), k) in owned:
+        k += 1
+    return child_name(lineage_root(name), k)
 
 
 def _owned(snap: Snapshot) -> Container[BatchName]:
@@ -229,7 +251,7 @@ def describe(mismatch: Mismatch) -> str:
 
 def _some(examples: tuple[str, ...], total: int) -> str:
     """The first few of *total* findings."""
-    shown = ", ".join(examples)
+    shown = ", ".join(examples) or "none is named"
     return f"{shown} and {total - len(examples)} more" if total > len(examples) else shown
 
 

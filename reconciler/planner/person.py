@@ -7,12 +7,13 @@ Pure, like the rest of this package: a plan, or the reason why there is none.
 from __future__ import annotations
 
 from reconciler.model.coverage import NOTHING
+from reconciler.model.identity import Role
 from reconciler.model.operation import MatchRequestIds, RetryLeftovers
 from reconciler.model.outcome import retryable_classes
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner.answers import describe, next_child
+from reconciler.planner.answers import describe, next_child, open_roles
 from reconciler.planner.safety import expects, refuse
 
 
@@ -28,8 +29,8 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
     if matched is not None:
         return matched
     verdict = snap.matched
-    if verdict is None or verdict.coverage is None:
-        because = "; ".join(verdict.bad_input) if verdict else "its ids are not matched yet"
+    if verdict is None or verdict.bad_input or verdict.coverage is None:
+        because = "; ".join(verdict.bad_input if verdict else ()) or "its input cannot be read"
         return Plan(snap.name, because, then=Attention("mend the input line first"))
     attempt = 1 if snap.record is None else snap.record.attempt
     classes = retryable_classes(attempt, policy.max_attempts)
@@ -59,7 +60,15 @@ def plan_match(snap: Snapshot) -> Plan | None:
     refusal = refuse(snap)
     if refusal is not None:
         return refusal
-    if not snap.answers:
+    if Role.INPUT not in snap.files:
+        because = "its input is not here, so nobody can say what was asked"
+        return Plan(snap.name, because, then=Attention(f"put batch_input_{snap.name}.jsonl back"))
+    fetch = open_roles(snap)
+    if fetch:
+        words = " and ".join(role.value for role in fetch)
+        because = f"its {words} file is still at the provider, and may answer what looks missing"
+        return Plan(snap.name, because, then=Attention(f"put the {words} file beside the input first"))
+    if not snap.answers and (snap.record is None or snap.record.batch_id is None):
         because = "no answer file is here, so nothing of it can have failed"
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
     if snap.matched is None:
@@ -69,6 +78,6 @@ def plan_match(snap: Snapshot) -> Plan | None:
             (MatchRequestIds(snap.name, expects=expects(snap)),),
         )
     if snap.matched.mismatch is not None:
-        because = describe(snap.matched.mismatch)
+        because = describe(snap.matched.mismatch) or "its answers do not match its input"
         return Plan(snap.name, because, then=Attention("run reconcile WORKSPACE: it goes to quarantine"))
     return None

@@ -24,7 +24,8 @@ def refuse(snap: Snapshot) -> Plan | None:
         return Plan(name, "; ".join(snap.problems), then=Attention("mend what is named here, then run again"))
     if snap.bad_record is not None:
         # Reading it as "no metadata" would pay for the batch again.
-        hint = "restore the metadata file, or move this batch's files out of the workspace"
+        restore = "restore the metadata file, or move this batch's files out of the workspace"
+        hint = snap.bad_record_hint or restore
         return Plan(name, snap.bad_record, then=Attention(hint))
     if snap.in_done:
         return _already_done(snap)
@@ -33,7 +34,8 @@ def refuse(snap: Snapshot) -> Plan | None:
         step = Quarantine(name, expects=expects(snap), reason=because, finishing=snap.quarantine_tail)
         return Plan(name, because, (step,))
     if _clashes_with_history(snap):
-        because = f"done/ holds a batch_input_{name}.jsonl already; nothing is ever sent for a name in done/"
+        roles = " and ".join(f"batch_{role.value}_{name}.jsonl" for role in Role if role in snap.history)
+        because = f"done/ holds {roles} already; nothing is ever sent for a name in done/"
         return Plan(name, because, then=Attention("give the new input another name"))
     drift = _drift(snap)
     if drift is not None:
@@ -55,9 +57,9 @@ def _already_done(snap: Snapshot) -> Plan:
 
 
 def _clashes_with_history(snap: Snapshot) -> bool:
-    """Whether a live input stands beside a flat one of the same name in `done/`."""
+    """Whether a live input stands beside flat files of the same name in `done/`."""
     fact = snap.files.get(Role.INPUT)
-    return Role.INPUT in snap.history and fact is not None and not fact.path.startswith("done/")
+    return bool(snap.history) and fact is not None and not fact.path.startswith("done/")
 
 
 def _drift(snap: Snapshot) -> str | None:

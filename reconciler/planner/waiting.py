@@ -9,7 +9,7 @@ from __future__ import annotations
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
-from reconciler.model.policy import LOCAL, Policy, SubmitPolicy
+from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
 from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
@@ -41,22 +41,31 @@ def plan_orphaned(snap: Snapshot) -> Plan:
 def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
     """An input without answers: metadata decides."""
     record = snap.record
-    if record is not None and record.batch_id is not None:
+    if record is None:
+        return _unsent(snap, policy)
+    if record.batch_id is not None:
         return _in_flight(snap, record, policy)
-    if record is not None and record.state is not None:
-        return _half_submitted(snap, record, policy)
+    if record.coverage is not None or record.children or record.roles or record.receipts:
+        # Sending it would pay again for what has been answered.
+        because = "answers were here at an earlier pass and are gone now"
+        return Plan(snap.name, because, then=Attention("put the answer files back; nothing is sent again"))
+    if record.state is Submission.REJECTED:
+        because = f"{record.provider or policy.provider} rejected it when it was created"
+        hint = "its metadata says why; mend the input and give it another name"
+        return Plan(snap.name, because, then=Attention(hint))
+    if record.state in (Submission.CREATING, Submission.SUBMITTED):
+        return _in_doubt(snap, record, policy)
+    if snap.unowned:
+        # Sending it would ask ids that its parent has answered for.
+        because = f"its parent {record.parent} has not handed these requests over to it"
+        hint = f"reconcile retry WORKSPACE {record.parent}    to complete it\nor move this child elsewhere"
+        return Plan(snap.name, because, then=Attention(hint))
     return _unsent(snap, policy)
 
 
 def _unsent(snap: Snapshot, policy: Policy) -> Plan:
-    """Nothing was ever begun for this input."""
+    """Nothing of this input can have been paid for: it was never sent, or cut off before its create."""
     name = snap.name
-    if snap.unowned and snap.record is not None:
-        # Sending it would ask ids that its parent has answered for.
-        parent = snap.record.parent
-        because = f"its parent {parent} has not handed these requests over to it"
-        hint = f"reconcile retry WORKSPACE {parent}    to complete it\nor move this child elsewhere"
-        return Plan(name, because, then=Attention(hint))
     if snap.submitted_as is not None:
         because = f"the same input was submitted before, as batch {snap.submitted_as}"
         return Plan(name, because, then=Attention("remove this copy, or change it if it is another batch"))
@@ -66,36 +75,33 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     if policy.submit is SubmitPolicy.MANUAL:
         because = 'submit = "manual": a person decides when it is sent'
         return Plan(name, because, then=Held('set [policy] submit = "auto"'))
-    if policy.provider not in policy.reachable:
-        return _no_client(snap, policy.provider)
-    quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
-    if snap.seen_at < quiet_at:
-        # A file that still grows would be sent short.
-        return Plan(name, "its input was written a moment ago", then=Waiting(quiet_at))
-    if policy.provider == LOCAL:
-        return Plan(name, "it is answered in this process", (AnswerHere(name, expects=expects(snap)),))
-    because = f"it has not been sent to {policy.provider} yet"
-    return Plan(name, because, (Submit(name, provider=policy.provider, expects=expects(snap)),))
-
-
-def _half_submitted(snap: Snapshot, record: Record, policy: Policy) -> Plan:
-    """A submission was begun and no batch id came back."""
-    provider = record.provider or policy.provider
-    if record.state is Submission.REJECTED:
-        because = f"{provider} rejected it when it was created"
-        return Plan(
-            snap.name,
-            because,
-            then=Attention("its metadata says why; mend the input and give it another name"),
-        )
+    provider = (snap.record and snap.record.provider) or policy.provider
     if provider not in policy.reachable:
         return _no_client(snap, provider)
-    if record.state in (Submission.CREATING, Submission.SUBMITTED):
-        # The create may have left: look for its batch before anything else.
-        because = f"its create may have reached {provider}, and no batch id came back"
-        return Plan(snap.name, because, (FindOrphan(snap.name, expects=expects(snap)),))
-    because = "its submission was interrupted before anything could be paid for"
-    return Plan(snap.name, because, (Submit(snap.name, provider=provider, expects=expects(snap)),))
+    child = snap.record is not None and snap.record.parent is not None
+    quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
+    if snap.seen_at < quiet_at and not child:
+        # A file that still grows would be sent short; a child was published whole.
+        return Plan(name, "its input was written a moment ago", then=Waiting(quiet_at))
+    if provider == LOCAL:
+        return Plan(name, "it is answered in this process", (AnswerHere(name, expects=expects(snap)),))
+    because = f"it has not been sent to {provider} yet"
+    return Plan(name, because, (Submit(name, provider=provider, expects=expects(snap)),))
+
+
+def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
+    """The create may have left, and no batch id came back: look for it, never repeat it."""
+    name, provider = snap.name, record.provider or policy.provider
+    because = f"its create may have reached {provider}, and no batch id came back"
+    if provider not in policy.reachable:
+        return _no_client(snap, provider)
+    if not snap.asked:
+        return Plan(name, because, (FindOrphan(name, expects=expects(snap)),))
+    until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
+    if snap.seen_at < until:
+        return Plan(name, f"{because}; it may still appear there", then=Waiting(until))
+    hint = f"look for it in the list of batches at {provider}; every pass looks again"
+    return Plan(name, f"{because}, and none was found", then=Held(hint))
 
 
 def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
@@ -105,7 +111,7 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     named = tuple(role for role in ANSWERS if record.remote_file(role))
     if phase is Phase.RUNNING:
         if snap.asked:
-            because = f"{provider} is still working on {record.batch_id} ({record.status})"
+            because = f"{provider} is still working on {record.batch_id} ({record.status or 'no word'})"
             return Plan(name, because, then=Waiting(snap.seen_at + policy.poll_seconds))
         if provider not in policy.reachable:
             return _no_client(snap, provider)
@@ -126,8 +132,11 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
 
 
 def _no_client(snap: Snapshot, provider: str) -> Plan:
-    """A provider is named that this process cannot talk to."""
+    """A provider is named that this process cannot talk to, or none is."""
     batch_id = None if snap.record is None else snap.record.batch_id
+    if provider == NO_PROVIDER:
+        where = f"it was sent as {batch_id}, and " if batch_id else ""
+        return Plan(snap.name, f"{where}no provider is configured", then=Held(SET_PROVIDER))
     where = f"it is at {provider} as {batch_id}, and " if batch_id else ""
     because = f"{where}this version has no client for provider {provider!r}"
     return Plan(snap.name, because, then=Held("put the answer files beside the input by hand"))

@@ -21,6 +21,7 @@ from reconciler.errors import Clash, ConfigError, PermanentError, WorkspaceLocke
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
 from reconciler.workspace.reading import BLOCK, Reading
+from reconciler.workspace.writing import blocks, check_size, write_all
 
 TEMPORARY: Final = ".reconciler-tmp-"
 """Prefix of names under which partial data may stand."""
@@ -57,7 +58,9 @@ class Effects(Reading):
         self.make_folder(parent)
         with self._parent(path) as (at, leaf):
             self._tap("mkdir", path)
-            os.mkdir(leaf, 0o700, dir_fd=at)
+            # Another process may be making the same workspace its own.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(leaf, 0o700, dir_fd=at)
         self.sync_folder(parent)
 
     def publish(self, path: str, chunks: Iterable[bytes], *, replace: bool = False) -> FileDigest:
@@ -80,7 +83,7 @@ class Effects(Reading):
         self.discard(temporary)
         digest = self._write(temporary, chunks)
         if replace:
-            self.rename(temporary, path)
+            self._take_place(temporary, path)
         else:
             self._give_name(temporary, path, digest)
         self.sync_folder(folder)
@@ -98,7 +101,7 @@ class Effects(Reading):
                 raise PermanentError(f"{path} is not a regular file; nothing was written to it")
             size = os.fstat(opened).st_size
             torn = size > 0 and not self._ends_with_newline(path)
-            _write_all(opened, (b"\n" if torn else b"") + line + b"\n")
+            write_all(opened, (b"\n" if torn else b"") + line + b"\n")
             if sync:
                 os.fsync(opened)
         finally:
@@ -225,14 +228,14 @@ class Effects(Reading):
         hasher, size = hashlib.sha256(), 0
         try:
             try:
-                for block in _blocks(chunks):
+                for block in blocks(chunks):
                     self._tap("write", path)
-                    _write_all(opened, block)
+                    write_all(opened, block)
                     hasher.update(block)
                     size += len(block)
                 self._tap("fsync", path)
                 os.fsync(opened)
-                _check_size(opened, size, path)
+                check_size(opened, size, path)
             finally:
                 os.close(opened)
         except Exception:
@@ -241,6 +244,14 @@ class Effects(Reading):
                 self.discard(path)
             raise
         return FileDigest(hasher.hexdigest(), size)
+
+    def _take_place(self, temporary: str, path: str) -> None:
+        """Let a whole file take the place of an older one."""
+        try:
+            self.rename(temporary, path)
+        except IsADirectoryError:
+            self.discard(temporary)
+            raise Clash(f"{path} is a folder; nothing was overwritten", hint="move it away") from None
 
     def _give_name(self, temporary: str, path: str, digest: FileDigest) -> None:
         """Name a whole file without taking the place of another."""
@@ -279,31 +290,3 @@ def temporary_for(path: str) -> str:
     """The temporary name that belongs to a final one, in the same folder."""
     folder, slash, leaf = path.rpartition("/")
     return f"{folder}{slash}{TEMPORARY}{leaf}"
-
-
-def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """*chunks* gathered into blocks of about a mebibyte."""
-    gathered: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        gathered.append(chunk)
-        size += len(chunk)
-        if size >= BLOCK:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    if gathered:
-        yield b"".join(gathered)
-
-
-def _check_size(opened: int, size: int, path: str) -> None:
-    """Hold the size on disk against what was written; a full file system may cut short without an error."""
-    found = os.fstat(opened).st_size
-    if found != size:
-        raise OSError(errno.EIO, f"{found} of {size} bytes were written", path)
-
-
-def _write_all(opened: int, data: bytes) -> None:
-    """os.write may write less than it was given, without an error; go on until all is written."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(opened, view) :]

@@ -8,6 +8,7 @@ directory then.
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Mapping
 from typing import Final
 
@@ -64,7 +65,8 @@ def find(path: str) -> Layout:
     """
     root, kind = locate(path)
     if kind is None:
-        raise UsageError(f"{path}: no such folder", hint=f"reconcile init {path}")
+        hint = f"reconcile init {shlex.quote(path)}" if path else "name the workspace, or . for this folder"
+        raise UsageError(f"{path or 'an empty path'}: no such folder", hint=hint)
     if kind is not Kind.FOLDER:
         raise UsageError(f"{path}: not a folder; a workspace is a folder of batch files")
     look = Reading(root)
@@ -78,11 +80,13 @@ def find(path: str) -> Layout:
         return Layout(root, WORKDIR)
     if WORKDIR.encode() in was:
         message = f"{path}/{WORKDIR}/ has vanished; it was there at an earlier pass"
-        raise ConfigError(message, hint=f"mount or restore it, or make an empty one: mkdir {path}/{WORKDIR}")
+        raise ConfigError(
+            message, hint=f"mount or restore it, or make an empty one: mkdir {shlex.quote(path)}/{WORKDIR}"
+        )
     if PRIVATE in kinds or any(parse_file_name(name) for name in kinds):
         return Layout(root, "")
     message = f"{path} is not a workspace: it has no workdir/ and no batch_input_<name>.jsonl"
-    raise NotAWorkspace(message, hint=f"reconcile init {path}")
+    raise NotAWorkspace(message, hint=f"reconcile init {shlex.quote(path)}")
 
 
 def _refuse_links(path: str, kinds: Mapping[str, Kind]) -> None:

@@ -20,6 +20,9 @@ from reconciler.workspace.reading import Reading
 PATH: Final = ".reconciler/ledger.jsonl"
 
 
+TORN: Final = "the line is torn"
+
+
 @attrs.frozen
 class Entry:
     """
@@ -77,7 +80,7 @@ def _entry(number: int, line: bytes) -> Entry:
     try:
         fields = msgspec.json.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Entry(number, "", {}, "the line is torn or not JSON")
+        return Entry(number, "", {}, TORN)
     if not isinstance(fields, dict) or not mark or b'%08x"}' % zlib.crc32(body + b"}") != crc:
         return Entry(number, "", {}, "the line does not match its checksum")
     return Entry(number, str(fields.get("event", "")), fields)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reconciler.errors import BadMetadata, PermanentError
+from reconciler.errors import BadMetadata, PermanentError, ReconcilerError
 from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, file_name, lineage_root
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
@@ -56,7 +56,7 @@ def observe(
             problems.append(f"{path} cannot be read (permission denied)")
         else:
             files[role] = fact
-    record, bad_record = _record(look, files.pop(Role.METADATA, None), name)
+    record, bad = _record(look, files.pop(Role.METADATA, None), name)
     history = _history(look, name)
     if Role.INPUT not in files and any(role in files for role in ANSWERS):
         files |= {role: fact for role, fact in history.items() if role not in files and Role.INPUT in history}
@@ -65,7 +65,8 @@ def observe(
         seen_at=look.now(),
         files={role: files[role] for role in TRIPLE if role in files},
         record=record,
-        bad_record=bad_record,
+        bad_record=None if bad is None else bad.message,
+        bad_record_hint="" if bad is None else bad.hint,
         problems=tuple(problems),
         in_done=look.kind(f"{DONE}/{name}") is not None,
         history=frozenset(history),
@@ -115,16 +116,18 @@ def _clash(listing: Listing, name: BatchName) -> tuple[str, ...]:
     return () if other is None else (other,)
 
 
-def _record(look: Reading, fact: FileFact | None, name: BatchName) -> tuple[Record | None, str | None]:
+def _record(
+    look: Reading, fact: FileFact | None, name: BatchName
+) -> tuple[Record | None, ReconcilerError | None]:
     """The record, or why it cannot be trusted; neither when there is no metadata file."""
     if fact is None:
         return None, None
     if fact.size > METADATA_LIMIT:
-        return None, f"{fact.path} has {fact.size} bytes: no metadata is that large"
+        return None, BadMetadata(f"{fact.path} has {fact.size} bytes: no metadata is that large")
     try:
         return metadata.decode(look.read(fact.path), fact.path, name), None
     except (BadMetadata, PermanentError) as error:
-        return None, str(error)
+        return None, error
 
 
 def _history(look: Reading, name: BatchName) -> Mapping[Role, FileFact]:

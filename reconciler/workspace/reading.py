@@ -235,7 +235,7 @@ def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
 
 def locate(path: str) -> tuple[str, Kind | None]:
     """The real path of what the user named, and what stands there; the root itself may be a link."""
-    if "\0" in path:
+    if not path or "\0" in path:
         return path, None
     root = os.path.realpath(path)
     try:

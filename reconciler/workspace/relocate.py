@@ -79,7 +79,7 @@ def move_group(
         fx.remove_folder(staging)
         raise
     written()
-    remove_sources(fx, files)
+    remove_sources(fx, files, folder)
 
 
 def is_history(path: str) -> bool:
@@ -96,16 +96,28 @@ def _stage(fx: Effects, file: Moving, target: str) -> None:
         raise StaleSnapshot(f"{file.path} changed while it was moved")
 
 
-def remove_sources(fx: Effects, files: Mapping[Role, Moving]) -> None:
-    """Remove the old names of files that stand in their new folder, the input last."""
+def remove_sources(fx: Effects, files: Mapping[Role, Moving], folder: str) -> None:
+    """
+    Remove the old names of files that stand in *folder*, the input last.
+
+    A file that took one of these names meanwhile stays: the next pass calls it a clash.
+    """
     touched = set()
     for role in _ORDER:
         file = files.get(role)
-        if file is not None and not file.keep:
+        if file is not None and not file.keep and _is_twin(fx, file, f"{folder}/{file.leaf}"):
             fx.unlink(file.path)
             touched.add(file.path.rpartition("/")[0])
-    for folder in sorted(touched):
-        fx.sync_folder(folder)
+    for parent in sorted(touched):
+        fx.sync_folder(parent)
+
+
+def _is_twin(fx: Effects, file: Moving, twin: str) -> bool:
+    """Whether the live file is still the one that was moved: the same inode, or equal bytes after a copy."""
+    live, there = fx.fact(file.path), fx.fact(twin)
+    if live is None or there is None:
+        return False
+    return live.inode == there.inode or fx.digest(file.path) == file.digest
 
 
 def twins(look: Reading, paths: Mapping[Role, str], folder: str) -> dict[Role, Moving]:

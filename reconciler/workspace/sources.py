@@ -8,21 +8,27 @@ from reconciler.workspace.layout import SETTINGS
 from reconciler.workspace.reading import Reading, locate
 
 
-def settings_files(workspace: str) -> list[tuple[str, str]]:
+def settings_files(workspace: str, user_file: str | None = None) -> list[tuple[str, str]]:
     """
     Origin and text of each settings file that is there, lowest first.
+
+    Args:
+        workspace: The workspace.
+        user_file: The user's own file; empty for none, None for the usual place.
 
     Raises:
         ConfigError: A file cannot be read, or is no text.
     """
-    import platformdirs  # noqa: PLC0415 - only where a command really runs
+    if user_file is None:
+        import platformdirs  # noqa: PLC0415 - only where a command really runs
 
-    user = platformdirs.user_config_dir("reconciler", appauthor=False)
+        user_file = f"{platformdirs.user_config_dir('reconciler', appauthor=False)}/config.toml"
     found = []
-    for folder, leaf in ((user, "config.toml"), (workspace, SETTINGS)):
-        text = _text(folder, leaf)
+    for path in (user_file, f"{workspace}/{SETTINGS}" if workspace else ""):
+        folder, _, leaf = path.rpartition("/")
+        text = _text(folder or ".", leaf) if leaf else None
         if text is not None:
-            found.append((f"{folder}/{leaf}", text))
+            found.append((path, text))
     return found
 
 

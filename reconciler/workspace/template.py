@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -26,26 +27,21 @@ def create(path: str) -> str:
     Raises:
         UsageError: *path* is a file, is a workspace already, or holds batch files at its root.
     """
+    if not path or "\0" in path:
+        raise UsageError("a path that is empty, or holds a NUL, names no folder")
     root, kind = locate(path)
     if kind not in (None, Kind.FOLDER):
         raise UsageError(f"{path}: a file is there; a workspace is a folder")
-    parent, _, leaf = root.rpartition("/")
     if kind is None:
-        if locate(parent or "/")[1] is not Kind.FOLDER:
-            raise UsageError(f"{path}: there is no folder {parent}", hint=f"mkdir -p {parent}")
-        above = Effects(parent or "/")
-        try:
-            above.make_folder(leaf)
-        finally:
-            above.close()
+        _make_root(path, root)
     fx = Effects(root)
     try:
         there = {entry.name for entry in fx.listing("")}
         if there & {SETTINGS, WORKDIR, PRIVATE}:
-            raise UsageError(f"{path} is a workspace already", hint=f"reconcile {path}")
+            raise UsageError(f"{path} is a workspace already", hint=f"reconcile {shlex.quote(path)}")
         if any(parse_file_name(name) for name in there):
             message = f"{path} holds batch files at its root and is a workspace as it is"
-            raise UsageError(message, hint=f"reconcile {path}")
+            raise UsageError(message, hint=f"reconcile {shlex.quote(path)}")
         for name, data in _files():
             if name not in there:
                 fx.publish(name, (data,))
@@ -54,6 +50,21 @@ def create(path: str) -> str:
     finally:
         fx.close()
     return root
+
+
+def _make_root(path: str, root: str) -> None:
+    """Make the folder of a new workspace, inside one that is there."""
+    parent, _, leaf = root.rpartition("/")
+    above = locate(parent or "/")[1]
+    if above is None:
+        raise UsageError(f"{path}: there is no folder {parent}", hint=f"mkdir -p {shlex.quote(parent)}")
+    if above is not Kind.FOLDER:
+        raise UsageError(f"{path}: {parent} is a file, not a folder")
+    outer = Effects(parent or "/")
+    try:
+        outer.make_folder(leaf)
+    finally:
+        outer.close()
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
