@@ -64,7 +64,7 @@ def complete(root: Path) -> None:
     fx = Effects(str(root))
     live = {role: source(role) for role in Role if (root / source(role)).exists()}
     if (root / FOLDER).exists():
-        remove_sources(fx, twins(fx, live, FOLDER))
+        remove_sources(fx, twins(fx, live, FOLDER), FOLDER)
     else:
         assert live.keys() == set(Role)
         move_group(
@@ -278,7 +278,8 @@ def test_history_is_kept_when_an_interrupted_move_is_completed(tmp_path: Path) -
     fx = Effects(str(tmp_path))
     with pytest.raises(Crash):
         move_group(fx, files, FOLDER, DOCUMENT, fail)
-    remove_sources(fx, twins(fx, {role: file.path for role, file in files.items()}, FOLDER))
+    live = {role: file.path for role, file in files.items()}
+    remove_sources(fx, twins(fx, live, FOLDER), FOLDER)
     fx.close()
     assert tree(tmp_path) == {**AFTER, flat: CONTENT[Role.INPUT]}
 

@@ -1,0 +1,368 @@
+"""
+A batch moves whole, to `done/` or to `quarantine/`, and never over anything that is there.
+
+What a person gives up in quarantine is counted; what a person mends and moves back is tried again.
+"""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler import decide
+from reconciler.check import check
+from reconciler.engine import Options
+from reconciler.errors import NeedsPerson
+from reconciler.model.report import State
+from tests.workspace.faults import errno_failure
+from tests.workspaces import (
+    answered,
+    failed,
+    files,
+    jsonl,
+    ledger,
+    leftovers,
+    live,
+    manifest,
+    put,
+    request,
+    run,
+    scratch,
+    settings,
+    tree,
+)
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A place for a workspace."""
+    with scratch() as folder:
+        yield folder / "w"
+
+
+def sound(root: Path) -> None:
+    """No promise is broken and nothing temporary is left."""
+    assert check(str(root), settings()).findings == []
+    assert leftovers(root) == []
+
+
+def put_sound(root: Path, name: str) -> dict[str, bytes]:
+    """A batch that settles."""
+    return put(root, name, input=[request(0), request(1)], output=[answered(1)], error=[failed(0)])
+
+
+def put_wrong(root: Path, name: str) -> dict[str, bytes]:
+    """A batch that goes to quarantine."""
+    return put(root, name, input=[request(0), request(1)], output=[answered(0), answered(0)])
+
+
+def held_in(folder: Path) -> dict[str, bytes]:
+    """The batch files of a folder, by role."""
+    return {path.name.split("_")[1]: path.read_bytes() for path in folder.glob("batch_*")}
+
+
+def dismiss(root: Path, *names: str, **flags: str) -> decide.Decision:
+    """`reconcile dismiss`."""
+    return decide.dismiss(str(root), settings(**flags), names)
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK], ids=errno.errorcode.get)
+def test_where_no_links_are_possible_files_are_copied(tmp_path: Path, number: int) -> None:
+    """`done/` on another device, or a file system without links, ends in the same workspace."""
+    kept = []
+    for name, fails in (("linked", False), ("copied", True)):
+        root = tmp_path / name
+        put_sound(root, "1")
+        put_wrong(root, "2")
+
+        def tap(change: str, path: str, *, fails: bool = fails) -> None:
+            if fails and change == "link" and "/.staging-" in path:
+                failure = errno_failure(number)()
+                raise failure
+
+        assert run(root, tap=tap).exit_code == 3
+        sound(root)
+        kept.append(tree(root))
+    assert kept[0] == kept[1]
+
+
+def test_a_move_removes_the_old_names_only_when_the_new_ones_are_there(root: Path) -> None:
+    """Each live name goes after the folder has its final name, and the input goes last."""
+    put_sound(root, "1")
+    gone = []
+
+    def tap(change: str, path: str) -> None:
+        if change == "unlink" and path.startswith("workdir/batch_"):
+            assert (root / "done/1/manifest.json").exists()
+            gone.append(path)
+
+    run(root, tap=tap)
+    assert len(gone) == 4
+    assert gone[-1] == "workdir/batch_input_1.jsonl"
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        "files",
+        "other-files",
+        "empty",
+        "file",
+    ],
+)
+def test_what_is_in_done_is_never_overwritten(root: Path, there: str) -> None:
+    """A folder or file that has the name already stays, and so does the live batch: exit 3."""
+    put_sound(root, "1")
+    place = root / "done" / "1"
+    place.parent.mkdir()
+    if there == "file":
+        place.write_bytes(b"mine")
+    else:
+        place.mkdir()
+    if there == "files":
+        (place / "batch_input_1.jsonl").write_bytes(jsonl([request(0), request(1)]))
+    if there == "other-files":
+        (place / "notes.txt").write_bytes(b"mine")
+    before = tree(root)
+    report = run(root)
+    assert report.exit_code == 3
+    assert report.batches[0].state is State.ATTENTION
+    assert tree(root) == before
+
+
+def test_the_same_name_again_is_a_clash(root: Path) -> None:
+    """A settled name that comes back with other bytes is neither processed nor removed."""
+    put_sound(root, "1")
+    run(root)
+    put(root, "1", input=[request(5)], output=[answered(5)])
+    before = tree(root)
+    assert run(root).exit_code == 3
+    assert tree(root) == before
+
+
+def test_equal_copies_of_a_settled_batch_are_removed(root: Path) -> None:
+    """Live files that are equal to those in done/ are the tail of an interrupted move."""
+    put_sound(root, "1")
+    run(root)
+    before = tree(root)
+    for path in (root / "done" / "1").glob("batch_*"):
+        shutil.copy(path, live(root) / path.name)
+    assert run(root).exit_code == 0
+    assert tree(root) == before
+
+
+def test_the_history_of_another_tool_is_copied_and_stays(root: Path) -> None:
+    """An input that lies flat in done/ completes its batch by a copy; the flat file keeps bytes and inode."""
+    put(root, "1", output=[answered(0)])
+    flat = root / "done" / "batch_input_1.jsonl"
+    flat.parent.mkdir()
+    flat.write_bytes(jsonl([request(0)]))
+    before = os.lstat(flat)
+    assert run(root).exit_code == 0
+    after = os.lstat(flat)
+    assert (after.st_ino, after.st_mtime_ns, after.st_nlink) == (before.st_ino, before.st_mtime_ns, 1)
+    assert (root / "done/1/batch_input_1.jsonl").read_bytes() == flat.read_bytes()
+    sound(root)
+
+
+def test_quarantine_counts_up(root: Path) -> None:
+    """Each batch that is set aside gets a folder of its own: 1.1, 1.2, ..., the highest plus one."""
+    first = put_wrong(root, "1")
+    run(root)
+    second = put(root, "1", input=[request(3)], output=[answered(4)])
+    run(root)
+    assert held_in(root / "quarantine/1.1") == first
+    assert held_in(root / "quarantine/1.2") == second
+    shutil.rmtree(root / "quarantine/1.1")
+    third = put(root, "1", input=[request(5)], output=[answered(6)])
+    run(root)
+    assert held_in(root / "quarantine/1.3") == third
+    put_wrong(root, "1.1")
+    run(root)
+    assert (root / "quarantine/1.1.1").is_dir()
+    sound(root)
+
+
+def test_quarantine_keeps_asking(root: Path) -> None:
+    """As long as batch files lie there, every pass exits 3 and changes nothing."""
+    put_wrong(root, "1")
+    run(root)
+    before = tree(root)
+    report = run(root)
+    assert report.exit_code == 3
+    assert tree(root) == before
+    assert report.batches[0].path == "quarantine/1.1"
+
+
+def test_the_reason_says_what_is_wrong(root: Path) -> None:
+    """reason.json names the ids, where they stand, and how to undo it."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0), answered(7)], error=[failed(0), b"?"])
+    run(root)
+    reason = json.loads((root / "quarantine/1.1/reason.json").read_bytes())
+    assert reason["details"]["unknown"] == ['"q-7" (workdir/batch_output_1.jsonl:2)']
+    assert reason["details"]["duplicate"] == ['"q-0" (workdir/batch_error_1.jsonl:1)']
+    assert "workdir/batch_error_1.jsonl:2" in reason["details"]["corrupt"][0]
+    assert set(reason["files"]) == {"batch_input_1.jsonl", "batch_output_1.jsonl", "batch_error_1.jsonl"}
+    assert "workdir/" in reason["undo"]
+
+
+def test_moving_the_files_back_undoes_it(root: Path) -> None:
+    """Mended and moved back, the batch settles; quarantine asks no more."""
+    put_wrong(root, "1")
+    run(root)
+    for path in (root / "quarantine/1.1").glob("batch_*"):
+        path.rename(live(root) / path.name)
+    put(root, "1", output=[answered(0), answered(1)])
+    assert run(root).exit_code == 0
+    assert (root / "done/1").is_dir()
+    sound(root)
+
+
+def test_moving_the_files_back_unmended_sets_them_aside_again(root: Path) -> None:
+    """The same files get the same verdict, in a new folder."""
+    wrong = put_wrong(root, "1")
+    run(root)
+    for path in (root / "quarantine/1.1").glob("batch_*"):
+        path.rename(live(root) / path.name)
+    assert run(root).exit_code == 3
+    assert held_in(root / "quarantine/1.2") == wrong
+    sound(root)
+
+
+def test_a_copy_that_is_mended_does_not_touch_the_one_in_quarantine(root: Path) -> None:
+    """A person may copy instead of moving: the copy settles, and the other keeps asking."""
+    wrong = put_wrong(root, "1")
+    run(root)
+    put(root, "1", input=[request(0), request(1)], output=[answered(0), answered(1)])
+    report = run(root)
+    assert (root / "done/1").is_dir()
+    assert held_in(root / "quarantine/1.1") == wrong
+    assert report.exit_code == 3
+    sound(root)
+
+
+# Dismissing
+
+
+def test_dismissing_quarantine_settles_it_with_every_id_given_up(root: Path) -> None:
+    """The batch lies in done/ whole, its manifest says who gave it up and why, and quarantine is empty."""
+    wrong = put_wrong(root, "1")
+    run(root)
+    dismiss(root, "1")
+    assert held_in(root / "done/1") == wrong
+    kept = manifest(root, "1")
+    assert kept["coverage"]["dismissed"] == kept["coverage"]["input"]
+    assert "person" in kept["dismissed"]
+    assert "too many" in kept["receipts"]["quarantine"]["reason"]
+    assert not list((root / "quarantine").iterdir())
+    assert not (root / "target").exists()
+    assert [line["event"] for line in ledger(root)] == [
+        "batch.quarantined",
+        "batch.dismissed",
+    ]
+    assert run(root).exit_code == 0
+    assert check(str(root), settings()).account == {"dismissed": 2}
+    sound(root)
+
+
+def test_dismissing_beside_a_settled_batch_of_that_name(root: Path) -> None:
+    """The name in done/ is taken: what is given up gets another, and nothing is overwritten."""
+    wrong = put_wrong(root, "1")
+    run(root)
+    right = put(root, "1", input=[request(0), request(1)], output=[answered(0), answered(1)])
+    run(root)
+    dismiss(root, "1")
+    assert held_in(root / "done/1").items() >= right.items()
+    others = [path for path in (root / "done").iterdir() if path.name != "1"]
+    assert [held_in(path) for path in others] == [wrong]
+    assert run(root).exit_code == 0
+    sound(root)
+
+
+def test_dismissing_beside_a_live_batch_of_that_name(root: Path) -> None:
+    """The live batch keeps the name for itself and settles under it later."""
+    wrong = put_wrong(root, "1")
+    run(root)
+    put(root, "1", input=[request(0), request(1)])
+    dismiss(root, "1")
+    assert not (root / "done/1").exists()
+    assert [held_in(path) for path in (root / "done").iterdir()] == [wrong]
+    put(root, "1", output=[answered(0), answered(1)])
+    assert run(root).exit_code == 0
+    assert check(str(root), settings()).account == {"answered": 2, "dismissed": 2}
+    sound(root)
+
+
+def test_dismissing_several_folders_of_one_batch(root: Path) -> None:
+    """Every folder of that name is given up, each under its own name in done/."""
+    put_wrong(root, "1")
+    run(root)
+    put(root, "1", input=[request(3)], output=[answered(4)])
+    run(root)
+    dismiss(root, "1")
+    assert len(list((root / "done").iterdir())) == 2
+    assert check(str(root), settings()).account == {"dismissed": 3}
+    sound(root)
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_dismissing_leaves_what_is_not_ours(root: Path, *, folder: bool) -> None:
+    """A note or a folder that a person left beside the files in quarantine goes with them, whole."""
+    put_wrong(root, "1")
+    run(root)
+    mine = root / "quarantine/1.1" / ("mine/notes.md" if folder else "notes.md")
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"mine")
+    dismiss(root, "1")
+    assert (root / "done/1" / mine.relative_to(root / "quarantine/1.1")).read_bytes() == b"mine"
+    assert not (root / "quarantine/1.1").exists()
+
+
+def test_dismissing_what_has_no_input_is_refused(root: Path) -> None:
+    """Ids that cannot be counted cannot be given up."""
+    put_wrong(root, "1")
+    run(root)
+    (root / "quarantine/1.1/batch_input_1.jsonl").unlink()
+    before = files(root)
+    with pytest.raises(NeedsPerson, match="no input"):
+        dismiss(root, "1")
+    assert files(root) == before
+
+
+def test_dismissing_missing_ids_of_a_live_batch(root: Path) -> None:
+    """What never came is given up, what came is kept, and the batch settles."""
+    put(root, "1", input=[request(n) for n in range(3)], output=[answered(0)], error=[failed(1)])
+    assert run(root).exit_code == 3
+    assert dismiss(root, "1").report.exit_code == 0
+    assert check(str(root), settings()).account == {"answered": 1, "failed": 1, "dismissed": 1}
+    sound(root)
+
+
+def test_dismissing_failures_that_hold_a_batch(root: Path) -> None:
+    """Under failed = "attention", a person's word lets the batch go."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1)])
+    assert run(root, failed="attention").exit_code == 3
+    assert dismiss(root, "1", failed="attention").report.exit_code == 0
+    assert run(root, failed="attention").exit_code == 0
+    assert check(str(root), settings()).account == {"answered": 1, "dismissed": 1}
+    sound(root)
+
+
+def test_what_was_dismissed_counts_for_those_files_only(root: Path) -> None:
+    """An answer that comes after all, before the batch moved, is not thrown away with the rest."""
+    put(root, "1", input=[request(n) for n in range(3)], output=[answered(0)])
+    run(root)
+
+    def die(change: str, path: str) -> None:
+        if change == "create" and path.startswith("target/"):
+            failure = errno_failure(errno.EIO)()
+            raise failure
+
+    decide.dismiss(str(root), settings(), ["1"], Options(tap=die))
+    put(root, "1", output=[answered(0), answered(1)])
+    assert run(root).exit_code == 3
+    assert not (root / "done").exists()

@@ -1,0 +1,49 @@
+"""Which failures are worth asking again, and how often."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass, retryable_classes
+
+ALWAYS = frozenset(
+    map(ErrorClass, "rate-limit server-error overloaded timeout expired cancelled missing".split())
+)
+ONCE = frozenset({ErrorClass.UNKNOWN})
+NEVER = frozenset(
+    map(
+        ErrorClass,
+        "invalid-request over-length content-filter authentication billing not-found".split(),
+    )
+)
+
+
+def test_every_class_is_decided_upon() -> None:
+    """Each class is retried, retried once, or final: none is left out and none is two of them."""
+    assert sorted([*ALWAYS, *ONCE, *NEVER]) == sorted(ErrorClass)
+    assert (RETRYABLE, RETRYABLE_ONCE) == (ALWAYS, ONCE)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "max_attempts", "expected"),
+    [
+        pytest.param(1, 3, ALWAYS | ONCE, id="first"),
+        pytest.param(2, 3, ALWAYS, id="second"),
+        pytest.param(3, 3, frozenset(), id="last"),
+        pytest.param(4, 3, frozenset(), id="beyond"),
+        pytest.param(1, 1, frozenset(), id="one-send-only"),
+        pytest.param(1, 2, ALWAYS | ONCE, id="one-retry"),
+        pytest.param(9, 10, ALWAYS, id="late"),
+    ],
+)
+def test_what_may_be_sent_again(attempt: int, max_attempts: int, expected: frozenset[ErrorClass]) -> None:
+    """Below max_attempts the retryable classes, after the first send an unknown class too; then nothing."""
+    assert retryable_classes(attempt, max_attempts) == expected
+
+
+@given(st.integers(1, 20), st.integers(1, 20))
+def test_attempts_only_ever_narrow(attempt: int, max_attempts: int) -> None:
+    """A later attempt never allows what an earlier one refused; what failed for good is never sent."""
+    now, later = retryable_classes(attempt, max_attempts), retryable_classes(attempt + 1, max_attempts)
+    assert later <= now
+    assert not now & NEVER
