@@ -21,6 +21,7 @@ from reconciler.model.policy import FailurePolicy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import Report
 from reconciler.model.snapshot import Matched
+from reconciler.model.words import many
 from reconciler.planner import hint_of, plan_match, plan_retry
 from reconciler.workspace import settled
 from reconciler.workspace.observe import observe
@@ -126,8 +127,9 @@ def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[
     if name in listing.quarantined:
         message = f"{name} is in quarantine; its answers cannot be trusted, so nobody knows what to ask again"
         raise NeedsPerson(message, hint="mend its files and move them back first")
-    child = retry_settled(held.ctx, listing, name, held.policy.max_attempts)
-    return f"{name}: its failures go to {child}", [child]
+    child, requests = retry_settled(held.ctx, listing, name, held.policy.max_attempts)
+    verb = "goes" if requests == 1 else "go"
+    return f"{name}: {many(requests, 'request')} {verb} to {child}", [child]
 
 
 def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
 from reconciler.cli.console import complain, err, out, safe
+from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from reconciler.config import Settings
@@ -48,8 +50,23 @@ def _options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return put
 
 
+def _verb(command: _F) -> _F:
+    """Let the hints of a verb's errors name the workspace as it was typed."""
+
+    @functools.wraps(command)
+    def run(workspace: str, *args: Any, **words: Any) -> Any:
+        try:
+            return command(workspace, *args, **words)
+        except ReconcilerError as error:
+            error.hint = error.hint.replace("WORKSPACE", shlex.quote(workspace))
+            raise
+
+    return cast("_F", run)
+
+
 @click.command("run", short_help="One pass: do all that can be done now.")
 @_options(_WORKSPACE, _ONLY, _PROVIDER, _JSON, *_TALK, DEBUG)
+@_verb
 def run_(
     workspace: str,
     only: tuple[str, ...],
@@ -77,6 +94,7 @@ def run_(
 @_options(_WORKSPACE, _ONLY, _PROVIDER)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 5 when changes are pending.")
 @_options(_JSON, DEBUG)
+@_verb
 def plan_(
     workspace: str,
     only: tuple[str, ...],
@@ -106,6 +124,7 @@ def plan_(
 @_options(_WORKSPACE)
 @click.option("--all", "everything", is_flag=True, help="Every settled batch too, not only their number.")
 @_options(_JSON, DEBUG)
+@_verb
 def status_(workspace: str, everything: bool, as_json: bool) -> int:
     """Where every batch stands: state, age, counts, and why it waits."""
     from reconciler.cli import render
@@ -121,6 +140,7 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
 
 @click.command("check", short_help="Recount every id from the files alone.")
 @_options(_WORKSPACE, _JSON, DEBUG)
+@_verb
 def check_(workspace: str, as_json: bool) -> int:
     """Recount every id from the files alone; exit 3 when a promise does not hold."""
     from reconciler.check import check
@@ -151,6 +171,7 @@ def init_(path: str) -> int:
 
 @click.command("retry", short_help="Ask failed and missing requests again.")
 @_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
+@_verb
 def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Ask the failed and missing requests of live or settled batches again, each as a child batch."""
     from reconciler.decide import retry
@@ -160,6 +181,7 @@ def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -
 
 @click.command("dismiss", short_help="Accept a loss.")
 @_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
+@_verb
 def dismiss_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Accept a loss: a quarantined batch whole, or the missing ids of a live one."""
     from reconciler.decide import dismiss
@@ -195,6 +217,8 @@ def _decided(
         decision = verb(workspace, settings, names, options)
     if as_json:
         fields = {**render.report_fields(decision.report), "told": list(decision.told)}
+        fields["changed"] = bool(decision.told)
+        fields["refused"] = [{"message": each.message, "hint": each.hint} for each in decision.refused]
         render.document(fields, workspace, decision.exit_code)
     elif not talk["quiet"]:
         render.told(decision.told)

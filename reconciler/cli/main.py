@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -25,8 +24,9 @@ Exit codes:
   5    plan --detailed-exitcode: changes are pending
   75   still in flight: run again later
   77   key missing or refused
-  78   configuration invalid, or refused for want of trust
-  130  interrupted; everything is resumable"""
+  78   configuration invalid
+  130  interrupted; everything is resumable
+  141  the reader of stdout has gone"""
 
 
 class Verbs(click.Group):
@@ -124,20 +124,20 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in words and not isinstance(error, click.ClickException):
             raise
-        return _tell(words, *_advice(words, error))
+        return _tell(words, *_advice(error))
     return result if isinstance(result, int) else 0
 
 
-def _advice(words: Sequence[str], error: Exception) -> tuple[str, str, int]:
+def _advice(error: Exception) -> tuple[str, str, int]:
     """Message, hint and exit code for an error."""
     if isinstance(error, click.ClickException):
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "reconcile"
         return error.format_message(), f"{command} --help", error.exit_code
     if isinstance(error, ReconcilerError):
-        return error.message, error.hint.replace("WORKSPACE", _workspace(words)), error.exit_code
+        return error.message, error.hint, error.exit_code
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        hint = f"look at the permissions in {_workspace(words)}" if isinstance(error, PermissionError) else ""
+        hint = "look at the permissions in the workspace" if isinstance(error, PermissionError) else ""
         return f"{where}{error.strerror or error}", hint, 1
     told = f"{type(error).__name__}: {error}"
     return (
@@ -145,12 +145,6 @@ def _advice(words: Sequence[str], error: Exception) -> tuple[str, str, int]:
         "run it again with --debug and report it",
         1,
     )
-
-
-def _workspace(words: Sequence[str]) -> str:
-    """The workspace as the user typed it, ready for a shell."""
-    named = [word for word in words if not word.startswith("-") and word not in cli.commands]
-    return shlex.quote(named[0]) if named else "WORKSPACE"
 
 
 def _tell(words: Sequence[str], message: str, hint: str, code: int) -> int:

@@ -19,7 +19,7 @@ from reconciler.executor.leftovers import make_child, moved
 from reconciler.executor.moving import REASON
 from reconciler.executor.processing import publish_results
 from reconciler.executor.reading import Lines, owners_of
-from reconciler.model.coverage import NOTHING, Coverage, Tally, hash_id
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
     ANSWERS,
     BatchName,
@@ -36,7 +36,7 @@ from reconciler.processors.results import Origin
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import children_of
-from reconciler.workspace.relocate import Moving, move_group
+from reconciler.workspace.relocate import Moving, move_group, remove_sources
 from reconciler.workspace.scan import Listing
 
 
@@ -99,10 +99,11 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
             str(error), hint=f"mend the line, or move {there}/ out of the workspace yourself"
         ) from error
     files = {role: Moving(path, ctx.fx.digest(path)) for role, path in paths.items()}
-    target = _free_folder(ctx, name)
+    digests = {file.leaf: file.digest for file in files.values()}
+    target = _free_folder(ctx, name, there, digests)
     manifest = settled.Manifest(
         name=BatchName(target.rpartition("/")[2]),
-        files={file.leaf: file.digest for file in files.values()},
+        files=digests,
         coverage=Coverage(
             input=asked,
             dismissed=asked,
@@ -122,6 +123,10 @@ def _archive(
     ctx: Context, files: Mapping[Role, Moving], manifest: settled.Manifest, there: str, target: str
 ) -> None:
     """Turn a quarantine folder, with all that lies in it, into a settled one; one rename on one device."""
+    if ctx.fx.kind(target) is not None:
+        # An earlier call was cut off after it had copied everything to another device.
+        _clear(ctx, files, there, target)
+        return
     document = settled.encode(manifest)
     ctx.fx.publish(f"{there}/{settled.MANIFEST}", (document,), replace=True)
     ctx.fx.make_folder(DONE)
@@ -132,9 +137,15 @@ def _archive(
         if error.errno != errno.EXDEV:
             raise
         move_group(ctx.fx, files, target, (settled.MANIFEST, document), lambda: None)
-        for leaf in (settled.MANIFEST, REASON):
-            ctx.fx.discard(f"{there}/{leaf}")
-        ctx.fx.remove_if_empty(there)
+        _clear(ctx, files, there, target)
+
+
+def _clear(ctx: Context, files: Mapping[Role, Moving], there: str, target: str) -> None:
+    """Remove what was copied to *target*, and the folder if nothing else lies in it."""
+    remove_sources(ctx.fx, files, target)
+    for leaf in (settled.MANIFEST, REASON):
+        ctx.fx.discard(f"{there}/{leaf}")
+    ctx.fx.remove_if_empty(there)
 
 
 def _reason(ctx: Context, there: str) -> str:
@@ -143,12 +154,14 @@ def _reason(ctx: Context, there: str) -> str:
     return ctx.fx.read(path).decode(errors="replace") if ctx.fx.fact(path) else ""
 
 
-def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts: int) -> BatchName:
+def retry_settled(
+    ctx: Context, listing: Listing, name: BatchName, max_attempts: int
+) -> tuple[BatchName, int]:
     """
     Ask the failures of a settled batch again: a child is made, and the ids go over to it.
 
     Returns:
-        The child's name.
+        The child's name, and how many requests go to it.
 
     Raises:
         NeedsPerson: None of its failures may be asked again.
@@ -187,7 +200,7 @@ def retry_settled(ctx: Context, listing: Listing, name: BatchName, max_attempts:
     )
     path = f"{settled.folder_of(name)}/{settled.MANIFEST}"
     ctx.fx.publish(path, (settled.encode(manifest),), replace=True)
-    return child
+    return child, made.owns.requests
 
 
 def _republish(
@@ -209,12 +222,25 @@ def _settled_files(ctx: Context, name: BatchName) -> dict[Role, FileFact]:
     return {role: fact for role, fact in facts.items() if fact is not None}
 
 
-def _free_folder(ctx: Context, name: BatchName) -> str:
-    """Where a dismissed batch goes: `done/<name>`, or `done/<name>.q<n>` when that name is taken."""
+def _free_folder(ctx: Context, name: BatchName, there: str, digests: Mapping[str, FileDigest]) -> str:
+    """
+    Where a dismissed batch goes: `done/<name>`, or `done/<name>.q<n>` when that name is taken.
+
+    A folder that an interrupted dismissal of *there* has made is not taken: it is the one.
+    """
     folder, number = settled.folder_of(name), 0
     live = any(ctx.fx.kind(ctx.layout.live_path(file_name(role, name))) for role in Role)
-    while live or ctx.fx.kind(folder) is not None:
+    while live or (ctx.fx.kind(folder) is not None and not _made_of(ctx, folder, there, digests)):
         # A mended copy that is live again will want the name for itself.
         live, number = False, number + 1
         folder = f"{settled.folder_of(name)}.q{number}"
     return folder
+
+
+def _made_of(ctx: Context, folder: str, there: str, digests: Mapping[str, FileDigest]) -> bool:
+    """Whether a settled folder came from the quarantine folder *there*, with the files that lie in it now."""
+    try:
+        manifest = settled.read(ctx.fx, folder.rpartition("/")[2])
+    except (BadMetadata, OSError):
+        return False
+    return manifest.files == digests and manifest.receipts.get("quarantine", {}).get("folder") == there

@@ -15,7 +15,7 @@ BatchName = NewType("BatchName", str)
 
 # What we append ourselves (.r<k> for a child, .q<n> for a dismissed twin) comes on top of the 90 characters:
 # the longest name still has children.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,89}(?:\.[rq][0-9]{1,9})?", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,89}(?:\.[rq][0-9]{1,9}){0,3}", re.ASCII)
 _CHILD: Final = re.compile(r"(?P<root>.+)\.r(?P<k>[0-9]+)", re.ASCII)
 
 

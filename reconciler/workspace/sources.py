@@ -23,6 +23,9 @@ def settings_files(workspace: str, user_file: str | None = None) -> list[tuple[s
         import platformdirs  # noqa: PLC0415 - only where a command really runs
 
         user_file = f"{platformdirs.user_config_dir('reconciler', appauthor=False)}/config.toml"
+    elif user_file and locate(user_file)[1] is not Kind.FILE:
+        hint = "leave it out for the usual place, or set it to nothing for no file"
+        raise ConfigError(f"RECONCILER_USER_CONFIG names {user_file}, and no file is there", hint=hint)
     found = []
     for path in (user_file, f"{workspace}/{SETTINGS}" if workspace else ""):
         folder, _, leaf = path.rpartition("/")

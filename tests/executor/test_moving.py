@@ -18,7 +18,7 @@ from reconciler.check import check
 from reconciler.engine import Options
 from reconciler.errors import NeedsPerson
 from reconciler.model.report import State
-from tests.workspace.faults import errno_failure
+from tests.workspace.faults import Crash, errno_failure
 from tests.workspaces import (
     answered,
     failed,
@@ -366,3 +366,31 @@ def test_what_was_dismissed_counts_for_those_files_only(root: Path) -> None:
     put(root, "1", output=[answered(0), answered(1)])
     assert run(root).exit_code == 3
     assert not (root / "done").exists()
+
+
+def test_dismissing_across_devices_goes_on_after_a_crash(root: Path) -> None:
+    """Cut off after the copy, the next call completes it: nothing is copied twice and nothing stays behind."""
+    put_wrong(root, "1")
+    run(root)
+
+    def elsewhere(change: str, path: str) -> None:
+        if change == "rename" and path == "done/1" and (root / "quarantine/1.1").exists():
+            if (root / "done/.staging-1").exists():
+                return
+            raise OSError(errno.EXDEV, "another device", path)
+        if change == "link" and path.startswith("done/.staging-1/batch_"):
+            raise OSError(errno.EXDEV, "another device", path)
+
+    def crash(change: str, path: str) -> None:
+        elsewhere(change, path)
+        if change == "unlink" and path.startswith("quarantine/1.1/batch_"):
+            raise Crash
+
+    with pytest.raises(Crash):
+        decide.dismiss(str(root), settings(), ["1"], Options(tap=crash))
+    assert (root / "done/1").is_dir()
+    decide.dismiss(str(root), settings(), ["1"], Options(tap=elsewhere))
+    assert [entry.name for entry in (root / "done").iterdir()] == ["1"]
+    assert not list((root / "quarantine").iterdir())
+    assert check(str(root), settings()).account == {"dismissed": 2}
+    sound(root)
