@@ -369,7 +369,7 @@ def test_what_was_dismissed_counts_for_those_files_only(root: Path) -> None:
 
 
 def test_dismissing_across_devices_goes_on_after_a_crash(root: Path) -> None:
-    """Cut off after the copy, the next call completes it: nothing is copied twice and nothing stays behind."""
+    """Cut off after the copy, the next call completes it: nothing is copied twice, nothing stays behind."""
     put_wrong(root, "1")
     run(root)
 
