@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
-from reconciler.cli.console import complain, err, out, safe
+from reconciler.cli.console import complain, err, out, safe, typed
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _verb(command: _F) -> _F:
         try:
             return command(workspace, *args, **words)
         except ReconcilerError as error:
-            error.hint = error.hint.replace("WORKSPACE", shlex.quote(workspace))
+            error.hint = typed(error.hint, workspace)
             raise
 
     return cast("_F", run)
@@ -164,8 +164,8 @@ def init_(path: str) -> int:
     from reconciler.workspace.template import create
 
     out(create(path))
-    typed = safe(shlex.quote(path))
-    err(f"put batch_input_<name>.jsonl files into {typed}/workdir/, then: reconcile {typed}")
+    name = safe(shlex.quote(path))
+    err(f"put batch_input_<name>.jsonl files into {name}/workdir/, then: reconcile {name}")
     return 0
 
 
@@ -225,7 +225,7 @@ def _decided(
         if decision.report.batches:
             render.report(decision.report, workspace)
     for refusal in decision.refused:
-        complain(refusal.message, refusal.hint)
+        complain(refusal.message, typed(refusal.hint, workspace))
     return int(decision.exit_code)
 
 

@@ -7,6 +7,8 @@ stdout is data, stderr is for people.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 import unicodedata
 from typing import Final, TextIO
@@ -23,6 +25,7 @@ _STYLES: Final = {
     "faint": "2",
     "error": "1;31",
 }
+_PLACEHOLDER: Final = re.compile(r"(\breconcile (?:[a-z]+ )?)WORKSPACE(?=\s|$)")
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
 
@@ -37,8 +40,9 @@ def colourful(stream: TextIO | None) -> bool:
     """Whether *stream* should get colours: a terminal, and nobody said no."""
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR", "0") not in ("", "0", "false"):
-        return True
+    forced = os.environ.get("FORCE_COLOR")
+    if forced:
+        return forced not in ("0", "false")
     return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -48,6 +52,12 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     if code is None or not colourful(stream or sys.stdout):
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def typed(hint: str, workspace: str) -> str:
+    """A hint whose commands name the workspace as the user typed it, ready for a shell."""
+    name = shlex.quote(workspace)
+    return _PLACEHOLDER.sub(lambda found: found[1] + name, hint)
 
 
 def complain(message: str, hint: str) -> None:

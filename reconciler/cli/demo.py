@@ -13,10 +13,12 @@ import os
 import shlex
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reconciler.cli.console import out, paint
+from reconciler.errors import Interrupted
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects
 
@@ -55,10 +57,13 @@ def demo(keep: str | None, call: Call) -> int:
         call: The public command line.
 
     Returns:
-        0; the exit codes of the commands are shown.
+        0, or 130 when one of its commands was interrupted; the exit codes of all are shown.
     """
-    with _own_settings():
-        return _demo(keep, call)
+    try:
+        with _own_settings():
+            return _demo(keep, call)
+    except Interrupted as interrupted:
+        return interrupted.exit_code
 
 
 def _demo(keep: str | None, call: Call) -> int:
@@ -84,11 +89,13 @@ def _own_settings() -> Iterator[None]:
     for name in ours:
         del os.environ[name]
     os.environ["RECONCILER_USER_CONFIG"] = ""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if main_thread else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if main_thread:
+            signal.signal(signal.SIGTERM, before)
         del os.environ["RECONCILER_USER_CONFIG"]
         os.environ.update(ours)
 
@@ -206,7 +213,10 @@ def _jsonl(lines: Iterable[Mapping[str, Any]]) -> bytes:
 def _show(call: Call, *words: str) -> None:
     """Run the public command line and show what was typed and how it ended."""
     _title(f"$ reconcile {shlex.join(words)}")
-    out(f"(exit {call(words)})")
+    code = call(words)
+    out(f"(exit {code})")
+    if code == Interrupted.exit_code:
+        raise Interrupted("the demo was interrupted")
 
 
 def _title(text: str) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Final
 
 import click
 
@@ -27,6 +28,12 @@ Exit codes:
   78   configuration invalid
   130  interrupted; everything is resumable
   141  the reader of stdout has gone"""
+
+
+HUNG_UP: Final = 141
+"""What a shell reports for a program that writes to a closed pipe."""
+
+_TAKE_A_VALUE: Final = frozenset({"--only", "--provider", "--log-level"})
 
 
 class Verbs(click.Group):
@@ -56,8 +63,11 @@ class Verbs(click.Group):
         if args and args[0] == "help":
             args = ["--help"]
         if args and args[0].startswith("-") and args[0] not in own:
-            verb = next((word for word in args if word in self.commands), None)
-            if verb is not None:
+            named = [
+                word for before, word in zip(["", *args], args, strict=False) if before not in _TAKE_A_VALUE
+            ]
+            verb = next((word for word in named if not word.startswith("-")), "")
+            if verb in self.commands:
                 raise click.UsageError(f"put the verb first: reconcile {verb} WORKSPACE {args[0]}", ctx)
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -66,7 +76,6 @@ class Verbs(click.Group):
 @click.group(
     cls=Verbs,
     invoke_without_command=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EXIT_CODES,
 )
@@ -112,27 +121,45 @@ def main(args: Sequence[str] | None = None) -> int:
     if not sys.platform.startswith(("linux", "darwin")):
         err("error: reconcile runs on Linux and macOS; on Windows, use WSL")
         return 1
+    code = _run(words or ["--help"])
+    if not words:
+        code = 2
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone (`reconcile status . | head`); closing keeps the interpreter from saying so.
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        return HUNG_UP
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """Carry out the words; every error becomes advice and an exit code."""
     try:
         result = cli.main(args=words, prog_name="reconcile", standalone_mode=False)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except SystemExit:
-        # click leaves like this when the reader of stdout has gone (`reconcile status . | head`).
-        return 141
+        # click leaves like this when it notices that the reader of stdout has gone.
+        return HUNG_UP
     except (KeyboardInterrupt, click.Abort):
         return _tell(words, "interrupted; everything is resumable", "", 130)
     except Exception as error:
         if "--debug" in words and not isinstance(error, click.ClickException):
             raise
-        return _tell(words, *_advice(error))
+        return _tell(words, *_advice(words, error))
     return result if isinstance(result, int) else 0
 
 
-def _advice(error: Exception) -> tuple[str, str, int]:
+def _advice(words: Sequence[str], error: Exception) -> tuple[str, str, int]:
     """Message, hint and exit code for an error."""
     if isinstance(error, click.ClickException):
-        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "reconcile"
-        return error.format_message(), f"{command} --help", error.exit_code
+        ctx = error.ctx if isinstance(error, click.UsageError) else None
+        verb = words[0] if words[0] in cli.commands else "run"
+        path = ctx.command_path if ctx is not None else f"reconcile {verb}"
+        return error.format_message(), f"{path} --help", error.exit_code
     if isinstance(error, ReconcilerError):
         return error.message, error.hint, error.exit_code
     if isinstance(error, OSError):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cli.console import colourful, out, paint, safe
+from reconciler.cli.console import colourful, out, paint, safe, typed
 from reconciler.model.coverage import Coverage
 from reconciler.model.plan import Waiting
 from reconciler.model.report import BatchReport, Report, State
@@ -37,7 +36,7 @@ def _ready(value: Any, workspace: str, key: str = "") -> Any:
         return {name: _ready(each, workspace, name) for name, each in value.items()}
     if isinstance(value, list):
         return [_ready(each, workspace) for each in value]
-    return _typed(value, workspace) if key == "hint" and value else value
+    return typed(value, workspace) if key == "hint" and value else value
 
 
 def report(found: Report, workspace: str) -> None:
@@ -73,7 +72,7 @@ def preview(found: Preview, workspace: str) -> None:
         first, *more = rest.splitlines()
         out(f"{paint(name, 'strong')}  {paint(word, word)}  {safe(first)}")
         for line in more:
-            out(f"  {safe(_typed(line, workspace))}")
+            out(f"  {safe(typed(line, workspace))}")
     for batch in found.asking:
         _batch(batch, 0, workspace)
     _ignored(tuple((each.path, each.why) for each in found.listing.ignored))
@@ -109,7 +108,7 @@ def status(found: Status, workspace: str, *, everything: bool) -> None:
         _table(rows, found.seen_at)
     for row in rows:
         for way in row.hint.splitlines():
-            out(f"  {row.name} -> {safe(_typed(way, workspace))}")
+            out(f"  {row.name} -> {safe(typed(way, workspace))}")
     _ignored(found.ignored)
     counted = {row.state: 0 for row in found.rows}
     for row in found.rows:
@@ -125,11 +124,11 @@ def _table(rows: Sequence[Row], now: float) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column("batch", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    table.add_column("batch", overflow="fold", max_width=36)
+    table.add_column("state", no_wrap=True, min_width=len(State.ATTENTION.value))
     for heading in ("age", "requests", "answered", "failed"):
         table.add_column(heading, no_wrap=True, justify="right")
-    table.add_column("why", overflow="fold")
+    table.add_column("why", overflow="fold", min_width=20)
     for row in rows:
         colour = {"settled": "green", "pending": "cyan", "needs attention": "red"}.get(row.state, "yellow")
         cells = (row.name, row.state, _age(row, now), *_counts(row), safe(row.because))
@@ -253,12 +252,7 @@ def _told(batch: BatchReport) -> str:
 def _hint(hint: str, workspace: str, indent: str) -> None:
     """What a person could type, ready to be copied; one way a line."""
     for way in hint.splitlines():
-        out(f"{indent}-> {safe(_typed(way, workspace))}")
-
-
-def _typed(hint: str, workspace: str) -> str:
-    """A hint with the workspace as the user typed it."""
-    return hint.replace("WORKSPACE", shlex.quote(workspace))
+        out(f"{indent}-> {safe(typed(way, workspace))}")
 
 
 def _ignored(ignored: Sequence[tuple[str, str]], limit: int = 10) -> None:

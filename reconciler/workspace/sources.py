@@ -28,8 +28,8 @@ def settings_files(workspace: str, user_file: str | None = None) -> list[tuple[s
         raise ConfigError(f"RECONCILER_USER_CONFIG names {user_file}, and no file is there", hint=hint)
     found = []
     for path in (user_file, f"{workspace}/{SETTINGS}" if workspace else ""):
-        folder, _, leaf = path.rpartition("/")
-        text = _text(folder or ".", leaf) if leaf else None
+        folder, slash, leaf = path.rpartition("/")
+        text = _text(folder or slash or ".", leaf) if leaf else None
         if text is not None:
             found.append((path, text))
     return found

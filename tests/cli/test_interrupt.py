@@ -1,0 +1,215 @@
+"""Ctrl-C and SIGTERM end a pass with 130, lose nothing, and the next pass goes on from there."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+import pytest
+
+from reconciler.cli.interrupt import Stop
+from tests.cli.calling import COMMAND, WAIT, Said, call, environment, put_settled
+from tests.workspaces import files
+
+LINES: Final = 6_000
+"""Enough to be read for a good part of a second."""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An input and an output that take a while to match."""
+    folder = tmp_path_factory.mktemp("large")
+    asked = (
+        '{"custom_id":"%d","method":"POST","url":"/v1/chat/completions","body":{"model":"m","messages":[]}}\n'
+    )
+    choice = '{"index":0,"message":{"role":"assistant","content":"4"},"finish_reason":"stop"}'
+    body = '{"status_code":200,"body":{"model":"m","choices":[' + choice + "]}}"
+    given = '{"id":"r","custom_id":"%d","response":' + body + ',"error":null}\n'
+    for role, line in (("input", asked), ("output", given)):
+        text = "".join(line % number for number in range(LINES))
+        (folder / f"batch_{role}_2.jsonl").write_text(text, "utf-8")
+    return folder
+
+
+@pytest.fixture
+def busy(workspace: Path, large: Path) -> Path:
+    """A workspace with a batch that settles at once and one that takes a while."""
+    put_settled(workspace, "1")
+    for path in large.iterdir():
+        os.link(path, workspace / "workdir" / path.name)
+    return workspace
+
+
+@attrs.define
+class Pass:
+    """A pass in a process of its own, seen through what it logs."""
+
+    process: subprocess.Popen[str]
+    heard: str = ""
+
+    def hear(self, words: str) -> None:
+        """Wait for a line on stderr that begins like this."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.heard += line
+            if line.startswith(words):
+                return
+        message = f"stderr ended without {words}: {self.heard}"
+        raise AssertionError(message)
+
+    def send(self, numbers: Sequence[signal.Signals]) -> None:
+        """Signals, all of them at once: the process is stopped until the last one is there."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        for number in numbers:
+            self.process.send_signal(number)
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self) -> Said:
+        """What it ended with and said in all."""
+        out, err = self.process.communicate(timeout=WAIT)
+        return Said(self.process.returncode, out, self.heard + err)
+
+
+def begin(*words: str | Path) -> Pass:
+    """A pass that says each step."""
+    return Pass(
+        subprocess.Popen(
+            [*COMMAND, *map(str, words), "-vv"],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+
+
+def interrupted(root: Path, numbers: Sequence[signal.Signals], *flags: str) -> Said:
+    """A pass that gets *numbers* while it reads the second batch."""
+    running = begin(root, *flags)
+    running.hear("2  planned: ")
+    running.send(numbers)
+    return running.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_ends_the_pass_and_the_next_one_goes_on(
+    number: signal.Signals, busy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first batch is settled, the second untouched; the code is 130; a later pass settles it too."""
+    before = {path: data for path, data in files(busy).items() if "_2." in path}
+    said = interrupted(busy, [number])
+
+    assert said.code == 130
+    assert "stopping after the current step; once more to stop now" in said.err
+    assert "everything is resumable" in said.out
+    assert "Traceback" not in said.err
+    assert (busy / "done" / "1" / "manifest.json").is_file()
+    assert {path: data for path, data in files(busy).items() if "_2." in path} == before
+    assert not (busy / "target" / "2.results.jsonl").exists()
+
+    again = call(capsys, busy, "--json")
+    assert (again.code, [each["state"] for each in again.document["batches"]]) == (0, ["settled"])
+    assert call(capsys, "check", busy).code == 0
+
+
+def test_an_interrupted_pass_is_a_document_too(busy: Path) -> None:
+    """`--json` prints the report of what was done: a settled batch and an interrupted one."""
+    said = interrupted(busy, [signal.SIGINT], "--json")
+
+    assert (said.code, said.document["exit_code"]) == (130, 130)
+    assert {each["name"]: each["state"] for each in said.document["batches"]} == {
+        "1": "settled",
+        "2": "interrupted",
+    }
+
+
+def test_a_second_signal_ends_at_once(busy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two signals together: no report, 130, no traceback, nothing lost."""
+    said = interrupted(busy, [signal.SIGINT, signal.SIGTERM])
+
+    assert (said.code, said.out) == (130, "")
+    assert "interrupted; everything is resumable" in said.err
+    assert "Traceback" not in said.err
+    assert call(capsys, "check", busy).code == 0
+
+
+def test_a_killed_pass_leaves_no_lock_behind(busy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After SIGKILL the next pass does not find the workspace taken."""
+    running = begin(busy)
+    running.hear("2  planned: ")
+    running.process.kill()
+
+    assert running.end().code == -signal.SIGKILL
+    put_settled(busy, "3")
+    assert call(capsys, busy, "--only", "3").code == 0
+
+
+def test_while_one_works_the_second_is_refused(busy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two at once: the second ends with 4 and says so; the first is not disturbed."""
+    running = begin(busy)
+    running.hear("2  planned: ")
+    running.process.send_signal(signal.SIGSTOP)
+    second = call(capsys, busy)
+    running.process.send_signal(signal.SIGCONT)
+
+    assert second.code == 4
+    assert "another reconciler" in second.err
+    assert running.end().code == 0
+
+
+@pytest.mark.parametrize("verb", ["plan", "check"])
+def test_ctrl_c_while_reading_is_said_without_a_traceback(verb: str, workspace: Path, large: Path) -> None:
+    """A verb that only reads ends with 130 and one line."""
+    for path in large.iterdir():
+        (workspace / "workdir" / path.name).write_bytes(10 * path.read_bytes())
+    with subprocess.Popen(
+        [*COMMAND, verb, str(workspace)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        await_open(process, "batch_input_2.jsonl")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=WAIT)
+
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+def await_open(process: subprocess.Popen[str], leaf: str) -> None:
+    """Wait until *process* has a file of this name open."""
+    folder = Path(f"/proc/{process.pid}/fd")
+    if not folder.exists():
+        pytest.skip("there is no /proc to look into")
+    while process.poll() is None:
+        for entry in folder.iterdir():
+            try:
+                if entry.readlink().name == leaf:
+                    return
+            except OSError:  # closed in between
+                continue
+    pytest.fail(f"the process ended without opening {leaf}")
+
+
+def test_signals_are_given_back() -> None:
+    """After a pass the handlers of the caller are in place again; a second signal is a KeyboardInterrupt."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stop = Stop()
+    stop.install()
+    try:
+        assert not stop.asked()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        stop.restore()
+
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
