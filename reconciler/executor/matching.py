@@ -83,7 +83,7 @@ class _Asked:
         self.bad: list[str] = []
         self.pending: set[int] = set()
         total = count = 0
-        lines = Lines(view, fact)
+        lines = Lines(view, fact, digest=True)
         try:
             for line in lines:
                 try:
@@ -123,7 +123,7 @@ class _Account:
 
     def read(self, view: View, fact: FileFact) -> FileDigest:
         """Take in one answer file."""
-        lines = Lines(view, fact)
+        lines = Lines(view, fact, digest=True)
         try:
             for line in lines:
                 try:

@@ -23,12 +23,13 @@ class Lines:
     Args:
         view: Rooms and settings.
         fact: The file as it was seen.
+        digest: Compute the digest on the way; it costs as much as the reading itself.
     """
 
-    def __init__(self, view: View, fact: FileFact) -> None:
+    def __init__(self, view: View, fact: FileFact, *, digest: bool = False) -> None:
         self._view = view
         self._fact = fact
-        self._hasher = hashlib.sha256()
+        self._hasher = hashlib.sha256() if digest else None
         self._size = 0
         self._line = 0
 
@@ -55,12 +56,15 @@ class Lines:
     @property
     def digest(self) -> FileDigest:
         """The digest of everything read so far; of the whole file once iteration has ended."""
+        if self._hasher is None:
+            raise ValueError(f"{self._fact.path} was read without a digest")
         return FileDigest(self._hasher.hexdigest(), self._size)
 
     def _block(self, block: memoryview) -> None:
         if self._view.stopping():
             raise Interrupted("stopped while reading; everything is resumable")
-        self._hasher.update(block)
+        if self._hasher is not None:
+            self._hasher.update(block)
         self._size += len(block)
         self._view.progress.advance(len(block), self._line)
 

@@ -46,12 +46,11 @@ def observe(
     files: dict[Role, FileFact] = {}
     for role in Role:
         path = layout.live_path(file_name(role, name))
-        kind = look.kind(path)
-        if kind is None:
-            continue
         fact = look.fact(path)
         if fact is None:
-            problems.append(f"{path} is {_WHAT.get(kind, 'no regular file')}")
+            kind = look.kind(path)
+            if kind is not None:
+                problems.append(f"{path} is {_WHAT.get(kind, 'no regular file')}")
         elif not look.readable(path):
             problems.append(f"{path} cannot be read (permission denied)")
         else:
