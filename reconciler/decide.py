@@ -15,7 +15,7 @@ from reconciler.engine import LOOKS, Options, Session, one_pass, session
 from reconciler.errors import NeedsPerson, StaleSnapshot, TransientError, UsageError
 from reconciler.executor.decisions import dismiss_live, dismiss_quarantined, retry_settled
 from reconciler.executor.executor import Execution, execute
-from reconciler.model.identity import BatchName, parse_name
+from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.plan import Plan
 from reconciler.model.policy import FailurePolicy
 from reconciler.model.receipt import Receipt
@@ -24,6 +24,7 @@ from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
 from reconciler.planner import hint_of, plan_match, plan_retry
 from reconciler.workspace import settled
+from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import observe
 from reconciler.workspace.scan import Listing, scan
 
@@ -135,6 +136,10 @@ def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[
 def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
     """Give up a quarantined batch, or what keeps a live one."""
     folders = listing.quarantined.get(name, ())
+    if name in listing.batches:
+        # A remnant without its input is no batch; it must not keep the live one from being decided on.
+        leaf = file_name(Role.INPUT, name)
+        folders = tuple(each for each in folders if held.ctx.fx.kind(f"{QUARANTINE}/{each}/{leaf}"))
     told = [dismiss_quarantined(held.ctx, name, folder) for folder in folders]
     if told:
         return f"{name}: {'; '.join(told)}", []

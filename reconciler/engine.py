@@ -26,6 +26,7 @@ from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.executor import execute
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import BatchName
+from reconciler.model.operation import RetryLeftovers
 from reconciler.model.outcome import retryable_classes
 from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import Policy
@@ -210,6 +211,9 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
             receipts.append(receipt)
             held.options.watcher.done(receipt)
         matched = execution.matched or matched
+        if any(receipt.verb == RetryLeftovers.verb for receipt in execution.receipts):
+            # The verdict was drawn before the ids went over to the child.
+            matched = None
         coverage = execution.account or coverage
         match execution.failure:
             case None:

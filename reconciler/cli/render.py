@@ -182,7 +182,7 @@ def verdict(found: Verdict) -> None:
     if found.findings:
         out(paint(f"{many(len(found.findings), 'violation')} found", "error"))
     else:
-        out(paint("every id is accounted for, every file is what it was", "settled"))
+        out(paint("every id is accounted for, every settled file is what it was", "settled"))
 
 
 def verdict_fields(found: Verdict) -> dict[str, Any]:

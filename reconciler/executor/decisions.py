@@ -229,12 +229,17 @@ def _free_folder(ctx: Context, name: BatchName, there: str, digests: Mapping[str
     A folder that an interrupted dismissal of *there* has made is not taken: it is the one.
     """
     folder, number = settled.folder_of(name), 0
-    live = any(ctx.fx.kind(ctx.layout.live_path(file_name(role, name))) for role in Role)
-    while live or (ctx.fx.kind(folder) is not None and not _made_of(ctx, folder, there, digests)):
-        # A mended copy that is live again will want the name for itself.
-        live, number = False, number + 1
+    while _is_live(ctx, folder.rpartition("/")[2]) or (
+        ctx.fx.kind(folder) is not None and not _made_of(ctx, folder, there, digests)
+    ):
+        number += 1
         folder = f"{settled.folder_of(name)}.q{number}"
     return folder
+
+
+def _is_live(ctx: Context, name: str) -> bool:
+    """Whether live files bear this name: a mended copy will want it for itself."""
+    return any(ctx.fx.kind(ctx.layout.live_path(file_name(role, name))) for role in Role)
 
 
 def _made_of(ctx: Context, folder: str, there: str, digests: Mapping[str, FileDigest]) -> bool:

@@ -16,7 +16,7 @@ import attrs
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
-from reconciler.errors import BadLine
+from reconciler.errors import BadLine, PermanentError
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
@@ -44,6 +44,11 @@ def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
     matched = match(run.ctx, step.expects.files, record)
     run.matched = matched
     coverage = matched.coverage
+    known = None if record is None else record.coverage
+    if coverage is not None and known is not None and coverage.answered.requests < known.answered.requests:
+        gone = many(known.answered.requests - coverage.answered.requests, "answer")
+        hint = f"put the answer file back as it was, or move batch_metadata_{step.name}.jsonl away with it"
+        raise PermanentError(f"{gone} of {step.name} that an earlier pass counted are gone", hint=hint)
     if coverage is not None and matched.mismatch is None:
         _keep(run, step.name, record, coverage)
     balanced = matched.mismatch is None and coverage is not None and coverage.balanced
@@ -73,7 +78,7 @@ def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> 
     missing: tuple[str, ...] = ()
     if coverage.missing != NOTHING and mismatch is None:
         missing = tuple(_first_missing(view, files[Role.INPUT], account.pending, owners))
-    return Matched(files, coverage, mismatch, missing=missing)
+    return Matched(files, coverage, mismatch, missing=missing, late=tuple(account.late))
 
 
 class _Asked:
@@ -120,6 +125,7 @@ class _Account:
     corrupt: list[str] = attrs.field(factory=list)
     odd: list[tuple[int, str]] = attrs.field(factory=list)
     totals: Counter[str] = attrs.field(factory=Counter)
+    late: list[str] = attrs.field(factory=list)
 
     def read(self, view: View, fact: FileFact) -> FileDigest:
         """Take in one answer file."""
@@ -142,6 +148,8 @@ class _Account:
             self.odd.append((hashed, f"{quoted(verdict.custom_id)} ({path}:{line.number})"))
             return
         self.pending.remove(hashed)
+        if verdict.outcome is Outcome.ANSWERED and hashed in self.owners and len(self.late) < EXAMPLES:
+            self.late.append(f"{quoted(verdict.custom_id)} ({path}:{line.number}, {self.owners[hashed]})")
         part: object = Outcome.ANSWERED
         if verdict.outcome is Outcome.FAILED:
             part = "retried" if hashed in self.owners else verdict.error_class or ErrorClass.UNKNOWN

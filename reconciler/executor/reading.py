@@ -12,6 +12,7 @@ from reconciler.executor.context import View
 from reconciler.model.coverage import FileDigest, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
+from reconciler.model.record import Child
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.scan import batch_of_folder
 
@@ -69,26 +70,39 @@ class Lines:
         self._view.progress.advance(len(block), self._line)
 
 
-def owners_of(view: View, children: Mapping[BatchName, object]) -> dict[int, BatchName]:
+def owners_of(view: View, children: Mapping[BatchName, Child]) -> dict[int, BatchName]:
     """
-    Which child owns which id, by the hash of the id, read from the children's inputs.
+    Which child owns which id, by the hash of the id, read from the very inputs that the children were given.
 
     Raises:
         PermanentError: A child's input is nowhere to be found.
     """
     owners: dict[int, BatchName] = {}
-    for child in children:
-        leaf = file_name(Role.INPUT, child)
-        paths = [view.layout.live_path(leaf), f"{DONE}/{child}/{leaf}"]
-        paths += [
-            f"{QUARANTINE}/{entry.name}/{leaf}"
-            for entry in view.look.listing(QUARANTINE)
-            if batch_of_folder(entry.name) == child
-        ]
-        fact = next((found for path in paths if (found := view.look.fact(path)) is not None), None)
-        if fact is None:
-            message = f"the input of retry child {child} is nowhere to be found"
-            raise PermanentError(message, hint="put it back; it says which ids the child owns")
-        for line in Lines(view, fact):
-            owners[hash_id(request_id(line, fact.path))] = child
+    for child, given in children.items():
+        owners |= dict.fromkeys(_given(view, child, given), child)
     return owners
+
+
+def _given(view: View, child: BatchName, given: Child) -> list[int]:
+    """The hashes of the ids of a child's input; a file of that name with other bytes is not it."""
+    for path in child_paths(view, child):
+        fact = view.look.fact(path)
+        if fact is not None and fact.size == given.digest.size:
+            lines = Lines(view, fact, digest=True)
+            hashes = [hash_id(request_id(line, path)) for line in lines]
+            if lines.digest == given.digest:
+                return hashes
+    message = f"the input that retry child {child} was given is nowhere to be found"
+    raise PermanentError(message, hint="put it back; it says which ids the child owns")
+
+
+def child_paths(view: View, child: BatchName) -> list[str]:
+    """Every place where the input of a child may stand."""
+    leaf = file_name(Role.INPUT, child)
+    folders = [f"{DONE}/{child}"]
+    folders += [
+        f"{QUARANTINE}/{entry.name}"
+        for entry in view.look.listing(QUARANTINE)
+        if batch_of_folder(entry.name) == child
+    ]
+    return [view.layout.live_path(leaf), *(f"{folder}/{leaf}" for folder in folders)]

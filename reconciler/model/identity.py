@@ -64,6 +64,12 @@ def lineage_root(name: str) -> BatchName:
     return BatchName(found["root"] if found else name)
 
 
+def child_number(name: str) -> int:
+    """2 for `7.r2`, 0 for a name that is no child's."""
+    found = _CHILD.fullmatch(name)
+    return int(found["k"]) if found else 0
+
+
 def child_name(root: str, k: int) -> BatchName:
     """The k-th retry child of a lineage (k counts from 1)."""
     return BatchName(f"{root}.r{k}")

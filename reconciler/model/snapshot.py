@@ -72,6 +72,7 @@ class Matched:
         mismatch: How they disagree; None when they agree or ids are only missing.
         bad_input: What is wrong with the input, as `file:line: reason`.
         missing: The first few missing ids, with their input lines.
+        late: Ids that are answered here though a retry child asks them again.
     """
 
     files: Mapping[Role, FileFact]
@@ -79,6 +80,7 @@ class Matched:
     mismatch: Mismatch | None = None
     bad_input: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -97,6 +99,7 @@ class Snapshot:
         in_done: `done/<name>/` exists.
         history: Roles that lie flat in `done/`, left there by another tool.
         quarantine_tail: A quarantine folder that holds hard links of these very files.
+        quarantined: Folders of `quarantine/` that still hold files of this batch.
         children: Names of this lineage that are taken, in order.
         matched: The verdict on these files, when this pass has drawn one.
         asked: The provider was asked in this pass, so `record.status` is fresh.
@@ -114,6 +117,7 @@ class Snapshot:
     in_done: bool = False
     history: frozenset[Role] = frozenset()
     quarantine_tail: str | None = None
+    quarantined: tuple[str, ...] = ()
     children: tuple[ChildFact, ...] = ()
     matched: Matched | None = None
     asked: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, lineage_root
+from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, child_number, lineage_root
 from reconciler.model.operation import (
     CheckOnline,
     Download,
@@ -79,6 +79,10 @@ def _by_verdict(snap: Snapshot, matched: Matched, policy: Policy) -> Plan:
         because = describe(matched.mismatch)
         step = Quarantine(name, expects=expects(snap), reason=because, details=_details(matched.mismatch))
         return Plan(name, because, (step,))
+    if matched.late:
+        because = f"answered here after it went over to a retry child: {', '.join(matched.late)}"
+        hint = "take these lines out of the answer file, or the child's files out of the workspace"
+        return Plan(name, because, then=Attention(hint))
     coverage = matched.coverage
     if not coverage.conserved:
         because = "the parts of its account do not add up; nothing was touched"
@@ -213,7 +217,7 @@ def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[Chi
     for fact in taken:
         if fact.parent == name and fact.name not in owned:
             return fact.name
-    k = len(taken) + 1
+    k = max((child_number(each) for each in (name, *(fact.name for fact in taken))), default=0) + 1
     while child_name(lineage_root(name), k) in owned:
         k += 1
     return child_name(lineage_root(name), k)

@@ -6,17 +6,18 @@ Pure ladders of early returns, one comment per leaf.
 
 from __future__ import annotations
 
-from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.coverage import NOTHING
+from reconciler.model.identity import ANSWERS, Role, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
 from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
-from reconciler.planner.answers import plan_answers
+from reconciler.planner.answers import open_roles, plan_answers
 from reconciler.planner.safety import expects
 
-SET_PROVIDER = "set [provider] name in reconciler.toml, or put the answers beside the input"
+SET_PROVIDER = "put the answer files beside the input; this version sends nothing itself"
 
 
 def plan_empty(snap: Snapshot) -> Plan:
@@ -43,12 +44,13 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
     record = snap.record
     if record is None:
         return _unsent(snap, policy)
+    can_fetch = bool(open_roles(snap)) and (record.provider or policy.provider) in policy.reachable
+    if _were_answered(record) and not can_fetch:
+        # Asking them again would pay again for what has been answered.
+        because = "answers were here at an earlier pass and are gone now"
+        return Plan(snap.name, because, then=Attention("put the answer files back; nothing is asked again"))
     if record.batch_id is not None:
         return _in_flight(snap, record, policy)
-    if record.coverage is not None or record.children or record.roles or record.receipts:
-        # Sending it would pay again for what has been answered.
-        because = "answers were here at an earlier pass and are gone now"
-        return Plan(snap.name, because, then=Attention("put the answer files back; nothing is sent again"))
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
         hint = "its metadata says why; mend the input and give it another name"
@@ -63,9 +65,23 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
     return _unsent(snap, policy)
 
 
+def _were_answered(record: Record) -> bool:
+    """Whether an earlier pass has seen answers of this batch."""
+    if record.coverage is not None and record.coverage.answered != NOTHING:
+        return True
+    begun = record.batch_id is not None
+    return not begun and bool(record.coverage or record.children or record.roles or record.receipts)
+
+
 def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     """Nothing of this input can have been paid for: it was never sent, or cut off before its create."""
     name = snap.name
+    if snap.quarantined:
+        because = f"quarantine/{snap.quarantined[-1]}/ holds files of this batch, and maybe its answers"
+        return Plan(name, because, then=Attention("move those files back too, or out of the workspace"))
+    if snap.record is None and lineage_root(name) != name:
+        because = "it is named like a retry child, and has no metadata that says whose"
+        return Plan(name, because, then=Attention("put its metadata back, or give the input another name"))
     if snap.submitted_as is not None:
         because = f"the same input was submitted before, as batch {snap.submitted_as}"
         return Plan(name, because, then=Attention("remove this copy, or change it if it is another batch"))

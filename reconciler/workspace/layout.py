@@ -69,6 +69,11 @@ def find(path: str) -> Layout:
         raise UsageError(f"{path or 'an empty path'}: no such folder", hint=hint)
     if kind is not Kind.FOLDER:
         raise UsageError(f"{path}: not a folder; a workspace is a folder of batch files")
+    above, _, leaf = root.rpartition("/")
+    if leaf == WORKDIR and any(locate(f"{above}/{each}")[1] is not None for each in (PRIVATE, SETTINGS)):
+        # Two names for the same files would be two locks.
+        message = f"{path} is the live folder of the workspace {above}, not a workspace of its own"
+        raise UsageError(message, hint=f"reconcile {shlex.quote(above)}")
     look = Reading(root)
     try:
         kinds = {entry.name: entry.kind for entry in look.listing("")}

@@ -6,10 +6,19 @@ Reads metadata and asks the file system for facts; never opens an input or an an
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError
-from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, file_name, lineage_root
+from reconciler.model.identity import (
+    ANSWERS,
+    BatchName,
+    Role,
+    child_name,
+    child_number,
+    file_name,
+    lineage_root,
+)
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Matched, Place, Snapshot
@@ -70,6 +79,7 @@ def observe(
         in_done=look.kind(f"{DONE}/{name}") is not None,
         history=frozenset(history),
         quarantine_tail=_quarantine_tail(look, listing.quarantined.get(name, ()), files),
+        quarantined=listing.quarantined.get(name, ()),
         children=children_of(look, layout, listing, name),
         unowned=_unowned(look, layout, record),
         matched=matched if matched is not None and matched.files == files else None,
@@ -77,11 +87,13 @@ def observe(
 
 
 def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> tuple[ChildFact, ...]:
-    """The retry children of this lineage, wherever they stand, counted up from 1 without a gap."""
+    """The retry children of this lineage, wherever they stand; a gap where one is missing is no end."""
     root = lineage_root(name)
+    known = [each for each in (*listing.batches, *listing.quarantined) if lineage_root(each) == root]
+    last = max(map(child_number, (name, *known)))
     found: list[ChildFact] = []
-    while True:
-        child = child_name(root, len(found) + 1)
+    for k in itertools.count(1):
+        child = child_name(root, k)
         paths = [layout.live_path(file_name(role, child)) for role in (Role.INPUT, Role.METADATA)]
         if any(look.kind(path) is not None for path in paths):
             place = Place.LIVE
@@ -90,24 +102,28 @@ def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName
         elif child in listing.quarantined:
             folder = listing.quarantined[child][-1]
             place, paths[1] = Place.QUARANTINE, f"{QUARANTINE}/{folder}/{file_name(Role.METADATA, child)}"
+        elif k > last:
+            break
         else:
-            return tuple(found)
+            continue
         record, _ = _record(look, look.fact(paths[1]), child)
         found.append(ChildFact(child, place, None if record is None else record.parent))
+    return tuple(found)
 
 
 def _unowned(look: Reading, layout: Layout, record: Record | None) -> bool:
-    """Whether a batch is a child that its parent, where that can be asked, does not name."""
+    """Whether a batch is a child that its parent does not name, or whose parent cannot be asked."""
     if record is None or record.parent is None:
         return False
     path = layout.live_path(file_name(Role.METADATA, record.parent))
-    parent, _ = _record(look, look.fact(path), record.parent)
-    if parent is not None:
-        return record.name not in parent.children
+    parent, bad = _record(look, look.fact(path), record.parent)
+    if parent is not None or bad is not None:
+        return parent is None or record.name not in parent.children
     try:
         return record.name not in settled.read(look, record.parent).children
     except (BadMetadata, OSError):
-        return False
+        # A parent that cannot be asked has not handed anything over.
+        return True
 
 
 def _clash(listing: Listing, name: BatchName) -> tuple[str, ...]:

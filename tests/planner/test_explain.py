@@ -58,7 +58,7 @@ def test_what_comes_next_has_one_word(then: Then, word: str, hint: str) -> None:
             POLICY_NONE,
             """\
 7: held: no provider is configured, so nothing is sent
-  -> set [provider] name in reconciler.toml, or put the answers beside the input""",
+  -> put the answer files beside the input; this version sends nothing itself""",
             id="held",
         ),
         pytest.param(

@@ -185,8 +185,8 @@ def test_answers_without_their_input_are_named() -> None:
     assert f"batch_input_{NAME}.jsonl" in decided.then.hint
 
 
-def test_no_provider_says_both_ways_out() -> None:
-    """Without a provider nothing is sent, and the hint names the setting and the way by hand."""
+def test_no_provider_says_the_way_out() -> None:
+    """Without a provider nothing is sent, and the hint names the way by hand."""
     assert plan(snap("i"), POLICY_NONE).then == Held(
-        "set [provider] name in reconciler.toml, or put the answers beside the input"
+        "put the answer files beside the input; this version sends nothing itself"
     )

@@ -1,0 +1,190 @@
+"""One batch at a time: live, settled or set aside."""
+
+from __future__ import annotations
+
+import attrs
+
+from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
+from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
+from reconciler.executor.context import View
+from reconciler.executor.matching import match
+from reconciler.model.coverage import Coverage, Tally
+from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.operation import FileFact
+from reconciler.model.record import Record
+from reconciler.model.snapshot import Matched, Snapshot
+from reconciler.model.words import many
+from reconciler.workspace import metadata, settled
+from reconciler.workspace.observe import TRIPLE, observe
+from reconciler.workspace.relocate import twins
+from reconciler.workspace.scan import Listing
+
+
+def check_live(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> None:
+    """A batch that has not settled: its ids are accounted for, and its input is the one that was sent."""
+    verdict.batches += 1
+    snap = observe(view.look, view.layout, listing, name)
+    where = view.layout.live_path(file_name(Role.INPUT, name))
+    if snap.bad_record is not None:
+        path = view.record_path(name)
+        verdict.object(15, path, snap.bad_record)
+    for problem in snap.problems:
+        verdict.object(11, where, problem)
+    if snap.in_done and not _is_tail(view, snap):
+        verdict.object(11, where, f"done/{name}/ holds other files of that name")
+    aside = _set_aside(snap)
+    if aside is not None:
+        verdict.notes.append(f"{where}: {aside}")
+        return
+    if Role.INPUT not in snap.files:
+        if snap.files:
+            verdict.object(1, next(iter(snap.files.values())).path, "answers without their input")
+        elif Role.INPUT not in snap.history and snap.record is not None and snap.record.coverage is not None:
+            ids = many(snap.record.coverage.input.requests, "id")
+            verdict.object(1, view.record_path(name), f"it counts {ids}, and its input is gone")
+        elif Role.INPUT not in snap.history:
+            verdict.notes.append(f"{view.record_path(name)}: its input is gone")
+        return
+    _match(view, snap, where, verdict)
+    if snap.record is not None:
+        check_children(view, verdict, name, snap.record.children)
+
+
+def _is_tail(view: View, snap: Snapshot) -> bool:
+    """Whether live files beside `done/<name>/` are those of an interrupted move."""
+    try:
+        twins(view.look, {role: fact.path for role, fact in snap.files.items()}, settled.folder_of(snap.name))
+    except Clash:
+        return False
+    return True
+
+
+def _set_aside(snap: Snapshot) -> str | None:
+    """Why the ids of a live batch are counted elsewhere, None when they are counted here."""
+    if snap.in_done:
+        return f"done/{snap.name}/ is there too; the next pass finishes the move or says clash"
+    if snap.quarantine_tail is not None:
+        return "its move to quarantine was cut off; the next pass completes it"
+    if snap.unowned:
+        return "its parent has not handed its requests over; they are counted there"
+    if Role.INPUT in snap.history and Role.INPUT in snap.files:
+        return "done/ holds a file of that name, left by another tool"
+    return None
+
+
+def _match(view: View, snap: Snapshot, where: str, verdict: Verdict) -> None:
+    """Draw up the account of a live batch anew and hold it against its metadata."""
+    try:
+        matched = match(view, snap.files, snap.record)
+    except StaleSnapshot:
+        raise
+    except ReconcilerError as error:
+        verdict.object(1, where, error.message)
+        return
+    coverage = matched.coverage
+    if coverage is None:
+        verdict.notes.append(f"{'; '.join(matched.bad_input)}: its ids cannot be counted")
+        return
+    _against_record(snap, matched, coverage, where, verdict)
+    if matched.mismatch is not None:
+        verdict.notes.append(f"{snap.name}: input and answers disagree; the next pass sets it aside")
+    if not snap.answers:
+        verdict.count("pending", coverage.missing.requests)
+        coverage = attrs.evolve(coverage, missing=Tally())
+    count(verdict, coverage)
+
+
+def _against_record(
+    snap: Snapshot, matched: Matched, coverage: Coverage, where: str, verdict: Verdict
+) -> None:
+    """Hold what the files say against what metadata remembers of them."""
+    record = snap.record
+    if record is not None and record.input is not None:
+        hold(verdict, 2, where, record.input.digest, coverage.digests[Role.INPUT])
+    if record is not None and record.coverage is not None and record.coverage.digests == coverage.digests:
+        compare(verdict, where, record.coverage, coverage)
+    if record is not None and record.coverage is not None:
+        gone = record.coverage.answered.requests - coverage.answered.requests
+        if gone > 0:
+            verdict.object(
+                1, where, f"{many(gone, 'answer')} that an earlier pass counted are not here any more"
+            )
+    for late in matched.late:
+        verdict.object(8, where, f"{late}: answered here, and asked again in a child")
+
+
+def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
+    """A batch in `done/`: whole, unchanged, and every id of it has an end."""
+    verdict.batches += 1
+    folder = settled.folder_of(name)
+    try:
+        manifest = settled.read(view.look, name)
+    except FileNotFoundError:
+        verdict.object(10, folder, f"there is no {settled.MANIFEST}")
+        return
+    except (BadMetadata, ReconcilerError) as error:
+        verdict.object(10, f"{folder}/{settled.MANIFEST}", error.message)
+        return
+    whole = True
+    for leaf, digest in manifest.files.items():
+        path = f"{folder}/{leaf}"
+        if view.look.fact(path) is None:
+            verdict.object(3, path, "the manifest lists it and it is not there")
+            whole = False
+        else:
+            whole &= hold(verdict, 3, path, digest, view.look.digest(path))
+    if not manifest.coverage.balanced:
+        verdict.object(1, f"{folder}/{settled.MANIFEST}", "its account does not balance")
+    count(verdict, manifest.coverage)
+    check_children(view, verdict, name, manifest.children)
+    if whole:
+        _recount(view, name, manifest, verdict)
+    receipt = manifest.receipts.get("process-output")
+    if receipt is not None and view.look.fact(receipt["path"]) is None:
+        verdict.notes.append(f"{receipt['path']}: published once and not there any more")
+    elif receipt is not None and view.look.digest(receipt["path"]).sha256 != receipt["sha256"]:
+        verdict.notes.append(f"{receipt['path']}: not what was published; it was changed since")
+
+
+def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: Verdict) -> None:
+    """Match a settled batch again and hold the outcome against its manifest."""
+    folder = settled.folder_of(name)
+    files = {Role(leaf.split("_")[1]): leaf for leaf in manifest.files}
+    facts: dict[Role, FileFact] = {}
+    for role in TRIPLE:
+        fact = view.look.fact(f"{folder}/{files[role]}") if role in files else None
+        if fact is not None:
+            facts[role] = fact
+    if "quarantine" in manifest.receipts:
+        # A dismissed batch was quarantined because its answers cannot be trusted; only its input counts.
+        facts = {role: fact for role, fact in facts.items() if role is Role.INPUT}
+        again = match(view, facts, None).coverage
+        if again is not None and again.input != manifest.coverage.input:
+            verdict.object(1, folder, "its input does not hold the ids that the manifest counts")
+        return
+    record = Record(name)
+    if Role.METADATA in files:
+        path = f"{folder}/{files[Role.METADATA]}"
+        record = metadata.decode(view.look.read(path), path, name)
+    try:
+        matched = match(view, facts, attrs.evolve(record, children=manifest.children))
+    except ReconcilerError as error:
+        verdict.object(1, folder, error.message)
+        return
+    if matched.coverage is None or matched.mismatch is not None:
+        verdict.object(4, folder, "its answers do not match its input")
+        return
+    compare(verdict, f"{folder}/{settled.MANIFEST}", manifest.coverage, matched.coverage)
+
+
+def check_quarantined(view: View, name: BatchName, folder: str, verdict: Verdict) -> None:
+    """A batch that was set aside: its ids are counted, nothing else can be said of it."""
+    verdict.batches += 1
+    fact = view.look.fact(f"{folder}/{file_name(Role.INPUT, name)}")
+    if fact is None:
+        verdict.notes.append(f"{folder}: its input is not there; its ids cannot be counted")
+        return
+    try:
+        verdict.count("quarantined", sum(1 for _ in ids_of(view, fact)))
+    except ReconcilerError as error:
+        verdict.notes.append(f"{error.message}: its ids cannot be counted")
