@@ -128,7 +128,7 @@ def test_a_name_of_a_child_without_metadata_is_not_sent(root: Path) -> None:
 
 
 def test_another_input_under_the_name_of_a_child_takes_nothing(root: Path) -> None:
-    """Which ids a settled child owns is read from the input that it was given, whatever bears its name now."""
+    """Which ids a settled child owns is read from the input that it was given, whoever bears its name."""
     flags: dict[str, Any] = {"failed": "attention", "provider": "openai"}
     put(
         root,
