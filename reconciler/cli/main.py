@@ -147,6 +147,7 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _tell(words, "interrupted; everything is resumable", "", 130)
     except Exception as error:
+        # Even a fault of ours is told in a line or two; --debug shows where it was.
         if "--debug" in words and not isinstance(error, click.ClickException):
             raise
         return _tell(words, *_advice(words, error))

@@ -145,9 +145,9 @@ def joined(texts: list[str]) -> str | None:
 
 def _small_number(code: object) -> int | None:
     """A code that is a number of at most three digits: a status or an RPC code."""
-    if isinstance(code, str) and len(code) <= 3 and code.isascii() and code.isdigit():  # noqa: PLR2004
+    if isinstance(code, str) and len(code) <= 3 and code.isascii() and code.isdigit():  # noqa: PLR2004 - HTTP statuses have three digits
         return int(code)
-    if isinstance(code, int | float) and not isinstance(code, bool) and 0 < code < 1000:  # noqa: PLR2004
+    if isinstance(code, int | float) and not isinstance(code, bool) and 0 < code < 1000:  # noqa: PLR2004 - HTTP statuses have three digits
         return int(code)
     return None
 

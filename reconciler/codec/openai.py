@@ -57,9 +57,9 @@ def read_status(response: Mapping[str, Any], line: Line, path: str) -> int | Non
         return None
     if isinstance(found, float) and found.is_integer():
         return int(found)
-    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 1000:  # noqa: PLR2004
+    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 1000:  # noqa: PLR2004 - HTTP statuses have three digits
         return found
-    if isinstance(found, str) and len(found) <= 3 and found.isascii() and found.isdigit():  # noqa: PLR2004
+    if isinstance(found, str) and len(found) <= 3 and found.isascii() and found.isdigit():  # noqa: PLR2004 - HTTP statuses have three digits
         return int(found)
     shown = f": {quote(found)}" if isinstance(found, str) else ""
     raise BadLine(path, line.number, f"response.status_code is no HTTP status{shown}")
