@@ -220,3 +220,11 @@ def test_files_stay_readable_in_quarantine(root: Path) -> None:
     (root / "quarantine/4.1/reason.json").write_bytes(b"not json")
     assert audit(root).account["quarantined"] == 3
     assert any(path.startswith("quarantine/4.1/batch_input") for path in files(root))
+
+
+def test_a_staging_folder_that_nobody_completes_is_noted(root: Path) -> None:
+    """A move that was cut off, and whose batch went elsewhere since, leaves links behind that check tells of."""
+    (root / "done" / ".staging-9").mkdir(parents=True)
+    verdict = check(str(root), settings())
+    assert verdict.findings == []
+    assert "done/.staging-9/: left by a move that was cut off" in verdict.notes

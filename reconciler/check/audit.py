@@ -36,6 +36,11 @@ def check(path: str, settings: Settings, progress: Progress | None = None) -> Ve
         for name in settled.names(view.look):
             _patiently(verdict, name, partial(check_settled, view, name, verdict))
         _history(view, verdict)
+        for folder in (DONE, QUARANTINE):
+            staging = (each.name for each in view.look.listing(folder) if each.name.startswith(".staging-"))
+            verdict.notes += [
+                f"{folder}/{name}/: left by a move that was cut off" for name in sorted(staging)
+            ]
         verdict.notes += [f"{stale}: left by a crash; the next pass removes it" for stale in listing.stale]
         return verdict
 
