@@ -223,7 +223,7 @@ def test_files_stay_readable_in_quarantine(root: Path) -> None:
 
 
 def test_a_staging_folder_that_nobody_completes_is_noted(root: Path) -> None:
-    """A move that was cut off, and whose batch went elsewhere since, leaves links behind that check tells of."""
+    """A move that was cut off, and whose batch went elsewhere since, leaves links that check tells of."""
     (root / "done" / ".staging-9").mkdir(parents=True)
     verdict = check(str(root), settings())
     assert verdict.findings == []
