@@ -47,7 +47,10 @@ def _text(folder: str, leaf: str) -> str | None:
         return look.read(leaf).decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{folder}/{leaf}: not UTF-8 ({error})", hint="save it as UTF-8") from error
-    except (PermanentError, OSError) as error:
+    except PermanentError as error:
         raise ConfigError(f"{folder}/{leaf} cannot be read: {error}") from error
+    except OSError as error:
+        hint = "look at its permissions, or run as the user whose workspace it is"
+        raise ConfigError(f"{folder}/{leaf} cannot be read: {error.strerror or error}", hint=hint) from error
     finally:
         look.close()

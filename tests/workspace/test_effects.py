@@ -84,7 +84,7 @@ def stopped_everywhere(
 def test_published_whole_or_absent(
     tmp_path: Path,
     failure: Callable[[], BaseException],
-    sticky: bool,  # noqa: FBT001
+    sticky: bool,  # noqa: FBT001 - given by parametrize
 ) -> None:
     """Whichever change fails, the final name is absent or whole, and doing it again leaves nothing else."""
     for root, _ in stopped_everywhere(
@@ -102,7 +102,7 @@ def test_published_whole_or_absent(
 def test_replaced_whole_or_not_at_all(
     tmp_path: Path,
     failure: Callable[[], BaseException],
-    sticky: bool,  # noqa: FBT001
+    sticky: bool,  # noqa: FBT001 - given by parametrize
 ) -> None:
     """Whichever change fails, the older file or the newer one stands there, never neither and no mixture."""
     for root, _ in stopped_everywhere(
@@ -119,7 +119,7 @@ def test_replaced_whole_or_not_at_all(
 def test_a_failed_publish_touches_no_other_bytes(
     tmp_path: Path,
     failure: Callable[[], BaseException],
-    sticky: bool,  # noqa: FBT001
+    sticky: bool,  # noqa: FBT001 - given by parametrize
 ) -> None:
     """Whichever change fails on the way to a clash, the file that is in the way keeps its bytes."""
 

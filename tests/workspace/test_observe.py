@@ -182,7 +182,7 @@ def test_looking_opens_no_input_and_no_answers(ws: Disk) -> None:
             read.append(path)
             return super().read(path)
 
-        def digest(self, path: str) -> None:  # type: ignore[override]
+        def digest(self, path: str) -> None:  # type: ignore[override]  # it must not be called
             """Refuse."""
             pytest.fail(f"{path} was digested")
 

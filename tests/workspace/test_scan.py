@@ -96,7 +96,7 @@ def test_what_is_not_ours_is_listed_with_a_reason(tmp_path: Path, name: str, why
 def test_a_name_that_is_no_text_is_listed(tmp_path: Path) -> None:
     """A name whose bytes are no UTF-8 makes no batch and stops nothing."""
     put(tmp_path, "workdir/")
-    with open(os.fsencode(tmp_path / "workdir") + b"/batch_input_\xff.jsonl", "wb"):  # noqa: PTH123
+    with open(os.fsencode(tmp_path / "workdir") + b"/batch_input_\xff.jsonl", "wb"):  # noqa: PTH123 - a Path cannot hold these bytes
         pass
     listing = scanned(tmp_path)
     assert listing.batches == {}
