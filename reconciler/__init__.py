@@ -1,9 +1,117 @@
 """
 Put batch files in a folder; work out what each one still needs, do it, and prove that nothing was lost.
 
-Public names only: everything else is reached through these.
+Public names only: everything else is reached through these. They are loaded when they are first used, so that
+`reconcile --version` loads none of them.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconciler.errors import (
+        ConfigError,
+        PermanentError,
+        ReconcilerError,
+        TransientError,
+        UserError,
+        WorkspaceLocked,
+    )
+    from reconciler.library import Choices, Workspace, WorkspaceBatch, plan, reconcile
+    from reconciler.model.exchange import Request, Result
+    from reconciler.model.failure import (
+        AnswersGone,
+        BadFile,
+        BadInput,
+        BadRecord,
+        FailedForGood,
+        Failure,
+        FileChanged,
+        Held,
+        IdMismatch,
+        MissingInput,
+        NameTaken,
+        ReconciliationFailed,
+        Refused,
+        StepFailed,
+        Unhandled,
+    )
+    from reconciler.model.outcome import ErrorClass, Outcome
+    from reconciler.model.plan import Plan
+    from reconciler.model.policy import Policy
+    from reconciler.model.report import BatchReport, Report, State
+    from reconciler.model.snapshot import Snapshot
+    from reconciler.processors.base import BatchContext, ProcessedBatch
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+_HOMES = {
+    "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
+    "library": "Choices Workspace WorkspaceBatch plan reconcile",
+    "model.exchange": "Request Result",
+    "model.failure": (
+        "AnswersGone BadFile BadInput BadRecord Failure FailedForGood FileChanged Held IdMismatch"
+        " MissingInput NameTaken ReconciliationFailed Refused StepFailed Unhandled"
+    ),
+    "model.outcome": "ErrorClass Outcome",
+    "model.plan": "Plan",
+    "model.policy": "Policy",
+    "model.report": "BatchReport Report State",
+    "model.snapshot": "Snapshot",
+    "processors.base": "BatchContext ProcessedBatch",
+}
+
+__all__ = [
+    "AnswersGone",
+    "BadFile",
+    "BadInput",
+    "BadRecord",
+    "BatchContext",
+    "BatchReport",
+    "Choices",
+    "ConfigError",
+    "ErrorClass",
+    "FailedForGood",
+    "Failure",
+    "FileChanged",
+    "Held",
+    "IdMismatch",
+    "MissingInput",
+    "NameTaken",
+    "Outcome",
+    "PermanentError",
+    "Plan",
+    "Policy",
+    "ProcessedBatch",
+    "ReconcilerError",
+    "ReconciliationFailed",
+    "Refused",
+    "Report",
+    "Request",
+    "Result",
+    "Snapshot",
+    "State",
+    "StepFailed",
+    "TransientError",
+    "Unhandled",
+    "UserError",
+    "Workspace",
+    "WorkspaceBatch",
+    "WorkspaceLocked",
+    "__version__",
+    "plan",
+    "reconcile",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from where it lives."""
+    for home, names in _HOMES.items():
+        if name in names.split():
+            return getattr(import_module(f"reconciler.{home}"), name)
+    raise AttributeError(f"module 'reconciler' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

@@ -13,16 +13,23 @@ import attrs
 from reconciler.config import Settings
 from reconciler.engine import LOOKS, Options, Session, one_pass, session
 from reconciler.errors import NeedsPerson, StaleSnapshot, TransientError, UsageError
-from reconciler.executor.decisions import dismiss_live, dismiss_quarantined, retry_settled
+from reconciler.executor.decisions import (
+    dismiss_live,
+    dismiss_quarantined,
+    process_again,
+    retry_settled,
+)
 from reconciler.executor.executor import Execution, execute
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
-from reconciler.model.plan import Plan
+from reconciler.model.operation import ProcessErrors
+from reconciler.model.overrides import read_overrides
+from reconciler.model.plan import Plan, hint_of
 from reconciler.model.policy import FailurePolicy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import Report
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
-from reconciler.planner import hint_of, plan_match, plan_retry
+from reconciler.planner import plan_match, plan_retry
 from reconciler.workspace import settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import observe
@@ -72,6 +79,18 @@ def dismiss(path: str, settings: Settings, names: Sequence[str], options: Option
         UserError: There is no workspace, or another reconciler holds it.
     """
     return _decide(path, settings, names, options, _dismiss)
+
+
+def process(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
+    """
+    Hand all answers of *names* to the output processor once more.
+
+    Raises:
+        UsageError: A name is no batch of the workspace.
+        NeedsPerson: No batch has been handed to a processor yet.
+        UserError: There is no workspace, or another reconciler holds it.
+    """
+    return _decide(path, settings, names, options, _process)
 
 
 def _decide(
@@ -128,9 +147,16 @@ def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[
     if name in listing.quarantined:
         message = f"{name} is in quarantine; its answers cannot be trusted, so nobody knows what to ask again"
         raise NeedsPerson(message, hint="mend its files and move them back first")
-    child, requests = retry_settled(held.ctx, listing, name, held.policy.max_attempts)
+    child, requests = retry_settled(held.ctx, listing, name, held.policy_of(name).max_attempts)
     verb = "goes" if requests == 1 else "go"
     return f"{name}: {many(requests, 'request')} {verb} to {child}", [child]
+
+
+def _process(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+    """Hand the answers of a live batch over once more."""
+    if name not in listing.batches:
+        raise NeedsPerson(f"{name} is not live: its answers are handed over no more")
+    return f"{name}: {process_again(held.ctx, name)}", [name]
 
 
 def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
@@ -148,7 +174,9 @@ def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, lis
     matched = _match(held, listing, name)
     if matched.coverage is None:
         raise NeedsPerson(f"{name}: {'; '.join(matched.bad_input)}", hint="mend the input line first")
-    holds = held.policy.failed is FailurePolicy.ATTENTION
+    record = held.ctx.record(name)
+    asked = read_overrides({} if record is None else record.receipts.get(ProcessErrors.verb, {}))
+    holds = held.policy_of(name).failed is FailurePolicy.ATTENTION or asked.attention > 0
     return f"{name}: {dismiss_live(held.ctx, name, matched.coverage, failed=holds)}", [name]
 
 
@@ -170,7 +198,7 @@ def _make_child(held: Session, listing: Listing, name: BatchName) -> Receipt:
     matched: Matched | None = None
     for _ in range(LOOKS):
         snap = observe(held.ctx.fx, held.layout, listing, name, matched)
-        execution = _execute(held, plan_retry(snap, held.policy))
+        execution = _execute(held, plan_retry(snap, held.policy_of(name)))
         matched = execution.matched or matched
         for receipt in execution.receipts:
             if "child" in receipt.facts:

@@ -9,34 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Protocol, assert_never
+from time import sleep
+from typing import Final, Protocol
 
 import attrs
 
 from reconciler import __version__
 from reconciler.config import Settings
-from reconciler.errors import (
-    Interrupted,
-    PermanentError,
-    ReconcilerError,
-    StaleSnapshot,
-    TransientError,
-)
+from reconciler.errors import ReconcilerError, StaleSnapshot, TransientError
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.executor import execute
-from reconciler.model.coverage import NOTHING, Coverage
+from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
+from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import RetryLeftovers
-from reconciler.model.outcome import retryable_classes
-from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Waiting
+from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.snapshot import Matched, Snapshot
-from reconciler.model.words import many
 from reconciler.planner import plan
-from reconciler.preview import UNDO, quarantined, select
-from reconciler.workspace import settled
+from reconciler.preview import quarantined, select
+from reconciler.reporting import Ending, at_rest, interrupted, stopped
 from reconciler.workspace.effects import Effects, Tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
 from reconciler.workspace.observe import observe
@@ -44,6 +38,9 @@ from reconciler.workspace.scan import Listing, quarantined_in, scan
 
 LOOKS: Final = 12
 """Plans for one batch in one pass; a batch that needs more is chasing a moving world."""
+
+PATIENCE: Final = 5.0
+"""Seconds that a pass waits at its end, at the most, for inputs that were written a moment ago."""
 
 
 class Watcher(Protocol):
@@ -83,7 +80,8 @@ class Options:
         progress: Told about long reading.
         stopping: Whether someone asked for an end.
         tap: Called before each change of the disk.
-        reachable: Providers that this process has clients for.
+        plugged: What users have plugged in.
+        pause: Waits so many seconds.
     """
 
     only: Sequence[str] = ()
@@ -91,7 +89,8 @@ class Options:
     progress: Progress = attrs.field(factory=Silent)
     stopping: Callable[[], bool] = lambda: False
     tap: Tap | None = None
-    reachable: frozenset[str] = frozenset()
+    plugged: Plugged = NOTHING_PLUGGED
+    pause: Callable[[float], None] = lambda seconds: sleep(max(0.0, seconds))
 
 
 @attrs.frozen
@@ -101,13 +100,17 @@ class Session:
 
     Attributes:
         ctx: Rooms and settings for handlers.
-        policy: What the planner may decide.
+        settings: Every setting.
         options: What the caller added.
     """
 
     ctx: Context
-    policy: Policy
+    settings: Settings
     options: Options
+
+    def policy_of(self, name: str) -> Policy:
+        """What the planner may decide for one batch."""
+        return self.options.plugged.policy_of(name, self.settings)
 
     @property
     def layout(self) -> Layout:
@@ -136,8 +139,9 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
                 progress=options.progress,
                 stopping=options.stopping,
                 version=__version__,
+                plugged=options.plugged,
             )
-            yield Session(ctx, settings.policy(options.reachable), options)
+            yield Session(ctx, settings, options)
     finally:
         fx.close()
 
@@ -159,58 +163,84 @@ def reconcile(path: str, settings: Settings, options: Options | None = None) -> 
 
 
 def one_pass(held: Session) -> Report:
-    """One pass over a locked workspace."""
+    """One pass over a locked workspace; inputs that were too young are looked at again at its end."""
     ctx = held.ctx
     listing = scan(ctx.fx, held.layout)
     for path in listing.stale:
         ctx.fx.unlink(path)
-    queue = select(listing, held.options.only)
-    reports: list[BatchReport] = []
-    for name in queue:
-        report = _settle_one(held, listing, name)
-        reports.append(report)
+    reports: dict[BatchName, BatchReport] = {}
+    young = _settle_all(held, listing, select(listing, held.options.only), reports)
+    if young and not ctx.stopping():
+        held.options.pause(max(report.until or 0.0 for report in young) - ctx.fx.now())
+        young = _settle_all(held, listing, [report.name for report in young], reports)
+    for report in young:
         held.options.watcher.ended(report)
+    told = {report.path for report in reports.values()}
+    asking = [
+        report for report in quarantined(quarantined_in(ctx.fx), held.options.only) if report.path not in told
+    ]
+    for report in asking:
+        held.options.watcher.ended(report)
+    ignored = tuple((each.path, each.why) for each in listing.ignored)
+    return Report(ctx.fx.root, (*reports.values(), *asking), ignored)
+
+
+def _settle_all(
+    held: Session, listing: Listing, queue: list[BatchName], reports: dict[BatchName, BatchReport]
+) -> list[BatchReport]:
+    """
+    Work through *queue*, and through the children that come of it.
+
+    Returns:
+        The batches that wait only because their input was written a moment ago; nobody was told of them yet.
+    """
+    young: list[BatchReport] = []
+    for name in queue:
+        reports[name] = report = _settle_one(held, listing, name)
+        if _is_young(held, report):
+            young.append(report)
+        else:
+            held.options.watcher.ended(report)
         queue += [child for child in _children(report) if child not in queue]
         if report.state is State.INTERRUPTED:
             break
-    told = {report.path for report in reports}
-    asking = quarantined(quarantined_in(ctx.fx), held.options.only)
-    for report in asking:
-        if report.path not in told:
-            reports.append(report)
-            held.options.watcher.ended(report)
-    return Report(ctx.fx.root, tuple(reports), tuple((each.path, each.why) for each in listing.ignored))
+    return young
+
+
+def _is_young(held: Session, report: BatchReport) -> bool:
+    """Whether a batch waits for no more than its input to stand still, and that within a moment."""
+    patience = min(held.policy_of(report.name).settle_seconds, PATIENCE)
+    return report.until is not None and report.until - held.ctx.fx.now() <= patience
 
 
 def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     """Observe, plan and execute one batch until nothing can be done for it now."""
-    ctx = held.ctx
+    ctx, policy = held.ctx, held.policy_of(name)
     matched: Matched | None = None
+    verdict: Matched | None = None
     receipts: list[Receipt] = []
     coverage: Coverage | None = None
     stale: ReconcilerError | None = None
     for _ in range(LOOKS):
         if ctx.stopping():
-            return BatchReport(
-                name, State.INTERRUPTED, "stopped; everything is resumable", receipts=tuple(receipts)
-            )
+            return interrupted(name, receipts)
         ctx.fx.refresh()
         try:
             snap = observe(ctx.fx, held.layout, listing, name, matched)
         except OSError as error:
-            return _failed(
-                name, TransientError(f"{error.filename or name}: {error.strerror or error}"), receipts
-            )
-        decision = plan(snap, held.policy)
+            told = TransientError(f"{error.filename or name}: {error.strerror or error}")
+            return stopped(name, told, "", receipts, coverage)
+        decision = plan(snap, policy)
         coverage = _coverage(snap) or coverage
         if not decision.steps:
-            return _rest(held, snap, decision, tuple(receipts), coverage)
+            ending = Ending(tuple(receipts), coverage, verdict)
+            return at_rest(snap, decision, policy, held.layout.live or ".", ending)
         held.options.watcher.planned(decision)
         execution = execute(decision, ctx)
         for receipt in execution.receipts:
             receipts.append(receipt)
             held.options.watcher.done(receipt)
-        matched = execution.matched or matched
+        matched = verdict = execution.matched or matched
         if any(receipt.verb == RetryLeftovers.verb for receipt in execution.receipts):
             # The verdict was drawn before the ids went over to the child.
             matched = None
@@ -221,10 +251,9 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
             case StaleSnapshot():
                 stale, matched = execution.failure, None
             case failure:
-                return _failed(name, failure, receipts, coverage)
-    return _failed(
-        name, stale or TransientError(f"{name} kept changing while it was worked on"), receipts, coverage
-    )
+                return stopped(name, failure, execution.failed_at, receipts, coverage)
+    moving = stale or TransientError(f"{name} kept changing while it was worked on")
+    return stopped(name, moving, "", receipts, coverage)
 
 
 def _coverage(snap: Snapshot) -> Coverage | None:
@@ -232,71 +261,6 @@ def _coverage(snap: Snapshot) -> Coverage | None:
     if snap.matched is not None and snap.matched.coverage is not None:
         return snap.matched.coverage
     return None if snap.record is None else snap.record.coverage
-
-
-def _rest(
-    held: Session,
-    snap: Snapshot,
-    decision: Plan,
-    receipts: tuple[Receipt, ...],
-    coverage: Coverage | None,
-) -> BatchReport:
-    """The report on a batch for which nothing can be done now."""
-    name, then = snap.name, decision.then
-    live = held.layout.live or "."
-    match then:
-        case Settled() if receipts and receipts[-1].verb == "quarantine":
-            facts = receipts[-1].facts
-            because = str(facts.get("reason") or decision.because)
-            return BatchReport(
-                name,
-                State.ATTENTION,
-                because,
-                UNDO.format(name=name),
-                receipts,
-                coverage,
-                path=str(facts["path"]),
-            )
-        case Settled():
-            last = receipts[-1].summary if receipts else decision.because
-            path = settled.folder_of(name) if snap.in_done else ""
-            hint = _may_ask_again(held.policy, receipts[-1], coverage) if receipts else ""
-            return BatchReport(name, State.SETTLED, last, hint, receipts, coverage, path=path)
-        case Waiting(until):
-            return BatchReport(name, State.WAITING, decision.because, "", receipts, coverage, until, live)
-        case Held(hint):
-            return BatchReport(name, State.HELD, decision.because, hint, receipts, coverage, path=live)
-        case Attention(hint):
-            return BatchReport(name, State.ATTENTION, decision.because, hint, receipts, coverage, path=live)
-        case Again():
-            return BatchReport(
-                name, State.FAILED, "a plan without steps asked for another look", "", receipts
-            )
-        case _:
-            assert_never(then)
-
-
-def _may_ask_again(policy: Policy, moved: Receipt, coverage: Coverage | None) -> str:
-    """What a person may do about failures that no provider was there to retry."""
-    if coverage is None or policy.configured or "attempt" not in moved.facts:
-        return ""
-    again = coverage.failed_in(retryable_classes(moved.facts["attempt"], policy.max_attempts))
-    if again == NOTHING:
-        return ""
-    requests = many(again.requests, "request")
-    return f"reconcile retry WORKSPACE {moved.name}    asks {requests} again that may succeed"
-
-
-def _failed(
-    name: BatchName, failure: ReconcilerError, receipts: Sequence[Receipt], coverage: Coverage | None = None
-) -> BatchReport:
-    """The report on a batch whose plan stopped short."""
-    state = State.FAILED
-    if isinstance(failure, PermanentError):
-        state = State.ATTENTION
-    elif isinstance(failure, Interrupted):
-        state = State.INTERRUPTED
-    return BatchReport(name, state, failure.message, failure.hint, tuple(receipts), coverage)
 
 
 def _children(report: BatchReport) -> list[BatchName]:

@@ -11,6 +11,7 @@ import attrs
 from reconciler.config import Settings
 from reconciler.errors import Clash, ReconcilerError, UsageError
 from reconciler.executor.context import Progress, View, viewing
+from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.matching import match
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
@@ -50,13 +51,14 @@ class Preview:
     asking: tuple[BatchReport, ...] = ()
 
 
-def preview(
+def preview(  # noqa: PLR0913 - what a pass takes, and no more
     path: str,
     settings: Settings,
     *,
     only: Sequence[str] = (),
     deep: bool = False,
     progress: Progress | None = None,
+    plugged: Plugged = NOTHING_PLUGGED,
 ) -> Preview:
     """
     The plan for every batch.
@@ -67,15 +69,17 @@ def preview(
         only: Names or glob patterns; empty means every batch.
         deep: Read the answers too, so that a plan goes on after match-request-ids.
         progress: Told about long reading.
+        plugged: What users have plugged in.
 
     Raises:
         UserError: There is no workspace.
     """
     with viewing(path, settings, progress) as view:
         listing = scan(view.look, view.layout)
-        policy = settings.policy()
         seen = [observe(view.look, view.layout, listing, name) for name in select(listing, only)]
-        batches = ((snap, _foresee(view, snap, policy, deep=deep)) for snap in seen)
+        batches = (
+            (snap, _foresee(view, snap, plugged.policy_of(snap.name, settings), deep=deep)) for snap in seen
+        )
         return Preview(view.layout, listing, tuple(batches), tuple(quarantined(listing.quarantined, only)))
 
 

@@ -8,13 +8,13 @@ import attrs
 
 from reconciler.config import Settings
 from reconciler.errors import BadMetadata
+from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import Role
-from reconciler.model.plan import Plan, Waiting
+from reconciler.model.plan import Plan, Waiting, hint_of, word_of
 from reconciler.model.report import State
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.words import many
-from reconciler.planner import hint_of, word_of
 from reconciler.preview import Preview, preview, quarantined
 from reconciler.workspace import settled
 from reconciler.workspace.reading import Reading
@@ -76,14 +76,14 @@ class Status:
     ignored: tuple[tuple[str, str], ...]
 
 
-def status(path: str, settings: Settings) -> Status:
+def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) -> Status:
     """
     Look at every batch of a workspace.
 
     Raises:
         UserError: There is no workspace.
     """
-    seen = preview(path, settings)
+    seen = preview(path, settings, plugged=plugged)
     look = Reading(seen.layout.root)
     try:
         rows = (*_live(seen), *_quarantined(look, seen), *_settled(look))

@@ -19,7 +19,6 @@ import pytest
 from reconciler import config, engine
 from reconciler.check import check
 from reconciler.config import Settings
-from reconciler.planner import explain
 from reconciler.preview import preview
 from tests import workspaces
 from tests.workspaces import answered, failed, files, leftovers, put, request, tree
@@ -38,7 +37,7 @@ def settings_of(root: Path) -> Settings:
 def announced(root: Path) -> str:
     """The plan for every batch, and what is not ours, as text."""
     seen = preview(str(root), settings_of(root), deep=True)
-    parts = [explain(plan) for _, plan in seen.batches]
+    parts = [plan.explain() for _, plan in seen.batches]
     parts += [f"ignored: {each.path}: {each.why}" for each in seen.listing.ignored]
     return "\n".join(parts) + "\n"
 

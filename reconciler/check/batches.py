@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import attrs
 
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
@@ -139,11 +142,19 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
     check_children(view, verdict, name, manifest.children)
     if whole:
         _recount(view, name, manifest, verdict)
-    receipt = manifest.receipts.get("process-output")
-    if receipt is not None and view.look.fact(receipt["path"]) is None:
-        verdict.notes.append(f"{receipt['path']}: published once and not there any more")
-    elif receipt is not None and view.look.digest(receipt["path"]).sha256 != receipt["sha256"]:
-        verdict.notes.append(f"{receipt['path']}: not what was published; it was changed since")
+    for path, sha256 in _published(manifest.receipts.get("process-output", {})):
+        if view.look.fact(path) is None:
+            verdict.notes.append(f"{path}: published once and not there any more")
+        elif view.look.digest(path).sha256 != sha256:
+            verdict.notes.append(f"{path}: not what was published; it was changed since")
+
+
+def _published(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Path and SHA-256 of everything that an output processor published."""
+    if "path" in receipt:
+        yield receipt["path"], receipt["sha256"]
+    for path, digest in receipt.get("files", {}).items():
+        yield path, digest["sha256"]
 
 
 def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: Verdict) -> None:

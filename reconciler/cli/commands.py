@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
@@ -15,8 +16,8 @@ from reconciler.cli.console import complain, err, out, safe, typed
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from reconciler.config import Settings
     from reconciler.engine import Options
+    from reconciler.library import Prepared
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -27,6 +28,20 @@ _ONLY: Final = click.option(
     "--only", multiple=True, metavar="NAME", help="Only this batch; a pattern such as '7*' works; repeatable."
 )
 _PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
+_HOOKS: Final = (
+    click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),
+    click.option(
+        "--output-processor",
+        metavar="M:F",
+        help="results, files, module:function or file.py:function; overrides [output] processor.",
+    ),
+    click.option(
+        "--error-processor",
+        metavar="M:F",
+        help="summary, module:function or file.py:function; overrides [output] error_processor.",
+    ),
+    click.option("--worker", metavar="M:F", help="What the provider local runs; overrides [local] worker."),
+)
 _TALK: Final = (
     click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr, no summary."),
     click.option("-v", "--verbose", count=True, help="Say each step on stderr; -vv says why."),
@@ -65,24 +80,24 @@ def _verb(command: _F) -> _F:
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@_options(_WORKSPACE, _ONLY, _PROVIDER, _JSON, *_TALK, DEBUG)
+@_options(_WORKSPACE, _ONLY, _PROVIDER, *_HOOKS, _JSON, *_TALK, DEBUG)
 @_verb
 def run_(
     workspace: str,
     only: tuple[str, ...],
-    provider: str | None,
     as_json: bool,
     quiet: bool,
     verbose: int,
     log_level: str | None,
+    **hooks: str | None,
 ) -> int:
     """One pass: do all that can be done now. `reconcile WORKSPACE` is the same."""
     from reconciler.cli import render
     from reconciler.engine import reconcile
 
-    settings = load(workspace, {"provider.name": provider, "log.level": log_level})
-    with _listening(workspace, settings, only, quiet, verbose) as options:
-        report = reconcile(workspace, settings, options)
+    ready = load(workspace, {**_flags(hooks), "log.level": log_level})
+    with _listening(workspace, ready, only, quiet, verbose) as options:
+        report = reconcile(workspace, ready.settings, options)
     if as_json:
         render.document(render.report_fields(report), workspace, report.exit_code)
     elif not quiet:
@@ -91,16 +106,16 @@ def run_(
 
 
 @click.command("plan", short_help="What the next pass would do, and why.")
-@_options(_WORKSPACE, _ONLY, _PROVIDER)
+@_options(_WORKSPACE, _ONLY, _PROVIDER, *_HOOKS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 5 when changes are pending.")
 @_options(_JSON, DEBUG)
 @_verb
 def plan_(
     workspace: str,
     only: tuple[str, ...],
-    provider: str | None,
     detailed_exitcode: bool,
     as_json: bool,
+    **hooks: str | None,
 ) -> int:
     """What the next pass would do, and why; touches nothing."""
     from reconciler.cli import render
@@ -108,8 +123,8 @@ def plan_(
     from reconciler.model.operation import MatchRequestIds
     from reconciler.preview import preview
 
-    settings = load(workspace, {"provider.name": provider})
-    seen = preview(workspace, settings, only=only, deep=True, progress=watched())
+    ready = load(workspace, _flags(hooks))
+    seen = preview(workspace, ready.settings, only=only, deep=True, progress=watched(), plugged=ready.plugged)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
     code = 5 if detailed_exitcode and pending else 0
@@ -130,7 +145,8 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
     from reconciler.cli import render
     from reconciler.status import status
 
-    found = status(workspace, load(workspace))
+    ready = load(workspace)
+    found = status(workspace, ready.settings, ready.plugged)
     if as_json:
         render.document(render.status_fields(found), workspace, 0)
     else:
@@ -147,7 +163,7 @@ def check_(workspace: str, as_json: bool) -> int:
     from reconciler.cli import render
     from reconciler.cli.progress import watched
 
-    verdict = check(workspace, load(workspace), watched())
+    verdict = check(workspace, load(workspace).settings, watched())
     code = 3 if verdict.findings else 0
     if as_json:
         render.document(render.verdict_fields(verdict), workspace, code)
@@ -183,27 +199,76 @@ def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -
 @_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
 @_verb
 def dismiss_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
-    """Accept a loss: a quarantined batch whole, or the missing ids of a live one."""
+    """Accept a loss: a quarantined batch whole, or what keeps a live one: missing, failed, unhandled."""
     from reconciler.decide import dismiss
 
     return _decided(dismiss, workspace, names, as_json, **talk)
 
 
-ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_)
+@click.command("process", short_help="Hand answers to the output processor once more.")
+@_options(_WORKSPACE, _NAMES, *_HOOKS, _JSON, *_TALK, DEBUG)
+@_verb
+def process_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
+    """Hand all answers of live batches to the output processor once more, after it could not handle some."""
+    from reconciler.decide import process
+
+    return _decided(process, workspace, names, as_json, **talk)
 
 
-def load(workspace: str, flags: dict[str, Any] | None = None) -> Settings:
+@click.command("trust", short_help="Let this workspace name code.")
+@_options(_WORKSPACE, _JSON, DEBUG)
+@_verb
+def trust_(workspace: str, as_json: bool) -> int:
+    """Let the settings file of this workspace name code, as both are now; any change ends it."""
+    from reconciler.cli import render
+    from reconciler.config import settle
+    from reconciler.trust import grant
+    from reconciler.workspace.layout import find
+    from reconciler.workspace.sources import own_file, settings_files, user_file
+
+    find(workspace)
+    named = os.environ.get("RECONCILER_USER_CONFIG")
+    mine = own_file(workspace)
+    granted = grant(settle(settings_files(workspace, named)), mine, user_file(named).rpartition("/")[0])
+    if as_json:
+        told = [
+            {"setting": each.setting, "name": each.name, "path": each.path, "sha256": each.sha256}
+            for each in granted
+        ]
+        render.document({"settings_file": mine, "trusted": told}, workspace, 0)
+        return 0
+    for each in granted:
+        out(safe(f"trusted  {each.setting} = {each.name}  ({each.path}, sha256 {each.sha256[:12]}...)"))
+    told_of = "until it or that code changes" if granted else "it names no code; there is nothing to trust"
+    err(safe(f"{mine}: {told_of}"))
+    return 0
+
+
+ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_, process_, trust_)
+
+
+def load(workspace: str, flags: dict[str, Any] | None = None) -> Prepared:
     """
-    The settings that hold for a workspace: built-in, user file, workspace file, environment, flags.
+    Settings and code that hold for a workspace: built-in, user file, workspace file, environment, flags.
 
     Raises:
-        ConfigError: One of them cannot be obeyed.
+        ConfigError: One of them cannot be obeyed, or names code that the user has not trusted.
     """
-    from reconciler.config import settle
-    from reconciler.workspace.sources import settings_files
+    from reconciler.library import prepare
 
-    ours = {name: value for name, value in os.environ.items() if name.startswith("RECONCILER_")}
-    return settle(settings_files(workspace, ours.get("RECONCILER_USER_CONFIG")), ours, flags)
+    return prepare(workspace, flags or {}, environment=os.environ)
+
+
+def _flags(hooks: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that flags about providers and processors give."""
+    names = {
+        "provider": "provider.name",
+        "content": "output.content",
+        "output_processor": "output.processor",
+        "error_processor": "output.error_processor",
+        "worker": "local.worker",
+    }
+    return {names[flag]: value for flag, value in hooks.items() if flag in names}
 
 
 def _decided(
@@ -212,9 +277,9 @@ def _decided(
     """Carry out a person's decision and say what came of it."""
     from reconciler.cli import render
 
-    settings = load(workspace, {"log.level": talk["log_level"]})
-    with _listening(workspace, settings, (), talk["quiet"], talk["verbose"]) as options:
-        decision = verb(workspace, settings, names, options)
+    ready = load(workspace, {**_flags(talk), "log.level": talk["log_level"]})
+    with _listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
+        decision = verb(workspace, ready.settings, names, options)
     if as_json:
         fields = {**render.report_fields(decision.report), "told": list(decision.told)}
         fields["changed"] = bool(decision.told)
@@ -233,7 +298,7 @@ class _listening:  # noqa: N801 - reads as a word in a `with` line
     """Options for a pass that is logged, shows its progress and can be interrupted."""
 
     def __init__(
-        self, workspace: str, settings: Settings, only: tuple[str, ...], quiet: bool, verbose: int
+        self, workspace: str, ready: Prepared, only: tuple[str, ...], quiet: bool, verbose: int
     ) -> None:
         from reconciler.cli.interrupt import Stop
         from reconciler.cli.logs import LogWatcher
@@ -241,18 +306,25 @@ class _listening:  # noqa: N801 - reads as a word in a `with` line
         from reconciler.engine import Options
 
         self._stop = Stop()
-        self._logs = LogWatcher(workspace, settings["log.level"], quiet=quiet, verbose=verbose)
+        self._logs = LogWatcher(workspace, ready.settings["log.level"], quiet=quiet, verbose=verbose)
         self._options = Options(
-            only=only, watcher=self._logs, progress=watched(quiet=quiet), stopping=self._stop.asked
+            only=only,
+            watcher=self._logs,
+            progress=watched(quiet=quiet),
+            stopping=self._stop.asked,
+            plugged=ready.plugged,
         )
 
     def __enter__(self) -> Options:
-        """Take over the signals."""
+        """Take over the signals, and keep what user code prints out of the data on stdout."""
         self._stop.install()
+        self._aside = contextlib.redirect_stdout(sys.stderr)
+        self._aside.__enter__()
         return self._options
 
     def __exit__(self, *_error: object) -> None:
-        """Give the signals back and close the log."""
+        """Give the signals and stdout back, and close the log."""
+        self._aside.__exit__(None, None, None)
         self._stop.restore()
         self._logs.close()
         sys.stderr.flush()

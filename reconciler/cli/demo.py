@@ -34,7 +34,7 @@ _QUESTIONS: Final = (
 _ANSWERS: Final = ("4", "17", "Bonjour", "Santiago")
 
 CASES: Final = (
-    ("1", "waiting", "an input without answers: no provider is set, so it is held, and nothing is made up"),
+    ("1", "waiting", "an input without answers: the embedded provider answers here (its worker: echo)"),
     ("2", "answered", "every request answered, in another order"),
     ("3", "failed", "every request failed: one may be asked again by hand, three are final"),
     ("4", "mixed", "some answered, some failed"),
@@ -89,6 +89,8 @@ def _own_settings() -> Iterator[None]:
     for name in ours:
         del os.environ[name]
     os.environ["RECONCILER_USER_CONFIG"] = ""
+    # The demo's inputs are whole: nobody has to wait for them to stand still.
+    os.environ["RECONCILER_POLICY_SETTLE_SECONDS"] = "0"
     main_thread = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler) if main_thread else None
     try:
@@ -96,7 +98,7 @@ def _own_settings() -> Iterator[None]:
     finally:
         if main_thread:
             signal.signal(signal.SIGTERM, before)
-        del os.environ["RECONCILER_USER_CONFIG"]
+        del os.environ["RECONCILER_USER_CONFIG"], os.environ["RECONCILER_POLICY_SETTLE_SECONDS"]
         os.environ.update(ours)
 
 
@@ -120,6 +122,10 @@ def _run(workspace: str, call: Call) -> None:
             row = json.loads(line)
             said = row["text"] if row["outcome"] == "answered" else row["error"]["message"]
             out(f"  {row['custom_id']}  {row['outcome']:<9} {said}")
+        _title("The results of batch 1, answered here by echo (target/1.results.jsonl)")
+        for line in fx.read("target/1.results.jsonl").decode().splitlines():
+            row = json.loads(line)
+            out(f"  {row['custom_id']}  {row['outcome']:<9} {row['text']}")
         out("\nAnswers whose input is gone cannot be accounted for, and check says so:")
         _show(call, "check", workspace)
         _show(call, "retry", workspace, "6")

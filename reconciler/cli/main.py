@@ -33,7 +33,9 @@ Exit codes:
 HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
 
-_TAKE_A_VALUE: Final = frozenset({"--only", "--provider", "--log-level"})
+_TAKE_A_VALUE: Final = frozenset(
+    "--only --provider --content --output-processor --error-processor --worker --log-level".split()
+)
 
 
 class Verbs(click.Group):

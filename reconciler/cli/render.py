@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.console import colourful, out, paint, safe, typed
 from reconciler.model.coverage import Coverage
-from reconciler.model.plan import Waiting
+from reconciler.model.plan import Waiting, hint_of, word_of
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.words import many
-from reconciler.planner import explain, hint_of, word_of
 
 if TYPE_CHECKING:
     from reconciler.check import Verdict
@@ -67,7 +66,7 @@ def report_fields(found: Report) -> dict[str, Any]:
 def preview(found: Preview, workspace: str) -> None:
     """What the next pass would do, for people."""
     for _, plan in found.batches:
-        name, _, rest = explain(plan).partition(": ")
+        name, _, rest = plan.explain().partition(": ")
         word, _, rest = rest.partition(": ")
         first, *more = rest.splitlines()
         out(f"{paint(name, 'strong')}  {paint(word, word)}  {safe(first)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
@@ -14,7 +14,7 @@ from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import hash_id
 from reconciler.model.exchange import Result
-from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, Outcome
 
@@ -37,6 +37,10 @@ class Place:
     offset: int
     size: int
     failed: ErrorClass | None
+
+
+ChildOf = Callable[[int, Place | None], BatchName | None]
+"""The retry child that asks an unanswered id again, by its hash and place; None when nobody does."""
 
 
 def places(view: View, files: Mapping[Role, FileFact]) -> dict[int, Place]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from reconciler.config import Settings
+from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.receipt import Receipt
@@ -107,10 +108,12 @@ class Context(View):
     Attributes:
         look: The room for file effects, which can also look.
         version: The version of the reconciler, for manifests.
+        plugged: What users have plugged in.
     """
 
     look: Effects
     version: str = ""
+    plugged: Plugged = NOTHING_PLUGGED
 
     @property
     def fx(self) -> Effects:

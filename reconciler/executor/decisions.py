@@ -27,8 +27,9 @@ from reconciler.model.identity import (
     file_name,
     parse_file_name,
 )
-from reconciler.model.operation import FileFact
+from reconciler.model.operation import FileFact, ProcessOutput
 from reconciler.model.outcome import retryable_classes
+from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
 from reconciler.planner import next_child
@@ -40,9 +41,30 @@ from reconciler.workspace.relocate import Moving, move_group, remove_sources
 from reconciler.workspace.scan import Listing
 
 
+def process_again(ctx: Context, name: BatchName) -> str:
+    """
+    Let the output processor have all answers of a live batch once more, under the same token.
+
+    Raises:
+        NeedsPerson: None has had them yet.
+    """
+    record = ctx.record(name)
+    receipt = None if record is None else record.receipts.get(ProcessOutput.verb)
+    if record is None or receipt is None:
+        message = f"the answers of {name} were not handed to a processor yet"
+        raise NeedsPerson(message, hint="reconcile WORKSPACE does that")
+    begun = {key: receipt[key] for key in ("token", "processor") if key in receipt}
+    receipts = {**record.receipts, ProcessOutput.verb: {**begun, "state": STARTED}}
+    dismissed = {part: tally for part, tally in record.dismissed.items() if part != "unhandled"}
+    Run(ctx).publish(attrs.evolve(record, receipts=receipts, dismissed=dismissed))
+    return "its answers go to the processor once more"
+
+
 def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: bool) -> str:
     """
-    Give up the missing ids of a live batch, and its failures too when they hold it back.
+    Give up what keeps a live batch: its missing ids, its failures, and what could not be handled.
+
+    Answers that could not be handled stay in the output file; they are only waited for no longer.
 
     Returns:
         What was given up, in words.
@@ -55,20 +77,27 @@ def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: b
         parts["missing"] = coverage.missing
     if failed and coverage.failed != NOTHING:
         parts["failed"] = coverage.failed
-    if not parts:
-        raise NeedsPerson(f"{name} has nothing to give up", hint="reconcile WORKSPACE settles it")
-    words = " and ".join(many(tally.requests, f"{part} request") for part, tally in parts.items())
-    ledger.append_once(
-        ctx.fx, "batch.dismissed", name, ids={part: tally.digest for part, tally in parts.items()}
-    )
     record = ctx.record(name) or Record(name)
+    unhandled = record.receipts.get(ProcessOutput.verb, {}).get("unhandled")
+    unwanted = None if unhandled is None else Tally(unhandled["requests"], int(unhandled["ids"], 16))
+    if record.dismissed.get("unhandled") == unwanted:
+        unwanted = None
+    if not parts and unwanted is None:
+        raise NeedsPerson(f"{name} has nothing to give up", hint="reconcile WORKSPACE settles it")
+    words = [many(tally.requests, f"{part} request") for part, tally in parts.items()]
+    if unwanted is not None:
+        words.append(many(unwanted.requests, "unhandled answer"))
+    told = {**parts, "unhandled": unwanted} if unwanted is not None else parts
+    ledger.append_once(
+        ctx.fx, "batch.dismissed", name, ids={part: tally.digest for part, tally in told.items()}
+    )
     given_up = sum(parts.values(), coverage.dismissed)
     coverage = attrs.evolve(coverage, dismissed=given_up, missing=NOTHING)
     if "failed" in parts:
         coverage = attrs.evolve(coverage, failed=NOTHING, by_class={})
-    dismissed = {**record.dismissed, **parts}
+    dismissed = {**record.dismissed, **told}
     Run(ctx).publish(attrs.evolve(record, dismissed=dismissed, coverage=coverage))
-    return f"{words} given up"
+    return f"{' and '.join(words)} given up"
 
 
 def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
@@ -183,11 +212,14 @@ def retry_settled(
     files = _settled_files(ctx, name)
     taken = owners_of(ctx, manifest.children)
     found = places(ctx, files)
-    wanted = {hashed for hashed, place in found.items() if place.failed in classes and hashed not in taken}
+    wanted = {
+        hashed: place.failed
+        for hashed, place in found.items()
+        if place.failed in classes and hashed not in taken
+    }
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
-    made = make_child(
-        ctx, files[Role.INPUT], wanted, Record(child, parent=name, attempt=manifest.attempt + 1)
-    )
+    record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=manifest.provider)
+    made = make_child(ctx, files[Role.INPUT], set(wanted), record)
     ledger.append_once(ctx.fx, "batch.retried", name, child=child, requests=made.owns.requests)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     published = _republish(ctx, files, manifest, {**taken, **dict.fromkeys(wanted, child)})
@@ -195,7 +227,7 @@ def retry_settled(
     manifest = attrs.evolve(
         manifest,
         receipts={**manifest.receipts, "process-output": output},
-        coverage=moved(manifest.coverage, classes, made),
+        coverage=moved(manifest.coverage, wanted),
         children={**manifest.children, child: made},
     )
     path = f"{settled.folder_of(name)}/{settled.MANIFEST}"

@@ -54,12 +54,14 @@ class Execution:
     Attributes:
         receipts: Proof of each operation that took place, in order.
         failure: Why it stopped short, None when every step was done.
+        failed_at: The operation that raised it; empty when none did.
         matched: The verdict that match-request-ids drew, if it ran.
         account: Where the ids stood when the batch moved to `done/`, if it did.
     """
 
     receipts: tuple[Receipt, ...]
     failure: ReconcilerError | None
+    failed_at: str
     matched: Matched | None
     account: Coverage | None
 
@@ -68,10 +70,12 @@ def execute(plan: Plan, ctx: Context) -> Execution:
     """Run *plan*; errors become part of what is returned, so that nothing done is forgotten."""
     run = Run(ctx)
     failure: ReconcilerError | None = None
+    at = ""
     try:
         for step in plan.steps:
             if ctx.stopping():
                 raise Interrupted("stopped between two steps; everything is resumable")
+            at = step.verb
             _check(step, run)
             run.receipts.append(_dispatch(step, run))
         _keep_proofs(plan, run)
@@ -79,7 +83,7 @@ def execute(plan: Plan, ctx: Context) -> Execution:
         failure = error
     except OSError as error:
         failure = TransientError(f"{error.filename or plan.name}: {error.strerror or error}")
-    return Execution(tuple(run.receipts), failure, run.matched, run.account)
+    return Execution(tuple(run.receipts), failure, at if failure else "", run.matched, run.account)
 
 
 def _check(step: Operation, run: Run) -> None:
@@ -118,7 +122,11 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             return move_to_done(step, run)
         case Quarantine():
             return quarantine(step, run)
-        case Submit() | AnswerHere() | FindOrphan() | Adopt() | CheckOnline() | Download() | Cancel():
+        case AnswerHere():
+            from reconciler.executor.answering import answer_here  # noqa: PLC0415 - asyncio, SQLite
+
+            return answer_here(step, run)
+        case Submit() | FindOrphan() | Adopt() | CheckOnline() | Download() | Cancel():
             # Only planned for providers that this process can reach, and this version reaches none.
             raise PermanentError(f"{step.verb}: this version has no client for any provider")
         case _:

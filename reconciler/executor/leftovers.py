@@ -8,7 +8,7 @@ again. The ids go over to the child in one step: when the parent's record is rep
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 
@@ -18,10 +18,11 @@ from reconciler.errors import BadMetadata, Clash, PermanentError
 from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
 from reconciler.executor.reading import Lines, owners_of
-from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, RetryLeftovers
+from reconciler.model.operation import FileFact, ProcessErrors, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
+from reconciler.model.overrides import overrides_fields, read_overrides
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Child, InputFact, Record
 from reconciler.model.words import many
@@ -39,9 +40,10 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     record = ctx.record(step.name) or Record(step.name)
     taken = owners_of(ctx, record.children)
     wanted = _wanted(step, run, taken)
-    child = make_child(ctx, asked, wanted, Record(step.child, parent=step.name, attempt=step.attempt))
+    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=record.provider)
+    child = make_child(ctx, asked, set(wanted), made)
     ledger.append_once(ctx.fx, "batch.retried", step.name, child=step.child, requests=child.owns.requests)
-    _hand_over(run, step, record, child)
+    _hand_over(run, step, record, child, wanted)
     verb = "goes" if child.owns.requests == 1 else "go"
     summary = f"{many(child.owns.requests, 'request')} {verb} to {step.child}"
     return Receipt(step.name, step.verb, summary, {"child": step.child, "requests": child.owns.requests})
@@ -74,15 +76,19 @@ def make_child(ctx: Context, asked: FileFact, wanted: set[int], record: Record) 
     return Child(owns, digest)
 
 
-def _wanted(step: RetryLeftovers, run: Run, taken: dict[int, BatchName]) -> set[int]:
-    """Hashes of the ids to ask again: failed in one of the classes, or missing, and not a child's already."""
+def _wanted(step: RetryLeftovers, run: Run, taken: dict[int, BatchName]) -> dict[int, ErrorClass | None]:
+    """Hashes and classes (None: missing) of the ids to ask again that are not a child's already."""
     found = places(run.ctx, step.expects.files)
-    wanted = {hashed for hashed, place in found.items() if place.failed in step.classes}
+    wanted: dict[int, ErrorClass | None] = {
+        hashed: place.failed
+        for hashed, place in found.items()
+        if hashed in step.again or (place.failed in step.classes and hashed not in step.never)
+    }
     if step.missing:
         asked = step.expects.files[Role.INPUT]
         ids = (hash_id(request_id(line, asked.path)) for line in Lines(run.ctx, asked))
-        wanted |= {hashed for hashed in ids if hashed not in found}
-    wanted -= taken.keys()
+        wanted |= {hashed: None for hashed in ids if hashed not in found}
+    wanted = {hashed: why for hashed, why in wanted.items() if hashed not in taken}
     if not wanted:
         raise PermanentError(f"{step.name} has nothing left that may be asked again")
     return wanted
@@ -114,24 +120,45 @@ def _same_child(ctx: Context, path: str, record: Record) -> bool:
     return (there.parent, there.input) == (record.parent, record.input)
 
 
-def _hand_over(run: Run, step: RetryLeftovers, record: Record, child: Child) -> None:
+def _hand_over(
+    run: Run,
+    step: RetryLeftovers,
+    record: Record,
+    child: Child,
+    wanted: Mapping[int, ErrorClass | None],
+) -> None:
     """Replace the parent's record: from here on the ids are the child's."""
     if record.coverage is None:
         raise PermanentError(f"{step.name} has no account of its ids yet")
     children = {**record.children, step.child: child}
-    coverage = moved(record.coverage, step.classes, child)
+    coverage = moved(record.coverage, wanted)
     asked = InputFact(coverage.digests[Role.INPUT], coverage.input.requests)
-    run.publish(attrs.evolve(record, input=asked, children=children, coverage=coverage))
+    receipts = dict(record.receipts)
+    answered = receipts.get(ProcessErrors.verb, {})
+    if "again" in answered:
+        # What an error processor said of ids that are the child's now has been done.
+        left = read_overrides(answered)
+        left = attrs.evolve(left, again=left.again - wanted.keys(), never=left.never - wanted.keys())
+        receipts[ProcessErrors.verb] = {**answered, **overrides_fields(left)}
+    run.publish(attrs.evolve(record, input=asked, children=children, coverage=coverage, receipts=receipts))
 
 
-def moved(coverage: Coverage, classes: Collection[ErrorClass], child: Child) -> Coverage:
-    """The account once *child* owns what is missing and what failed in one of *classes*."""
-    missing = child.owns - coverage.failed_in(classes)
-    by_class = {name: tally for name, tally in coverage.by_class.items() if name not in classes}
+def moved(coverage: Coverage, wanted: Mapping[int, ErrorClass | None]) -> Coverage:
+    """
+    The account once a child owns the ids in *wanted*.
+
+    Args:
+        coverage: The account before.
+        wanted: Hashes of the ids, with the class of their failure (None: missing).
+    """
+    gone = {name: Tally.of(hashed for hashed, why in wanted.items() if why is name) for name in ErrorClass}
+    missing = Tally.of(hashed for hashed, why in wanted.items() if why is None)
+    by_class = {name: tally - gone[name] for name, tally in coverage.by_class.items()}
+    failed = sum(gone.values(), NOTHING)
     return attrs.evolve(
         coverage,
-        failed=coverage.failed - coverage.failed_in(classes),
+        failed=coverage.failed - failed,
         missing=coverage.missing - missing,
-        retried=coverage.retried + child.owns,
-        by_class=by_class,
+        retried=coverage.retried + failed + missing,
+        by_class={name: tally for name, tally in by_class.items() if tally != NOTHING},
     )

@@ -10,6 +10,7 @@ from reconciler.errors import BadMetadata, Clash, PermanentError
 from reconciler.executor.context import Context, Run
 from reconciler.model.identity import Role
 from reconciler.model.operation import MoveToDone, Quarantine
+from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.layout import QUARANTINE
@@ -54,6 +55,11 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         receipts={**record.receipts, **run.proofs},
     )
     settle(run.ctx, files, manifest, folder)
+    if record.provider == LOCAL:
+        from reconciler.workspace import live  # noqa: PLC0415 - SQLite
+
+        # Its answers are published; a crash may have come before this.
+        live.remove(run.ctx.fx, step.name)
     run.account = record.coverage
     facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}
     return Receipt(step.name, step.verb, f"moved to {folder}/", facts)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from reconciler.executor.answers import Place, joined, places
+import attrs
+
+from reconciler.executor.answers import ChildOf, Place, joined, places
+from reconciler.executor.begun import begun
 from reconciler.executor.context import Context, Run
 from reconciler.executor.reading import owners_of
 from reconciler.model.coverage import NOTHING
@@ -12,39 +16,79 @@ from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
+from reconciler.model.words import many
 from reconciler.processors import results, summary
 from reconciler.workspace.fields import digest_fields
 
-ChildOf = Callable[[int, Place | None], BatchName | None]
-"""The retry child that asks an unanswered id again, by its hash and place; None when nobody does."""
-
 
 def process_output(step: ProcessOutput, run: Run) -> Receipt:
-    """Publish one line a request, whole, in place of what an earlier invocation published."""
+    """Publish what becomes of the answers, whole, in place of what an earlier invocation published."""
     ctx = run.ctx
+    hooks = ctx.plugged.hooks_of(step.name)
     record = ctx.record(step.name) or Record(step.name)
     given_up = (
         record.coverage is not None and record.coverage.failed == NOTHING and "failed" in record.dismissed
     )
     origin = results.Origin(step.name, record.provider, record.attempt, given_up)
-    published = publish_results(ctx, step.expects.files, origin, _disposition(ctx, record, step))
-    run.proofs[step.verb] = {"token": step.token, **published}
-    return Receipt(step.name, step.verb, f"published {published['path']}", run.proofs[step.verb])
+    child_of = _disposition(ctx, record, step)
+    if hooks.plain:
+        published = publish_results(ctx, step.expects.files, origin, child_of)
+    else:
+        from reconciler.executor.delivering import Delivery  # noqa: PLC0415 - asyncio, for user code
+
+        delivery = Delivery(
+            ctx=ctx,
+            files=step.expects.files,
+            record=record,
+            origin=origin,
+            child_of=child_of,
+            hooks=hooks,
+            token=step.token,
+            redelivery=begun(step.verb, step.token, record, run, hooks.output),
+        )
+        published = delivery.run()
+    run.proofs[step.verb] = {"token": step.token, "processor": hooks.identity, **published}
+    return Receipt(step.name, step.verb, _told(published), run.proofs[step.verb])
+
+
+def _told(published: Mapping[str, Any]) -> str:
+    """What was published, in words."""
+    paths = [published["path"]] if "path" in published else []
+    paths += list(published.get("files", ()))
+    told = f"published {', '.join(paths[:3])}" if paths else "published nothing"
+    if len(paths) > 3:  # noqa: PLR2004 - three are enough to see where they are
+        told += f" and {len(paths) - 3} more"
+    repaired = published.get("found", {}).get("repaired")
+    if repaired:
+        told += f"; {many(repaired, 'answer')} repaired"
+    unhandled = published.get("unhandled")
+    return told + (f"; not handled: {unhandled['told']}" if unhandled else "")
 
 
 def process_errors(step: ProcessErrors, run: Run) -> Receipt:
     """Sum up the failures, each with its disposition, for report, log and manifest."""
     ctx = run.ctx
-    child_of = _disposition(ctx, ctx.record(step.name) or Record(step.name), step)
+    record = ctx.record(step.name) or Record(step.name)
     found = places(ctx, step.expects.files)
     failures = {hashed: place for hashed, place in found.items() if place.failed is not None}
+    proof: dict[str, Any] = {}
+    custom = ctx.plugged.hooks_of(step.name).error
+    if step.token is not None and custom is not None:
+        from reconciler.executor.asking import Asking  # noqa: PLC0415 - asyncio, for user code
+
+        overrides, proof = Asking(step, run, record, custom, failures).ask()
+        # The child has no name yet; the summary only asks whether there will be one.
+        step = attrs.evolve(step, again=overrides.again, never=overrides.never, child=step.name)
+    child_of = _disposition(ctx, record, step)
     rows = joined(ctx, step.expects.files, failures)
     told = summary.summarise(
         (custom_id, result, child_of(hashed, place) is not None) for custom_id, hashed, place, result in rows
     )
     words = ", ".join(f"{group['count']} {word}" for word, group in told.items())
-    run.proofs[step.verb] = {"classes": told}
-    return Receipt(step.name, step.verb, f"failed: {words}", {"classes": told})
+    run.proofs[step.verb] = {"classes": told, **proof}
+    attention = proof.get("attention")
+    asked = f"; {many(attention, 'request')} for a person to look at" if attention else ""
+    return Receipt(step.name, step.verb, f"failed: {words}{asked}", {"classes": told})
 
 
 def _disposition(ctx: Context, record: Record, step: ProcessOutput | ProcessErrors) -> ChildOf:
@@ -54,7 +98,9 @@ def _disposition(ctx: Context, record: Record, step: ProcessOutput | ProcessErro
     def child_of(hashed: int, place: Place | None) -> BatchName | None:
         if hashed in owners:
             return owners[hashed]
-        again = step.missing if place is None else place.failed in step.classes
+        if place is None:
+            return step.child if step.missing else None
+        again = hashed in step.again or (place.failed in step.classes and hashed not in step.never)
         return step.child if again else None
 
     return child_of

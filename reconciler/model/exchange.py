@@ -72,6 +72,12 @@ class Result:
         error_code: The provider's own code or type.
         error_message: The provider's own words.
         body: The whole response body, decoded; None when the line has none.
+        value: The text read as JSON, where `[output] content` asks for it.
+        batch: The batch that it belongs to; empty while nobody has said.
+        attempt: How often the request had been sent.
+        token: For a processor: equal whenever the same answer is handed over again.
+        redelivery: For a processor: an earlier invocation may have seen this answer already.
+        planned: For an error processor: what happens unless it says otherwise (`retry` or `give-up`).
     """
 
     custom_id: str
@@ -87,3 +93,9 @@ class Result:
     error_code: str | None = None
     error_message: str | None = None
     body: Any = None
+    value: Any = None
+    batch: str = ""
+    attempt: int = 1
+    token: str = ""
+    redelivery: bool = False
+    planned: str | None = None

@@ -121,11 +121,22 @@ class MatchRequestIds(_Operation):
 
 @attrs.frozen
 class _Process(_Operation):
-    """What both kinds of processing share: which failures are asked again, and by whom."""
+    """
+    What both kinds of processing share: which failures are asked again, and by whom.
+
+    Attributes:
+        child: The retry child that this plan is about to make, if any.
+        classes: The error classes that go to it.
+        missing: Whether ids without any answer go to it too.
+        again: Hashes of ids that go to it though their class does not.
+        never: Hashes of ids that do not go to it though their class does.
+    """
 
     child: BatchName | None = attrs.field(kw_only=True, default=None)
     classes: frozenset[ErrorClass] = attrs.field(kw_only=True, default=frozenset())
     missing: bool = attrs.field(kw_only=True, default=False)
+    again: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
+    never: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
 
 
 @attrs.frozen
@@ -135,9 +146,6 @@ class ProcessOutput(_Process):
 
     Attributes:
         token: The same for the same work, after every crash.
-        child: The retry child that this plan is about to make, if any.
-        classes: The error classes that go to it.
-        missing: Whether ids without any answer go to it too.
     """
 
     verb = "process-output"
@@ -150,12 +158,13 @@ class ProcessErrors(_Process):
     Sum up the failures by class, with first examples and who asks them again.
 
     Attributes:
-        child: The retry child that this plan is about to make, if any.
-        classes: The error classes that go to it.
-        missing: Whether ids without any answer go to it too.
+        token: For a custom error processor: the same for the same work; None for the summary.
+        plans_retry: Whether some of the failures would be asked again if it said nothing.
     """
 
     verb = "process-errors"
+    token: str | None = attrs.field(kw_only=True, default=None)
+    plans_retry: bool = attrs.field(kw_only=True, default=False)
 
 
 @attrs.frozen
@@ -168,6 +177,8 @@ class RetryLeftovers(_Operation):
         attempt: How often its requests will then have been sent.
         classes: The error classes that go to it.
         missing: Whether ids without any answer go to it too.
+        again: Hashes of ids that go to it though their class does not.
+        never: Hashes of ids that do not go to it though their class does.
     """
 
     verb = "retry-leftovers"
@@ -175,6 +186,8 @@ class RetryLeftovers(_Operation):
     attempt: int = attrs.field(kw_only=True)
     classes: frozenset[ErrorClass] = attrs.field(kw_only=True)
     missing: bool = attrs.field(kw_only=True)
+    again: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
+    never: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
 
 
 @attrs.frozen

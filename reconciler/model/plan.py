@@ -6,12 +6,13 @@ Pure. Waiting is a value, not an error, and planning again is the engine's loop,
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import attrs
 
+from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import Operation
+from reconciler.model.operation import MoveToDone, Operation, Quarantine
 
 
 @attrs.frozen
@@ -55,9 +56,11 @@ class Attention:
 
     Attributes:
         hint: What to type or change.
+        trouble: What is wrong, in one word.
     """
 
     hint: str
+    trouble: Trouble = Trouble.OTHER
 
 
 Then: TypeAlias = Again | Settled | Waiting | Held | Attention
@@ -79,3 +82,40 @@ class Plan:
     because: str
     steps: tuple[Operation, ...] = ()
     then: Then = Again()
+
+    def explain(self) -> str:
+        """
+        The plan in a few lines: where the batch stands and why, the numbered steps, what a person may do.
+
+        Returns:
+            Text without a trailing newline.
+        """
+        lines = [f"{self.name}: {word_of(self.then)}: {self.because}"]
+        lines += [f"  {number}. {step.verb}" for number, step in enumerate(self.steps, 1)]
+        ends = self.steps and isinstance(self.steps[-1], MoveToDone | Quarantine)
+        if isinstance(self.then, Again) and not ends:
+            lines.append("  then look again, and decide by what was found")
+        lines += [f"  -> {way}" for way in hint_of(self.then).splitlines()]
+        return "\n".join(lines)
+
+
+def word_of(then: Then) -> str:
+    """One word for what comes after a plan."""
+    match then:
+        case Again():
+            return "pending"
+        case Settled():
+            return "settled"
+        case Waiting():
+            return "waiting"
+        case Held():
+            return "held"
+        case Attention():
+            return "needs attention"
+        case _:
+            assert_never(then)
+
+
+def hint_of(then: Then) -> str:
+    """What a person could type or change, empty when nothing is asked of them."""
+    return then.hint if isinstance(then, Held | Attention) else ""

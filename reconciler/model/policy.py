@@ -19,7 +19,7 @@ class SubmitPolicy(enum.StrEnum):
 
 
 class FailurePolicy(enum.StrEnum):
-    """What failures for good do to their batch."""
+    """What failures for good, or answers that nobody could handle, do to their batch."""
 
     SETTLE = "settle"
     ATTENTION = "attention"
@@ -42,7 +42,10 @@ class Policy:
         failed: Whether failures for good hold the batch back.
         settle_seconds: An input younger than this may still be being written.
         poll_seconds: How long to wait between two looks at a remote batch.
-        processor: Name and version of the output processor.
+        processor: Name and version of the output processor, and of what it reads answers as.
+        processor_may_fail: It may be unable to handle an answer, so a batch moves only once it has ended.
+        error_processor: Name and version of a custom error processor, None for the built-in summary.
+        on_failure: Whether answers that the processor could not handle hold their batch back.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
     """
 
@@ -54,6 +57,9 @@ class Policy:
     settle_seconds: float = 2.0
     poll_seconds: float = 60.0
     processor: str = "results/1"
+    processor_may_fail: bool = False
+    error_processor: str | None = None
+    on_failure: FailurePolicy = FailurePolicy.ATTENTION
     in_doubt_grace_seconds: float = 600.0
 
     @property

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import BatchName, Role
+
+STARTED: Final = "started"
+"""The `state` of a receipt whose processor may have begun and is not known to have ended."""
 
 
 @attrs.frozen
@@ -57,3 +60,14 @@ def invocation_token(
     parts += [f"{role.value}={digests[role].sha256}" for role in sorted(digests)]
     parts += sorted(retried)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def record_token(token: str, custom_id: str) -> str:
+    """
+    The token of one answer within an invocation: 32 hexadecimal digits.
+
+    Args:
+        token: The token of the invocation.
+        custom_id: The request.
+    """
+    return hashlib.sha256(f"{token}\n{custom_id}".encode()).hexdigest()[:32]

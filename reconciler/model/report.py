@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from reconciler.model.coverage import Coverage
+from reconciler.model.failure import Failure, ReconciliationFailed
 from reconciler.model.identity import BatchName
 from reconciler.model.receipt import Receipt
 
@@ -51,6 +52,7 @@ class BatchReport:
         coverage: Where its ids stand, when that is known.
         until: When to look again (seconds since the epoch), for a waiting batch.
         path: Where its files are.
+        failure: Why it did not settle and will not by waiting, as a type; None when it did, or may.
     """
 
     name: BatchName
@@ -61,6 +63,7 @@ class BatchReport:
     coverage: Coverage | None = None
     until: float | None = None
     path: str = ""
+    failure: Failure | None = None
 
 
 @attrs.frozen
@@ -90,6 +93,33 @@ class Report:
     def changed(self) -> bool:
         """Whether anything was done but matching, which only reads what it has read before."""
         return any(each.verb != "match-request-ids" for batch in self.batches for each in batch.receipts)
+
+    def batch(self, name: str) -> BatchReport:
+        """
+        The report on one batch.
+
+        Raises:
+            KeyError: The pass did not look at any batch of that name.
+        """
+        for batch in self.batches:
+            if batch.name == name:
+                return batch
+        raise KeyError(f"no batch called {name} was looked at in this pass")
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Why batches did not settle and will not by waiting, in order."""
+        return tuple(batch.failure for batch in self.batches if batch.failure is not None)
+
+    def raise_for_failures(self) -> None:
+        """
+        Do nothing when every batch has settled or waits.
+
+        Raises:
+            ReconciliationFailed: Some did not; it holds all of `failures`.
+        """
+        if self.failures:
+            raise ReconciliationFailed(self.failures)
 
     def count(self, state: State) -> int:
         """How many batches are in *state*."""

@@ -6,30 +6,18 @@ Pure ladders of early returns, one comment per leaf.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, child_number, lineage_root
-from reconciler.model.operation import (
-    CheckOnline,
-    Download,
-    MatchRequestIds,
-    MoveToDone,
-    Operation,
-    ProcessErrors,
-    ProcessOutput,
-    Quarantine,
-    RetryLeftovers,
-)
-from reconciler.model.outcome import ErrorClass, retryable_classes
+from reconciler.model.failure import Trouble
+from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.operation import AnswerHere, CheckOnline, Download, MatchRequestIds, Quarantine
 from reconciler.model.plan import Attention, Held, Plan, Waiting
-from reconciler.model.policy import FailurePolicy, Policy
-from reconciler.model.receipt import invocation_token
+from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import Record
-from reconciler.model.snapshot import ChildFact, Matched, Mismatch, Snapshot
+from reconciler.model.snapshot import Matched, Mismatch, Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
-from reconciler.planner.safety import expects
+from reconciler.planner.safety import asked_at, expects
+from reconciler.planner.settling import by_hand, plan_settling
 
 
 def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
@@ -59,12 +47,16 @@ def open_roles(snap: Snapshot) -> tuple[Role, ...]:
 def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
     """One file came down and the other did not: an archived half would lose paid answers."""
     record = snap.record
-    provider = (record.provider if record else None) or policy.provider
+    provider = asked_at(record, policy)
     words = " and ".join(role.value for role in roles)
     because = f"{provider} has its {words} file too, which is not here yet"
     if provider not in policy.reachable:
         hint = f"download the {words} file by hand: this version has no client for provider {provider!r}"
         return Plan(snap.name, because, then=Held(hint))
+    if record is not None and record.provider == LOCAL and LOCAL in policy.reachable:
+        # It was answered here; what is not published yet stands in its durable progress.
+        because = f"it was answered here, and its {words} file is not published yet"
+        return Plan(snap.name, because, (AnswerHere(snap.name, expects=expects(snap)),))
     return Plan(snap.name, because, (Download(snap.name, roles=roles, expects=expects(snap)),))
 
 
@@ -74,7 +66,7 @@ def _by_verdict(snap: Snapshot, matched: Matched, policy: Policy) -> Plan:
     if matched.bad_input or matched.coverage is None:
         # Nothing in the answers can mend an input that cannot be read.
         because = "; ".join(matched.bad_input) or "its input cannot be read"
-        return Plan(name, because, then=Attention("mend the input line, then run again"))
+        return Plan(name, because, then=Attention("mend the input line, then run again", Trouble.BAD_INPUT))
     if matched.mismatch is not None:
         because = describe(matched.mismatch)
         step = Quarantine(name, expects=expects(snap), reason=because, details=_details(matched.mismatch))
@@ -82,14 +74,14 @@ def _by_verdict(snap: Snapshot, matched: Matched, policy: Policy) -> Plan:
     if matched.late:
         because = f"answered here after it went over to a retry child: {', '.join(matched.late)}"
         hint = "take these lines out of the answer file, or the child's files out of the workspace"
-        return Plan(name, because, then=Attention(hint))
+        return Plan(name, because, then=Attention(hint, Trouble.ID_MISMATCH))
     coverage = matched.coverage
     if not coverage.conserved:
         because = "the parts of its account do not add up; nothing was touched"
         return Plan(name, because, then=Attention("this is a fault of the reconciler; please report it"))
     if coverage.missing != NOTHING and not _missing_are_leftovers(snap.record, coverage):
         return _incomplete(snap, matched, coverage, policy)
-    return _settle(snap, coverage, policy)
+    return plan_settling(snap, coverage, policy)
 
 
 def _missing_are_leftovers(record: Record | None, coverage: Coverage) -> bool:
@@ -113,11 +105,13 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
         f"{count} of {many(coverage.input.requests, 'id')} {verb} no answer: {_some(matched.missing, count)}"
     )
     if record is None or record.batch_id is None:
-        return Plan(name, because, then=Attention(_by_hand(name)))
-    provider = record.provider or policy.provider
+        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
+    provider = asked_at(record, policy)
     if provider not in policy.reachable:
         return Plan(
-            name, f"{because}; it is at {provider} as {record.batch_id}", then=Attention(_by_hand(name))
+            name,
+            f"{because}; it is at {provider} as {record.batch_id}",
+            then=Attention(by_hand(name), Trouble.ID_MISMATCH),
         )
     if phase_of(record.status) is Phase.RUNNING:
         if snap.asked:
@@ -128,114 +122,9 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
     if roles and "download-again" not in record.receipts:
         # A cut download looks like this; the second look is free.
         return Plan(name, because, (Download(name, roles=roles, expects=expects(snap)),))
-    return Plan(name, f"{because}, and {provider} has no more", then=Attention(_by_hand(name)))
-
-
-def _by_hand(name: BatchName) -> str:
-    """What a person may do about missing ids."""
-    return (
-        "complete the answer file, if the rest is still coming\n"
-        f"reconcile retry WORKSPACE {name}    to ask them again\n"
-        f"reconcile dismiss WORKSPACE {name}    to give them up"
+    return Plan(
+        name, f"{because}, and {provider} has no more", then=Attention(by_hand(name), Trouble.ID_MISMATCH)
     )
-
-
-def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
-    """Every id is accounted for, or may be asked again: process, retry, archive."""
-    name, record = snap.name, snap.record
-    attempt = 1 if record is None else record.attempt
-    classes = retryable_classes(attempt, policy.max_attempts) if policy.configured else frozenset()
-    again = coverage.failed_in(classes)
-    missing = coverage.missing != NOTHING
-    if missing and not policy.configured:
-        because = f"{many(coverage.missing.requests, 'id')} without an answer, and no provider is configured"
-        return Plan(name, because, then=Attention(_by_hand(name)))
-    if missing and ErrorClass.MISSING not in classes:
-        because = f"{many(coverage.missing.requests, 'id')} without an answer, and no attempt is left"
-        hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
-        return Plan(name, because, then=Attention(hint))
-    child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
-    if child is None:
-        classes = frozenset()
-    held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
-    token = _token(snap, coverage, policy, child)
-    steps: list[Operation] = []
-    if not (held and _processed(record, token)):
-        output = ProcessOutput(
-            name, expects=expects(snap), token=token, child=child, classes=classes, missing=missing
-        )
-        steps.append(output)
-        if coverage.failed != NOTHING:
-            again_to = ProcessErrors(
-                name, expects=expects(snap), child=child, classes=classes, missing=missing
-            )
-            steps.append(again_to)
-    if child:
-        steps.append(
-            RetryLeftovers(
-                name,
-                expects=expects(snap),
-                child=child,
-                attempt=attempt + 1,
-                classes=classes,
-                missing=missing,
-            )
-        )
-    if held:
-        final = (coverage.failed - again).requests
-        because = f'{many(final, "request")} failed for good, and failed = "attention"'
-        return Plan(name, because, tuple(steps), Attention(f"reconcile dismiss WORKSPACE {name}"))
-    steps.append(MoveToDone(name, expects=expects(snap)))
-    return Plan(name, _told(coverage, child), tuple(steps))
-
-
-def _processed(record: Record | None, token: str) -> bool:
-    """Whether this very work was done for a batch that had to stay."""
-    receipts = {} if record is None else record.receipts
-    return "process-errors" in receipts and receipts.get("process-output", {}).get("token") == token
-
-
-def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
-    """What makes this invocation of the output processor the same as another."""
-    owners = {} if snap.record is None else snap.record.children
-    retried = [*owners, *([child] if child else [])]
-    return invocation_token(snap.name, policy.processor, coverage.digests, retried)
-
-
-def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[ChildFact]) -> BatchName:
-    """
-    The child to make of a batch's leftovers.
-
-    Args:
-        name: The batch.
-        owned: Children that its record, or its manifest, names already.
-        taken: Every name of the lineage that is in use, in order.
-
-    Returns:
-        The child whose making was interrupted, or else the next free name of the lineage.
-    """
-    for fact in taken:
-        if fact.parent == name and fact.name not in owned:
-            return fact.name
-    k = max((child_number(each) for each in (name, *(fact.name for fact in taken))), default=0) + 1
-    while child_name(lineage_root(name), k) in owned:
-        k += 1
-    return child_name(lineage_root(name), k)
-
-
-def _owned(snap: Snapshot) -> Container[BatchName]:
-    """The children that own ids of this batch."""
-    return () if snap.record is None else snap.record.children
-
-
-def _told(coverage: Coverage, child: BatchName | None) -> str:
-    """The account in one line."""
-    parts = [f"{coverage.answered.requests} of {coverage.input.requests} answered"]
-    for word in ("failed", "retried", "dismissed", "missing"):
-        tally = getattr(coverage, word)
-        if tally != NOTHING:
-            parts.append(f"{tally.requests} {word}")
-    return ", ".join(parts) + (f"; what may be asked again goes to {child}" if child else "")
 
 
 def describe(mismatch: Mismatch) -> str:

@@ -13,8 +13,9 @@ from reconciler.model.outcome import retryable_classes
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner.answers import describe, next_child, open_roles
+from reconciler.planner.answers import describe, open_roles
 from reconciler.planner.safety import expects, refuse
+from reconciler.planner.settling import next_child
 
 
 def plan_retry(snap: Snapshot, policy: Policy) -> Plan:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.model.coverage import FileDigest
+from reconciler.model.failure import Trouble
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Expects, MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Plan, Settled
+from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy
+from reconciler.model.record import Record
 from reconciler.model.snapshot import Snapshot
 
 RESTORE = "put the original file back, or move this batch's files out of the workspace"
@@ -21,12 +24,16 @@ def refuse(snap: Snapshot) -> Plan | None:
     """The plan that outranks every shape, or None when the shape may decide."""
     name = snap.name
     if snap.problems:
-        return Plan(name, "; ".join(snap.problems), then=Attention("mend what is named here, then run again"))
+        return Plan(
+            name,
+            "; ".join(snap.problems),
+            then=Attention("mend what is named here, then run again", Trouble.BAD_FILE),
+        )
     if snap.bad_record is not None:
         # Reading it as "no metadata" would pay for the batch again.
         restore = "restore the metadata file, or move this batch's files out of the workspace"
         hint = snap.bad_record_hint or restore
-        return Plan(name, snap.bad_record, then=Attention(hint))
+        return Plan(name, snap.bad_record, then=Attention(hint, Trouble.BAD_RECORD))
     if snap.in_done:
         return _already_done(snap)
     if snap.quarantine_tail is not None:
@@ -36,16 +43,27 @@ def refuse(snap: Snapshot) -> Plan | None:
     if _clashes_with_history(snap):
         roles = " and ".join(f"batch_{role.value}_{name}.jsonl" for role in Role if role in snap.history)
         because = f"done/ holds {roles} already; nothing is ever sent for a name in done/"
-        return Plan(name, because, then=Attention("give the new input another name"))
+        return Plan(name, because, then=Attention("give the new input another name", Trouble.NAME_TAKEN))
     drift = _drift(snap)
     if drift is not None:
-        return Plan(name, drift, then=Attention(RESTORE))
+        return Plan(name, drift, then=Attention(RESTORE, Trouble.FILE_CHANGED))
     return None
 
 
 def expects(snap: Snapshot) -> Expects:
     """What every operation on this snapshot relies on."""
     return Expects(snap.files, None if snap.record is None else snap.record.generation)
+
+
+def asked_at(record: Record | None, policy: Policy, *, here: bool = False) -> str:
+    """
+    The provider that has a batch: the one its record names, or else the one that is configured.
+
+    With *here*, the embedded provider counts too; it never has a batch that another process could ask it for.
+    """
+    if record is not None and record.provider is not None:
+        return record.provider if here or record.provider != LOCAL else NO_PROVIDER
+    return policy.provider if policy.provider != LOCAL else NO_PROVIDER
 
 
 def _already_done(snap: Snapshot) -> Plan:

@@ -7,6 +7,7 @@ Pure ladders of early returns, one comment per leaf.
 from __future__ import annotations
 
 from reconciler.model.coverage import NOTHING
+from reconciler.model.failure import Trouble
 from reconciler.model.identity import ANSWERS, Role, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
@@ -15,9 +16,13 @@ from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.answers import open_roles, plan_answers
-from reconciler.planner.safety import expects
+from reconciler.planner.safety import asked_at, expects
 
-SET_PROVIDER = "put the answer files beside the input; this version sends nothing itself"
+SET_PROVIDER = (
+    "put the answer files beside the input; or\n"
+    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)'
+)
+PUT_BACK = "put the answer files back; nothing is asked again"
 
 
 def plan_empty(snap: Snapshot) -> Plan:
@@ -28,7 +33,8 @@ def plan_empty(snap: Snapshot) -> Plan:
         # The Rust tools leave a metadata file behind when they move a finished batch.
         return Plan(snap.name, "an earlier tool finished it and left its metadata behind", then=Settled())
     hint = "put the input back, or move the metadata file out of the workspace"
-    return Plan(snap.name, "its metadata is here but its input is gone", then=Attention(hint))
+    because = "its metadata is here but its input is gone"
+    return Plan(snap.name, because, then=Attention(hint, Trouble.MISSING_INPUT))
 
 
 def plan_orphaned(snap: Snapshot) -> Plan:
@@ -36,7 +42,7 @@ def plan_orphaned(snap: Snapshot) -> Plan:
     there = " and ".join(snap.files[role].path for role in snap.answers)
     because = f"{there}: answers without their input"
     hint = f"put batch_input_{snap.name}.jsonl beside it, or move the answers out of the workspace"
-    return Plan(snap.name, because, then=Attention(hint))
+    return Plan(snap.name, because, then=Attention(hint, Trouble.MISSING_INPUT))
 
 
 def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
@@ -44,17 +50,17 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
     record = snap.record
     if record is None:
         return _unsent(snap, policy)
-    can_fetch = bool(open_roles(snap)) and (record.provider or policy.provider) in policy.reachable
+    can_fetch = bool(open_roles(snap)) and asked_at(record, policy, here=True) in policy.reachable
     if _were_answered(record) and not can_fetch:
         # Asking them again would pay again for what has been answered.
         because = "answers were here at an earlier pass and are gone now"
-        return Plan(snap.name, because, then=Attention("put the answer files back; nothing is asked again"))
+        return Plan(snap.name, because, then=Attention(PUT_BACK, Trouble.ANSWERS_GONE))
     if record.batch_id is not None:
         return _in_flight(snap, record, policy)
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
         hint = "its metadata says why; mend the input and give it another name"
-        return Plan(snap.name, because, then=Attention(hint))
+        return Plan(snap.name, because, then=Attention(hint, Trouble.REFUSED))
     if record.state in (Submission.CREATING, Submission.SUBMITTED):
         return _in_doubt(snap, record, policy)
     if snap.unowned:
@@ -107,7 +113,7 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
 
 def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     """The create may have left, and no batch id came back: look for it, never repeat it."""
-    name, provider = snap.name, record.provider or policy.provider
+    name, provider = snap.name, asked_at(record, policy)
     because = f"its create may have reached {provider}, and no batch id came back"
     if provider not in policy.reachable:
         return _no_client(snap, provider)
@@ -122,7 +128,7 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
 
 def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     """The provider has the batch; nothing is here yet."""
-    name, provider = snap.name, record.provider or policy.provider
+    name, provider = snap.name, asked_at(record, policy)
     phase = phase_of(record.status)
     named = tuple(role for role in ANSWERS if record.remote_file(role))
     if phase is Phase.RUNNING:
@@ -136,7 +142,8 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if phase is Phase.REFUSED and not named:
         # Nothing ran and nothing was paid.
         because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
-        return Plan(name, because, then=Attention("mend the input and give it another name"))
+        hint = "mend the input and give it another name"
+        return Plan(name, because, then=Attention(hint, Trouble.REFUSED))
     missing = tuple(role for role in named if record.roles.get(role, ...) is not None)
     if not missing:
         # Finished without one answer file: every id is missing, and matching says so.

@@ -6,6 +6,7 @@ Every key stands on every line, so that tables can be made of it without looking
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,6 +18,7 @@ from reconciler.model.outcome import Outcome
 
 NAME: Final = "results"
 VERSION: Final = 1
+_NO_EXTRA: Final[Mapping[str, Any]] = {}
 
 
 @attrs.frozen
@@ -42,7 +44,14 @@ def published_as(name: str) -> str:
     return f"target/{name}.results.jsonl"
 
 
-def line_of(custom_id: str, result: Result | None, origin: Origin, child: BatchName | None) -> bytes:
+def line_of(  # noqa: PLR0913, PLR0917 - the members of a line
+    custom_id: str,
+    result: Result | None,
+    origin: Origin,
+    child: BatchName | None,
+    value: Any = None,
+    extra: Mapping[str, Any] = _NO_EXTRA,
+) -> bytes:
     """
     One line of the results file, newline included.
 
@@ -51,12 +60,15 @@ def line_of(custom_id: str, result: Result | None, origin: Origin, child: BatchN
         result: Its answer, None when there is none.
         origin: What all lines of the batch share.
         child: The retry child that asks it again, if one does.
+        value: What was read in the answer's text, or what a custom processor made of it.
+        extra: Further members, at the end of the line.
     """
-    return msgspec.json.encode(record_of(custom_id, result, origin, child)) + b"\n"
+    fields = record_of(custom_id, result, origin, child, value)
+    return msgspec.json.encode({**fields, **extra} if extra else fields) + b"\n"
 
 
 def record_of(
-    custom_id: str, result: Result | None, origin: Origin, child: BatchName | None
+    custom_id: str, result: Result | None, origin: Origin, child: BatchName | None, value: Any = None
 ) -> dict[str, Any]:
     """The same as a dict, in the order of the keys on disk."""
     given = result or Result(custom_id, Outcome.FAILED)
@@ -76,6 +88,7 @@ def record_of(
         "custom_id": custom_id,
         "outcome": outcome,
         "text": given.text,
+        "value": value,
         "finish_reason": given.finish_reason,
         "refusal": given.refusal,
         "tool_calls": list(given.tool_calls) or None,

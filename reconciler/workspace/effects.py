@@ -50,6 +50,10 @@ class Effects(Reading):
         super().__init__(root)
         self._tap = tap
 
+    def tell(self, change: str, path: str) -> None:
+        """Let the tap know of a change that another room is about to make."""
+        self._tap(change, path)
+
     def make_folder(self, path: str) -> None:
         """Make a folder, and those above it, where they do not exist yet."""
         if path == "" or self.kind(path) is Kind.FOLDER:
@@ -63,7 +67,9 @@ class Effects(Reading):
                 os.mkdir(leaf, 0o700, dir_fd=at)
         self.sync_folder(parent)
 
-    def publish(self, path: str, chunks: Iterable[bytes], *, replace: bool = False) -> FileDigest:
+    def publish(
+        self, path: str, chunks: Iterable[bytes], *, replace: bool = False, sync_folder: bool = True
+    ) -> FileDigest:
         """
         Write a file so that it is whole under its name, or absent.
 
@@ -72,6 +78,8 @@ class Effects(Reading):
             chunks: The content; written in blocks of a mebibyte.
             replace: Take the place of an older file. Without it, an older file of equal content is
                 left as it is and any other is a clash.
+            sync_folder: Bring the name to disk too; a caller that leaves it out syncs the folder itself,
+                once for many files.
 
         Raises:
             Clash: Other bytes stand under that name.
@@ -86,7 +94,8 @@ class Effects(Reading):
             self._take_place(temporary, path)
         else:
             self._give_name(temporary, path, digest)
-        self.sync_folder(folder)
+        if sync_folder:
+            self.sync_folder(folder)
         return digest
 
     def append(self, path: str, line: bytes, *, sync: bool = True) -> None:

@@ -8,26 +8,44 @@ from reconciler.workspace.layout import SETTINGS
 from reconciler.workspace.reading import Reading, locate
 
 
-def settings_files(workspace: str, user_file: str | None = None) -> list[tuple[str, str]]:
+def own_file(workspace: str) -> str:
+    """The settings file of a workspace, a real path; it need not be there."""
+    return f"{locate(workspace)[0]}/{SETTINGS}"
+
+
+def user_file(named: str | None = None) -> str:
+    """
+    The user's own settings file, a real path; it need not be there unless it is named. Empty for none.
+
+    Args:
+        named: What RECONCILER_USER_CONFIG says; empty for none, None for the usual place.
+
+    Raises:
+        ConfigError: The file that was named is not there.
+    """
+    if named is None:
+        import platformdirs  # noqa: PLC0415 - only where a command really runs
+
+        return f"{platformdirs.user_config_dir('reconciler', appauthor=False)}/config.toml"
+    if named and locate(named)[1] is not Kind.FILE:
+        hint = "leave it out for the usual place, or set it to nothing for no file"
+        raise ConfigError(f"RECONCILER_USER_CONFIG names {named}, and no file is there", hint=hint)
+    return locate(named)[0] if named else ""
+
+
+def settings_files(workspace: str, named: str | None = None) -> list[tuple[str, str]]:
     """
     Origin and text of each settings file that is there, lowest first.
 
     Args:
         workspace: The workspace.
-        user_file: The user's own file; empty for none, None for the usual place.
+        named: What RECONCILER_USER_CONFIG says; empty for none, None for the usual place.
 
     Raises:
         ConfigError: A file cannot be read, or is no text.
     """
-    if user_file is None:
-        import platformdirs  # noqa: PLC0415 - only where a command really runs
-
-        user_file = f"{platformdirs.user_config_dir('reconciler', appauthor=False)}/config.toml"
-    elif user_file and locate(user_file)[1] is not Kind.FILE:
-        hint = "leave it out for the usual place, or set it to nothing for no file"
-        raise ConfigError(f"RECONCILER_USER_CONFIG names {user_file}, and no file is there", hint=hint)
     found = []
-    for path in (user_file, f"{workspace}/{SETTINGS}" if workspace else ""):
+    for path in (user_file(named), own_file(workspace) if workspace else ""):
         folder, slash, leaf = path.rpartition("/")
         text = _text(folder or slash or ".", leaf) if leaf else None
         if text is not None:

@@ -46,7 +46,7 @@ def test_a_new_workspace_takes_a_batch_at_once(tmp_path: Path, capsys: pytest.Ca
 def test_the_settings_of_the_template_are_the_defaults(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The template sets nothing to another value, and each key that it shows as a comment exists."""
+    """The template sets one thing, the embedded provider; each key that it shows as a comment exists."""
     root = tmp_path / "ws"
     call(capsys, "init", root)
     text = (root / "reconciler.toml").read_text("utf-8")
@@ -55,8 +55,9 @@ def test_the_settings_of_the_template_are_the_defaults(
         for line in text.splitlines()
     )
 
-    assert dict(settle([("template", text)]).values) == {each.name: each.default for each in SETTINGS}
-    assert dict(settle([("template", shown)]).values) == {each.name: each.default for each in SETTINGS}
+    defaults = {each.name: each.default for each in SETTINGS} | {"provider.name": "local"}
+    assert dict(settle([("template", text)]).values) == defaults
+    assert dict(settle([("template", shown)]).values) == defaults
 
 
 def test_a_folder_with_other_files_becomes_a_workspace(

@@ -13,7 +13,6 @@ from typing import Any, Final
 import pytest
 
 from reconciler.config import settle
-from reconciler.planner import explain
 from reconciler.preview import preview
 from tests.cli.calling import (
     COMMAND,
@@ -146,7 +145,7 @@ def test_a_plan_is_the_explanation_of_the_planner(
     said = call(capsys, "plan", workspace)
     expected = []
     for _, plan in preview(str(workspace), settle(), deep=True).batches:
-        first, *more = explain(plan).replace("WORKSPACE", str(workspace)).splitlines()
+        first, *more = plan.explain().replace("WORKSPACE", str(workspace)).splitlines()
         expected += [first.replace(": ", "  ", 2), *(f"  {line}" for line in more)]
 
     assert said.out.splitlines()[: len(expected)] == expected

@@ -13,11 +13,10 @@ from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Plan, word_of
 from reconciler.model.policy import LOCAL, FailurePolicy, Policy, SubmitPolicy
 from reconciler.model.record import Child, Counts, Record, Submission
 from reconciler.model.snapshot import ChildFact, Matched, Mismatch, Place, Snapshot
-from reconciler.planner import word_of
 
 NAME: Final = BatchName("7")
 NOW: Final = 1000.0

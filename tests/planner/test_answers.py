@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from reconciler.model.coverage import Coverage
+from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Download, ProcessErrors, ProcessOutput, Quarantine, RetryLeftovers
 from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass
@@ -373,7 +374,7 @@ def test_a_held_batch_names_the_way_out() -> None:
     """The hint is the command that gives the failures up."""
     decided = plan(answered(coverage(2, failed=INVALID)), POLICY_ATTENTION)
     assert decided.because == '1 request failed for good, and failed = "attention"'
-    assert decided.then == Attention("reconcile dismiss WORKSPACE 7")
+    assert decided.then == Attention("reconcile dismiss WORKSPACE 7", Trouble.FAILED_FOR_GOOD)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from reconciler.model.policy import LOCAL, Policy, SubmitPolicy
 from reconciler.model.record import Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.triple import Shape
-from reconciler.planner import explain, plan, plan_match, plan_retry
+from reconciler.planner import plan, plan_match, plan_retry
 from tests.planner.builders import NAME, POLICY_OPENAI_REACHABLE, snap
 from tests.planner.strategies import policies, snapshots, sound, unsent, willing
 
@@ -53,7 +53,7 @@ def test_planning_is_total(snapshot: Snapshot, policy: Policy) -> None:
         assert decided.name == NAME
         assert decided.because
         assert decided.steps or not isinstance(decided.then, Again)
-        assert explain(decided).startswith(f"{NAME}: ")
+        assert decided.explain().startswith(f"{NAME}: ")
 
 
 @given(snapshots, policies)
@@ -73,7 +73,7 @@ def test_the_order_of_files_does_not_matter(snapshot: Snapshot, policy: Policy) 
         reordered = attrs.evolve(snapshot, files=dict(order))
         again = list(every_plan(reordered, policy))
         assert again == first
-        assert [explain(decided) for decided in again] == [explain(decided) for decided in first]
+        assert [decided.explain() for decided in again] == [decided.explain() for decided in first]
 
 
 @given(snapshots, policies)

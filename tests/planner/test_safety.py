@@ -5,6 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
+from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Expects, FileFact, MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Settled
@@ -98,7 +99,7 @@ def test_an_input_beside_one_in_history_is_a_clash(letters: str, policy: Policy)
     """An earlier tool finished a batch of this name; a live input of that name is never sent."""
     decided = plan(snap(letters, history=CLASH), policy)
     assert told(decided) == ": needs attention"
-    assert decided.then == Attention("give the new input another name")
+    assert decided.then == Attention("give the new input another name", Trouble.NAME_TAKEN)
 
 
 def test_answers_whose_input_lies_in_history_are_matched() -> None:

@@ -186,7 +186,9 @@ def test_answers_without_their_input_are_named() -> None:
 
 
 def test_no_provider_says_the_way_out() -> None:
-    """Without a provider nothing is sent, and the hint names the way by hand."""
-    assert plan(snap("i"), POLICY_NONE).then == Held(
-        "put the answer files beside the input; this version sends nothing itself"
-    )
+    """Without a provider nothing is sent, and the hint names both ways: by hand, and the setting."""
+    then = plan(snap("i"), POLICY_NONE).then
+    assert isinstance(then, Held)
+    by_hand, setting = then.hint.splitlines()
+    assert by_hand == "put the answer files beside the input; or"
+    assert setting.startswith('set [provider] name = "local" in reconciler.toml')

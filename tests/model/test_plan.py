@@ -5,10 +5,10 @@ import pytest
 
 from reconciler.model.identity import Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Then, Waiting
+from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Then, Waiting, hint_of, word_of
 from reconciler.model.policy import FailurePolicy, Policy
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner import explain, hint_of, plan, word_of
+from reconciler.planner import plan
 from tests.planner.builders import (
     NAME,
     POLICY_LOCAL,
@@ -58,7 +58,8 @@ def test_what_comes_next_has_one_word(then: Then, word: str, hint: str) -> None:
             POLICY_NONE,
             """\
 7: held: no provider is configured, so nothing is sent
-  -> put the answer files beside the input; this version sends nothing itself""",
+  -> put the answer files beside the input; or
+  -> set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)""",
             id="held",
         ),
         pytest.param(
@@ -218,9 +219,9 @@ what may be asked again goes to 7.r1
 )
 def test_a_plan_in_words(snapshot: Snapshot, policy: Policy, expected: str) -> None:
     """A plan reads: where the batch stands and why, the numbered steps, and what to type if anything."""
-    assert explain(plan(snapshot, policy)) == expected
+    assert plan(snapshot, policy).explain() == expected
 
 
 def test_a_plan_is_told_without_a_trailing_newline() -> None:
     """Whoever prints the text adds the end of its last line."""
-    assert not explain(Plan(NAME, "why", then=Settled())).endswith("\n")
+    assert not Plan(NAME, "why", then=Settled()).explain().endswith("\n")

@@ -1,0 +1,65 @@
+"""
+Write an answer line in the shape of the request that it answers; the inverse of `decode_result`.
+
+For what is answered on this machine; lines of remote providers keep the bytes that they came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from reconciler.model.exchange import Dialect, Request
+
+
+def encode_answer(request: Request, body: Mapping[str, Any], number: int) -> bytes:
+    """
+    The line of an answer, without its newline.
+
+    Args:
+        request: What was asked.
+        body: The response body, in the shape of the request's provider.
+        number: The line of the request in its input, for ids.
+    """
+    match request.dialect:
+        case Dialect.ANTHROPIC:
+            line: dict[str, Any] = {
+                "custom_id": request.custom_id,
+                "result": {"type": "succeeded", "message": body},
+            }
+        case Dialect.GEMINI:
+            line = {"key": request.custom_id, "response": body}
+        case Dialect.OPENAI | Dialect.MISTRAL:
+            response = {"status_code": 200, "request_id": f"local-{number}", "body": body}
+            line = {
+                "id": f"local-{number}",
+                "custom_id": request.custom_id,
+                "response": response,
+                "error": None,
+            }
+    return msgspec.json.encode(line)
+
+
+def encode_failure(request: Request, code: str, message: str, number: int) -> bytes:
+    """
+    The line of a failure, without its newline.
+
+    Args:
+        request: What was asked.
+        code: A word for what went wrong; `codec.classify` reads it.
+        message: The same for people.
+        number: The line of the request in its input, for ids.
+    """
+    error = {"type": code, "message": message}
+    match request.dialect:
+        case Dialect.ANTHROPIC:
+            result = {"type": "errored", "error": {"type": "error", "error": error}}
+            line: dict[str, Any] = {"custom_id": request.custom_id, "result": result}
+        case Dialect.GEMINI:
+            line = {"key": request.custom_id, "error": {"status": code, "message": message}}
+        case Dialect.OPENAI | Dialect.MISTRAL:
+            told = {"code": code, "message": message}
+            line = {"id": f"local-{number}", "custom_id": request.custom_id, "response": None, "error": told}
+    return msgspec.json.encode(line)

@@ -1,0 +1,222 @@
+"""
+The layers of settings, put together.
+
+Low to high: built-in, user file, workspace file, environment, flag. `[[batch]]` tables refine the file that
+they stand in for the batches that they name. An unknown section or key is an error, with the nearest known
+name; variables of other programs that happen to begin with RECONCILER_ are left alone.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import attrs
+
+from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
+from reconciler.errors import ConfigError
+from reconciler.model.identity import lineage_root
+from reconciler.model.policy import FailurePolicy, Policy, SubmitPolicy
+
+
+@attrs.frozen
+class BatchTable:
+    """
+    One `[[batch]]` table.
+
+    Attributes:
+        match: A batch name, or a pattern with `*`, `?` and `[...]`.
+        values: By `section.key`.
+    """
+
+    match: str
+    values: Mapping[str, Any]
+
+    def speaks_of(self, name: str) -> bool:
+        """Whether it names the batch *name*, or the batch whose retry child that is."""
+        return fnmatchcase(name, self.match) or fnmatchcase(lineage_root(name), self.match)
+
+
+@attrs.frozen
+class Layer:
+    """
+    One source of settings.
+
+    Attributes:
+        origin: Where it came from, for people.
+        values: By `section.key`.
+        tables: Its `[[batch]]` tables, in order.
+    """
+
+    origin: str
+    values: Mapping[str, Any]
+    tables: tuple[BatchTable, ...] = ()
+
+
+@attrs.frozen
+class Settings:
+    """
+    Every value, with its origin.
+
+    Attributes:
+        values: By `section.key`.
+        origins: Where each value came from, by `section.key`.
+        layers: The sources, lowest first.
+    """
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+    layers: tuple[Layer, ...] = ()
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of `section.key`."""
+        return self.values[name]
+
+    @property
+    def differ(self) -> bool:
+        """Whether some batches have settings of their own."""
+        return any(layer.tables for layer in self.layers)
+
+    def of_batch(self, name: str) -> Settings:
+        """The settings of one batch: what its `[[batch]]` tables say counts as if its file said so."""
+        if not self.differ:
+            return self
+        return _resolved(
+            tuple(
+                attrs.evolve(
+                    layer,
+                    values={
+                        **layer.values,
+                        **{
+                            key: value
+                            for table in layer.tables
+                            if table.speaks_of(name)
+                            for key, value in table.values.items()
+                        },
+                    },
+                    tables=(),
+                )
+                for layer in self.layers
+            )
+        )
+
+    def code_named_in(self, origin: str) -> Iterator[tuple[str, str]]:
+        """Setting and value of whatever names code in the layer *origin*, obeyed or overridden."""
+        for layer in self.layers:
+            if layer.origin == origin:
+                for values in (layer.values, *(table.values for table in layer.tables)):
+                    for name, value in values.items():
+                        known = BY_NAME[name].known
+                        if known and value not in known:
+                            yield name, value
+
+    def policy(self, reachable: frozenset[str] = frozenset()) -> Policy:
+        """What the planner may decide, given the providers that this process has clients for."""
+        return Policy(
+            provider=self["provider.name"],
+            reachable=reachable,
+            submit=SubmitPolicy(self["policy.submit"]),
+            max_attempts=self["policy.max_attempts"],
+            failed=FailurePolicy(self["policy.failed"]),
+            settle_seconds=self["policy.settle_seconds"],
+            poll_seconds=self["provider.poll_seconds"],
+            on_failure=FailurePolicy(self["output.on_failure"]),
+        )
+
+
+def settle(
+    files: Sequence[tuple[str, str]] = (),
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """
+    Put the layers together.
+
+    Args:
+        files: Origin and TOML text of each settings file, lowest first.
+        environment: Environment variables; those that begin with RECONCILER_ and a section are read.
+        flags: Values given on the command line or in a call, by `section.key`; None means not given.
+
+    Raises:
+        ConfigError: A key is unknown, a value is of the wrong kind, or a text is not TOML.
+    """
+    layers = [_read(origin, text) for origin, text in files]
+    layers += [
+        Layer(variable, _from_environment(variable, text))
+        for variable, text in sorted((environment or {}).items())
+    ]
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    layers.append(Layer("the command line", given))
+    layers = [layer for layer in layers if layer.values or layer.tables]
+    for layer in layers:
+        for values in (layer.values, *(table.values for table in layer.tables)):
+            for name, value in values.items():
+                checked(layer.origin, name, value)
+    return _resolved(tuple(layers))
+
+
+def _resolved(layers: tuple[Layer, ...]) -> Settings:
+    """The layers as one, the higher ones counting."""
+    values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
+    origins = dict.fromkeys(values, BUILT_IN)
+    for layer in layers:
+        for name, value in layer.values.items():
+            values[name] = checked(layer.origin, name, value)
+            origins[name] = layer.origin
+    return Settings(values, origins, layers)
+
+
+def _read(origin: str, text: str) -> Layer:
+    """A TOML text as a layer."""
+    try:
+        tables = tomllib.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{origin}: {str(error)[:200]}", hint="mend the file; its syntax is TOML"
+        ) from error
+    found: dict[str, Any] = {}
+    special = tables.pop("batch", [])
+    for section, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{origin}: {section} stands outside a section", hint=nearest(section, BY_NAME))
+        if section not in SECTIONS:
+            raise ConfigError(
+                f"{origin}: unknown section [{section}]", hint=nearest(section, {*SECTIONS, "batch"})
+            )
+        found |= {f"{section}.{key}": value for key, value in table.items()}
+    if not isinstance(special, list) or not all(isinstance(each, dict) for each in special):
+        raise ConfigError(f"{origin}: batch is no list of tables", hint="write [[batch]], in double brackets")
+    return Layer(origin, found, tuple(_batch_table(origin, each) for each in special))
+
+
+def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
+    """One `[[batch]]` table."""
+    match = table.pop("match", None)
+    if not isinstance(match, str) or not match:
+        raise ConfigError(
+            f"{origin}: a [[batch]] table without match", hint='match = "invoices-*" names its batches'
+        )
+    for key in table:
+        if key not in BATCH_KEYS:
+            raise ConfigError(
+                f"{origin}: [[batch]] {match!r:.60}: unknown key {key}", hint=nearest(key, BATCH_KEYS)
+            )
+    return BatchTable(match, {BATCH_KEYS[key]: value for key, value in table.items()})
+
+
+def _from_environment(variable: str, text: str) -> dict[str, Any]:
+    """An environment variable as values; empty when it is not ours."""
+    prefix, _, rest = variable.partition("_")
+    section, _, key = rest.lower().partition("_")
+    if prefix != "RECONCILER" or section not in SECTIONS:
+        return {}
+    setting = BY_NAME.get(f"{section}.{key}")
+    value: Any = text
+    if setting is not None and not isinstance(setting.default, str):
+        try:
+            value = type(setting.default)(text)
+        except ValueError:
+            value = text
+    return {f"{section}.{key}": value}

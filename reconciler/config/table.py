@@ -1,0 +1,123 @@
+"""Every setting there is, and which values it takes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, Final
+
+import attrs
+
+from reconciler.errors import ConfigError
+
+PROVIDERS: Final = ("none", "openai", "azure", "anthropic", "gemini", "mistral", "local")
+LEVELS: Final = ("debug", "info", "warning", "error")
+BUILT_IN: Final = "built-in"
+HUGE: Final = 1 << 53
+"""No number in a settings file is as large as this on purpose."""
+
+
+@attrs.frozen
+class Setting:
+    """
+    One key.
+
+    Attributes:
+        section: Its table in the TOML file.
+        key: Its name there.
+        default: The built-in value; its type is the type of the setting.
+        meaning: One line for people.
+        choices: The values that are allowed, when they can be listed.
+        least: The smallest number that is allowed.
+        known: Of a setting that may name code: the words that name none.
+    """
+
+    section: str
+    key: str
+    default: str | int | float
+    meaning: str
+    choices: tuple[str, ...] = ()
+    least: float = 0
+    known: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`policy.submit`."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """`RECONCILER_POLICY_SUBMIT`."""
+        return f"RECONCILER_{self.section}_{self.key}".upper()
+
+
+SETTINGS: Final = (
+    Setting("provider", "name", "none", "who answers; none sends nothing", PROVIDERS),
+    Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
+    Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
+    Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
+    Setting(
+        "policy", "failed", "settle", "what failures for good do to their batch", ("settle", "attention")
+    ),
+    Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
+    Setting("output", "content", "text", "what answers are read as", ("text", "json", "jsonl")),
+    Setting("output", "processor", "results", "what publishes the answers", known=("results", "files")),
+    Setting("output", "error_processor", "summary", "what looks at the failures", known=("summary",)),
+    Setting(
+        "output",
+        "on_failure",
+        "attention",
+        "what answers that the processor could not handle do to their batch",
+        ("attention", "settle"),
+    ),
+    Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo",)),
+    Setting("local", "concurrency", 32, "requests that the embedded provider works on at once", least=1),
+    Setting("limits", "line_bytes", 64 << 20, "a longer line is refused", least=1024),
+    Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
+)
+
+BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+SECTIONS: Final = {setting.section for setting in SETTINGS}
+
+BATCH_KEYS: Final = {
+    "provider": "provider.name",
+    "content": "output.content",
+    "processor": "output.processor",
+    "error_processor": "output.error_processor",
+    "on_failure": "output.on_failure",
+    "worker": "local.worker",
+}
+"""What a `[[batch]]` table may say for the batches that its `match` names."""
+
+
+def checked(origin: str, name: str, value: Any) -> Any:
+    """
+    *value*, if there is a setting *name* and it takes it.
+
+    Raises:
+        ConfigError: There is none, or it does not.
+    """
+    setting = BY_NAME.get(name)
+    if setting is None:
+        raise ConfigError(f"{origin}: unknown setting {name}", hint=nearest(name, BY_NAME))
+    kind = type(setting.default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < HUGE:
+        value = float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        wanted = {str: "a string", int: "a whole number", float: "a number"}[kind]
+        raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
+    if setting.choices and value not in setting.choices:
+        hint = f"this version knows: {', '.join(setting.choices)}"
+        raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
+    if setting.known and not str(value).strip():
+        raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
+    if not isinstance(value, str) and not setting.least <= value < HUGE:
+        raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
+    return value
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names what was probably meant."""
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(words)}"

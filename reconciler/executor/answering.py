@@ -1,0 +1,195 @@
+"""
+Answer a batch on this machine, each request durable as soon as it has ended.
+
+Kill it at any point: the next pass goes on with what has not ended. Only when every request has, output and
+error file are published, like a download: their digests stand in metadata before the first of them appears.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from reconciler.codec.answer import encode_answer, encode_failure
+from reconciler.codec.jsonl import Line
+from reconciler.codec.request import decode_request
+from reconciler.codec.result import decode_verdict
+from reconciler.errors import BadLine, Interrupted, PermanentError
+from reconciler.executor.calling import Calls
+from reconciler.executor.context import Context, Run
+from reconciler.executor.reading import Lines
+from reconciler.executor.values import NoJson, as_json
+from reconciler.model.coverage import FileDigest, hash_id
+from reconciler.model.exchange import Request
+from reconciler.model.identity import ANSWERS, Role, file_name
+from reconciler.model.operation import AnswerHere, FileFact
+from reconciler.model.outcome import Outcome
+from reconciler.model.policy import LOCAL
+from reconciler.model.receipt import Receipt
+from reconciler.model.record import Counts, InputFact, Record
+from reconciler.model.words import many
+from reconciler.providers.base import Embedded
+from reconciler.providers.local import Local
+from reconciler.providers.many import Answered, End, answer_all
+from reconciler.workspace import ledger, live
+
+RUNNING: Final = "in_progress"
+COMPLETED: Final = "completed"
+_FAULTS: Final = 5
+"""How many faults of an input are named; the rest is counted."""
+
+
+def answer_here(step: AnswerHere, run: Run) -> Receipt:
+    """
+    Answer what is unanswered, then publish the answers as a normal triple.
+
+    Raises:
+        BadLine: The input cannot be read; nothing was called.
+        PermanentError: Its progress is gone, or belongs to another input; nothing was called.
+        Interrupted: Someone asked for an end; what has ended is kept.
+    """
+    ctx, fact = run.ctx, step.expects.files[Role.INPUT]
+    provider = _provider(ctx, step)
+    record = ctx.record(step.name) or Record(step.name)
+    asked = _checked(ctx, fact)
+    if record.input is not None and record.input != asked:
+        raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was called")
+    if record.status is not None and not live.has_progress(ctx.fx, step.name):
+        message = f"{live.path_of(step.name)} is gone, and with it what was answered here of {step.name}"
+        hint = f"restore it; or move {ctx.record_path(step.name)} away: every request is then called again"
+        raise PermanentError(message, hint=hint)
+    progress = live.Live(ctx.fx, step.name, asked.digest.sha256)
+    try:
+        if record.status is None:
+            facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
+            ledger.append_once(ctx.fx, "batch.begun", step.name, **facts)
+            record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
+        before = len(progress.finished())
+        _answer(ctx, fact, provider, progress)
+        ended = len(progress.finished())
+        if ended < asked.requests:
+            told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
+            raise Interrupted(told)
+        counts = _publish(run, record, progress)
+    finally:
+        progress.close()
+    live.remove(ctx.fx, step.name)
+    told = f"{many(counts[Role.OUTPUT], 'answer')}, {many(counts[Role.ERROR], 'failure')}"
+    again = f"; {before} of them at an earlier pass" if before else ""
+    facts = {"requests": asked.requests, "called": ended - before, "failed": counts[Role.ERROR]}
+    return Receipt(step.name, step.verb, f"{told}{again}", facts)
+
+
+def _provider(ctx: Context, step: AnswerHere) -> Embedded:
+    """The embedded provider of a batch."""
+    found = ctx.plugged.hooks_of(step.name).providers.get(LOCAL)
+    if not isinstance(found, Local):
+        raise PermanentError(f"{step.name}: no worker was given for the provider {LOCAL!r}")
+    return found
+
+
+def _checked(ctx: Context, fact: FileFact) -> InputFact:
+    """
+    Read the whole input before anything is called.
+
+    Raises:
+        BadLine: A line is no request, or an id is given twice; the first few of them.
+    """
+    seen: set[int] = set()
+    faults: list[BadLine] = []
+    lines = Lines(ctx, fact, digest=True)
+    for line in lines:
+        try:
+            hashed = hash_id(decode_request(line, fact.path).custom_id)
+            if hashed in seen:
+                raise BadLine(fact.path, line.number, "its custom_id stands on an earlier line too")  # noqa: TRY301
+            seen.add(hashed)
+        except BadLine as error:
+            faults.append(error)
+    if not faults and not seen:
+        raise BadLine(fact.path, 0, "there is no request in it")
+    if faults:
+        first, *more = faults
+        told = "".join(f"; line {each.line}: {each.reason}" for each in more[: _FAULTS - 1])
+        told += f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
+        raise BadLine(fact.path, first.line, first.reason + told, hint="mend the input, then run again")
+    return InputFact(lines.digest, len(seen))
+
+
+def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Live) -> None:
+    """Call the worker for every request that has not ended yet."""
+    finished = progress.finished()
+    # Whoever asks for an end must not lose what is under way: reading goes on, calling stops.
+    patient = attrs.evolve(ctx, stopping=lambda: False)
+
+    def unfinished() -> Iterator[tuple[int, Request]]:
+        for line in Lines(patient, fact):
+            if line.number not in finished:
+                yield line.number, decode_request(line, fact.path)
+
+    def ended(ends: Sequence[End]) -> None:
+        progress.keep([_line_of(end, ctx.line_limit) for end in ends])
+
+    with Calls(ctx.stopping) as calls:
+        calls.wait(answer_all(provider, unfinished(), ended, ctx.stopping))
+
+
+def _line_of(end: End, limit: int) -> tuple[int, Role, bytes]:
+    """How one request ended: its input line, the file that its answer goes to, and the answer's own line."""
+    if isinstance(end, Answered):
+        try:
+            line = _checked_line(end, limit)
+        except ValueError as error:
+            line = encode_failure(end.request, "worker_error", str(error)[:500], end.number)
+    else:
+        line = encode_failure(end.request, end.code, end.message, end.number)
+    verdict = decode_verdict(Line(end.number, 0, line), "the worker's answer")
+    role = Role.OUTPUT if verdict.outcome is Outcome.ANSWERED else Role.ERROR
+    return end.number, role, line
+
+
+def _checked_line(end: Answered, limit: int) -> bytes:
+    """
+    The line of an answer.
+
+    Raises:
+        ValueError: What the worker returned is no response body.
+    """
+    body = as_json(end.body)
+    if not isinstance(body, dict):
+        raise NoJson(f"the worker returned {type(end.body).__name__}, expected a response body (an object)")
+    line = encode_answer(end.request, body, end.number)
+    if len(line) > limit:
+        raise NoJson(f"the worker returned {len(line)} bytes, the limit is {limit}")
+    try:
+        decode_verdict(Line(end.number, 0, line), "the worker's answer")
+    except BadLine as error:
+        raise NoJson(f"the worker returned no response body: {error.reason}") from error
+    return line
+
+
+def _publish(run: Run, record: Record, progress: live.Live) -> Mapping[Role, int]:
+    """Both digests into metadata, then both files."""
+    ctx = run.ctx
+    counts = {role: progress.count(role) for role in ANSWERS}
+    roles = {role: _digest(progress.lines(role)) if counts[role] else None for role in ANSWERS}
+    if record.status != COMPLETED or record.roles != roles:
+        told: dict[str, Any] = {"total": sum(counts.values()), "completed": counts[Role.OUTPUT]}
+        spoken = Counts(**told, failed=counts[Role.ERROR])
+        run.publish(attrs.evolve(record, status=COMPLETED, counts=spoken, roles=roles))
+    for role in ANSWERS:
+        if counts[role]:
+            ctx.fx.publish(ctx.layout.live_path(file_name(role, record.name)), progress.lines(role))
+    return counts
+
+
+def _digest(lines: Iterable[bytes]) -> FileDigest:
+    """What a file of these lines will be."""
+    hasher, size = hashlib.sha256(), 0
+    for line in lines:
+        hasher.update(line)
+        size += len(line)
+    return FileDigest(hasher.hexdigest(), size)

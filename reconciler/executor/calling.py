@@ -1,0 +1,202 @@
+"""
+Call user code, plain or `async`, and keep what it raises from ending the pass.
+
+Async functions run on one private loop in a thread of its own, so that they work wherever the caller has a
+loop already. Results come back in the order of the arguments, whatever order they end in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Final, Self, TypeVar
+
+import attrs
+
+from reconciler.errors import Interrupted, PermanentError, ReconcilerError
+
+T = TypeVar("T")
+
+WINDOW: Final = 32
+"""How many calls of an async function are under way at once."""
+
+_POLL: Final = 0.2
+"""Seconds between two looks at whether someone asked for an end."""
+
+
+@attrs.frozen
+class Ended:
+    """What a call returned."""
+
+    value: Any
+
+
+@attrs.frozen
+class Raised:
+    """
+    What a call raised.
+
+    Attributes:
+        kind: The name of the exception's class.
+        message: Its words, cut.
+    """
+
+    kind: str
+    message: str
+
+    @property
+    def told(self) -> str:
+        """Both in one line."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+Outcome = Ended | Raised
+
+
+class Calls:
+    """
+    Calls functions of the user; to be closed.
+
+    Args:
+        stopping: Whether someone asked for an end.
+    """
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Nothing is started before the first async call."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """End the private loop, cancelling what still runs on it."""
+        if self._loop is None or self._thread is None:
+            return
+        loop = self._loop
+
+        def end() -> None:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.call_soon(loop.stop)
+
+        loop.call_soon_threadsafe(end)
+        self._thread.join()
+        loop.close()
+
+    def one(self, function: Callable[..., Any], *arguments: Any) -> Outcome:
+        """
+        Call *function* once, to its end.
+
+        Raises:
+            Interrupted: Someone asked for an end meanwhile.
+            ReconcilerError: One that is no PermanentError: it is not the function's fault.
+        """
+        return self._guarded(lambda: self._run(function, *arguments))
+
+    def ordered(
+        self, function: Callable[[Any], Any], pairs: Iterable[tuple[T, Any]]
+    ) -> Iterator[tuple[T, Outcome | None]]:
+        """
+        Call *function* with the second of each pair, unless that is None, and give the first back with it.
+
+        Yields:
+            The pairs in their order, each argument replaced by what became of its call.
+        """
+        if not _is_async(function):
+            for key, argument in pairs:
+                yield key, None if argument is None else self.one(function, argument)
+            return
+        under_way: deque[tuple[T, concurrent.futures.Future[Any] | None]] = deque()
+        for key, argument in pairs:
+            under_way.append((key, None if argument is None else self._begin(_invoked(function, argument))))
+            if len(under_way) >= WINDOW:
+                yield self._first(under_way)
+        while under_way:
+            yield self._first(under_way)
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of our own on the private loop; what it raises is raised here."""
+        found: T = self._begin(coroutine).result()
+        return found
+
+    # Within
+
+    def _first(self, under_way: deque[tuple[T, Any]]) -> tuple[T, Outcome | None]:
+        """The oldest call, once it has ended."""
+        key, future = under_way.popleft()
+        return key, None if future is None else self._guarded(lambda: self._result(future))
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call, and await where there is something to await."""
+        if self._stopping():
+            raise Interrupted("stopped between two calls of a processor; everything is resumable")
+        value = function(*arguments)
+        return self._result(self._begin(_awaited(value))) if inspect.isawaitable(value) else value
+
+    def _result(self, future: concurrent.futures.Future[Any]) -> Any:
+        """Wait for a call, looking up now and then."""
+        while True:
+            try:
+                return future.result(_POLL)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
+            if self._stopping():
+                future.cancel()
+                raise Interrupted("stopped while a processor was at work; everything is resumable")
+
+    def _guarded(self, call: Callable[[], Any]) -> Outcome:
+        """What became of a call."""
+        try:
+            return Ended(call())
+        except PermanentError as error:
+            return Raised(type(error).__name__, error.message[:_WORDS])
+        except ReconcilerError:
+            # A changed file, an interrupt, or a TransientError: run the pass again.
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
+            return Raised(type(error).__name__, _shown(error))
+
+    def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        """Start a coroutine on the private loop."""
+        if self._loop is None:
+            self._loop = loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=loop.run_forever, name="reconciler-user-code", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+
+_WORDS: Final = 500
+"""Characters of a message that are kept."""
+
+
+def _shown(error: BaseException) -> str:
+    """The words of an exception, whatever its own `__str__` does."""
+    try:
+        words = str(error)[:_WORDS]
+    except Exception:  # noqa: BLE001 - user code may raise anything
+        return "(its message cannot be shown)"
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
+async def _invoked(function: Callable[[Any], Any], argument: Any) -> Any:
+    """Call an async function where its loop is."""
+    return await function(argument)
+
+
+async def _awaited(value: Any) -> Any:
+    """Any awaitable as a coroutine."""
+    return await value
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling *function* gives something to await."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)  # noqa: B004 - an object with an async __call__
+    )

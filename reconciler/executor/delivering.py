@@ -1,0 +1,231 @@
+"""
+Hand verified answers to whatever reads, handles or spreads them, and publish what comes of it.
+
+Everything is published whole, and anew whenever the same work is done again. An answer that cannot be handled
+is written down with its reason, and the rest go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from reconciler.executor.answers import ChildOf, Place, joined, places
+from reconciler.executor.calling import Calls, Ended, Outcome
+from reconciler.executor.context import Context
+from reconciler.executor.handing import FaultyData, Handed
+from reconciler.executor.hooks import Hooks
+from reconciler.executor.unhandled import PROCESSOR, Unhandled, Unhandleds
+from reconciler.executor.values import NoJson, as_json
+from reconciler.model import outcome as outcomes
+from reconciler.model.exchange import Result
+from reconciler.model.identity import BatchName, Role
+from reconciler.model.operation import FileFact
+from reconciler.model.receipt import record_token
+from reconciler.model.record import Record
+from reconciler.processors import files as spread
+from reconciler.processors import results
+from reconciler.processors.base import Per, Processor
+from reconciler.processors.content import Content, Unreadable, read
+from reconciler.workspace.fields import digest_fields
+
+
+@attrs.frozen
+class Row:
+    """
+    One request with what is known of it.
+
+    Attributes:
+        custom_id: The request.
+        hashed: The hash of its id.
+        place: Where its answer stands, None when there is none.
+        result: The answer, normalised.
+        child: The retry child that asks it again.
+        extra: Further members of its line: how its value was found, or why there is none.
+    """
+
+    custom_id: str
+    hashed: int
+    place: Place | None
+    result: Result | None
+    child: BatchName | None
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is something to hand over."""
+        return self.result is not None and self.result.outcome is outcomes.Outcome.ANSWERED
+
+
+@attrs.define(kw_only=True)
+class Delivery:
+    """
+    One invocation of an output processor that looks at single answers.
+
+    Attributes:
+        ctx: Rooms and settings.
+        files: The triple; its ids are known to match.
+        record: The metadata of the batch.
+        origin: What all lines share.
+        child_of: The retry child that asks an unanswered id again.
+        hooks: What works on the batch.
+        token: The token of the invocation.
+        redelivery: An earlier invocation with this token may have begun.
+        unhandled: What could not be handled.
+        found: How many values were found in which way.
+    """
+
+    ctx: Context
+    files: Mapping[Role, FileFact]
+    record: Record
+    origin: results.Origin
+    child_of: ChildOf
+    hooks: Hooks
+    token: str
+    redelivery: bool
+    unhandled: Unhandleds = attrs.field(init=False)
+    found: Counter[str] = attrs.field(init=False, factory=Counter)
+
+    def __attrs_post_init__(self) -> None:
+        self.unhandled = Unhandleds(self.origin.batch)
+
+    def run(self) -> dict[str, Any]:
+        """
+        Do all of it.
+
+        Returns:
+            For the receipt: `path`, `sha256`, `bytes`, and, where there is any, `found` and `unhandled`.
+        """
+        with Calls(self.ctx.stopping) as calls:
+            if isinstance(self.hooks.output, Processor) and self.hooks.output.per is Per.BATCH:
+                published = self._publish_whole(self.hooks.output, calls)
+            elif self.hooks.output == spread.NAME:
+                published = self._publish_files()
+            else:
+                path = results.published_as(self.origin.batch)
+                lines = (self._line(row) for row in self._handled(calls))
+                published = {"path": path, **digest_fields(self.ctx.fx.publish(path, lines, replace=True))}
+        if self.found:
+            published["found"] = dict(self.found)
+        unhandled = self.unhandled.publish(self.ctx, self.files, self.hooks.identity)
+        return published | ({"unhandled": unhandled} if unhandled else {})
+
+    def rows(self) -> Iterator[Row]:
+        """Every request in input order, its answer read as the settings ask for."""
+        found = places(self.ctx, self.files)
+        for custom_id, hashed, place, result in joined(self.ctx, self.files, found):
+            answered = place is not None and place.failed is None
+            child = None if answered else self.child_of(hashed, place)
+            row = Row(custom_id, hashed, place, result, child)
+            yield self._read(row) if row.answered else row
+
+    # Within
+
+    def _read(self, row: Row) -> Row:
+        """An answer with everything that a processor may want to know of it."""
+        assert row.result is not None  # noqa: S101 - answered rows have a result
+        value, extra = None, {}
+        if self.hooks.content is not Content.TEXT:
+            seen = read(row.result, self.hooks.content)
+            if isinstance(seen, Unreadable):
+                return self._give_up(row, seen.why.value, seen.reason)
+            value, extra = seen.value, {"value_from": seen.how.value}
+            self.found[seen.how.value] += 1
+        result = attrs.evolve(
+            row.result,
+            value=value,
+            batch=self.origin.batch,
+            attempt=self.origin.attempt,
+            token=record_token(self.token, row.custom_id),
+            redelivery=self.redelivery,
+        )
+        return attrs.evolve(row, result=result, extra=extra)
+
+    def _give_up(self, row: Row, why: str, reason: str, token: str = "") -> Row:
+        """A row whose answer could not be handled."""
+        self.unhandled.found.append(Unhandled(row.custom_id, row.hashed, row.place, why, reason, token))
+        result = None if row.result is None else attrs.evolve(row.result, value=None)
+        return attrs.evolve(row, result=result, extra={"unhandled": {"why": why, "reason": reason}})
+
+    def _handled(self, calls: Calls) -> Iterator[Row]:
+        """Every row, with what a custom processor made of it."""
+        processor = self.hooks.output
+        if not isinstance(processor, Processor):
+            yield from self.rows()
+            return
+        pairs = ((row, row.result if self._wanted(row) else None) for row in self.rows())
+        for row, outcome in calls.ordered(processor.call, pairs):
+            yield row if outcome is None else self._with(row, outcome)
+
+    def _wanted(self, row: Row) -> bool:
+        """Whether a processor gets to see this row: an answer that could be read."""
+        return row.answered and "unhandled" not in row.extra
+
+    def _with(self, row: Row, outcome: Outcome) -> Row:
+        """A row with what its processor returned."""
+        result = row.result
+        assert result is not None  # noqa: S101 - only answered rows are handed over
+        if isinstance(outcome, Ended):
+            try:
+                return attrs.evolve(row, result=attrs.evolve(result, value=as_json(outcome.value)))
+            except NoJson as error:
+                return self._give_up(row, PROCESSOR, str(error), result.token)
+        return self._give_up(row, PROCESSOR, outcome.told, result.token)
+
+    def _line(self, row: Row) -> bytes:
+        """The line of a row in the results file."""
+        value = None if row.result is None else row.result.value
+        return results.line_of(
+            row.custom_id, row.result, self.origin, row.child, value=value, extra=row.extra
+        )
+
+    def _publish_whole(self, processor: Processor, calls: Calls) -> dict[str, Any]:
+        """What a processor made of the whole batch; answers that could not be read are told first."""
+        if self.hooks.content is not Content.TEXT:
+            for _ in self.rows():
+                pass
+        # Reading again, as often as the processor likes, must not tell them again.
+        again = attrs.evolve(self)
+        handed = Handed(self.ctx, self.files, self.hooks.content, self.token, self.redelivery)
+        batch = handed.batch(self.record, lambda: (row.result for row in again.rows() if row.result))
+        outcome = handed.call(calls, processor, batch)
+        if isinstance(outcome, Ended):
+            try:
+                return handed.publish(self.origin.batch, outcome.value)
+            except FaultyData as error:
+                outcome = error.raised
+        if self.record.coverage is not None:
+            self.unhandled.whole = self.record.coverage.answered
+        self.unhandled.found.append(Unhandled(None, 0, None, PROCESSOR, outcome.told, self.token))
+        return {}
+
+    def _publish_files(self) -> dict[str, Any]:
+        """One file a request and their index; files of an earlier invocation that are not wanted go."""
+        fx, folder = self.ctx.fx, spread.folder_of(self.origin.batch)
+        content = self.hooks.content
+        path = f"{folder}/{spread.INDEX}"
+        # Only what our own index names may go: whatever else lies there is somebody's.
+        before = spread.leaves(fx.read(path)) if fx.fact(path) else set()
+        kept: set[str] = set()
+
+        def index() -> Iterator[bytes]:
+            for row in self.rows():
+                leaf, facts = None, dict(row.extra)
+                line = results.record_of(row.custom_id, row.result, self.origin, row.child)
+                if self._wanted(row) and row.result is not None:
+                    leaf = spread.leaf_of(row.custom_id, content)
+                    kept.add(leaf)
+                    data = spread.data_of(row.result, content)
+                    digest = fx.publish(f"{folder}/{leaf}", (data,), replace=True, sync_folder=False)
+                    facts |= digest_fields(digest)
+                elif line["error"] is not None:
+                    facts["error"] = line["error"]
+                yield spread.index_line(row.custom_id, line["outcome"], leaf, facts)
+
+        published = fx.publish(path, index(), replace=True)
+        for leaf in sorted(before - kept):
+            fx.unlink(f"{folder}/{leaf}")
+        return {"path": path, **digest_fields(published)}

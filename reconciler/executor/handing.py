@@ -1,0 +1,140 @@
+"""Hand a whole batch to a processor, and keep what it publishes until it has returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from reconciler.errors import ReconcilerError
+from reconciler.executor.calling import Calls, Ended, Outcome, Raised
+from reconciler.executor.context import Context
+from reconciler.executor.values import NoJson, as_json
+from reconciler.model.coverage import NOTHING, Coverage
+from reconciler.model.exchange import Result
+from reconciler.model.identity import Role
+from reconciler.model.operation import FileFact
+from reconciler.model.record import Record
+from reconciler.processors.base import BatchContext, ProcessedBatch, Processor, arguments_of
+from reconciler.processors.content import Content
+from reconciler.processors.files import folder_of
+from reconciler.workspace.fields import digest_fields
+
+
+class FaultyData(Exception):
+    """Data of a processor that cannot be written; not to be taken for a full disk."""
+
+    def __init__(self, raised: Raised) -> None:
+        super().__init__(raised.told)
+        self.raised = raised
+
+
+_LEAF: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ -]{0,119}", re.ASCII)
+
+
+@attrs.define
+class Handed:
+    """
+    One whole batch in the hands of a processor.
+
+    Attributes:
+        ctx: Rooms and settings.
+        files: The triple; its ids are known to match.
+        content: What answers are read as.
+        token: The token of the invocation.
+        redelivery: An earlier invocation with this token may have begun.
+        operations: For an error processor: what is planned.
+        spool: What it asked to publish, by file name.
+    """
+
+    ctx: Context
+    files: Mapping[Role, FileFact]
+    content: Content
+    token: str
+    redelivery: bool
+    operations: tuple[str, ...] = ()
+    spool: dict[str, bytes | Iterable[bytes]] = attrs.field(factory=dict)
+
+    def batch(self, record: Record, read: Callable[[], Iterator[Result]]) -> ProcessedBatch:
+        """The batch as its processor sees it."""
+        coverage = record.coverage or Coverage(input=NOTHING)
+        return ProcessedBatch(
+            name=record.name,
+            attempt=record.attempt,
+            provider=record.provider,
+            parent=record.parent,
+            requests=coverage.input.requests,
+            answered=coverage.answered.requests,
+            failed=coverage.failed.requests,
+            read=read,
+        )
+
+    def call(self, calls: Calls, processor: Processor, batch: ProcessedBatch) -> Outcome:
+        """Call the processor, and see to it that what it returned can be written down."""
+        root = Path(self.ctx.fx.root)
+        context = BatchContext(
+            workspace=root,
+            paths={role.value: root / fact.path for role, fact in self.files.items()},
+            content=self.content.value,
+            token=self.token,
+            redelivery=self.redelivery,
+            publish=self._keep,
+            operations=self.operations,
+        )
+        outcome = calls.one(processor.call, *arguments_of(processor, batch, context))
+        if isinstance(outcome, Raised):
+            return outcome
+        try:
+            return Ended(as_json(outcome.value))
+        except NoJson as error:
+            return Raised("NoJson", str(error))
+
+    def publish(self, batch: str, value: Any) -> dict[str, Any]:
+        """
+        Publish what the processor returned and what it asked to publish.
+
+        Returns:
+            For the receipt: `path`, `sha256` and `bytes` of the value, and `files` for the rest.
+
+        Raises:
+            FaultyData: What it asked to publish raised while it was written.
+        """
+        fx = self.ctx.fx
+        published: dict[str, Any] = {}
+        written: dict[str, Any] = {}
+        for leaf, data in self.spool.items():
+            path = f"{folder_of(batch)}/{leaf}"
+            chunks = (data,) if isinstance(data, bytes) else _chunks(data)
+            written[path] = digest_fields(fx.publish(path, chunks, replace=True))
+        if value is not None:
+            path = f"target/{batch}.value.json"
+            text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+            published = {"path": path, **digest_fields(fx.publish(path, (text,), replace=True))}
+        return published | ({"files": written} if written else {})
+
+    def _keep(self, leaf: str, data: bytes | str | Iterable[bytes]) -> None:
+        """`BatchContext.publish`: nothing is written before the processor has returned."""
+        if not _LEAF.fullmatch(leaf):
+            raise ValueError(f"{leaf!r:.120} is no plain file name (letters, digits, . _ - and spaces)")
+        if leaf.casefold() in {each.casefold() for each in self.spool}:
+            raise ValueError(f"{leaf!r} is published already")
+        if isinstance(data, str):
+            data = data.encode()
+        elif isinstance(data, bytearray | memoryview):
+            data = bytes(data)
+        self.spool[leaf] = data
+
+
+def _chunks(data: Iterable[bytes]) -> Iterator[bytes]:
+    """The data of a processor; whatever is wrong with it is its own fault."""
+    try:
+        for chunk in data:
+            yield bytes(memoryview(chunk))
+    except ReconcilerError:
+        raise
+    except Exception as error:
+        raise FaultyData(Raised(type(error).__name__, str(error)[:500])) from error

@@ -1,0 +1,85 @@
+"""What users plug in for one batch, resolved: no names of code any more, only code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.model.policy import Policy
+from reconciler.processors import files, results
+from reconciler.processors.base import OutputProcessor, Processor
+from reconciler.processors.content import Content
+from reconciler.providers.base import Provider
+
+
+@attrs.frozen
+class Hooks:
+    """
+    What works on one batch.
+
+    Attributes:
+        output: The output processor.
+        content: What answers are read as.
+        error: A custom error processor, None for the built-in summary.
+        providers: Who can be asked in this process, by name.
+    """
+
+    output: OutputProcessor = results.NAME
+    content: Content = Content.TEXT
+    error: Processor | None = None
+    providers: Mapping[str, Provider] = attrs.field(factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """The output processor's name and version, and what it reads answers as."""
+        if isinstance(self.output, Processor):
+            identity = self.output.identity
+        else:
+            identity = f"{self.output}/{_VERSIONS[self.output]}"
+        return identity if self.content is Content.TEXT else f"{identity}+{self.content.value}"
+
+    @property
+    def plain(self) -> bool:
+        """Whether answers are published as they are, by the built-in `results`."""
+        return self.output == results.NAME and self.content is Content.TEXT
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether an answer may turn out to be more than the output processor can handle."""
+        return isinstance(self.output, Processor) or self.content is not Content.TEXT
+
+    def applied_to(self, policy: Policy) -> Policy:
+        """*policy* with what the planner has to know of these hooks."""
+        return attrs.evolve(
+            policy,
+            reachable=frozenset(self.providers),
+            processor=self.identity,
+            processor_may_fail=self.may_fail,
+            error_processor=None if self.error is None else self.error.identity,
+        )
+
+
+_VERSIONS = {results.NAME: results.VERSION, files.NAME: files.VERSION}
+
+BUILT_IN = Hooks()
+
+
+@attrs.frozen
+class Plugged:
+    """
+    What users have plugged into one call.
+
+    Attributes:
+        hooks_of: What works on a batch, by its name.
+    """
+
+    hooks_of: Callable[[str], Hooks] = lambda _name: BUILT_IN
+
+    def policy_of(self, name: str, settings: Settings) -> Policy:
+        """What the planner may decide for the batch *name*."""
+        return self.hooks_of(name).applied_to(settings.of_batch(name).policy())
+
+
+NOTHING_PLUGGED = Plugged()

@@ -1,0 +1,38 @@
+"""What user code returns, as JSON that any reader takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+
+class NoJson(ValueError):
+    """A value that cannot stand in a JSON file; its words say what it is."""
+
+
+def as_json(value: Any) -> Any:
+    """
+    *value* in plain JSON types.
+
+    Dataclasses, attrs classes, msgspec structs, Pydantic models, dates, enums and sets are taken apart.
+
+    Raises:
+        NoJson: It holds NaN, a key that is no string, half a surrogate pair, itself, or an object that nobody
+            can take apart.
+    """
+    try:
+        plain = msgspec.to_builtins(value, enc_hook=_taken_apart, order="deterministic", str_keys=True)
+        json.dumps(plain, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise NoJson(f"returned {type(value).__name__}, which is no JSON: {str(error)[:200]}") from error
+    return plain
+
+
+def _taken_apart(value: Any) -> Any:
+    """A Pydantic model, or anything else that offers its content in the same way."""
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,211 @@
+"""
+Batches whose every id is accounted for, or may be asked again: process, retry, archive.
+
+Pure ladders of early returns, one comment per leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
+
+from reconciler.model.coverage import NOTHING, Coverage, Tally
+from reconciler.model.failure import Trouble
+from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
+from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
+from reconciler.model.outcome import ErrorClass, retryable_classes
+from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
+from reconciler.model.plan import Attention, Plan
+from reconciler.model.policy import LOCAL, FailurePolicy, Policy
+from reconciler.model.receipt import STARTED, invocation_token
+from reconciler.model.record import Record
+from reconciler.model.snapshot import ChildFact, Snapshot
+from reconciler.model.words import many
+from reconciler.planner.safety import expects
+
+
+def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
+    """Every id is accounted for, or may be asked again: process, retry, archive."""
+    name, record = snap.name, snap.record
+    attempt = 1 if record is None else record.attempt
+    again_here = asks_again(record, policy)
+    classes = retryable_classes(attempt, policy.max_attempts) if again_here else frozenset()
+    missing = coverage.missing != NOTHING
+    if missing and not again_here:
+        because = f"{many(coverage.missing.requests, 'id')} without an answer, and nobody is asked by itself"
+        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
+    if missing and ErrorClass.MISSING not in classes:
+        because = f"{many(coverage.missing.requests, 'id')} without an answer, and no attempt is left"
+        hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
+        return Plan(name, because, then=Attention(hint, Trouble.ID_MISMATCH))
+    asking = _ask(snap, coverage, policy, classes, missing=missing)
+    if isinstance(asking, ProcessErrors):
+        # What it answers decides who is asked again.
+        return Plan(name, "its failures go to the error processor", (asking,))
+    again = coverage.failed_in(classes) - Tally.of(asking.never) + Tally.of(asking.again)
+    child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
+    leftovers: dict[str, Any] = {
+        "child": child,
+        "classes": classes if child else frozenset(),
+        "missing": missing,
+        "again": asking.again,
+        "never": asking.never,
+    }
+    held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
+    token = _token(snap, coverage, policy, child)
+    output = _receipt(record, "process-output", token)
+    steps: list[Operation] = []
+    if not (output is not None and (policy.processor_may_fail or (held and _summed_up(record)))):
+        steps.append(ProcessOutput(name, expects=expects(snap), token=token, **leftovers))
+        if coverage.failed != NOTHING and policy.error_processor is None:
+            steps.append(ProcessErrors(name, expects=expects(snap), **leftovers))
+        if policy.processor_may_fail:
+            # What it cannot handle decides whether the batch may move.
+            return Plan(name, "its answers go to the output processor", tuple(steps))
+    if child:
+        steps.append(
+            RetryLeftovers(
+                name,
+                expects=expects(snap),
+                child=child,
+                attempt=attempt + 1,
+                classes=classes,
+                missing=missing,
+                again=asking.again,
+                never=asking.never,
+            )
+        )
+    stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
+    stays = stays or _unhandled(snap, policy, output)
+    if stays is not None:
+        return Plan(name, stays[0], tuple(steps), stays[1])
+    steps.append(MoveToDone(name, expects=expects(snap)))
+    return Plan(name, _told(coverage, child), tuple(steps))
+
+
+def asks_again(record: Record | None, policy: Policy) -> bool:
+    """
+    Whether failures are asked again without a person: a provider is configured.
+
+    The embedded one asks only what it has asked itself: its worker may be a stand-in for trying things out,
+    and must not answer for somebody else's failures.
+    """
+    if policy.provider == LOCAL:
+        return record is not None and record.provider == LOCAL
+    return policy.configured
+
+
+def _ask(
+    snap: Snapshot, coverage: Coverage, policy: Policy, classes: frozenset[ErrorClass], *, missing: bool
+) -> Overrides | ProcessErrors:
+    """What a custom error processor has answered, or the step that asks it."""
+    if policy.error_processor is None or coverage.failed == NOTHING:
+        return NO_OVERRIDES
+    parts = [policy.error_processor, *sorted(each.value for each in classes)]
+    token = invocation_token(snap.name, " ".join(parts), coverage.digests)
+    answered = _receipt(snap.record, "process-errors", token)
+    if answered is not None:
+        return read_overrides(answered)
+    again = coverage.failed_in(classes) != NOTHING
+    return ProcessErrors(
+        snap.name, expects=expects(snap), token=token, classes=classes, missing=missing, plans_retry=again
+    )
+
+
+def _holds(
+    name: BatchName, final: Tally, coverage: Coverage, asking: Overrides
+) -> tuple[str, Attention] | None:
+    """Why failures keep the batch from moving though its ids balance, and what a person may do."""
+    if final != NOTHING:
+        because = f'{many(final.requests, "request")} failed for good, and failed = "attention"'
+        return because, Attention(f"reconcile dismiss WORKSPACE {name}", Trouble.FAILED_FOR_GOOD)
+    if coverage.failed != NOTHING and asking.attention:
+        because = f"its error processor wants a person to look at {many(asking.attention, 'failed request')}"
+        hint = f"reconcile dismiss WORKSPACE {name}    to give them up"
+        return because, Attention(hint, Trouble.FAILED_FOR_GOOD)
+    return None
+
+
+def _unhandled(
+    snap: Snapshot, policy: Policy, output: Mapping[str, Any] | None
+) -> tuple[str, Attention] | None:
+    """Why answers that the output processor could not handle keep the batch, and what a person may do."""
+    found = {} if output is None else output.get("unhandled", {})
+    if not found or policy.on_failure is FailurePolicy.SETTLE or _given_up(snap.record, found):
+        return None
+    because = f"{many(int(found['requests']), 'answer')} could not be handled: {found.get('told', '')}"
+    hint = (
+        "mend the processor and run again; or\n"
+        f"reconcile process WORKSPACE {snap.name}    to hand all its answers over once more\n"
+        f"reconcile dismiss WORKSPACE {snap.name}    to settle it without them"
+    )
+    return because, Attention(hint, Trouble.UNHANDLED)
+
+
+def _given_up(record: Record | None, unhandled: Mapping[str, Any]) -> bool:
+    """Whether a person has accepted that these very answers were not handled."""
+    given_up = None if record is None else record.dismissed.get("unhandled")
+    return given_up is not None and given_up.digest == unhandled.get("ids")
+
+
+def _receipt(record: Record | None, verb: str, token: str) -> Mapping[str, Any] | None:
+    """The receipt of this very work, if it has ended."""
+    found = {} if record is None else record.receipts.get(verb, {})
+    return found if found.get("token") == token and found.get("state") != STARTED else None
+
+
+def _summed_up(record: Record | None) -> bool:
+    """Whether the failures of a batch that had to stay were summed up."""
+    return record is not None and "process-errors" in record.receipts
+
+
+def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
+    """What makes this invocation of the output processor the same as another."""
+    owners = {} if snap.record is None else snap.record.children
+    retried = [*owners, *([child] if child else [])]
+    return invocation_token(snap.name, policy.processor, coverage.digests, retried)
+
+
+def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[ChildFact]) -> BatchName:
+    """
+    The child to make of a batch's leftovers.
+
+    Args:
+        name: The batch.
+        owned: Children that its record, or its manifest, names already.
+        taken: Every name of the lineage that is in use, in order.
+
+    Returns:
+        The child whose making was interrupted, or else the next free name of the lineage.
+    """
+    for fact in taken:
+        if fact.parent == name and fact.name not in owned:
+            return fact.name
+    k = max((child_number(each) for each in (name, *(fact.name for fact in taken))), default=0) + 1
+    while child_name(lineage_root(name), k) in owned:
+        k += 1
+    return child_name(lineage_root(name), k)
+
+
+def _owned(snap: Snapshot) -> Container[BatchName]:
+    """The children that own ids of this batch."""
+    return () if snap.record is None else snap.record.children
+
+
+def by_hand(name: BatchName) -> str:
+    """What a person may do about missing ids."""
+    return (
+        "complete the answer file, if the rest is still coming\n"
+        f"reconcile retry WORKSPACE {name}    to ask them again\n"
+        f"reconcile dismiss WORKSPACE {name}    to give them up"
+    )
+
+
+def _told(coverage: Coverage, child: BatchName | None) -> str:
+    """The account in one line."""
+    parts = [f"{coverage.answered.requests} of {coverage.input.requests} answered"]
+    for word in ("failed", "retried", "dismissed", "missing"):
+        tally = getattr(coverage, word)
+        if tally != NOTHING:
+            parts.append(f"{tally.requests} {word}")
+    return ", ".join(parts) + (f"; what may be asked again goes to {child}" if child else "")

@@ -1,0 +1,191 @@
+"""
+From the names in settings to the code that they name.
+
+Whether a workspace may name code at all has been seen to before (`trust.py`). Code is loaded when a pass
+begins, so that a name that leads nowhere stops it before anything is done.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.errors import ConfigError
+from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.model.policy import LOCAL
+from reconciler.processors.base import OutputProcessor, Processor, wrap
+from reconciler.processors.content import Content
+from reconciler.providers.base import Worker
+from reconciler.providers.echo import echo
+from reconciler.providers.local import Local
+from reconciler.workspace.code import Reference, read_code, refer
+
+_BUILT_IN: Final = {
+    "output.processor": ("results", "files"),
+    "output.error_processor": ("summary",),
+    "local.worker": ("echo",),
+}
+
+
+@attrs.frozen
+class Given:
+    """
+    Code that the caller hands over itself; it outranks every setting.
+
+    Attributes:
+        output: An output processor.
+        error: An error processor.
+        worker: What the embedded provider runs.
+    """
+
+    output: Processor | None = None
+    error: Processor | None = None
+    worker: Worker | None = None
+
+
+NOTHING_GIVEN: Final = Given()
+
+
+class Plugs:
+    """
+    The hooks of every batch, code loaded once.
+
+    Args:
+        settings: Every setting, its trust seen to.
+        own_file: The workspace's settings file; relative paths in it begin at its folder.
+        given: Code that the caller hands over itself.
+
+    Raises:
+        ConfigError: A setting names code that is not there, cannot be imported, or is no function.
+    """
+
+    def __init__(self, settings: Settings, own_file: str, given: Given = NOTHING_GIVEN) -> None:
+        self._settings = settings
+        self._own_file = own_file
+        self._given = given
+        self._loaded: dict[tuple[str, str], Any] = {}
+        self._hooks: dict[tuple[Any, ...], Hooks] = {}
+        self.hooks_of("")
+        for layer in settings.layers:
+            for table in layer.tables:
+                self.hooks_of(table.match)
+
+    @property
+    def plugged(self) -> Plugged:
+        """What a pass takes."""
+        return Plugged(self.hooks_of)
+
+    def hooks_of(self, name: str) -> Hooks:
+        """The hooks of the batch *name*."""
+        own = self._settings.of_batch(name)
+        wanted = tuple(own[setting] for setting in (*_BUILT_IN, "output.content", "local.concurrency"))
+        key = (*wanted, own["provider.name"])
+        if key not in self._hooks:
+            self._hooks[key] = self._make(own)
+        return self._hooks[key]
+
+    # Within
+
+    def _make(self, own: Settings) -> Hooks:
+        """The hooks that *own* asks for."""
+        output: OutputProcessor = self._given.output or own["output.processor"]
+        if isinstance(output, str) and output not in _BUILT_IN["output.processor"]:
+            output = self._processor("output.processor", own)
+        error = self._given.error
+        if error is None and own["output.error_processor"] not in _BUILT_IN["output.error_processor"]:
+            error = self._processor("output.error_processor", own)
+        worker: Worker = self._given.worker or echo
+        if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
+            worker = self._load("local.worker", own)[0]
+        providers = {LOCAL: Local(worker, own["local.concurrency"])}
+        return Hooks(output, Content(own["output.content"]), error, providers)
+
+    def _processor(self, setting: str, own: Settings) -> Processor:
+        """A processor by name."""
+        function, version = self._load(setting, own)
+        try:
+            return wrap(function, own[setting], version)
+        except TypeError as error:
+            raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
+
+    def _load(self, setting: str, own: Settings) -> tuple[Callable[..., Any], str]:
+        """The function that a setting names, and the version of its code."""
+        mine = own.origins[setting] == self._own_file
+        folder = self._own_file.rpartition("/")[0] if mine else "."
+        key = (own[setting], folder)
+        if key not in self._loaded:
+            self._loaded[key] = load(refer(setting, own[setting], folder), setting)
+        found: tuple[Callable[..., Any], str] = self._loaded[key]
+        return found
+
+
+def load(reference: Reference, setting: str) -> tuple[Callable[..., Any], str]:
+    """
+    Import the code that *reference* names.
+
+    Returns:
+        The function, and a version that changes whenever its file does.
+
+    Raises:
+        ConfigError: It cannot be imported, or there is no such function in it.
+    """
+    source, digest = read_code(reference.path)
+    try:
+        if reference.module:
+            module = importlib.import_module(reference.module)
+        else:
+            module = _module_of(reference.path, source, digest.sha256)
+    except (Exception, SystemExit) as error:
+        told = f"{type(error).__name__}: {str(error)[:300]}"
+        raise ConfigError(f"{setting} names {reference.name}, and importing it raised {told}") from error
+    found: Any = module
+    for part in reference.attribute.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        message = (
+            f"{setting} names {reference.name}, and {reference.path} has no function {reference.attribute}"
+        )
+        raise ConfigError(message)
+    return found, digest.sha256[:12]
+
+
+class _Source(importlib.abc.SourceLoader):
+    """Loads a module from bytes that were read before: those that were looked at are those that run."""
+
+    def __init__(self, path: str, source: bytes) -> None:
+        self._path = path
+        self._source = source
+
+    def get_filename(self, _name: str) -> str:
+        """Where the source stands, for tracebacks."""
+        return self._path
+
+    def get_data(self, path: str | bytes) -> bytes:
+        """The source; there is no compiled form, and none is written."""
+        if path != self._path:
+            raise OSError(f"{path!r} is not read")
+        return self._source
+
+
+def _module_of(path: str, source: bytes, digest: str) -> Any:
+    """A `.py` file as a module of its own; its folder is not searched for further modules."""
+    name = f"_reconciler_user_{digest[:16]}"
+    spec = importlib.util.spec_from_loader(name, _Source(path, source), origin=path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and the like look their module up by name.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -1,0 +1,204 @@
+"""
+Read the text of an answer as JSON or as lines of JSON.
+
+Models wrap JSON in fences and prose, and break it. What can be read is read, and how it was read is told;
+what was cut off by the length limit is never repaired into something that looks whole.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+
+import attrs
+import msgspec
+
+from reconciler.model.exchange import Result
+
+
+class Content(enum.StrEnum):
+    """What answers are read as."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+class How(enum.StrEnum):
+    """How a value was found in a text."""
+
+    WHOLE = "whole"
+    FENCED = "fenced"
+    PROSE = "prose"
+    REPAIRED = "repaired"
+
+
+class Why(enum.StrEnum):
+    """Why a text holds no value."""
+
+    TRUNCATED = "truncated"
+    BROKEN = "broken"
+    REFUSED = "refused"
+    NO_TEXT = "no-text"
+
+
+@attrs.frozen
+class Parsed:
+    """A value that was found, and how."""
+
+    value: Any
+    how: How
+
+
+@attrs.frozen
+class Unreadable:
+    """Why there is none; *reason* is for people."""
+
+    why: Why
+    reason: str
+
+
+TRUNCATING: Final = frozenset(
+    "length max_tokens max_output_tokens incomplete model_length model_context_window_exceeded".split()
+)
+"""Finish reasons, in lower case, of an answer that its length limit cut off, whoever the provider."""
+
+_FENCE: Final = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)(```|\Z)", re.DOTALL)
+_CANDIDATES: Final = 200
+"""Places in one text where a value is looked for; hostile text may hold a million brackets."""
+
+
+def read(result: Result, content: Content) -> Parsed | Unreadable:
+    """
+    The value of an answer.
+
+    Args:
+        result: An answer; not a failure.
+        content: JSON or JSONL; JSONL gives a list.
+    """
+    if result.text is None or not result.text.strip():
+        if result.refusal:
+            return Unreadable(Why.REFUSED, f"the model refused: {result.refusal[:200]}")
+        return Unreadable(Why.NO_TEXT, "the answer has no text")
+    cut = (result.finish_reason or "").lower() in TRUNCATING
+    text = result.text.strip().removeprefix("\ufeff")
+    return _read_lines(text, cut=cut) if content is Content.JSONL else _read_one(text, cut=cut)
+
+
+def _read_one(text: str, *, cut: bool) -> Parsed | Unreadable:
+    """One JSON value."""
+    value = _strict(text)
+    if value is not _NOTHING:
+        return Parsed(value, How.WHOLE)
+    for inside, closed in _fenced(text):
+        value = _strict(inside) if closed else _NOTHING
+        if value is not _NOTHING:
+            return Parsed(value, How.FENCED)
+    start, value = _in_prose(text)
+    if value is not _NOTHING:
+        return Parsed(value, How.PROSE)
+    if cut:
+        return Unreadable(Why.TRUNCATED, f"cut off by the length limit after {len(text)} characters")
+    if start < 0:
+        return Unreadable(Why.BROKEN, "there is no JSON in it")
+    inside = next((inside for inside, _ in _fenced(text) if "{" in inside or "[" in inside), text[start:])
+    return _repaired(inside)
+
+
+def _read_lines(text: str, *, cut: bool) -> Parsed | Unreadable:
+    """Lines of JSON, as a list."""
+    inside = next((inside for inside, _ in _fenced(text)), None)
+    how = How.WHOLE if inside is None else How.FENCED
+    lines = [line for line in (text if inside is None else inside).split("\n") if line.strip()]
+    values = []
+    for number, line in enumerate(lines, 1):
+        value = _strict(line.strip())
+        if value is _NOTHING:
+            if cut and number == len(lines):
+                return Unreadable(Why.TRUNCATED, f"cut off by the length limit in line {number}")
+            if line.lstrip()[:1] not in ("{", "["):
+                return Unreadable(Why.BROKEN, f"line {number} is no JSON")
+            mended = _repaired(line)
+            if isinstance(mended, Unreadable):
+                return attrs.evolve(mended, reason=f"line {number}: {mended.reason}")
+            value, how = mended.value, How.REPAIRED
+        values.append(value)
+    return Parsed(values, how) if values else Unreadable(Why.BROKEN, "there is no line in it")
+
+
+_NOTHING: Final = object()
+
+
+def _strict(text: str) -> Any:
+    """The value of a text that is JSON and nothing else, `_NOTHING` otherwise."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _NOTHING
+
+
+def _fenced(text: str) -> Iterator[tuple[str, bool]]:
+    """What stands in ``` fences, and whether the fence was closed."""
+    for found in _FENCE.finditer(text):
+        yield found[1].strip(), bool(found[2])
+
+
+def _in_prose(text: str) -> tuple[int, Any]:
+    """
+    The longest object (or array) among other words.
+
+    Returns:
+        Where the first one begins (-1: nowhere) and the value; `_NOTHING` when one that begins does not end
+        well: what stands inside a broken value is not the answer.
+    """
+    start = begin = _begin(text, 0)
+    best, value = 0, _NOTHING
+    for _ in range(_CANDIDATES):
+        if begin < 0:
+            break
+        try:
+            _, end = _SCAN.raw_decode(text, begin)
+        except (ValueError, RecursionError):
+            return begin, _NOTHING
+        if end - begin > best:
+            found = _strict(text[begin:end])
+            best, value = (end - begin, found) if found is not _NOTHING else (best, value)
+        begin = _begin(text, end)
+    return start, value
+
+
+def _begin(text: str, after: int) -> int:
+    """Where the next object begins, or the array around it; an array alone where there is no object."""
+    brace, bracket = text.find("{", after), text.find("[", after)
+    if brace < 0:
+        return bracket
+    return bracket if 0 <= bracket < brace and not text[bracket + 1 : brace].strip() else brace
+
+
+def _repaired(text: str) -> Parsed | Unreadable:
+    """What a broken value probably was."""
+    import json_repair  # noqa: PLC0415 - 57 ms that most passes never need
+
+    try:
+        value = json_repair.loads(text, skip_json_loads=True)
+        written = json.dumps(value, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        return Unreadable(Why.BROKEN, f"no JSON, and beyond repair ({str(error)[:100]})")
+    if not isinstance(value, dict | list) or not value:
+        return Unreadable(Why.BROKEN, "no JSON, and beyond repair")
+    # A half surrogate pair is written as an escape that nobody reads back.
+    strict = _strict(written.decode())
+    if strict is _NOTHING:
+        return Unreadable(Why.BROKEN, "no JSON, and beyond repair")
+    return Parsed(strict, How.REPAIRED)
+
+
+def _no_constant(word: str) -> NoReturn:
+    """NaN and Infinity are no JSON."""
+    raise ValueError(f"{word} is no JSON")
+
+
+_SCAN: Final = json.JSONDecoder(parse_constant=_no_constant)

@@ -1,0 +1,150 @@
+"""
+Which workspaces may name code.
+
+A workspace can be cloned, mailed or mounted by anybody, so what its settings file names is refused until the
+user has looked at it. Trust stands in the user's own configuration, and holds for one path, one content of
+the settings file and one content of each file of code that it names; any change ends it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from reconciler.config import Settings
+from reconciler.errors import ConfigError, UsageError
+from reconciler.workspace.code import read_code, refer
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.reading import Reading, locate
+
+FILE: Final = "trust.json"
+SCHEMA: Final = 1
+
+
+@attrs.frozen
+class Named:
+    """
+    Code that a workspace names.
+
+    Attributes:
+        setting: The setting that names it.
+        name: As the setting says it.
+        path: The file that holds it.
+        sha256: What that file holds.
+    """
+
+    setting: str
+    name: str
+    path: str
+    sha256: str
+
+
+def require(settings: Settings, own_file: str, user_folder: str) -> None:
+    """
+    Hold a workspace to what its user has trusted; nothing is imported.
+
+    Args:
+        settings: Every setting.
+        own_file: The workspace's settings file, a real path.
+        user_folder: Where the user's own configuration lies; empty for nowhere.
+
+    Raises:
+        ConfigError: The workspace names code and is not trusted to, or something has changed since.
+    """
+    names = sorted(set(settings.code_named_in(own_file)))
+    if not names:
+        return
+    told = ", ".join(f"{setting} = {name!r:.80}" for setting, name in names)
+    hint = "look at that code and at reconciler.toml, then: reconcile trust WORKSPACE"
+    known = _read(user_folder).get(own_file)
+    if known is None:
+        raise ConfigError(f"{own_file} names code ({told}), and this workspace is not trusted", hint=hint)
+    if known.get("settings") != _digest(own_file):
+        raise ConfigError(f"{own_file} has changed since it was trusted; it names code ({told})", hint=hint)
+    for named in _named(settings, own_file):
+        if known.get("code", {}).get(named.name) != named.sha256:
+            raise ConfigError(f"{named.path} has changed since {own_file} was trusted to name it", hint=hint)
+
+
+def grant(settings: Settings, own_file: str, user_folder: str) -> list[Named]:
+    """
+    Trust a workspace, as it is now.
+
+    Returns:
+        The code that it may name from here on; empty when it names none, and then nothing is written.
+
+    Raises:
+        ConfigError: Code that it names is not there.
+        UsageError: There is no place for the user's configuration.
+    """
+    named = _named(settings, own_file)
+    if not named:
+        return []
+    if not user_folder:
+        message = "RECONCILER_USER_CONFIG is empty, so there is nowhere to remember whom you trust"
+        raise UsageError(message, hint="unset it, or let it name a file")
+    known = _read(user_folder)
+    code = {each.name: each.sha256 for each in named}
+    known[own_file] = {"settings": _digest(own_file), "code": code}
+    document = {"schema": SCHEMA, "workspaces": dict(sorted(known.items()))}
+    _make(user_folder)
+    fx = Effects(user_folder)
+    try:
+        fx.publish(
+            FILE, (msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n",), replace=True
+        )
+    finally:
+        fx.close()
+    return named
+
+
+def _named(settings: Settings, own_file: str) -> list[Named]:
+    """All the code that a workspace names, with its digests."""
+    folder = own_file.rpartition("/")[0]
+    found = []
+    for setting, name in sorted(set(settings.code_named_in(own_file))):
+        reference = refer(setting, name, folder)
+        found.append(Named(setting, name, reference.path, read_code(reference.path)[1].sha256))
+    return found
+
+
+def _digest(path: str) -> str:
+    """What a file holds."""
+    return read_code(path)[1].sha256
+
+
+def _read(user_folder: str) -> dict[str, Any]:
+    """What was trusted so far, by settings file."""
+    if not user_folder or locate(user_folder)[1] is None:
+        return {}
+    look = Reading(user_folder)
+    try:
+        if look.fact(FILE) is None:
+            return {}
+        found = msgspec.json.decode(look.read(FILE))
+        if found["schema"] != SCHEMA:
+            raise ConfigError(
+                f"{user_folder}/{FILE} was written by another version (schema {found['schema']})"
+            )
+        return {path: dict(each) for path, each in found["workspaces"].items()}
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+        hint = "move it away, then trust your workspaces again"
+        raise ConfigError(f"{user_folder}/{FILE} cannot be read ({error})", hint=hint) from error
+    finally:
+        look.close()
+
+
+def _make(folder: str) -> None:
+    """Make the folder of the user's configuration, and those above it."""
+    above = folder
+    while locate(above)[1] is None:
+        above = above.rpartition("/")[0] or "/"
+    if above == folder:
+        return
+    fx = Effects(above)
+    try:
+        fx.make_folder(folder.removeprefix(above).strip("/"))
+    finally:
+        fx.close()

@@ -1,0 +1,114 @@
+"""
+The code that a setting names: which file holds it, and what that file holds.
+
+Nothing is imported here, not even a package above the module: what is not trusted yet must not run.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from importlib.machinery import PathFinder
+from typing import Final
+
+import attrs
+
+from reconciler.errors import ConfigError
+from reconciler.model.coverage import FileDigest
+from reconciler.model.operation import Kind
+from reconciler.workspace.reading import Reading, locate
+
+GROUPS: Final = {
+    "output.processor": "reconciler.output_processors",
+    "output.error_processor": "reconciler.error_processors",
+    "local.worker": "reconciler.workers",
+}
+"""Where installed packages register code by name, for each setting that may name it."""
+
+
+@attrs.frozen
+class Reference:
+    """
+    Code by name.
+
+    Attributes:
+        name: As the setting says it.
+        path: The file that holds it.
+        module: The module, empty for a file of its own.
+        attribute: What in it is meant.
+    """
+
+    name: str
+    path: str
+    module: str
+    attribute: str
+
+
+def refer(setting: str, name: str, folder: str) -> Reference:
+    """
+    Find the code that *name* stands for.
+
+    Args:
+        setting: The setting that says so.
+        name: `module:function`, `path/to/file.py:function`, or the name of an entry point.
+        folder: Where a relative path begins.
+
+    Raises:
+        ConfigError: There is no such code.
+    """
+    target, colon, attribute = name.rpartition(":")
+    if not colon:
+        target, attribute = _entry_point(setting, name)
+    if not target or not attribute:
+        raise ConfigError(f"{setting} is {name!r:.200}", hint="write module:function, or file.py:function")
+    if target.endswith(".py"):
+        path, kind = locate(target if target.startswith("/") else f"{folder}/{target}")
+        if kind is not Kind.FILE:
+            raise ConfigError(f"{setting} names {target}, and there is no such file ({path})")
+        return Reference(name, path, "", attribute)
+    return Reference(name, _file_of_module(setting, target), target, attribute)
+
+
+def read_code(path: str) -> tuple[bytes, FileDigest]:
+    """
+    The source of a file that holds code, and its digest.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    folder, _, leaf = path.rpartition("/")
+    look = Reading(folder or "/")
+    try:
+        return look.read(leaf), look.digest(leaf)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    finally:
+        look.close()
+
+
+def _entry_point(setting: str, name: str) -> tuple[str, str]:
+    """Module and attribute of an entry point."""
+    group = GROUPS[setting]
+    for found in metadata.entry_points(group=group, name=name):
+        return found.module, found.attr
+    registered = ", ".join(sorted(each.name for each in metadata.entry_points(group=group))) or "none"
+    raise ConfigError(
+        f"{setting} is {name!r:.200}, which is neither built in nor an entry point",
+        hint=f"write module:function or file.py:function; entry points in {group}: {registered}",
+    )
+
+
+def _file_of_module(setting: str, module: str) -> str:
+    """The file of an installed module, found without importing the packages that it lies in."""
+    path: list[str] | None = [each for each in sys.path if each]
+    parts = module.split(".")
+    spec = None
+    for count in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:count]), path)
+        if spec is None:
+            break
+        path = list(spec.submodule_search_locations or [])
+    if spec is None or not spec.origin or not spec.has_location:
+        hint = "install it into the environment of reconcile, or name a file: path/to/file.py:function"
+        raise ConfigError(f"{setting} names the module {module!r:.100}, which is not installed", hint=hint)
+    return spec.origin

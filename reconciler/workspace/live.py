@@ -1,0 +1,147 @@
+"""
+The room for the durable progress of local runs: one SQLite file a batch under `.reconciler/live/`.
+
+SQLite's own recovery is trusted: write-ahead log, every commit on disk before it counts. Each finished
+request is one row, its answer line as it will be published; what is not there has not finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from reconciler.errors import PermanentError, TransientError
+from reconciler.model.identity import Role
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import PRIVATE
+
+FOLDER: Final = f"{PRIVATE}/live"
+SCHEMA: Final = 1
+_SUFFIXES: Final = ("-wal", "-shm", "-journal", "")
+"""What SQLite keeps beside a database; the database itself goes last."""
+
+
+def path_of(name: str) -> str:
+    """Where the progress of a batch stands, relative to the workspace."""
+    return f"{FOLDER}/{name}.sqlite"
+
+
+class Live:
+    """
+    The progress of one batch; to be closed.
+
+    Args:
+        fx: The room for file effects, which makes and removes the file's folder.
+        name: The batch.
+        digest: SHA-256 of the input that is being answered.
+
+    Raises:
+        PermanentError: The file speaks of another input, is of a newer version, or is no database.
+        TransientError: It cannot be opened or written to.
+    """
+
+    def __init__(self, fx: Effects, name: str, digest: str) -> None:
+        self._path = path_of(name)
+        fx.make_folder(FOLDER)
+        if fx.kind(self._path) is not None and fx.fact(self._path) is None:
+            raise PermanentError(f"{self._path} is not a regular file; nothing was touched")
+        fx.tell("live-open", self._path)
+        with self._explained():
+            # One loop thread writes, the main thread reads when it has ended.
+            self._db = sqlite3.connect(
+                f"{fx.root}/{self._path}", isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare(digest)
+            except BaseException:
+                self._db.close()
+                raise
+        self._fx = fx
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def finished(self) -> set[int]:
+        """The input lines whose requests have finished."""
+        with self._explained():
+            return {line for (line,) in self._db.execute("SELECT line FROM ended")}
+
+    def keep(self, ended: Sequence[tuple[int, Role, bytes]]) -> None:
+        """
+        Keep what has ended: input line, the file that its answer line goes to, and that line.
+
+        On disk when this returns.
+        """
+        self._fx.tell("live-commit", self._path)
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT OR IGNORE INTO ended VALUES (?, ?, ?)",
+                [(line, role.value, answer) for line, role, answer in ended],
+            )
+            self._db.execute("COMMIT")
+
+    def count(self, role: Role) -> int:
+        """How many answer lines go to the file of *role*."""
+        with self._explained():
+            found = self._db.execute("SELECT count(*) FROM ended WHERE role = ?", (role.value,)).fetchone()
+        return int(found[0])
+
+    def lines(self, role: Role) -> Iterator[bytes]:
+        """The answer lines of one file, newline included, in the order of the input."""
+        with self._explained():
+            rows = self._db.execute("SELECT answer FROM ended WHERE role = ? ORDER BY line", (role.value,))
+            for (answer,) in rows:
+                yield answer + b"\n"
+
+    # Within
+
+    def _prepare(self, digest: str) -> None:
+        """Make the tables, or see whether they are ours."""
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version not in (0, SCHEMA):
+            raise PermanentError(
+                f"{self._path} was written by a newer version (schema {version}, known {SCHEMA})",
+                hint="run the version of reconcile that wrote it, or a newer one",
+            )
+        if version == 0:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("CREATE TABLE IF NOT EXISTS run (input TEXT NOT NULL)")
+            columns = "line INTEGER PRIMARY KEY, role TEXT NOT NULL, answer BLOB NOT NULL"
+            self._db.execute(f"CREATE TABLE IF NOT EXISTS ended ({columns})")
+            self._db.execute("INSERT INTO run SELECT ? WHERE NOT EXISTS (SELECT 1 FROM run)", (digest,))
+            self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            self._db.execute("COMMIT")
+        (asked,) = self._db.execute("SELECT input FROM run").fetchone()
+        if asked != digest:
+            message = f"{self._path} holds answers to another input; it was changed since the run began"
+            raise PermanentError(
+                message, hint="put the original input back, or give the new one another name"
+            )
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's errors as ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise TransientError(f"{self._path}: {error}", hint="is the disk full, or read-only?") from error
+        except sqlite3.DatabaseError as error:
+            hint = "restore it, or move it away: every request of that batch is then called again"
+            raise PermanentError(f"{self._path}: {error}", hint=hint) from error
+
+
+def has_progress(fx: Effects, name: str) -> bool:
+    """Whether there is a file of progress for a batch."""
+    return fx.kind(path_of(name)) is not None
+
+
+def remove(fx: Effects, name: str) -> None:
+    """Remove the progress of a batch whose answers are published."""
+    for suffix in _SUFFIXES:
+        fx.discard(path_of(name) + suffix)
