@@ -7,6 +7,7 @@ nothing of how a plan is made or carried out.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import sleep
@@ -17,11 +18,12 @@ import attrs
 from reconciler import __version__
 from reconciler.config import Settings
 from reconciler.errors import ReconcilerError, StaleSnapshot, TransientError
+from reconciler.executor.ahead import Ahead
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.executor import execute
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
-from reconciler.model.identity import BatchName
+from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import RetryLeftovers
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
@@ -108,6 +110,11 @@ class Session:
     settings: Settings
     options: Options
 
+    @property
+    def jobs(self) -> int:
+        """How many processes may match ahead of the pass."""
+        return self.settings["limits.jobs"] or usable_cores()
+
     def policy_of(self, name: str) -> Policy:
         """What the planner may decide for one batch."""
         return self.options.plugged.policy_of(name, self.settings)
@@ -116,6 +123,13 @@ class Session:
     def layout(self) -> Layout:
         """The workspace."""
         return self.ctx.layout
+
+
+def usable_cores(most: int = 8) -> int:
+    """How many cores this process may use, *most* at the most."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), most)
+    return min(os.cpu_count() or 1, most)
 
 
 @contextmanager
@@ -195,16 +209,25 @@ def _settle_all(
         The batches that wait only because their input was written a moment ago; nobody was told of them yet.
     """
     young: list[BatchReport] = []
-    for name in queue:
-        reports[name] = report = _settle_one(held, listing, name)
-        if _is_young(held, report):
-            young.append(report)
-        else:
-            held.options.watcher.ended(report)
-        queue += [child for child in _children(report) if child not in queue]
-        if report.state is State.INTERRUPTED:
-            break
+    with Ahead(held.ctx, [name for name in queue if _has_answers(listing, name)], held.jobs) as ahead:
+        held = attrs.evolve(held, ctx=attrs.evolve(held.ctx, drawn=ahead.take))
+        for name in queue:
+            reports[name] = report = _settle_one(held, listing, name)
+            ahead.passed(name)
+            if _is_young(held, report):
+                young.append(report)
+            else:
+                held.options.watcher.ended(report)
+            queue += [child for child in _children(report) if child not in queue]
+            if report.state is State.INTERRUPTED:
+                break
     return young
+
+
+def _has_answers(listing: Listing, name: BatchName) -> bool:
+    """Whether a batch has something to match, by the names of its files."""
+    roles = listing.batches.get(name, {})
+    return Role.INPUT in roles and not roles.keys().isdisjoint(ANSWERS)
 
 
 def _is_young(held: Session, report: BatchReport) -> bool:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shlex
-import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
 
 import click
 
 from reconciler.cli.console import complain, err, out, safe, typed
+from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.errors import ReconcilerError
-
-if TYPE_CHECKING:
-    from reconciler.engine import Options
-    from reconciler.library import Prepared
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -28,6 +23,9 @@ _ONLY: Final = click.option(
     "--only", multiple=True, metavar="NAME", help="Only this batch; a pattern such as '7*' works; repeatable."
 )
 _PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
+_JOBS: Final = click.option(
+    "--jobs", type=int, metavar="N", help="Processes that match large workspaces; overrides [limits] jobs."
+)
 _HOOKS: Final = (
     click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),
     click.option(
@@ -80,7 +78,7 @@ def _verb(command: _F) -> _F:
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@_options(_WORKSPACE, _ONLY, _PROVIDER, *_HOOKS, _JSON, *_TALK, DEBUG)
+@_options(_WORKSPACE, _ONLY, _PROVIDER, *_HOOKS, _JOBS, _JSON, *_TALK, DEBUG)
 @_verb
 def run_(
     workspace: str,
@@ -89,14 +87,16 @@ def run_(
     quiet: bool,
     verbose: int,
     log_level: str | None,
+    jobs: int | None,
     **hooks: str | None,
 ) -> int:
     """One pass: do all that can be done now. `reconcile WORKSPACE` is the same."""
     from reconciler.cli import render
     from reconciler.engine import reconcile
 
-    ready = load(workspace, {**_flags(hooks), "log.level": log_level})
-    with _listening(workspace, ready, only, quiet, verbose) as options:
+    flags = {**flags_of(hooks), "log.level": log_level, "limits.jobs": jobs}
+    ready = load(workspace, flags)
+    with Listening(workspace, ready, only, quiet, verbose) as options:
         report = reconcile(workspace, ready.settings, options)
     if as_json:
         render.document(render.report_fields(report), workspace, report.exit_code)
@@ -123,7 +123,7 @@ def plan_(
     from reconciler.model.operation import MatchRequestIds
     from reconciler.preview import preview
 
-    ready = load(workspace, _flags(hooks))
+    ready = load(workspace, flags_of(hooks))
     seen = preview(workspace, ready.settings, only=only, deep=True, progress=watched(), plugged=ready.plugged)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
@@ -247,38 +247,14 @@ def trust_(workspace: str, as_json: bool) -> int:
 ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_, process_, trust_)
 
 
-def load(workspace: str, flags: dict[str, Any] | None = None) -> Prepared:
-    """
-    Settings and code that hold for a workspace: built-in, user file, workspace file, environment, flags.
-
-    Raises:
-        ConfigError: One of them cannot be obeyed, or names code that the user has not trusted.
-    """
-    from reconciler.library import prepare
-
-    return prepare(workspace, flags or {}, environment=os.environ)
-
-
-def _flags(hooks: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that flags about providers and processors give."""
-    names = {
-        "provider": "provider.name",
-        "content": "output.content",
-        "output_processor": "output.processor",
-        "error_processor": "output.error_processor",
-        "worker": "local.worker",
-    }
-    return {names[flag]: value for flag, value in hooks.items() if flag in names}
-
-
 def _decided(
     verb: Callable[..., Any], workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any
 ) -> int:
     """Carry out a person's decision and say what came of it."""
     from reconciler.cli import render
 
-    ready = load(workspace, {**_flags(talk), "log.level": talk["log_level"]})
-    with _listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
+    ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
+    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
         decision = verb(workspace, ready.settings, names, options)
     if as_json:
         fields = {**render.report_fields(decision.report), "told": list(decision.told)}
@@ -292,39 +268,3 @@ def _decided(
     for refusal in decision.refused:
         complain(refusal.message, typed(refusal.hint, workspace))
     return int(decision.exit_code)
-
-
-class _listening:  # noqa: N801 - reads as a word in a `with` line
-    """Options for a pass that is logged, shows its progress and can be interrupted."""
-
-    def __init__(
-        self, workspace: str, ready: Prepared, only: tuple[str, ...], quiet: bool, verbose: int
-    ) -> None:
-        from reconciler.cli.interrupt import Stop
-        from reconciler.cli.logs import LogWatcher
-        from reconciler.cli.progress import watched
-        from reconciler.engine import Options
-
-        self._stop = Stop()
-        self._logs = LogWatcher(workspace, ready.settings["log.level"], quiet=quiet, verbose=verbose)
-        self._options = Options(
-            only=only,
-            watcher=self._logs,
-            progress=watched(quiet=quiet),
-            stopping=self._stop.asked,
-            plugged=ready.plugged,
-        )
-
-    def __enter__(self) -> Options:
-        """Take over the signals, and keep what user code prints out of the data on stdout."""
-        self._stop.install()
-        self._aside = contextlib.redirect_stdout(sys.stderr)
-        self._aside.__enter__()
-        return self._options
-
-    def __exit__(self, *_error: object) -> None:
-        """Give the signals and stdout back, and close the log."""
-        self._aside.__exit__(None, None, None)
-        self._stop.restore()
-        self._logs.close()
-        sys.stderr.flush()

@@ -34,7 +34,7 @@ HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
 
 _TAKE_A_VALUE: Final = frozenset(
-    "--only --provider --content --output-processor --error-processor --worker --log-level".split()
+    "--only --provider --content --output-processor --error-processor --worker --jobs --log-level".split()
 )
 
 

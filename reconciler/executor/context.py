@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from reconciler.config import Settings
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.operation import FileFact
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
@@ -100,6 +101,11 @@ def viewing(path: str, settings: Settings, progress: Progress | None = None) -> 
         look.close()
 
 
+def _none_drawn(_name: BatchName, _files: Mapping[Role, FileFact], _record: Record | None) -> Matched | None:
+    """Nobody has matched anything ahead."""
+    return None
+
+
 @attrs.frozen(kw_only=True)
 class Context(View):
     """
@@ -109,11 +115,13 @@ class Context(View):
         look: The room for file effects, which can also look.
         version: The version of the reconciler, for manifests.
         plugged: What users have plugged in.
+        drawn: Verdicts that were drawn ahead, by batch, files and metadata.
     """
 
     look: Effects
     version: str = ""
     plugged: Plugged = NOTHING_PLUGGED
+    drawn: Callable[[BatchName, Mapping[Role, FileFact], Record | None], Matched | None] = _none_drawn
 
     @property
     def fx(self) -> Effects:

@@ -54,8 +54,12 @@ class Effects(Reading):
         """Let the tap know of a change that another room is about to make."""
         self._tap(change, path)
 
-    def make_folder(self, path: str) -> None:
-        """Make a folder, and those above it, where they do not exist yet."""
+    def make_folder(self, path: str, *, sync: bool = True) -> None:
+        """
+        Make a folder, and those above it, where they do not exist yet.
+
+        Without *sync* its own name may be lost in a power cut: for folders that are renamed later.
+        """
         if path == "" or self.kind(path) is Kind.FOLDER:
             return
         parent = path.rpartition("/")[0]
@@ -65,7 +69,8 @@ class Effects(Reading):
             # Another process may be making the same workspace its own.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(leaf, 0o700, dir_fd=at)
-        self.sync_folder(parent)
+        if sync:
+            self.sync_folder(parent)
 
     def publish(
         self, path: str, chunks: Iterable[bytes], *, replace: bool = False, sync_folder: bool = True

@@ -69,11 +69,12 @@ def move_group(
     staging = f"{parent}/.staging-{leaf}"
     fx.make_folder(parent)
     fx.remove_folder(staging)
-    fx.make_folder(staging)
+    fx.make_folder(staging, sync=False)
     try:
         for file in files.values():
             _stage(fx, file, f"{staging}/{file.leaf}")
-        fx.publish(f"{staging}/{document[0]}", (document[1],))
+        # Renaming the folder brings its names to disk first, all at once.
+        fx.publish(f"{staging}/{document[0]}", (document[1],), sync_folder=False)
         fx.rename_folder(staging, folder)
     except ReconcilerError:
         fx.remove_folder(staging)

@@ -1,0 +1,73 @@
+"""What verbs need first: settings and code of a workspace, and someone to listen to a pass."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconciler.engine import Options
+    from reconciler.library import Prepared
+
+
+def load(workspace: str, flags: dict[str, Any] | None = None) -> Prepared:
+    """
+    Settings and code that hold for a workspace: built-in, user file, workspace file, environment, flags.
+
+    Raises:
+        ConfigError: One of them cannot be obeyed, or names code that the user has not trusted.
+    """
+    from reconciler.library import prepare
+
+    return prepare(workspace, flags or {}, environment=os.environ)
+
+
+def flags_of(hooks: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that flags about providers and processors give."""
+    names = {
+        "provider": "provider.name",
+        "content": "output.content",
+        "output_processor": "output.processor",
+        "error_processor": "output.error_processor",
+        "worker": "local.worker",
+    }
+    return {names[flag]: value for flag, value in hooks.items() if flag in names}
+
+
+class Listening:
+    """Options for a pass that is logged, shows its progress and can be interrupted."""
+
+    def __init__(
+        self, workspace: str, ready: Prepared, only: tuple[str, ...], quiet: bool, verbose: int
+    ) -> None:
+        from reconciler.cli.interrupt import Stop
+        from reconciler.cli.logs import LogWatcher
+        from reconciler.cli.progress import watched
+        from reconciler.engine import Options
+
+        self._stop = Stop()
+        self._logs = LogWatcher(workspace, ready.settings["log.level"], quiet=quiet, verbose=verbose)
+        self._options = Options(
+            only=only,
+            watcher=self._logs,
+            progress=watched(quiet=quiet),
+            stopping=self._stop.asked,
+            plugged=ready.plugged,
+        )
+
+    def __enter__(self) -> Options:
+        """Take over the signals, and keep what user code prints out of the data on stdout."""
+        self._stop.install()
+        self._aside = contextlib.redirect_stdout(sys.stderr)
+        self._aside.__enter__()
+        return self._options
+
+    def __exit__(self, *_error: object) -> None:
+        """Give the signals and stdout back, and close the log."""
+        self._aside.__exit__(None, None, None)
+        self._stop.restore()
+        self._logs.close()
+        sys.stderr.flush()
