@@ -32,8 +32,8 @@ _BLANK: Final = ord(" ")
 _NO_ERROR: Final = (b', "error": null}\n', b',"error":null}\n')
 
 
-_NOT_PLAIN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_SUCCESS: Final = range(200, 300)
+NOT_PLAIN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+SUCCESS: Final = range(200, 300)
 
 
 class Anything(msgspec.Struct, gc=False):
@@ -81,14 +81,14 @@ def plain_request(raw: bytes) -> bytes | None:
         if not raw.isascii():
             raw.decode()
         _ANYTHING.decode(raw[head.end() : -2])
-    except _NOT_PLAIN:
+    except NOT_PLAIN:
         return None
     return head[1] or head[2]
 
 
 def plain_answer(raw: bytes) -> bytes | None:
     """The id of a line that is plainly an answer, as UTF-8; None where it has to be read the long way."""
-    head = _ANSWER.match(raw)
+    head = head_of(raw)
     end = tail_of(raw)
     if head is None or not end:
         return None
@@ -98,8 +98,12 @@ def plain_answer(raw: bytes) -> bytes | None:
         if head[2]:
             return head[1] if is_answer(RESPONSE.decode(raw[head.end() : end])) else None
         return head[1] if RESULT.decode(raw[head.end() : end]).type == "succeeded" else None
-    except _NOT_PLAIN:
+    except NOT_PLAIN:
         return None
+
+
+head_of: Final = _ANSWER.match
+"""The head of an answer line: group 1 is the id, group 2 stands where a `response` follows, no `result`."""
 
 
 def tail_of(raw: bytes) -> int:
@@ -118,7 +122,7 @@ def is_answer(response: Response) -> bool:
     body = response.body
     if body is UNSET:
         return response.status_code is UNSET and bool(response.candidates)
-    if response.status_code not in _SUCCESS or body.choices == []:
+    if response.status_code not in SUCCESS or body.choices == []:
         return False
     if body.choices:
         return True

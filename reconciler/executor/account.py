@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from reconciler.codec.jsonl import line_at, raw_lines
+from reconciler.codec.passing import plain_fields
 from reconciler.codec.plain import plain_answer, plain_request
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
@@ -22,6 +23,7 @@ from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.snapshot import Mismatch
+from reconciler.processors.results import head_of_plain
 
 EXAMPLES: Final = 5
 """How many findings of a kind are named; the rest are counted."""
@@ -99,6 +101,7 @@ class Found:
     Attributes:
         asked: The ids of the input.
         owners: Which child owns which id, by the hash of the id.
+        keep: Make the results lines of plain answers on the way.
         answers: Where each answer stands.
         examples: The first findings of each kind, as `Mismatch` names the kinds.
         totals: How many findings there are of each kind.
@@ -107,13 +110,15 @@ class Found:
 
     asked: Asked
     owners: Mapping[int, BatchName]
+    keep: bool = False
     answers: Answers = attrs.field(init=False)
     examples: dict[str, list[str]] = attrs.field(factory=dict)
     totals: Counter[str] = attrs.field(factory=Counter)
     late: list[str] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.answers = Answers(self.asked.digests)
+        heads: list[bytes | None] | None = [None] * len(self.asked.positions) if self.keep else None
+        self.answers = Answers(self.asked.digests, heads)
 
     def read(self, view: View, fact: FileFact, role: Role) -> FileDigest:
         """Take in one answer file."""
@@ -127,18 +132,22 @@ class Found:
     def _read(self, view: View, lines: Lines, path: str, role: Role) -> None:
         position, answers, limit = self.asked.positions.get, self.answers, view.line_limit
         roles, numbers, offsets, sizes = answers.roles, answers.numbers, answers.offsets, answers.sizes
+        heads = answers.heads
         code, owned, offset = ROLE_CODES[role], bool(self.owners), 0
         with lines.raw() as stream:
             for number, raw in enumerate(raw_lines(stream, limit), start=1):
                 lines.line = number
                 start = offset
                 offset += len(raw)
-                custom_id = plain_answer(raw)
+                fields = None if heads is None else plain_fields(raw)
+                custom_id = plain_answer(raw) if fields is None else fields[0]
                 if custom_id is not None and not owned:
                     # The way that nearly every line takes: a plain answer to a short id without another.
                     at = position(custom_id)
                     if at is not None and not roles[at]:
                         roles[at], numbers[at], offsets[at], sizes[at] = code, number, start, len(raw) - 1
+                        if heads is not None and fields is not None:
+                            heads[at] = head_of_plain(fields)
                         continue
                 line = line_at(raw, path, number, start, limit)
                 if line is None:

@@ -76,12 +76,10 @@ def make_child(ctx: Context, asked: FileFact, wanted: set[int], record: Record) 
 
 def _wanted(step: RetryLeftovers, run: Run, taken: dict[int, BatchName]) -> set[int]:
     """Hashes of the ids to ask again: failed in one of the classes, or missing, and not a child's already."""
-    found = places(run.ctx, step.expects.files)
-    wanted = {hashed for hashed, place in found.items() if place.failed in step.classes}
+    answers = places(run.ctx, step.expects.files, run.known)
+    wanted = {answers.hashed(at) for at, place in answers.failures() if place.failed in step.classes}
     if step.missing:
-        asked = step.expects.files[Role.INPUT]
-        ids = (hash_id(request_id(line, asked.path)) for line in Lines(run.ctx, asked))
-        wanted |= {hashed for hashed in ids if hashed not in found}
+        wanted |= {answers.hashed(at) for at in answers.missing()}
     wanted -= taken.keys()
     if not wanted:
         raise PermanentError(f"{step.name} has nothing left that may be asked again")

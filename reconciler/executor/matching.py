@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import attrs
 
@@ -24,6 +25,9 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Record
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
+
+KEPT: Final = 8 << 20
+"""Bytes of answers up to which the results are made while matching, and kept until they are published."""
 
 
 def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
@@ -61,7 +65,8 @@ def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> 
     if asked.bad:
         return Matched(files, bad_input=tuple(asked.bad))
     owners = owners_of(view, record.children) if record is not None else {}
-    found = Found(asked, owners)
+    answered = sum(files[role].size for role in ANSWERS if role in files)
+    found = Found(asked, owners, keep=answered <= KEPT)
     digests = {Role.INPUT: asked.digest}
     for role in ANSWERS:
         if role in files:

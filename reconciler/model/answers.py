@@ -54,7 +54,7 @@ class Answers:
 
     Attributes:
         digests: The 16-byte digest of each request's id, one after the other.
-        fields: What the results say of each plain answer, for batches small enough to keep it.
+        heads: Of small batches, the results line of each plain answer up to what all lines share.
         roles: For each request a code of the file that answers it, 0 while none does.
         failed: For each request a code of the class of its failure, 0 when it has not failed.
         numbers: The line of each answer.
@@ -63,7 +63,7 @@ class Answers:
     """
 
     digests: bytearray = attrs.field(factory=bytearray)
-    fields: list[tuple[bytes, ...] | None] | None = None
+    heads: list[bytes | None] | None = None
     roles: bytearray = attrs.field(factory=bytearray, init=False)
     failed: bytearray = attrs.field(factory=bytearray, init=False)
     numbers: array[int] = attrs.field(factory=_numbers, init=False)

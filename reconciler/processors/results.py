@@ -11,12 +11,19 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from reconciler.codec.passing import Fields
 from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
 
 NAME: Final = "results"
 VERSION: Final = 1
+
+_PLAIN: Final = (
+    b'{"custom_id":"%b","outcome":"answered","text":%b,"value":null,"finish_reason":%b,"refusal":%b,'
+    b'"tool_calls":%b,"usage":%b,"model":%b'
+)
+"""The line of a plain answer up to what all lines share; the keys of `record_of`, in its order."""
 
 
 @attrs.frozen
@@ -42,7 +49,9 @@ def published_as(name: str) -> str:
     return f"target/{name}.results.jsonl"
 
 
-def line_of(custom_id: str, result: Result | None, origin: Origin, child: BatchName | None) -> bytes:
+def line_of(
+    custom_id: str, result: Result | None, origin: Origin, child: BatchName | None, value: Any = None
+) -> bytes:
     """
     One line of the results file, newline included.
 
@@ -51,12 +60,24 @@ def line_of(custom_id: str, result: Result | None, origin: Origin, child: BatchN
         result: Its answer, None when there is none.
         origin: What all lines of the batch share.
         child: The retry child that asks it again, if one does.
+        value: What was made of the answer, None when nothing was.
     """
-    return msgspec.json.encode(record_of(custom_id, result, origin, child)) + b"\n"
+    return msgspec.json.encode(record_of(custom_id, result, origin, child, value)) + b"\n"
+
+
+def head_of_plain(fields: Fields) -> bytes:
+    """The part of a plain answer's line that is its own; `tail_of_plain` completes it."""
+    return _PLAIN % fields
+
+
+def tail_of_plain(origin: Origin) -> bytes:
+    """The part of the lines of plain answers that a batch's lines share, newline included."""
+    shared = {"provider": origin.provider, "batch": origin.batch, "attempt": origin.attempt, "error": None}
+    return b"," + msgspec.json.encode(shared)[1:] + b"\n"
 
 
 def record_of(
-    custom_id: str, result: Result | None, origin: Origin, child: BatchName | None
+    custom_id: str, result: Result | None, origin: Origin, child: BatchName | None, value: Any = None
 ) -> dict[str, Any]:
     """The same as a dict, in the order of the keys on disk."""
     given = result or Result(custom_id, Outcome.FAILED)
@@ -76,6 +97,7 @@ def record_of(
         "custom_id": custom_id,
         "outcome": outcome,
         "text": given.text,
+        "value": value,
         "finish_reason": given.finish_reason,
         "refusal": given.refusal,
         "tool_calls": list(given.tool_calls) or None,
