@@ -206,7 +206,7 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
         if not decision.steps:
             return _rest(held, snap, decision, tuple(receipts), coverage)
         held.options.watcher.planned(decision)
-        execution = execute(decision, ctx)
+        execution = execute(decision, ctx, snap.matched)
         for receipt in execution.receipts:
             receipts.append(receipt)
             held.options.watcher.done(receipt)
