@@ -150,14 +150,15 @@ def _of_choices(custom_id: bytes, body: _Body, choices: list[_Choice]) -> Fields
     """Chat completions; the first choice is the answer."""
     if not choices:
         return None
-    message = choices[0].message
+    choice = choices[0]
+    message = choice.message
     calls = _array(message.tool_calls) if message.tool_calls else _NULL
     if calls is None:
         return None
     text = bytes(message.content)
     if text[:1] != _QUOTE and text != _NULL:
         return None
-    words = choices[0].finish_reason, message.refusal, body.model
+    words = choice.finish_reason, message.refusal, body.model
     return _fields(custom_id, text, words, body.usage, calls)
 
 

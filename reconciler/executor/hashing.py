@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import Protocol
+from typing import Final, Protocol
+
+_PATIENCE: Final = 10.0
+"""Seconds after which a thread that does not come to its end is left alone."""
 
 
 class Hasher(Protocol):
@@ -36,31 +39,32 @@ class Beside:
 
     def update(self, block: memoryview) -> None:
         """Take in the next bytes, of which a copy is kept; waits for those before."""
-        self._hand_over(bytes(block))
+        self._free.acquire()
+        self._block = bytes(block)
+        self._go.release()
+        self._begun.acquire()
 
     def close(self) -> None:
         """Let the thread come to its end; called again, it does nothing."""
-        if self._thread.is_alive():
-            self._hand_over(None)
+        # A block takes milliseconds. Who was interrupted between two of these locks shall not wait for ever.
+        if self._thread.is_alive() and self._free.acquire(timeout=_PATIENCE):
+            self._block = None
+            self._go.release()
             self._thread.join()
 
     def hexdigest(self) -> str:
         """The digest of everything, in hexadecimal; nothing can be added from here on."""
         self.close()
+        if self._thread.is_alive():
+            raise RuntimeError("the thread that computes a digest has not come to its end")
         return self._hasher.hexdigest()
-
-    def _hand_over(self, block: bytes | None) -> None:
-        self._free.acquire()
-        self._block = block
-        self._go.release()
-        self._begun.acquire()
 
     def _run(self) -> None:
         while True:
             self._go.acquire()
             block = self._block
-            self._begun.release()
             if block is None:
                 return
+            self._begun.release()
             self._hasher.update(block)
             self._free.release()

@@ -39,9 +39,8 @@ class Lines:
     def __init__(self, view: View, fact: FileFact, *, digest: bool = False) -> None:
         self._view = view
         self._fact = fact
+        self._digest = digest
         self._hasher: Hasher | None = None
-        if digest:
-            self._hasher = Beside() if fact.size >= BESIDE else hashlib.sha256()
         self._size = 0
         self.line = 0
 
@@ -67,8 +66,10 @@ class Lines:
             StaleSnapshot: The file was written to meanwhile.
         """
         view, path = self._view, self._fact.path
-        view.progress.start(path, self._fact.size)
+        if self._digest:
+            self._hasher = Beside() if self._fact.size >= BESIDE else hashlib.sha256()
         try:
+            view.progress.start(path, self._fact.size)
             with view.look.open(path, self._block) as stream:
                 yield stream
         finally:
