@@ -259,7 +259,7 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
             ending = Ending(tuple(receipts), coverage, verdict)
             return at_rest(snap, decision, policy, held.layout.live or ".", ending)
         held.options.watcher.planned(decision)
-        execution = execute(decision, ctx)
+        execution = execute(decision, ctx, snap.matched)
         for receipt in execution.receipts:
             receipts.append(receipt)
             held.options.watcher.done(receipt)

@@ -7,6 +7,8 @@ BadLine, with the file, the line and a reason that is safe to print; no other er
     jsonl       split a stream into lines; decode one line strictly
     request     an input line of any provider -> its id, or a Request
     result      an answer line of any provider -> a Verdict, or a Result
+    plain       the short way for plainly written lines: the id, or nothing
+    passing     the short way for plain answers: JSON text for the results, or nothing
     openai      the members of an OpenAI-shaped answer (also Azure, Mistral, vLLM, OGX)
     anthropic   the members of an Anthropic answer
     gemini      the members of a Gemini answer

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import decimal
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ _IDENTIFYING: Final = (
     *("response", "result", "error", "status"),
 )
 """Members that say whose a line is and what became of it; one given twice would mean two things."""
+
+_new: Final = tuple.__new__  # half the price of Line(...), on the way that many lines take
 
 _SMALLEST_REPEAT: Final = len('"key":0,')
 
@@ -76,21 +79,43 @@ def iter_lines(stream: BinaryIO, path: str, *, limit: int = LINE_LIMIT) -> Itera
     Raises:
         BadLine: A line is longer than *limit*; no more of it was read.
     """
-    number = end = 0
-    new = tuple.__new__  # half the price of Line(...), on the way that every line of every file takes
-    while raw := stream.readline(limit + 1):
-        number += 1
-        offset = end
+    end = 0
+    for number, raw in enumerate(raw_lines(stream, limit), start=1):
+        line = line_at(raw, path, number, end, limit)
         end += len(raw)
-        terminated = raw[-1] == _NEWLINE
-        if not terminated and len(raw) > limit:
-            raise BadLine(path, number, f"longer than {limit} bytes")
-        if number == 1 and raw.startswith(_BOM):
-            raw = raw[len(_BOM) :]
-            offset = len(_BOM)
-        data = raw[:-1] if terminated else raw
-        if data.strip(_SPACE):  # a copy only where there is white space around
-            yield new(Line, (number, offset, data, terminated))
+        if line is not None:
+            yield line
+
+
+def raw_lines(stream: BinaryIO, limit: int = LINE_LIMIT) -> Iterator[bytes]:
+    r"""Every line as it stands, with its "\n"; of one over the *limit*, its first *limit* + 1 bytes."""
+    return iter(functools.partial(stream.readline, limit + 1), b"")
+
+
+def line_at(raw: bytes, path: str, number: int, offset: int, limit: int = LINE_LIMIT) -> Line | None:
+    """
+    Make a line of what `raw_lines` gave; None when it is blank.
+
+    Args:
+        raw: The bytes.
+        path: The file's name, for errors.
+        number: The line's number, from 1.
+        offset: Where *raw* begins in the stream.
+        limit: The same as `raw_lines` had.
+
+    Raises:
+        BadLine: The line is longer than *limit*.
+    """
+    terminated = raw[-1] == _NEWLINE
+    if not terminated and len(raw) > limit:
+        raise BadLine(path, number, f"longer than {limit} bytes")
+    if number == 1 and raw.startswith(_BOM):
+        raw = raw[len(_BOM) :]
+        offset = len(_BOM)
+    data = raw[:-1] if terminated else raw
+    if not data.strip(_SPACE):  # a copy only where there is white space around
+        return None
+    return _new(Line, (number, offset, data, terminated))
 
 
 def decode_strict(line: Line, path: str) -> dict[str, msgspec.Raw]:

@@ -1,60 +1,23 @@
 """
 Read an answer line in the shape of any provider.
 
-Matching asks for a Verdict only, and asks it of every line: most lines are plain answers, which a narrow look
-at a few members settles. Every other line takes the way of `decode_result`, so that the two cannot disagree.
+Matching asks for a Verdict only: most lines are plain answers, which `plain` or a narrow look at a few
+members settles. Every other line takes the way of `decode_result`, so that the two cannot disagree.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from reconciler.codec import anthropic, gemini, openai
 from reconciler.codec.failure import Failure, failed, holds_error, read_failure
 from reconciler.codec.jsonl import Line, decode_id, decode_strict, decode_value, is_null, quote
+from reconciler.codec.plain import RESPONSE, RESULT, is_answer
 from reconciler.errors import BadLine
 from reconciler.model.exchange import Result, Verdict
 from reconciler.model.outcome import Outcome
-
-_SUCCESS: Final = range(200, 300)
-
-
-class _Object(msgspec.Struct, gc=False):
-    """Any object."""
-
-
-class _Body(msgspec.Struct, gc=False):
-    """The members by which a body is plainly an answer; `error` of any other type is no plain matter."""
-
-    choices: list[_Object] | UnsetType = UNSET
-    output: list[_Object] | UnsetType = UNSET
-    data: list[_Object] = []
-    status: str | None = None
-    object: str | None = None
-    error: None = None
-
-
-class _Response(msgspec.Struct, gc=False):
-    """The members by which a `response` is plainly an answer, in OpenAI's shape or in Gemini's."""
-
-    status_code: int | UnsetType = UNSET
-    body: _Body | UnsetType = UNSET
-    candidates: list[_Object] = []
-    error: None = None
-
-
-class _Succeeded(msgspec.Struct, gc=False):
-    """A `result` in Anthropic's shape that holds a message."""
-
-    type: str
-    message: _Object
-
-
-_RESPONSE: Final = msgspec.json.Decoder(_Response)
-_RESULT: Final = msgspec.json.Decoder(_Succeeded)
 
 
 def decode_verdict(line: Line, path: str) -> Verdict:
@@ -117,20 +80,10 @@ def _plainly_answered(members: dict[str, msgspec.Raw]) -> bool:
         return False
     try:
         if "result" in members:
-            return "response" not in members and _RESULT.decode(members["result"]).type == "succeeded"
-        response = _RESPONSE.decode(members["response"])
+            return "response" not in members and RESULT.decode(members["result"]).type == "succeeded"
+        return is_answer(RESPONSE.decode(members["response"]))
     except (KeyError, msgspec.ValidationError, RecursionError):
         return False
-    body = response.body
-    if body is UNSET:
-        return response.status_code is UNSET and bool(response.candidates)
-    if response.status_code not in _SUCCESS or body.choices == []:
-        return False
-    if body.choices:
-        return True
-    if body.output:
-        return body.status in ("completed", "incomplete")
-    return body.output is UNSET and body.object == "list" and bool(body.data)
 
 
 def _read(custom_id: str, members: dict[str, msgspec.Raw], line: Line, path: str) -> Result:

@@ -3,79 +3,99 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-
-import attrs
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import request_id
-from reconciler.codec.result import decode_result, decode_verdict
+from reconciler.codec.result import decode_result
+from reconciler.errors import PermanentError
+from reconciler.executor.account import Asked, Found
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
-from reconciler.model.coverage import hash_id
+from reconciler.model.answers import Answers, Place
 from reconciler.model.exchange import Result
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
-from reconciler.model.outcome import ErrorClass, Outcome
+from reconciler.model.snapshot import Matched
 
-
-@attrs.frozen
-class Place:
-    """
-    Where one answer line stands, and what it says in short.
-
-    Attributes:
-        role: Its file.
-        number: Its line.
-        offset: Its first byte.
-        size: Its length in bytes.
-        failed: Its error class, None when it is an answer.
-    """
-
-    role: Role
-    number: int
-    offset: int
-    size: int
-    failed: ErrorClass | None
-
+Read = Callable[[int, int], bytes]
+"""Bytes of a file, by offset and size."""
 
 ChildOf = Callable[[int, Place | None], BatchName | None]
 """The retry child that asks an unanswered id again, by its hash and place; None when nobody does."""
 
 
-def places(view: View, files: Mapping[Role, FileFact]) -> dict[int, Place]:
-    """Where each answer stands, by the hash of its id; the ids are known to match."""
-    found: dict[int, Place] = {}
+def places(view: View, files: Mapping[Role, FileFact], known: Matched | None = None) -> Answers:
+    """
+    Where each answer stands; the ids are known to match.
+
+    Args:
+        view: Rooms and settings.
+        files: The triple.
+        known: The verdict that was drawn before. If it is on these files, nothing is read again.
+
+    Raises:
+        PermanentError: The input cannot be read, or an answer.
+    """
+    if known is not None and known.answers is not None and known.files == files:
+        return known.answers
+    asked = Asked(view, files[Role.INPUT])
+    if asked.bad:
+        raise PermanentError(asked.bad[0])
+    found = Found(asked, {})
     for role in ANSWERS:
-        if role not in files:
-            continue
-        for line in Lines(view, files[role]):
-            verdict = decode_verdict(line, files[role].path)
-            failed = (
-                None if verdict.outcome is Outcome.ANSWERED else verdict.error_class or ErrorClass.UNKNOWN
-            )
-            found[hash_id(verdict.custom_id)] = Place(role, line.number, line.offset, len(line.data), failed)
-    return found
+        if role in files:
+            found.read(view, files[role], role)
+    if "corrupt" in found.examples:
+        raise PermanentError(found.examples["corrupt"][0])
+    return found.answers
 
 
 def joined(
-    view: View, files: Mapping[Role, FileFact], found: Mapping[int, Place]
+    view: View, files: Mapping[Role, FileFact], answers: Answers, only: Iterable[int] | None = None
 ) -> Iterator[tuple[str, int, Place | None, Result | None]]:
-    """Id, hash, place and result of every request, in input order; None where no answer stands."""
+    """
+    Id, hash, place and result of requests, in input order; None where no answer stands.
+
+    Args:
+        view: Rooms and settings.
+        files: The triple.
+        answers: Where each answer stands.
+        only: The positions to go through; all of them unless it is given.
+    """
+    wanted = range(len(answers)) if only is None else only
+    names = silent(view, files, answers) if only is None else {}
+    with opened(view, files) as read:
+        for at in wanted:
+            place = answers.place(at)
+            if place is None:
+                yield names[at], answers.hashed(at), None, None
+                continue
+            result = read_result(place, files, read)
+            yield result.custom_id, answers.hashed(at), place, result
+
+
+@contextlib.contextmanager
+def opened(view: View, files: Mapping[Role, FileFact]) -> Iterator[dict[Role, Read]]:
+    """The answer files, open for reading anywhere."""
     with contextlib.ExitStack() as stack:
-        read = {
+        yield {
             role: stack.enter_context(view.look.open_random(files[role].path))
             for role in ANSWERS
             if role in files
         }
-        asked = files[Role.INPUT]
-        for line in Lines(view, asked):
-            custom_id = request_id(line, asked.path)
-            hashed = hash_id(custom_id)
-            place = found.get(hashed)
-            if place is None:
-                yield custom_id, hashed, None, None
-                continue
-            data = read[place.role](place.offset, place.size)
-            result = decode_result(Line(place.number, place.offset, data), files[place.role].path)
-            yield custom_id, hashed, place, result
+
+
+def read_result(place: Place, files: Mapping[Role, FileFact], read: Mapping[Role, Read]) -> Result:
+    """The answer that stands at a place."""
+    data = read[place.role](place.offset, place.size)
+    return decode_result(Line(place.number, place.offset, data), files[place.role].path)
+
+
+def silent(view: View, files: Mapping[Role, FileFact], answers: Answers) -> dict[int, str]:
+    """The ids without any answer, by their positions; the input is read only if there are some."""
+    if answers.complete:
+        return {}
+    wanted, asked = set(answers.missing()), files[Role.INPUT]
+    lines = enumerate(Lines(view, asked))
+    return {at: request_id(line, asked.path) for at, line in lines if at in wanted}

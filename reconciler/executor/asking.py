@@ -7,12 +7,13 @@ from typing import Any
 
 import attrs
 
-from reconciler.executor.answers import Place, joined
+from reconciler.executor.answers import joined
 from reconciler.executor.begun import begun
 from reconciler.executor.calling import Calls, Ended, Outcome
 from reconciler.executor.context import Run
 from reconciler.executor.handing import FaultyData, Handed
 from reconciler.executor.reading import owners_of
+from reconciler.model.answers import Answers, Place
 from reconciler.model.coverage import hash_id
 from reconciler.model.exchange import Result
 from reconciler.model.operation import ProcessErrors
@@ -35,7 +36,7 @@ class Asking:
         run: What the operations of the plan share.
         record: The metadata of the batch.
         processor: The error processor.
-        failures: Where each failure stands, by the hash of its id.
+        answers: Where each answer, and so each failure, stands.
         faults: What went wrong in the processor itself.
     """
 
@@ -43,8 +44,12 @@ class Asking:
     run: Run
     record: Record
     processor: Processor
-    failures: Mapping[int, Place]
+    answers: Answers
     faults: list[str] = attrs.field(factory=list)
+    failures: Mapping[int, Place] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.failures = {self.answers.hashed(at): place for at, place in self.answers.failures()}
 
     def ask(self) -> tuple[Overrides, dict[str, Any]]:
         """
@@ -83,7 +88,9 @@ class Asking:
     def _results(self, token: str, *, redelivery: bool) -> Iterator[Result]:
         """The failures, each with what is planned for it."""
         taken = owners_of(self.run.ctx, self.record.children)
-        for custom_id, hashed, place, result in joined(self.run.ctx, self.step.expects.files, self.failures):
+        only = [at for at, _ in self.answers.failures()]
+        rows = joined(self.run.ctx, self.step.expects.files, self.answers, only=only)
+        for custom_id, hashed, place, result in rows:
             if result is None or place is None or hashed in taken:
                 continue
             yield attrs.evolve(

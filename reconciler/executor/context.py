@@ -136,6 +136,7 @@ class Run:
 
     Attributes:
         ctx: Rooms and settings.
+        known: The verdict that the plan was made from.
         published: How many generations of metadata this run has written itself.
         receipts: What was done so far.
         matched: The verdict that this run has drawn.
@@ -144,6 +145,7 @@ class Run:
     """
 
     ctx: Context
+    known: Matched | None = None
     published: int = 0
     receipts: list[Receipt] = attrs.field(factory=list)
     matched: Matched | None = None

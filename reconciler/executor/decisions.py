@@ -13,12 +13,13 @@ import attrs
 
 from reconciler.codec.request import request_id
 from reconciler.errors import BadLine, BadMetadata, NeedsPerson
-from reconciler.executor.answers import Place, places
+from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
 from reconciler.executor.leftovers import make_child, moved
 from reconciler.executor.moving import REASON
-from reconciler.executor.processing import publish_results
+from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import Lines, owners_of
+from reconciler.model.answers import Place
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
     ANSWERS,
@@ -211,12 +212,9 @@ def retry_settled(
         raise NeedsPerson(message, hint="mend the requests and send them as a new batch")
     files = _settled_files(ctx, name)
     taken = owners_of(ctx, manifest.children)
-    found = places(ctx, files)
-    wanted = {
-        hashed: place.failed
-        for hashed, place in found.items()
-        if place.failed in classes and hashed not in taken
-    }
+    answers = places(ctx, files)
+    failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
+    wanted = {hashed: why for hashed, why in failures if why in classes and hashed not in taken}
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
     record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=manifest.provider)
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from reconciler.executor.answers import ChildOf, Place, joined, places
+from reconciler.executor.answers import ChildOf, joined
 from reconciler.executor.calling import Calls, Ended, Outcome
 from reconciler.executor.context import Context
 from reconciler.executor.handing import FaultyData, Handed
@@ -21,6 +21,7 @@ from reconciler.executor.hooks import Hooks
 from reconciler.executor.unhandled import PROCESSOR, Unhandled, Unhandleds
 from reconciler.executor.values import NoJson, as_json
 from reconciler.model import outcome as outcomes
+from reconciler.model.answers import Answers, Place
 from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact
@@ -39,6 +40,7 @@ class Row:
     One request with what is known of it.
 
     Attributes:
+        at: Its position in the input, from 0.
         custom_id: The request.
         hashed: The hash of its id.
         place: Where its answer stands, None when there is none.
@@ -47,6 +49,7 @@ class Row:
         extra: Further members of its line: how its value was found, or why there is none.
     """
 
+    at: int
     custom_id: str
     hashed: int
     place: Place | None
@@ -68,6 +71,7 @@ class Delivery:
     Attributes:
         ctx: Rooms and settings.
         files: The triple; its ids are known to match.
+        answers: Where each answer stands.
         record: The metadata of the batch.
         origin: What all lines share.
         child_of: The retry child that asks an unanswered id again.
@@ -80,6 +84,7 @@ class Delivery:
 
     ctx: Context
     files: Mapping[Role, FileFact]
+    answers: Answers
     record: Record
     origin: results.Origin
     child_of: ChildOf
@@ -110,16 +115,16 @@ class Delivery:
                 published = {"path": path, **digest_fields(self.ctx.fx.publish(path, lines, replace=True))}
         if self.found:
             published["found"] = dict(self.found)
-        unhandled = self.unhandled.publish(self.ctx, self.files, self.hooks.identity)
+        unhandled = self.unhandled.publish(self.ctx, self.files, self.answers, self.hooks.identity)
         return published | ({"unhandled": unhandled} if unhandled else {})
 
     def rows(self) -> Iterator[Row]:
         """Every request in input order, its answer read as the settings ask for."""
-        found = places(self.ctx, self.files)
-        for custom_id, hashed, place, result in joined(self.ctx, self.files, found):
+        rows = joined(self.ctx, self.files, self.answers)
+        for at, (custom_id, hashed, place, result) in enumerate(rows):
             answered = place is not None and place.failed is None
             child = None if answered else self.child_of(hashed, place)
-            row = Row(custom_id, hashed, place, result, child)
+            row = Row(at, custom_id, hashed, place, result, child)
             yield self._read(row) if row.answered else row
 
     # Within
@@ -146,7 +151,7 @@ class Delivery:
 
     def _give_up(self, row: Row, why: str, reason: str, token: str = "") -> Row:
         """A row whose answer could not be handled."""
-        self.unhandled.found.append(Unhandled(row.custom_id, row.hashed, row.place, why, reason, token))
+        self.unhandled.found.append(Unhandled(row.custom_id, row.at, row.hashed, why, reason, token))
         result = None if row.result is None else attrs.evolve(row.result, value=None)
         return attrs.evolve(row, result=result, extra={"unhandled": {"why": why, "reason": reason}})
 
@@ -199,7 +204,7 @@ class Delivery:
                 outcome = error.raised
         if self.record.coverage is not None:
             self.unhandled.whole = self.record.coverage.answered
-        self.unhandled.found.append(Unhandled(None, 0, None, PROCESSOR, outcome.told, self.token))
+        self.unhandled.found.append(Unhandled(None, None, 0, PROCESSOR, outcome.told, self.token))
         return {}
 
     def _publish_files(self) -> dict[str, Any]:

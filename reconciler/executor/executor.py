@@ -66,9 +66,16 @@ class Execution:
     account: Coverage | None
 
 
-def execute(plan: Plan, ctx: Context) -> Execution:
-    """Run *plan*; errors become part of what is returned, so that nothing done is forgotten."""
-    run = Run(ctx)
+def execute(plan: Plan, ctx: Context, known: Matched | None = None) -> Execution:
+    """
+    Run *plan*; errors become part of what is returned, so that nothing done is forgotten.
+
+    Args:
+        plan: What to do.
+        ctx: Rooms and settings.
+        known: The verdict that the plan was made from; what it tells of its files is not read again.
+    """
+    run = Run(ctx, known)
     failure: ReconcilerError | None = None
     at = ""
     try:

@@ -78,16 +78,15 @@ def make_child(ctx: Context, asked: FileFact, wanted: set[int], record: Record) 
 
 def _wanted(step: RetryLeftovers, run: Run, taken: dict[int, BatchName]) -> dict[int, ErrorClass | None]:
     """Hashes and classes (None: missing) of the ids to ask again that are not a child's already."""
-    found = places(run.ctx, step.expects.files)
+    answers = places(run.ctx, step.expects.files, run.known)
+    failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
     wanted: dict[int, ErrorClass | None] = {
-        hashed: place.failed
-        for hashed, place in found.items()
-        if hashed in step.again or (place.failed in step.classes and hashed not in step.never)
+        hashed: why
+        for hashed, why in failures
+        if hashed in step.again or (why in step.classes and hashed not in step.never)
     }
     if step.missing:
-        asked = step.expects.files[Role.INPUT]
-        ids = (hash_id(request_id(line, asked.path)) for line in Lines(run.ctx, asked))
-        wanted |= {hashed: None for hashed in ids if hashed not in found}
+        wanted |= {answers.hashed(at): None for at in answers.missing()}
     wanted = {hashed: why for hashed, why in wanted.items() if hashed not in taken}
     if not wanted:
         raise PermanentError(f"{step.name} has nothing left that may be asked again")

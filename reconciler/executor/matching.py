@@ -7,30 +7,27 @@ kept per id is its hash; ids are named by a second reading, only when there is s
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
 
-from reconciler.codec.jsonl import Line
 from reconciler.codec.request import request_id
-from reconciler.codec.result import decode_verdict
-from reconciler.errors import BadLine, PermanentError
+from reconciler.errors import PermanentError
+from reconciler.executor.account import EXAMPLES, Asked, Found, quoted
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
-from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
-from reconciler.model.exchange import Verdict
+from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact, MatchRequestIds
-from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Record
-from reconciler.model.snapshot import Matched, Mismatch
+from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
 
-EXAMPLES: Final = 5
-"""How many findings of a kind are named; the rest are counted."""
+KEPT: Final = 8 << 20
+"""Bytes of answers up to which the results are made while matching, and kept until they are published."""
 
 
 def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
@@ -65,166 +62,34 @@ def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> 
         files: The triple; the input is among it.
         record: Its metadata, for children and for what a person dismissed.
     """
-    asked = _Asked(view, files[Role.INPUT])
+    asked = Asked(view, files[Role.INPUT])
     if asked.bad:
         return Matched(files, bad_input=tuple(asked.bad))
     owners = owners_of(view, record.children) if record is not None else {}
-    account = _Account(asked.pending, owners)
+    answered = sum(files[role].size for role in ANSWERS if role in files)
+    found = Found(asked, owners, keep=answered <= KEPT)
     digests = {Role.INPUT: asked.digest}
     for role in ANSWERS:
         if role in files:
-            digests[role] = account.read(view, files[role])
-    mismatch = account.mismatch(view, files[Role.INPUT])
-    coverage = account.coverage(asked.tally, digests, {} if record is None else record.dismissed)
+            digests[role] = found.read(view, files[role], role)
+    coverage = found.coverage(digests, {} if record is None else record.dismissed)
+    mismatch = found.mismatch()
     missing: tuple[str, ...] = ()
     if coverage.missing != NOTHING and mismatch is None:
-        missing = tuple(_first_missing(view, files[Role.INPUT], account.pending, owners))
-    return Matched(files, coverage, mismatch, missing=missing, late=tuple(account.late))
+        missing = tuple(_first_missing(view, files[Role.INPUT], found))
+    return Matched(files, coverage, mismatch, missing=missing, late=tuple(found.late), answers=found.answers)
 
 
-class _Asked:
-    """Every id of an input, once; what is wrong with the input otherwise."""
-
-    def __init__(self, view: View, fact: FileFact) -> None:
-        self.bad: list[str] = []
-        self.pending: set[int] = set()
-        total = count = 0
-        lines = Lines(view, fact, digest=True)
-        try:
-            for line in lines:
-                try:
-                    hashed = hash_id(request_id(line, fact.path))
-                except BadLine as error:
-                    self._complain(str(error))
-                    continue
-                if hashed in self.pending:
-                    self._complain(f"{fact.path}:{line.number}: its custom_id stands on an earlier line too")
-                    continue
-                self.pending.add(hashed)
-                total += hashed
-                count += 1
-        except BadLine as error:
-            self._complain(str(error))
-        if not self.bad and count == 0:
-            self.bad.append(f"{fact.path}: there is no request in it")
-        self.tally = Tally() + Tally(count, total)
-        self.digest = lines.digest
-
-    def _complain(self, what: str) -> None:
-        if len(self.bad) < EXAMPLES:
-            self.bad.append(what)
-
-
-@attrs.define
-class _Account:
-    """The account of one batch while its answers are read."""
-
-    pending: set[int]
-    owners: Mapping[int, BatchName]
-    sums: dict[object, int] = attrs.field(factory=Counter)
-    counts: Counter[object] = attrs.field(factory=Counter)
-    corrupt: list[str] = attrs.field(factory=list)
-    odd: list[tuple[int, str]] = attrs.field(factory=list)
-    totals: Counter[str] = attrs.field(factory=Counter)
-    late: list[str] = attrs.field(factory=list)
-
-    def read(self, view: View, fact: FileFact) -> FileDigest:
-        """Take in one answer file."""
-        lines = Lines(view, fact, digest=True)
-        try:
-            for line in lines:
-                try:
-                    verdict = decode_verdict(line, fact.path)
-                except BadLine as error:
-                    self._corrupt(str(error))
-                    continue
-                self._answer(verdict, line, fact.path)
-        except BadLine as error:
-            self._corrupt(str(error))
-        return lines.digest
-
-    def _answer(self, verdict: Verdict, line: Line, path: str) -> None:
-        hashed = hash_id(verdict.custom_id)
-        if hashed not in self.pending:
-            self.odd.append((hashed, f"{quoted(verdict.custom_id)} ({path}:{line.number})"))
-            return
-        self.pending.remove(hashed)
-        if verdict.outcome is Outcome.ANSWERED and hashed in self.owners and len(self.late) < EXAMPLES:
-            self.late.append(f"{quoted(verdict.custom_id)} ({path}:{line.number}, {self.owners[hashed]})")
-        part: object = Outcome.ANSWERED
-        if verdict.outcome is Outcome.FAILED:
-            part = "retried" if hashed in self.owners else verdict.error_class or ErrorClass.UNKNOWN
-        self.sums[part] += hashed
-        self.counts[part] += 1
-
-    def _corrupt(self, what: str) -> None:
-        self.totals["corrupt"] += 1
-        if len(self.corrupt) < EXAMPLES:
-            self.corrupt.append(what)
-
-    def mismatch(self, view: View, asked: FileFact) -> Mismatch | None:
-        """How answers and input disagree, None when they do not."""
-        if not self.odd and not self.corrupt:
-            return None
-        suspects = {hashed for hashed, _ in self.odd}
-        known = set()
-        if suspects:
-            known = {hashed for _, hashed in _hashes(view, asked) if hashed in suspects}
-        duplicate = [where for hashed, where in self.odd if hashed in known]
-        unknown = [where for hashed, where in self.odd if hashed not in known]
-        totals = {"unknown": len(unknown), "duplicate": len(duplicate), **self.totals}
-        return Mismatch(
-            corrupt=tuple(self.corrupt),
-            unknown=tuple(unknown[:EXAMPLES]),
-            duplicate=tuple(duplicate[:EXAMPLES]),
-            total={kind: count for kind, count in totals.items() if count},
-        )
-
-    def coverage(
-        self, asked: Tally, digests: Mapping[Role, FileDigest], dismissed: Mapping[str, Tally]
-    ) -> Coverage:
-        """The account, once every answer has been read."""
-        by_class = {part: self._tally(part) for part in ErrorClass if self.counts[part]}
-        failed = sum(by_class.values(), NOTHING)
-        retried = Tally.of(hashed for hashed in self.pending if hashed in self.owners)
-        missing = Tally.of(self.pending) - retried
-        given_up = NOTHING
-        if missing != NOTHING and dismissed.get("missing") == missing:
-            given_up, missing = given_up + missing, NOTHING
-        if failed != NOTHING and dismissed.get("failed") == failed:
-            given_up, failed, by_class = given_up + failed, NOTHING, {}
-        return Coverage(
-            input=asked,
-            answered=self._tally(Outcome.ANSWERED),
-            failed=failed,
-            retried=retried + self._tally("retried"),
-            dismissed=given_up,
-            missing=missing,
-            by_class=by_class,
-            digests=digests,
-        )
-
-    def _tally(self, part: object) -> Tally:
-        return Tally() + Tally(self.counts[part], self.sums[part])
-
-
-def _hashes(view: View, fact: FileFact) -> Iterator[tuple[str, int]]:
-    """`id (file:line)` and hash of every request of an input that is known to be sound."""
-    for line in Lines(view, fact):
-        custom_id = request_id(line, fact.path)
-        yield f"{quoted(custom_id)} ({fact.path}:{line.number})", hash_id(custom_id)
-
-
-def _first_missing(
-    view: View, fact: FileFact, pending: set[int], owners: Mapping[int, BatchName]
-) -> Iterator[str]:
-    """The first few ids that no answer speaks of."""
-    count = 0
-    for where, hashed in _hashes(view, fact):
-        if hashed in pending and hashed not in owners:
-            yield where
-            count += 1
-            if count == EXAMPLES:
+def _first_missing(view: View, fact: FileFact, found: Found) -> Iterator[str]:
+    """The first few ids that no answer speaks of and no child owns, with their lines."""
+    answers = found.answers
+    wanted = (at for at in answers.missing() if answers.hashed(at) not in found.owners)
+    few = set(itertools.islice(wanted, EXAMPLES))
+    for at, line in enumerate(Lines(view, fact)):
+        if at in few:
+            few.discard(at)
+            yield f"{quoted(request_id(line, fact.path))} ({fact.path}:{line.number})"
+            if not few:
                 return
 
 
@@ -252,13 +117,3 @@ def _told(matched: Matched) -> str:
     if coverage.missing != NOTHING:
         return f"{many(coverage.missing.requests, 'id')} of {coverage.input.requests} without an answer"
     return f"{many(coverage.input.requests, 'id')}, each accounted for"
-
-
-def quoted(custom_id: str, limit: int = 80) -> str:
-    """An id as people may safely see it: quoted, escaped, cut."""
-    shown = custom_id if len(custom_id) <= limit else custom_id[: limit - 1] + "…"
-    return (
-        '"'
-        + "".join(each if each.isprintable() and each != '"' else ascii(each)[1:-1] for each in shown)
-        + '"'
-    )

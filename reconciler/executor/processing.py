@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from reconciler.executor.answers import ChildOf, Place, joined, places
+from reconciler.executor.answers import ChildOf, joined, places
 from reconciler.executor.begun import begun
 from reconciler.executor.context import Context, Run
+from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import owners_of
+from reconciler.model.answers import Place
 from reconciler.model.coverage import NOTHING
-from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput
+from reconciler.model.identity import BatchName
+from reconciler.model.operation import ProcessErrors, ProcessOutput
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.words import many
 from reconciler.processors import results, summary
-from reconciler.workspace.fields import digest_fields
 
 
 def process_output(step: ProcessOutput, run: Run) -> Receipt:
@@ -32,13 +33,14 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
     origin = results.Origin(step.name, record.provider, record.attempt, given_up)
     child_of = _disposition(ctx, record, step)
     if hooks.plain:
-        published = publish_results(ctx, step.expects.files, origin, child_of)
+        published = publish_results(ctx, step.expects.files, origin, child_of, run.known)
     else:
         from reconciler.executor.delivering import Delivery  # noqa: PLC0415 - asyncio, for user code
 
         delivery = Delivery(
             ctx=ctx,
             files=step.expects.files,
+            answers=places(ctx, step.expects.files, run.known),
             record=record,
             origin=origin,
             child_of=child_of,
@@ -69,18 +71,17 @@ def process_errors(step: ProcessErrors, run: Run) -> Receipt:
     """Sum up the failures, each with its disposition, for report, log and manifest."""
     ctx = run.ctx
     record = ctx.record(step.name) or Record(step.name)
-    found = places(ctx, step.expects.files)
-    failures = {hashed: place for hashed, place in found.items() if place.failed is not None}
+    answers = places(ctx, step.expects.files, run.known)
     proof: dict[str, Any] = {}
     custom = ctx.plugged.hooks_of(step.name).error
     if step.token is not None and custom is not None:
         from reconciler.executor.asking import Asking  # noqa: PLC0415 - asyncio, for user code
 
-        overrides, proof = Asking(step, run, record, custom, failures).ask()
+        overrides, proof = Asking(step, run, record, custom, answers).ask()
         # The child has no name yet; the summary only asks whether there will be one.
         step = attrs.evolve(step, again=overrides.again, never=overrides.never, child=step.name)
     child_of = _disposition(ctx, record, step)
-    rows = joined(ctx, step.expects.files, failures)
+    rows = joined(ctx, step.expects.files, answers, only=[at for at, _ in answers.failures()])
     told = summary.summarise(
         (custom_id, result, child_of(hashed, place) is not None) for custom_id, hashed, place, result in rows
     )
@@ -104,32 +105,3 @@ def _disposition(ctx: Context, record: Record, step: ProcessOutput | ProcessErro
         return step.child if again else None
 
     return child_of
-
-
-def publish_results(
-    ctx: Context,
-    files: Mapping[Role, FileFact],
-    origin: results.Origin,
-    child_of: ChildOf,
-) -> dict[str, object]:
-    """
-    Publish the results file of one batch.
-
-    Args:
-        ctx: Rooms and settings.
-        files: The triple; its ids are known to match.
-        origin: What all lines share.
-        child_of: The retry child that asks an unanswered id again, by its hash and place.
-
-    Returns:
-        Path, size and SHA-256 of what was published.
-    """
-    found = places(ctx, files)
-
-    def lines() -> Iterator[bytes]:
-        for custom_id, hashed, place, result in joined(ctx, files, found):
-            answered = place is not None and place.failed is None
-            yield results.line_of(custom_id, result, origin, None if answered else child_of(hashed, place))
-
-    path = results.published_as(origin.batch)
-    return {"path": path, **digest_fields(ctx.fx.publish(path, lines(), replace=True))}

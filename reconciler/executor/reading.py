@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import BinaryIO, Final
 
 from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import request_id
 from reconciler.errors import Interrupted, PermanentError, StaleSnapshot
 from reconciler.executor.context import View
+from reconciler.executor.hashing import Beside, Hasher
 from reconciler.model.coverage import FileDigest, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.record import Child
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.scan import batch_of_folder
+
+BESIDE: Final = 8 << 20
+"""Bytes from which a file is worth a thread for its digest."""
 
 
 class Lines:
@@ -24,15 +30,19 @@ class Lines:
     Args:
         view: Rooms and settings.
         fact: The file as it was seen.
-        digest: Compute the digest on the way; it costs as much as the reading itself.
+        digest: Compute the digest on the way.
+
+    Attributes:
+        line: How far reading has come; who reads `raw` lines counts them here.
     """
 
     def __init__(self, view: View, fact: FileFact, *, digest: bool = False) -> None:
         self._view = view
         self._fact = fact
-        self._hasher = hashlib.sha256() if digest else None
+        self._digest = digest
+        self._hasher: Hasher | None = None
         self._size = 0
-        self._line = 0
+        self.line = 0
 
     def __iter__(self) -> Iterator[Line]:
         """
@@ -42,15 +52,30 @@ class Lines:
             BadLine: A line is over the limit.
             StaleSnapshot: The file was written to meanwhile.
         """
+        with self.raw() as stream:
+            for line in iter_lines(stream, self._fact.path, limit=self._view.line_limit):
+                self.line = line.number
+                yield line
+
+    @contextlib.contextmanager
+    def raw(self) -> Iterator[BinaryIO]:
+        """
+        The stream itself, for who takes its lines apart; it has to be read to its end.
+
+        Raises:
+            StaleSnapshot: The file was written to meanwhile.
+        """
         view, path = self._view, self._fact.path
-        view.progress.start(path, self._fact.size)
+        if self._digest:
+            self._hasher = Beside() if self._fact.size >= BESIDE else hashlib.sha256()
         try:
+            view.progress.start(path, self._fact.size)
             with view.look.open(path, self._block) as stream:
-                for line in iter_lines(stream, path, limit=view.line_limit):
-                    self._line = line.number
-                    yield line
+                yield stream
         finally:
             view.progress.finish()
+            if isinstance(self._hasher, Beside):
+                self._hasher.close()
         if self._size != self._fact.size or view.look.fact(path) != self._fact:
             raise StaleSnapshot(f"{path} was written to while it was read")
 
@@ -67,7 +92,7 @@ class Lines:
         if self._hasher is not None:
             self._hasher.update(block)
         self._size += len(block)
-        self._view.progress.advance(len(block), self._line)
+        self._view.progress.advance(len(block), self.line)
 
 
 def owners_of(view: View, children: Mapping[BatchName, Child]) -> dict[int, BatchName]:

@@ -13,8 +13,9 @@ from typing import Any
 import attrs
 import msgspec
 
-from reconciler.executor.answers import Place, joined
+from reconciler.executor.answers import joined
 from reconciler.executor.context import Context
+from reconciler.model.answers import Answers
 from reconciler.model.coverage import Tally
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact
@@ -32,16 +33,16 @@ class Unhandled:
 
     Attributes:
         custom_id: Whose it is; None for a whole batch.
+        at: The position of its request in the input, None for a whole batch.
         hashed: The hash of that id.
-        place: Where the answer stands, None for a whole batch.
         why: `truncated`, `broken`, `refused`, `no-text` or `processor`.
         reason: For people.
         token: The token under which a processor had it.
     """
 
     custom_id: str | None
+    at: int | None
     hashed: int
-    place: Place | None
     why: str
     reason: str
     token: str = ""
@@ -62,7 +63,9 @@ class Unhandleds:
     found: list[Unhandled] = attrs.field(factory=list)
     whole: Tally | None = None
 
-    def publish(self, ctx: Context, files: Mapping[Role, FileFact], processor: str) -> dict[str, Any]:
+    def publish(
+        self, ctx: Context, files: Mapping[Role, FileFact], answers: Answers, processor: str
+    ) -> dict[str, Any]:
         """
         Write the two files, or remove what an earlier invocation wrote.
 
@@ -78,7 +81,7 @@ class Unhandleds:
             if not group:
                 ctx.fx.discard(path)
                 continue
-            ctx.fx.publish(path, self._lines(ctx, files, group, processor), replace=True)
+            ctx.fx.publish(path, self._lines(ctx, files, answers, group, processor), replace=True)
             paths.append(path)
             told.append(f"{_words(group)} ({path})")
         if not self.found:
@@ -87,20 +90,23 @@ class Unhandleds:
         return {"requests": tally.requests, "ids": tally.digest, "told": ", ".join(told), "files": paths}
 
     def _lines(
-        self, ctx: Context, files: Mapping[Role, FileFact], group: list[Unhandled], processor: str
+        self,
+        ctx: Context,
+        files: Mapping[Role, FileFact],
+        answers: Answers,
+        group: list[Unhandled],
+        processor: str,
     ) -> Iterator[bytes]:
         """One line for each, the answer read once more."""
         for each in group:
-            if each.place is None:
+            if each.at is None:
                 yield self._line(each, processor, {})
-        told = {each.hashed: each for each in group if each.place is not None}
-        asked = {hashed: each.place for hashed, each in told.items() if each.place is not None}
-        if not asked:
-            return
-        for _, hashed, _, result in joined(ctx, files, asked):
+        told = {each.at: each for each in group if each.at is not None}
+        rows = joined(ctx, files, answers, only=sorted(told))
+        for at, (_, _, _, result) in zip(sorted(told), rows, strict=True):
             if result is not None:
                 answer = {"finish_reason": result.finish_reason, "model": result.model, "text": result.text}
-                yield self._line(told[hashed], processor, answer)
+                yield self._line(told[at], processor, answer)
 
     def _line(self, each: Unhandled, processor: str, answer: Mapping[str, Any]) -> bytes:
         """One line, newline included."""

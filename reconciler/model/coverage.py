@@ -8,6 +8,8 @@ repeated id counts twice, and the parts of an account add up to the whole withou
 from __future__ import annotations
 
 import hashlib
+import sys
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -27,7 +29,12 @@ def hash_id(custom_id: str) -> int:
     Raises:
         UnicodeEncodeError: The id holds a lone surrogate; the codec refuses such ids.
     """
-    return int.from_bytes(hashlib.blake2b(custom_id.encode(), digest_size=_WIDTH).digest(), "big")
+    return int.from_bytes(digest_id(custom_id.encode()), "big")
+
+
+def digest_id(custom_id: bytes) -> bytes:
+    """The same hash as its 16 bytes, of an id that is UTF-8 already."""
+    return hashlib.blake2b(custom_id, digest_size=_WIDTH).digest()
 
 
 @attrs.frozen
@@ -51,6 +58,15 @@ class Tally:
             requests += 1
             total += value
         return cls(requests, total % _MODULUS)
+
+    @classmethod
+    def of_digests(cls, digests: bytes | bytearray) -> Tally:
+        """The tally of ids given by their 16-byte digests, one after the other."""
+        halves = array("Q", digests)
+        if sys.byteorder == "little":
+            halves.byteswap()
+        total = (sum(halves[0::2]) << 64) + sum(halves[1::2])
+        return cls(len(halves) // 2, total % _MODULUS)
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.requests + other.requests, (self.ids + other.ids) % _MODULUS)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from reconciler.model.answers import Answers
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
@@ -51,13 +52,15 @@ class Mismatch:
     Attributes:
         corrupt: Answer lines that cannot be read, as `file:line: reason`.
         unknown: Ids that were answered and never asked.
-        duplicate: Ids that are answered twice, in one file or in both.
-        total: How many findings there are of each kind, `corrupt`, `unknown` and `duplicate`.
+        duplicate: Ids that are answered twice in one file.
+        both: Ids that are answered in both files.
+        total: How many findings there are of each kind: `corrupt`, `unknown`, `duplicate` and `both`.
     """
 
     corrupt: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     duplicate: tuple[str, ...] = ()
+    both: tuple[str, ...] = ()
     total: Mapping[str, int] = attrs.field(factory=dict)
 
 
@@ -73,6 +76,7 @@ class Matched:
         bad_input: What is wrong with the input, as `file:line: reason`.
         missing: The first few missing ids, with their input lines.
         late: Ids that are answered here though a retry child asks them again.
+        answers: Where each answer stands; no part of the verdict, so equal verdicts may differ in it.
     """
 
     files: Mapping[Role, FileFact]
@@ -81,6 +85,7 @@ class Matched:
     bad_input: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    answers: Answers | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @attrs.frozen

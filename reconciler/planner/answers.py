@@ -134,6 +134,7 @@ def describe(mismatch: Mismatch) -> str:
         ("corrupt", ("line that cannot be read", "lines that cannot be read")),
         ("unknown", ("answer to an id that was never asked", "answers to ids that were never asked")),
         ("duplicate", ("answer too many for its id", "answers too many for their ids")),
+        ("both", ("id that is answered in both files", "ids that are answered in both files")),
     ):
         examples: tuple[str, ...] = getattr(mismatch, kind)
         if examples:
@@ -154,5 +155,6 @@ def _details(mismatch: Mismatch) -> dict[str, object]:
         "corrupt": list(mismatch.corrupt),
         "unknown": list(mismatch.unknown),
         "duplicate": list(mismatch.duplicate),
+        "both": list(mismatch.both),
         "total": dict(mismatch.total),
     }

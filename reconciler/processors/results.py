@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from reconciler.codec.passing import Fields
 from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
@@ -19,6 +20,12 @@ from reconciler.model.outcome import Outcome
 NAME: Final = "results"
 VERSION: Final = 1
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
+
+_PLAIN: Final = (
+    b'{"custom_id":"%b","outcome":"answered","text":%b,"value":null,"finish_reason":%b,"refusal":%b,'
+    b'"tool_calls":%b,"usage":%b,"model":%b'
+)
+"""The line of a plain answer up to what all lines share; the keys of `record_of`, in its order."""
 
 
 @attrs.frozen
@@ -65,6 +72,17 @@ def line_of(  # noqa: PLR0913, PLR0917 - the members of a line
     """
     fields = record_of(custom_id, result, origin, child, value)
     return msgspec.json.encode({**fields, **extra} if extra else fields) + b"\n"
+
+
+def head_of_plain(fields: Fields) -> bytes:
+    """The part of a plain answer's line that is its own; `tail_of_plain` completes it."""
+    return _PLAIN % fields
+
+
+def tail_of_plain(origin: Origin) -> bytes:
+    """The part of the lines of plain answers that a batch's lines share, newline included."""
+    shared = {"provider": origin.provider, "batch": origin.batch, "attempt": origin.attempt, "error": None}
+    return b"," + msgspec.json.encode(shared)[1:] + b"\n"
 
 
 def record_of(

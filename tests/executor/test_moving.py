@@ -200,11 +200,13 @@ def test_quarantine_keeps_asking(root: Path) -> None:
 
 def test_the_reason_says_what_is_wrong(root: Path) -> None:
     """reason.json names the ids, where they stand, and how to undo it."""
-    put(root, "1", input=[request(0), request(1)], output=[answered(0), answered(7)], error=[failed(0), b"?"])
+    output = [answered(0), answered(7), answered(0)]
+    put(root, "1", input=[request(0), request(1)], output=output, error=[failed(0), b"?"])
     run(root)
     reason = json.loads((root / "quarantine/1.1/reason.json").read_bytes())
     assert reason["details"]["unknown"] == ['"q-7" (workdir/batch_output_1.jsonl:2)']
-    assert reason["details"]["duplicate"] == ['"q-0" (workdir/batch_error_1.jsonl:1)']
+    assert reason["details"]["duplicate"] == ['"q-0" (workdir/batch_output_1.jsonl:3)']
+    assert reason["details"]["both"] == ['"q-0" (workdir/batch_error_1.jsonl:1)']
     assert "workdir/batch_error_1.jsonl:2" in reason["details"]["corrupt"][0]
     assert set(reason["files"]) == {"batch_input_1.jsonl", "batch_output_1.jsonl", "batch_error_1.jsonl"}
     assert "workdir/" in reason["undo"]

@@ -81,7 +81,7 @@ coverages = conserved | st.builds(
 """Mostly sound accounts, and some that nothing should ever draw up."""
 
 findings = st.lists(WORDS, min_size=1, max_size=3).map(tuple)
-kinds = st.sampled_from(("corrupt", "unknown", "duplicate"))
+kinds = st.sampled_from(("corrupt", "unknown", "duplicate", "both"))
 mismatches = st.builds(
     lambda found, total: Mismatch(**found, total=total),
     st.dictionaries(kinds, findings, min_size=1),

@@ -114,6 +114,11 @@ def test_bad_input_stays_in_place(policy: Policy, account: Coverage | None) -> N
             id="duplicate",
         ),
         pytest.param(
+            mismatch(both=('"a" (e:2)',)),
+            '1 id that is answered in both files: "a" (e:2)',
+            id="both",
+        ),
+        pytest.param(
             mismatch(corrupt=("o:3: is no JSON",)),
             "1 line that cannot be read: o:3: is no JSON",
             id="corrupt",
@@ -136,6 +141,7 @@ def test_a_mismatch_goes_to_quarantine(found: Mismatch, because: str, policy: Po
         "corrupt": list(found.corrupt),
         "unknown": list(found.unknown),
         "duplicate": list(found.duplicate),
+        "both": list(found.both),
         "total": dict(found.total),
     }
 

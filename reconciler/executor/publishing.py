@@ -1,0 +1,79 @@
+"""Publish answers as they are, by the built-in processor `results`: the short way, without user code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from reconciler.codec.passing import plain_fields
+from reconciler.executor.answers import ChildOf, Read, opened, places, read_result, silent
+from reconciler.executor.context import Context, View
+from reconciler.model.answers import ROLE_CODES, Answers
+from reconciler.model.identity import Role
+from reconciler.model.operation import FileFact
+from reconciler.model.snapshot import Matched
+from reconciler.processors import results
+from reconciler.workspace.fields import digest_fields
+
+
+def publish_results(
+    ctx: Context,
+    files: Mapping[Role, FileFact],
+    origin: results.Origin,
+    child_of: ChildOf,
+    known: Matched | None = None,
+) -> dict[str, object]:
+    """
+    Publish the results file of one batch.
+
+    Args:
+        ctx: Rooms and settings.
+        files: The triple; its ids are known to match.
+        origin: What all lines share.
+        child_of: The retry child that asks an unanswered id again, by its hash and place.
+        known: The verdict that this pass has drawn on these files.
+
+    Returns:
+        Path, size and SHA-256 of what was published.
+    """
+    rows = _Rows(ctx, files, places(ctx, files, known), origin, child_of)
+    path = results.published_as(origin.batch)
+    return {"path": path, **digest_fields(ctx.fx.publish(path, rows.lines(), replace=True))}
+
+
+@attrs.frozen
+class _Rows:
+    """The results file of one batch, line by line."""
+
+    view: View
+    files: Mapping[Role, FileFact]
+    answers: Answers
+    origin: results.Origin
+    child_of: ChildOf
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line: made while matching, composed of JSON text, or written anew."""
+        answers, heads = self.answers, self.answers.heads
+        shared = results.tail_of_plain(self.origin)
+        names = silent(self.view, self.files, answers)
+        with opened(self.view, self.files) as read:
+            by_code = {code: read[role] for role, code in ROLE_CODES.items() if role in read}
+            for at, code in enumerate(answers.roles):
+                head = None
+                if heads is not None:
+                    head = heads[at]
+                elif code and not answers.failed[at]:
+                    fields = plain_fields(by_code[code](answers.offsets[at], answers.sizes[at] + 1))
+                    head = None if fields is None else results.head_of_plain(fields)
+                yield self._line(at, names, read) if head is None else head + shared
+
+    def _line(self, at: int, names: Mapping[int, str], read: Mapping[Role, Read]) -> bytes:
+        """A line that is not a plain answer's."""
+        place = self.answers.place(at)
+        result = None if place is None else read_result(place, self.files, read)
+        custom_id = names[at] if result is None else result.custom_id
+        child = None
+        if place is None or place.failed is not None:
+            child = self.child_of(self.answers.hashed(at), place)
+        return results.line_of(custom_id, result, self.origin, child)

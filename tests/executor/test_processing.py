@@ -1,0 +1,109 @@
+"""What matching has learned goes into the results, and changes nothing about them."""
+
+import json
+import pickle  # noqa: TID251 - what crosses between processes is pickled; nothing foreign is read
+from pathlib import Path
+
+import pytest
+
+from reconciler.executor.answers import joined, places
+from reconciler.executor.context import Context
+from reconciler.executor.matching import match
+from reconciler.executor.processing import publish_results
+from reconciler.model.answers import Place
+from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.operation import FileFact
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.snapshot import Matched
+from reconciler.processors.results import Origin
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import find
+from tests.workspaces import answered, encoded, failed, put, request
+
+ORIGIN = Origin(BatchName("1"), None, 1)
+
+
+def context(root: Path) -> Context:
+    """A workspace at hand, without a lock."""
+    layout = find(str(root))
+    return Context(look=Effects(layout.root), layout=layout)
+
+
+def facts(ctx: Context) -> dict[Role, FileFact]:
+    """The triple of batch 1."""
+    found = {role: ctx.fx.fact(ctx.layout.live_path(file_name(role, BatchName("1")))) for role in Role}
+    return {role: fact for role, fact in found.items() if fact is not None and role is not Role.METADATA}
+
+
+def nobody(_hashed: int, _place: Place | None) -> None:
+    """No child asks anything again."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Answers of every kind, in another order than the input, one id without any."""
+    embedding = answered(3)
+    embedding["response"]["body"] = {"object": "list", "data": [{"embedding": [0.5]}], "model": "e"}
+    output = [encoded(answered(2)), b"", encoded(embedding), encoded(answered(0)) + b"\r"]
+    put(tmp_path, "1", input=[request(n) for n in range(6)], output=output, error=[failed(1), failed(5, 400)])
+    return tmp_path
+
+
+def test_lines_are_the_same_however_they_are_made(root: Path) -> None:
+    """Made while matching or from the places, from this process's verdict or another's: the same bytes."""
+    ctx = context(root)
+    files = facts(ctx)
+    matched = match(ctx, files, None)
+    crossed = pickle.loads(pickle.dumps(matched))  # noqa: S301 - our own
+    published = []
+    for known in (matched, crossed, None):
+        publish_results(ctx, files, ORIGIN, nobody, known)
+        published.append((root / "target/1.results.jsonl").read_bytes())
+    assert published[0] == published[1] == published[2]
+    rows = [json.loads(line) for line in published[0].splitlines()]
+    assert [row["custom_id"] for row in rows] == [f"q-{n}" for n in range(6)]
+    words = ["answered", "failed", "answered", "answered", "dismissed", "failed"]
+    assert [row["outcome"] for row in rows] == words
+    assert {tuple(row)[:4] for row in rows} == {("custom_id", "outcome", "text", "value")}
+    assert crossed == matched
+    assert crossed.files == files
+
+
+def test_a_verdict_on_other_files_is_not_used(root: Path) -> None:
+    """Places count for exactly the files that were read; of others the lines are looked for anew."""
+    ctx = context(root)
+    stale = match(ctx, facts(ctx), None)
+    put(root, "1", output=[answered(4), answered(3), answered(0), answered(2)])
+    files = facts(ctx)
+    publish_results(ctx, files, ORIGIN, nobody, stale)
+    lines = (root / "target/1.results.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["outcome"] for line in lines].count("answered") == 4
+
+
+def test_the_generic_way_goes_through_everything_in_input_order(root: Path) -> None:
+    """Each request comes with its place and its whole result, wherever the line stands."""
+    ctx = context(root)
+    files = facts(ctx)
+    rows = list(joined(ctx, files, places(ctx, files)))
+    assert [custom_id for custom_id, *_ in rows] == [f"q-{n}" for n in range(6)]
+    assert [None if place is None else (place.role, place.number) for _, _, place, _ in rows] == [
+        (Role.OUTPUT, 4),
+        (Role.ERROR, 1),
+        (Role.OUTPUT, 1),
+        (Role.OUTPUT, 3),
+        None,
+        (Role.ERROR, 2),
+    ]
+    assert [result is None for *_, result in rows] == [False, False, False, False, True, False]
+    assert [place.failed for _, _, place, _ in rows if place is not None and place.failed is not None][
+        1
+    ] is ErrorClass.INVALID_REQUEST
+
+
+def test_equal_verdicts_are_equal_whatever_they_carry(root: Path) -> None:
+    """The places are no part of the verdict's equality, which tells whether a look is still good."""
+    ctx = context(root)
+    matched = match(ctx, facts(ctx), None)
+    bare = Matched(matched.files, matched.coverage, matched.mismatch, missing=matched.missing)
+    assert bare == matched
+    assert "answers" not in repr(matched)
