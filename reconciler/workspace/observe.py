@@ -89,8 +89,7 @@ def observe(
 def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> tuple[ChildFact, ...]:
     """The retry children of this lineage, wherever they stand; a gap where one is missing is no end."""
     root = lineage_root(name)
-    known = [each for each in (*listing.batches, *listing.quarantined) if lineage_root(each) == root]
-    last = max(map(child_number, (name, *known)))
+    last = max(child_number(name), listing.last_child.get(root, 0))
     found: list[ChildFact] = []
     for k in itertools.count(1):
         child = child_name(root, k)

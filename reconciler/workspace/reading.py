@@ -72,6 +72,26 @@ class Reading:
         except FileNotFoundError:
             return []
 
+    def names(self, folder: str) -> tuple[list[str], list[Entry]]:
+        """
+        What `listing` tells, for folders with very many files: no object for each of them.
+
+        Returns:
+            The regular files by name alone, and every other entry.
+        """
+        files: list[str] = []
+        others: list[Entry] = []
+        try:
+            with self._folder(folder) as at, os.scandir(at) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        files.append(entry.name)
+                    else:
+                        others.append(Entry(entry.name, _kind_of_entry(entry)))
+        except FileNotFoundError:
+            pass
+        return files, others
+
     def kind(self, path: str) -> Kind | None:
         """What stands at *path*, None when nothing does; links are not followed."""
         found = self._lstat(path)
@@ -226,10 +246,10 @@ def _kind_of_mode(mode: int) -> Kind:
 
 def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
     """The kind of a directory entry, from the listing itself: no stat call."""
-    if entry.is_symlink():
-        return Kind.SYMLINK
     if entry.is_file(follow_symlinks=False):
         return Kind.FILE
+    if entry.is_symlink():
+        return Kind.SYMLINK
     return Kind.FOLDER if entry.is_dir(follow_symlinks=False) else Kind.OTHER
 
 
