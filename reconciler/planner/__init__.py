@@ -6,7 +6,17 @@ Pure: `plan(snapshot, policy)` reads nothing, writes nothing, logs nothing. See 
 
 from reconciler.planner.answers import next_child
 from reconciler.planner.explain import explain, hint_of, word_of
+from reconciler.planner.glance import plan_at_a_glance
 from reconciler.planner.person import plan_match, plan_retry
 from reconciler.planner.planner import plan
 
-__all__ = ["explain", "hint_of", "next_child", "plan", "plan_match", "plan_retry", "word_of"]
+__all__ = [
+    "explain",
+    "hint_of",
+    "next_child",
+    "plan",
+    "plan_at_a_glance",
+    "plan_match",
+    "plan_retry",
+    "word_of",
+]

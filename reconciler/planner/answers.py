@@ -7,6 +7,7 @@ Pure ladders of early returns, one comment per leaf.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, child_number, lineage_root
@@ -31,6 +32,8 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.planner.safety import expects
 
+TO_MATCH: Final = "its answers are here: hold them against the input"
+
 
 def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     """Answers are here: fetch what is not closed, match, then decide by the account."""
@@ -38,20 +41,23 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     if fetch:
         return _fetch(snap, policy, fetch)
     if snap.matched is None:
-        because = "its answers are here: hold them against the input"
-        return Plan(snap.name, because, (MatchRequestIds(snap.name, expects=expects(snap)),))
+        return Plan(snap.name, TO_MATCH, (MatchRequestIds(snap.name, expects=expects(snap)),))
     return _by_verdict(snap, snap.matched, policy)
 
 
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
     """Answer files that the provider has and this folder has not."""
-    record = snap.record
+    return open_in(snap.record, snap.files)
+
+
+def open_in(record: Record | None, here: Container[Role]) -> tuple[Role, ...]:
+    """Answer files that *record* knows of at the provider and that are not among those *here*."""
     if record is None:
         return ()
     return tuple(
         role
         for role in ANSWERS
-        if role not in snap.files
+        if role not in here
         and (record.roles[role] is not None if role in record.roles else bool(record.remote_file(role)))
     )
 

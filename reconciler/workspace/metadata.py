@@ -59,6 +59,10 @@ class _Counts(_Narrow, frozen=True):
     failed: _Whole | None = None
 
 
+_UNCOUNTED: Final = _Counts()
+_NO_COUNTS: Final = Counts()
+
+
 class _Plain(_Narrow, frozen=True):
     """A record of ours; what is absent from most records is left to the careful readers."""
 
@@ -79,7 +83,7 @@ class _Plain(_Narrow, frozen=True):
     output_file_id: str | None = None
     error_file_id: str | None = None
     status: str | None = None
-    counts: _Counts = _Counts()
+    counts: _Counts = _UNCOUNTED
     results_until: float | None = None
     roles: dict[str, Any] = {}
     coverage: dict[str, Any] | None = None
@@ -147,7 +151,7 @@ def _quickly(data: bytes, name: BatchName) -> Record | None:
             found.output_file_id,
             found.error_file_id,
             found.status,
-            Counts(counts.total, counts.completed, counts.failed),
+            Counts(counts.total, counts.completed, counts.failed) if counts is not _UNCOUNTED else _NO_COUNTS,
             found.results_until,
             _roles(found.roles) if found.roles else {},
             None if found.coverage is None else fields.read_coverage(found.coverage),

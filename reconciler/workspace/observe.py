@@ -21,7 +21,7 @@ from reconciler.model.identity import (
 )
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
-from reconciler.model.snapshot import ChildFact, Matched, Place, Snapshot
+from reconciler.model.snapshot import ChildFact, Glance, Matched, Place, Snapshot
 from reconciler.workspace import metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE, Layout
 from reconciler.workspace.reading import Reading
@@ -29,11 +29,36 @@ from reconciler.workspace.scan import Listing
 
 TRIPLE = (Role.INPUT, *ANSWERS)
 METADATA_LIMIT = 16 << 20
+GLANCE_LIMIT = 32 << 10
 _WHAT = {
     Kind.SYMLINK: "a symbolic link; links are not followed, put the file itself there",
     Kind.FOLDER: "a folder",
     Kind.OTHER: "a FIFO, socket or device",
 }
+
+
+def glance(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> Glance:
+    """
+    The first look at a batch: one short read, and none of a file that is not metadata.
+
+    Args:
+        look: The room for reading.
+        layout: The workspace.
+        listing: What the scan saw; it is believed.
+        name: The batch.
+    """
+    kinds = listing.batches.get(name, {})
+    odd, record = not kinds or name in listing.odd, None
+    if not odd and Role.METADATA in kinds:
+        path = layout.live_path(f"batch_metadata_{name}.jsonl")
+        data = look.peek(path, GLANCE_LIMIT)
+        try:
+            record = None if data is None else metadata.decode(data, path, name)
+        except BadMetadata:
+            record = None
+        # What is wrong with it, `observe` says.
+        odd = record is None
+    return Glance(name, look.now(), kinds, record, odd)
 
 
 def observe(

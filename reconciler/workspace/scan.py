@@ -56,6 +56,7 @@ class Listing:
         ignored: Files that are not ours.
         quarantined: Folders of `quarantine/` that hold batch files, by the batch they came from.
         stale: Temporary files that a crash left in the live directory.
+        odd: Batches with a clash, a folder in quarantine, or a file that is no regular one.
         last_child: For each lineage of which a child is here, the greatest number of one.
     """
 
@@ -64,6 +65,7 @@ class Listing:
     ignored: tuple[Ignored, ...]
     quarantined: Mapping[BatchName, tuple[str, ...]]
     stale: tuple[str, ...]
+    odd: Collection[BatchName] = frozenset()
     last_child: Mapping[BatchName, int] = attrs.field(factory=dict)
 
 
@@ -74,10 +76,12 @@ def scan(look: Reading, layout: Layout) -> Listing:
     batches: dict[BatchName, Mapping[Role, Kind]] = {name: _REGULAR[bits] for name, bits in regular.items()}
     ignored: list[Ignored] = []
     stale: list[str] = []
+    odd: set[BatchName] = set()
     for entry in (*others, *(Entry(name, Kind.FILE) for name in unknown)):
         found = parse_file_name(entry.name)
         if found is not None:
             batches[found[1]] = {**batches.get(found[1], {}), found[0]: entry.kind}
+            odd.add(found[1])
         elif entry.name.startswith(TEMPORARY) and entry.kind is Kind.FILE:
             stale.append(layout.live_path(entry.name))
         elif layout.live or entry.name not in _EXPECTED:
@@ -89,13 +93,14 @@ def scan(look: Reading, layout: Layout) -> Listing:
             for entry in look.listing("")
             if parse_file_name(entry.name)
         ]
-    quarantined = quarantined_in(look)
+    quarantined, clashes = quarantined_in(look), _clashes(batches)
     return Listing(
         batches={name: batches[name] for name in _in_order(batches)},
-        clashes=_clashes(batches),
+        clashes=clashes,
         ignored=tuple(sorted(ignored, key=lambda each: each.path)),
         quarantined=quarantined,
         stale=tuple(sorted(stale)),
+        odd=odd | clashes.keys() | quarantined.keys(),
         last_child=_last_children((*batches, *quarantined)),
     )
 
