@@ -3,6 +3,7 @@
 import attrs
 import pytest
 from hypothesis import assume, event, given
+from hypothesis import strategies as st
 
 from reconciler.model.identity import Role
 from reconciler.model.plan import Plan
@@ -21,12 +22,13 @@ from tests.planner.builders import (
     ROLES,
     coverage,
     digest,
+    files,
     owner,
     record,
     remote,
     told,
 )
-from tests.planner.strategies import policies, snapshots
+from tests.planner.strategies import policies, records, snapshots
 
 
 def at_a_glance(snapshot: Snapshot) -> Glance:
@@ -45,7 +47,16 @@ def bare(plan: Plan) -> Plan:
     return attrs.evolve(plan, steps=tuple(attrs.evolve(step, expects=UNSEEN) for step in plan.steps))
 
 
-@given(snapshots, policies)
+def sent(snapshot: Snapshot, known: Record, status: str | None) -> Snapshot:
+    """The same snapshot of a batch that a provider has, and of which no answer was ever here."""
+    plain = attrs.evolve(known, coverage=None, children={}, roles={}, receipts={}, batch_id="batch_1")
+    return attrs.evolve(snapshot, files=files("i"), record=attrs.evolve(plain, status=status))
+
+
+in_flight = st.builds(sent, snapshots, records, st.sampled_from((None, "in_progress", "completed", "failed")))
+
+
+@given(snapshots | in_flight, policies)
 def test_a_full_look_decides_the_same_or_refuses(snapshot: Snapshot, policy: Policy) -> None:
     """Whatever else is found, it leads to the plan that was made at a glance, or to a refusal."""
     full = attrs.evolve(snapshot, matched=None, asked=False)
@@ -59,7 +70,7 @@ def test_a_full_look_decides_the_same_or_refuses(snapshot: Snapshot, policy: Pol
         assert bare(plan(full, policy)) == first
 
 
-@given(snapshots, policies)
+@given(snapshots | in_flight, policies)
 def test_no_step_from_a_glance_can_be_carried_out(snapshot: Snapshot, policy: Policy) -> None:
     """A step that was planned at a glance expects what no metadata can meet: a full look comes first."""
     first = plan_at_a_glance(at_a_glance(snapshot), policy)
