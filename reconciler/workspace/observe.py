@@ -80,15 +80,13 @@ def observe(
     files: dict[Role, FileFact] = {}
     for role in Role:
         path = layout.live_path(file_name(role, name))
-        fact = look.fact(path)
-        if fact is None:
-            kind = look.kind(path)
-            if kind is not None:
-                problems.append(f"{path} is {_WHAT.get(kind, 'no regular file')}")
-        elif not look.readable(path):
+        there = look.seen(path)
+        if isinstance(there, Kind):
+            problems.append(f"{path} is {_WHAT.get(there, 'no regular file')}")
+        elif there is not None and not look.readable(path):
             problems.append(f"{path} cannot be read (permission denied)")
-        else:
-            files[role] = fact
+        elif there is not None:
+            files[role] = there
     record, bad = _record(look, files.pop(Role.METADATA, None), name)
     history = _history(look, name)
     if Role.INPUT not in files and any(role in files for role in ANSWERS):

@@ -16,11 +16,12 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from reconciler.errors import PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import FileFact, Kind
+from reconciler.workspace.told import Told
 
 BLOCK: Final = 1 << 20
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -67,11 +68,8 @@ class Reading:
 
     def listing(self, folder: str) -> list[Entry]:
         """The names in *folder*, unordered; empty when there is no such folder."""
-        try:
-            with self._folder(folder) as at, os.scandir(at) as entries:
-                return [Entry(entry.name, _kind_of_entry(entry)) for entry in entries]
-        except FileNotFoundError:
-            return []
+        files, others = self.names(folder)
+        return [*(Entry(name, Kind.FILE) for name in files), *others]
 
     def names(self, folder: str) -> tuple[list[str], list[Entry]]:
         """
@@ -105,8 +103,19 @@ class Reading:
             return None
         return _fact(path, found)
 
+    def seen(self, path: str) -> FileFact | Kind | None:
+        """What `fact` tells of a regular file, or else what `kind` tells."""
+        found = self._lstat(path)
+        if found is None:
+            return None
+        return _fact(path, found) if stat.S_ISREG(found.st_mode) else _kind_of_mode(found.st_mode)
+
     def readable(self, path: str) -> bool:
         """Whether this process may read *path*."""
+        folder, _, leaf = path.rpartition("/")
+        at = self._open.get(folder)
+        if at is not None and leaf not in _ELSEWHERE:
+            return os.access(leaf, os.R_OK, dir_fd=at, effective_ids=True)
         with self._parent(path) as (at, leaf):
             return os.access(leaf, os.R_OK, dir_fd=at, effective_ids=True)
 
@@ -122,19 +131,10 @@ class Reading:
             PermanentError: It is a link, a folder, a FIFO or another special file.
             FileNotFoundError: It is not there.
         """
-        with self._parent(path) as (at, leaf):
-            try:
-                opened = os.open(leaf, _READ, dir_fd=at)
-            except OSError as error:
-                if error.errno in (errno.ELOOP, errno.ENXIO):
-                    raise PermanentError(f"{path}: not a regular file; it was not read") from error
-                raise
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            os.close(opened)
-            raise PermanentError(f"{path}: not a regular file; it was not read")
+        opened, _ = self._regular(path)
         if on_block is None:
             return os.fdopen(opened, "rb", buffering=BLOCK)
-        return io.BufferedReader(_Told(os.fdopen(opened, "rb", buffering=0), on_block), BLOCK)
+        return io.BufferedReader(Told(os.fdopen(opened, "rb", buffering=0), on_block), BLOCK)
 
     @contextlib.contextmanager
     def open_random(self, path: str) -> Iterator[Callable[[int, int], bytes]]:
@@ -145,8 +145,15 @@ class Reading:
 
     def read(self, path: str) -> bytes:
         """The whole content of a small file."""
-        with self.open(path) as stream:
-            return stream.read()
+        opened, size = self._regular(path)
+        try:
+            found = os.read(opened, size + 1)
+            if len(found) != size:
+                # It grew meanwhile, or is larger than one call may read.
+                found += b"".join(iter(lambda: os.read(opened, BLOCK), b""))
+            return found
+        finally:
+            os.close(opened)
 
     def peek(self, path: str, limit: int) -> bytes | None:
         """
@@ -184,9 +191,34 @@ class Reading:
 
     # Within
 
+    def _regular(self, path: str) -> tuple[int, int]:
+        """
+        An open regular file and its size.
+
+        Raises:
+            PermanentError: It is something else.
+            FileNotFoundError: It is not there.
+        """
+        with self._parent(path) as (at, leaf):
+            try:
+                opened = os.open(leaf, _READ, dir_fd=at)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENXIO):
+                    raise PermanentError(f"{path}: not a regular file; it was not read") from error
+                raise
+        found = os.fstat(opened)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(opened)
+            raise PermanentError(f"{path}: not a regular file; it was not read")
+        return opened, found.st_size
+
     def _lstat(self, path: str) -> os.stat_result | None:
         """lstat, None when nothing is there."""
+        folder, _, leaf = path.rpartition("/")
         try:
+            at = self._open.get(folder)
+            if at is not None and leaf not in _ELSEWHERE:
+                return os.stat(leaf, dir_fd=at, follow_symlinks=False)
             with self._parent(path) as (at, leaf):
                 return os.stat(leaf, dir_fd=at, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
@@ -232,30 +264,6 @@ class Reading:
         return self._open[name]
 
 
-class _Told(io.RawIOBase):
-    """A raw stream that tells someone every block it reads."""
-
-    def __init__(self, raw: io.FileIO, on_block: Callable[[memoryview], None]) -> None:
-        self._raw = raw
-        self._on_block = on_block
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read a block and tell."""
-        size = self._raw.readinto(buffer) or 0
-        if size:
-            self._on_block(memoryview(buffer)[:size])
-        return size
-
-    def close(self) -> None:
-        """Close the file below."""
-        self._raw.close()
-        super().close()
-
-
 def _fact(path: str, found: os.stat_result) -> FileFact:
     """What a stat result says of a regular file."""
     return FileFact(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino))
@@ -271,9 +279,7 @@ def _kind_of_mode(mode: int) -> Kind:
 
 
 def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
-    """The kind of a directory entry, from the listing itself: no stat call."""
-    if entry.is_file(follow_symlinks=False):
-        return Kind.FILE
+    """The kind of a directory entry that is no regular file, from the listing itself: no stat call."""
     if entry.is_symlink():
         return Kind.SYMLINK
     return Kind.FOLDER if entry.is_dir(follow_symlinks=False) else Kind.OTHER

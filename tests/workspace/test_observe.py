@@ -74,7 +74,7 @@ class OneShortRead(Reading):
     def _refuse(self, path: str) -> NoReturn:
         pytest.fail(f"{path} was looked at")
 
-    kind = fact = readable = read = open = digest = _refuse  # type: ignore[assignment]  # none may be called
+    kind = fact = seen = readable = read = open = digest = _refuse  # type: ignore[assignment]  # none may be called
 
 
 def first_look(ws: Disk, name: str = "7", room: type[Reading] = OneShortRead) -> Glance:
