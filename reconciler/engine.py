@@ -34,12 +34,12 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many
-from reconciler.planner import plan
+from reconciler.planner import plan, plan_at_a_glance
 from reconciler.preview import UNDO, quarantined, select
 from reconciler.workspace import settled
 from reconciler.workspace.effects import Effects, Tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
-from reconciler.workspace.observe import observe
+from reconciler.workspace.observe import glance, observe, vet
 from reconciler.workspace.scan import Listing, quarantined_in, scan
 
 LOOKS: Final = 12
@@ -185,6 +185,9 @@ def one_pass(held: Session) -> Report:
 def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     """Observe, plan and execute one batch until nothing can be done for it now."""
     ctx = held.ctx
+    waiting = _waits(held, listing, name)
+    if waiting is not None:
+        return waiting
     matched: Matched | None = None
     receipts: list[Receipt] = []
     coverage: Coverage | None = None
@@ -225,6 +228,20 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
     return _failed(
         name, stale or TransientError(f"{name} kept changing while it was worked on"), receipts, coverage
     )
+
+
+def _waits(held: Session, listing: Listing, name: BatchName) -> BatchReport | None:
+    """The report on a batch in flight for which nothing can be done now; None when it needs a full look."""
+    try:
+        seen = glance(held.ctx.fx, held.layout, listing, name)
+        first = None if held.ctx.stopping() else plan_at_a_glance(seen, held.policy)
+        snap = vet(held.ctx.fx, held.layout, seen) if first is not None and not first.steps else None
+    except OSError:
+        return None
+    decision = None if snap is None else plan(snap, held.policy)
+    if snap is None or decision is None or decision.steps:
+        return None
+    return _rest(held, snap, decision, (), _coverage(snap))
 
 
 def _coverage(snap: Snapshot) -> Coverage | None:

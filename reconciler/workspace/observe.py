@@ -61,6 +61,27 @@ def glance(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> 
     return Glance(name, look.now(), kinds, record, odd)
 
 
+def vet(look: Reading, layout: Layout, seen: Glance) -> Snapshot | None:
+    """
+    What may refuse a batch that waits without answers: its input, and its name in `done/`.
+
+    Returns:
+        A snapshot without children and parent; None where a full look has to say what is wrong.
+    """
+    path = layout.live_path(file_name(Role.INPUT, seen.name))
+    asked = look.seen(path)
+    if seen.odd or not isinstance(asked, FileFact) or not look.readable(path):
+        return None
+    return Snapshot(
+        name=seen.name,
+        seen_at=look.now(),
+        files={Role.INPUT: asked},
+        record=seen.record,
+        in_done=look.kind(f"{DONE}/{seen.name}") is not None,
+        history=frozenset(_history(look, seen.name)),
+    )
+
+
 def observe(
     look: Reading, layout: Layout, listing: Listing, name: BatchName, matched: Matched | None = None
 ) -> Snapshot:

@@ -70,6 +70,16 @@ def test_a_full_look_decides_the_same_or_refuses(snapshot: Snapshot, policy: Pol
         assert bare(plan(full, policy)) == first
 
 
+@given(in_flight, policies)
+def test_what_may_refuse_a_batch_in_flight(snapshot: Snapshot, policy: Policy) -> None:
+    """Where a glance says that nothing is to be done, neither children nor a parent change the plan."""
+    full = attrs.evolve(snapshot, matched=None, asked=False)
+    first = plan_at_a_glance(at_a_glance(full), policy)
+    if first is not None and not first.steps:
+        vetted = attrs.evolve(full, children=(), unowned=False, submitted_as=None, quarantined=())
+        assert plan(vetted, policy) == plan(full, policy)
+
+
 @given(snapshots | in_flight, policies)
 def test_no_step_from_a_glance_can_be_carried_out(snapshot: Snapshot, policy: Policy) -> None:
     """A step that was planned at a glance expects what no metadata can meet: a full look comes first."""

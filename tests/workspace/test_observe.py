@@ -14,7 +14,7 @@ from reconciler.model.snapshot import ChildFact, Glance, Matched, Place, Snapsho
 from reconciler.model.triple import Shape
 from reconciler.workspace import metadata
 from reconciler.workspace.layout import Layout
-from reconciler.workspace.observe import GLANCE_LIMIT, METADATA_LIMIT, TRIPLE, glance, observe
+from reconciler.workspace.observe import GLANCE_LIMIT, METADATA_LIMIT, TRIPLE, glance, observe, vet
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import scan
 from tests.workspace.faults import plant
@@ -151,6 +151,45 @@ def test_metadata_that_vanished_since_the_scan_is_odd(ws: Disk) -> None:
     seen = glance(look, layout, listing, NAME)
     look.close()
     assert (seen.odd, seen.record) == (True, None)
+
+
+@pytest.mark.parametrize("there", ["", "done/7/x", "done/batch_output_7.jsonl", "done/batch_input_7.jsonl"])
+def test_vetting_sees_what_may_refuse(ws: Disk, there: str) -> None:
+    """The input, the record and the name in `done/` are those of a full look."""
+    ws.triple("i")
+    ws.record(RECORD)
+    if there:
+        ws.put(there)
+    look, layout = Reading(str(ws.root)), Layout(str(ws.root), "workdir")
+    vetted = vet(look, layout, glance(look, layout, scan(look, layout), NAME))
+    look.close()
+    assert vetted is not None
+    assert attrs.evolve(vetted, seen_at=0) == attrs.evolve(ws.look(), seen_at=0)
+
+
+@pytest.mark.parametrize("damage", ["remove", "folder", "unreadable", "odd"])
+def test_what_vetting_leaves_to_a_full_look(ws: Disk, damage: str) -> None:
+    """An input that vanished, became something else or may not be read, or anything odd: look in full."""
+    ws.triple("i")
+    path = ws.root / "workdir/batch_input_7.jsonl"
+
+    class Forbidden(Reading):
+        """A disk that forbids every file, to root as well."""
+
+        def readable(self, path: str) -> bool:
+            """Never."""
+            return not path
+
+    look = (Forbidden if damage == "unreadable" else Reading)(str(ws.root))
+    layout = Layout(str(ws.root), "workdir")
+    seen = glance(look, layout, scan(look, layout), NAME)
+    if damage in ("remove", "folder"):
+        path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    vetted = vet(look, layout, attrs.evolve(seen, odd=damage == "odd"))
+    look.close()
+    assert vetted is None
 
 
 # Shapes
