@@ -7,7 +7,6 @@ nothing of how a plan is made or carried out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import sleep
@@ -18,7 +17,7 @@ import attrs
 from reconciler import __version__
 from reconciler.config import Settings
 from reconciler.errors import ReconcilerError, StaleSnapshot, TransientError
-from reconciler.executor.ahead import Ahead
+from reconciler.executor.ahead import Ahead, usable_cores
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.executor import execute
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
@@ -30,12 +29,12 @@ from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.snapshot import Matched, Snapshot
-from reconciler.planner import plan
+from reconciler.planner import plan, plan_at_a_glance
 from reconciler.preview import quarantined, select
 from reconciler.reporting import Ending, at_rest, interrupted, stopped
 from reconciler.workspace.effects import Effects, Tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
-from reconciler.workspace.observe import observe
+from reconciler.workspace.observe import glance, observe, vet
 from reconciler.workspace.scan import Listing, quarantined_in, scan
 
 LOOKS: Final = 12
@@ -123,13 +122,6 @@ class Session:
     def layout(self) -> Layout:
         """The workspace."""
         return self.ctx.layout
-
-
-def usable_cores(most: int = 8) -> int:
-    """How many cores this process may use, *most* at the most."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), most)
-    return min(os.cpu_count() or 1, most)
 
 
 @contextmanager
@@ -239,6 +231,9 @@ def _is_young(held: Session, report: BatchReport) -> bool:
 def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     """Observe, plan and execute one batch until nothing can be done for it now."""
     ctx, policy = held.ctx, held.policy_of(name)
+    waiting = _waits(held, policy, listing, name)
+    if waiting is not None:
+        return waiting
     matched: Matched | None = None
     verdict: Matched | None = None
     receipts: list[Receipt] = []
@@ -277,6 +272,20 @@ def _settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport
                 return stopped(name, failure, execution.failed_at, receipts, coverage)
     moving = stale or TransientError(f"{name} kept changing while it was worked on")
     return stopped(name, moving, "", receipts, coverage)
+
+
+def _waits(held: Session, policy: Policy, listing: Listing, name: BatchName) -> BatchReport | None:
+    """The report on a batch in flight for which nothing can be done now; None when it needs a full look."""
+    try:
+        seen = glance(held.ctx.fx, held.layout, listing, name)
+        first = None if held.ctx.stopping() else plan_at_a_glance(seen, policy)
+        snap = vet(held.ctx.fx, held.layout, seen) if first is not None and not first.steps else None
+    except OSError:
+        return None
+    decision = None if snap is None else plan(snap, policy)
+    if snap is None or decision is None or decision.steps:
+        return None
+    return at_rest(snap, decision, policy, held.layout.live or ".", Ending(coverage=_coverage(snap)))
 
 
 def _coverage(snap: Snapshot) -> Coverage | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final, NewType
 
 BatchName = NewType("BatchName", str)
@@ -16,6 +17,7 @@ BatchName = NewType("BatchName", str)
 # What we append ourselves (.r<k> for a child, .q<n> for a dismissed twin) comes on top of the 90 characters:
 # the longest name still has children.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,89}(?:\.[rq][0-9]{1,9}){0,3}", re.ASCII)
+_LEAF: Final = re.compile(rf"{_NAME.pattern}\.jsonl", re.ASCII)
 _CHILD: Final = re.compile(r"(?P<root>.+)\.r(?P<k>[0-9]+)", re.ASCII)
 
 
@@ -32,6 +34,11 @@ ANSWERS: Final = (Role.OUTPUT, Role.ERROR)
 """The roles that hold answers, in the order in which they are read."""
 
 _FILE: Final = re.compile(r"batch_(input|output|error|metadata)_(.+)\.jsonl", re.DOTALL)
+_SUFFIX: Final = len(".jsonl")
+
+BITS: Final = {role: 1 << at for at, role in enumerate(Role)}
+"""A bit for each role, so that a set of roles is a small number."""
+_BIT_OF: Final[dict[str, int]] = {role.value: bit for role, bit in BITS.items()}
 
 
 def parse_name(text: str) -> BatchName | None:
@@ -51,6 +58,39 @@ def parse_file_name(text: str) -> tuple[Role, BatchName] | None:
         return None
     name = parse_name(found[2])
     return None if name is None else (Role(found[1]), name)
+
+
+def parse_file_names(names: Iterable[str]) -> tuple[dict[BatchName, int], list[str]]:
+    """
+    What `parse_file_name` says of many names, grouped by batch.
+
+    A folder may hold hundreds of thousands of names: each is cut once, and each batch is checked once.
+
+    Returns:
+        The roles of each batch as a sum of `BITS`, and the names that are not ours.
+    """
+    found: dict[str, int] = {}
+    others: list[str] = []
+    bit_of, roles_of = _BIT_OF.get, found.get
+    for text in names:
+        try:
+            head, role, leaf = text.split("_", 2)
+        except ValueError:
+            others.append(text)
+            continue
+        bit = bit_of(role)
+        if bit is None or head != "batch":
+            others.append(text)
+        else:
+            found[leaf] = roles_of(leaf, 0) | bit
+    check = _LEAF.fullmatch
+    batches = {BatchName(leaf[:-_SUFFIX]): bits for leaf, bits in found.items() if check(leaf)}
+    if len(batches) < len(found):
+        wrong = ((leaf, bits) for leaf, bits in found.items() if not check(leaf))
+        others += [
+            f"batch_{role}_{leaf}" for leaf, bits in wrong for role, bit in _BIT_OF.items() if bits & bit
+        ]
+    return batches, others
 
 
 def fold(name: str) -> str:

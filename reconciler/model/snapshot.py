@@ -8,7 +8,7 @@ verdict that matching drew from it.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import attrs
 
@@ -86,6 +86,26 @@ class Matched:
     missing: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
     answers: Answers | None = attrs.field(default=None, eq=False, repr=False)
+
+
+@attrs.frozen
+class Glance:
+    """
+    What the names of its files and its metadata alone say of a batch; of no file is anything else known.
+
+    Attributes:
+        name: The batch.
+        seen_at: When, in seconds since the epoch.
+        roles: Its files, as the scan has listed them.
+        record: What its metadata says; None when there is no metadata file.
+        odd: Something is unusual about it, so nothing may be decided at a glance.
+    """
+
+    name: BatchName
+    seen_at: float
+    roles: Container[Role] = ()
+    record: Record | None = None
+    odd: bool = False
 
 
 @attrs.frozen

@@ -4,8 +4,9 @@ Decide what each batch still needs.
 Pure: `plan(snapshot, policy)` reads nothing, writes nothing, logs nothing. See docs/architecture.md, floor 3.
 """
 
+from reconciler.planner.glance import plan_at_a_glance
 from reconciler.planner.person import plan_match, plan_retry
 from reconciler.planner.planner import plan
 from reconciler.planner.settling import next_child
 
-__all__ = ["next_child", "plan", "plan_match", "plan_retry"]
+__all__ = ["next_child", "plan", "plan_at_a_glance", "plan_match", "plan_retry"]

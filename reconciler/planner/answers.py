@@ -6,6 +6,9 @@ Pure ladders of early returns, one comment per leaf.
 
 from __future__ import annotations
 
+from collections.abc import Container
+from typing import Final
+
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.failure import Trouble
 from reconciler.model.identity import ANSWERS, Role
@@ -19,6 +22,8 @@ from reconciler.model.words import many
 from reconciler.planner.safety import asked_at, expects
 from reconciler.planner.settling import by_hand, plan_settling
 
+TO_MATCH: Final = "its answers are here: hold them against the input"
+
 
 def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     """Answers are here: fetch what is not closed, match, then decide by the account."""
@@ -26,20 +31,23 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     if fetch:
         return _fetch(snap, policy, fetch)
     if snap.matched is None:
-        because = "its answers are here: hold them against the input"
-        return Plan(snap.name, because, (MatchRequestIds(snap.name, expects=expects(snap)),))
+        return Plan(snap.name, TO_MATCH, (MatchRequestIds(snap.name, expects=expects(snap)),))
     return _by_verdict(snap, snap.matched, policy)
 
 
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
     """Answer files that the provider has and this folder has not."""
-    record = snap.record
+    return open_in(snap.record, snap.files)
+
+
+def open_in(record: Record | None, here: Container[Role]) -> tuple[Role, ...]:
+    """Answer files that *record* knows of at the provider and that are not among those *here*."""
     if record is None:
         return ()
     return tuple(
         role
         for role in ANSWERS
-        if role not in snap.files
+        if role not in here
         and (record.roles[role] is not None if role in record.roles else bool(record.remote_file(role)))
     )
 

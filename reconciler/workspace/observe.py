@@ -21,7 +21,7 @@ from reconciler.model.identity import (
 )
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
-from reconciler.model.snapshot import ChildFact, Matched, Place, Snapshot
+from reconciler.model.snapshot import ChildFact, Glance, Matched, Place, Snapshot
 from reconciler.workspace import metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE, Layout
 from reconciler.workspace.reading import Reading
@@ -29,11 +29,57 @@ from reconciler.workspace.scan import Listing
 
 TRIPLE = (Role.INPUT, *ANSWERS)
 METADATA_LIMIT = 16 << 20
+GLANCE_LIMIT = 32 << 10
 _WHAT = {
     Kind.SYMLINK: "a symbolic link; links are not followed, put the file itself there",
     Kind.FOLDER: "a folder",
     Kind.OTHER: "a FIFO, socket or device",
 }
+
+
+def glance(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> Glance:
+    """
+    The first look at a batch: one short read, and none of a file that is not metadata.
+
+    Args:
+        look: The room for reading.
+        layout: The workspace.
+        listing: What the scan saw; it is believed.
+        name: The batch.
+    """
+    kinds = listing.batches.get(name, {})
+    odd, record = not kinds or name in listing.odd, None
+    if not odd and Role.METADATA in kinds:
+        path = layout.live_path(f"batch_metadata_{name}.jsonl")
+        data = look.peek(path, GLANCE_LIMIT)
+        try:
+            record = None if data is None else metadata.decode(data, path, name)
+        except BadMetadata:
+            record = None
+        # What is wrong with it, `observe` says.
+        odd = record is None
+    return Glance(name, look.now(), kinds, record, odd)
+
+
+def vet(look: Reading, layout: Layout, seen: Glance) -> Snapshot | None:
+    """
+    What may refuse a batch that waits without answers: its input, and its name in `done/`.
+
+    Returns:
+        A snapshot without children and parent; None where a full look has to say what is wrong.
+    """
+    path = layout.live_path(file_name(Role.INPUT, seen.name))
+    asked = look.seen(path)
+    if seen.odd or not isinstance(asked, FileFact) or not look.readable(path):
+        return None
+    return Snapshot(
+        name=seen.name,
+        seen_at=look.now(),
+        files={Role.INPUT: asked},
+        record=seen.record,
+        in_done=look.kind(f"{DONE}/{seen.name}") is not None,
+        history=frozenset(_history(look, seen.name)),
+    )
 
 
 def observe(
@@ -55,15 +101,13 @@ def observe(
     files: dict[Role, FileFact] = {}
     for role in Role:
         path = layout.live_path(file_name(role, name))
-        fact = look.fact(path)
-        if fact is None:
-            kind = look.kind(path)
-            if kind is not None:
-                problems.append(f"{path} is {_WHAT.get(kind, 'no regular file')}")
-        elif not look.readable(path):
+        there = look.seen(path)
+        if isinstance(there, Kind):
+            problems.append(f"{path} is {_WHAT.get(there, 'no regular file')}")
+        elif there is not None and not look.readable(path):
             problems.append(f"{path} cannot be read (permission denied)")
-        else:
-            files[role] = fact
+        elif there is not None:
+            files[role] = there
     record, bad = _record(look, files.pop(Role.METADATA, None), name)
     history = _history(look, name)
     if Role.INPUT not in files and any(role in files for role in ANSWERS):
@@ -89,8 +133,7 @@ def observe(
 def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> tuple[ChildFact, ...]:
     """The retry children of this lineage, wherever they stand; a gap where one is missing is no end."""
     root = lineage_root(name)
-    known = [each for each in (*listing.batches, *listing.quarantined) if lineage_root(each) == root]
-    last = max(map(child_number, (name, *known)))
+    last = max(child_number(name), listing.last_child.get(root, 0))
     found: list[ChildFact] = []
     for k in itertools.count(1):
         child = child_name(root, k)

@@ -16,11 +16,12 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from reconciler.errors import PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import FileFact, Kind
+from reconciler.workspace.told import Told
 
 BLOCK: Final = 1 << 20
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,6 +30,7 @@ _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _ELSEWHERE: Final = frozenset({"", ".", ".."})
 """Parts that no path of ours has: they would lead elsewhere."""
+_ABOVE: Final = frozenset({".", ".."})
 
 
 class Entry(NamedTuple):
@@ -66,11 +68,28 @@ class Reading:
 
     def listing(self, folder: str) -> list[Entry]:
         """The names in *folder*, unordered; empty when there is no such folder."""
+        files, others = self.names(folder)
+        return [*(Entry(name, Kind.FILE) for name in files), *others]
+
+    def names(self, folder: str) -> tuple[list[str], list[Entry]]:
+        """
+        What `listing` tells, for folders with very many files: no object for each of them.
+
+        Returns:
+            The regular files by name alone, and every other entry.
+        """
+        files: list[str] = []
+        others: list[Entry] = []
         try:
             with self._folder(folder) as at, os.scandir(at) as entries:
-                return [Entry(entry.name, _kind_of_entry(entry)) for entry in entries]
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        files.append(entry.name)
+                    else:
+                        others.append(Entry(entry.name, _kind_of_entry(entry)))
         except FileNotFoundError:
-            return []
+            pass
+        return files, others
 
     def kind(self, path: str) -> Kind | None:
         """What stands at *path*, None when nothing does; links are not followed."""
@@ -84,8 +103,19 @@ class Reading:
             return None
         return _fact(path, found)
 
+    def seen(self, path: str) -> FileFact | Kind | None:
+        """What `fact` tells of a regular file, or else what `kind` tells."""
+        found = self._lstat(path)
+        if found is None:
+            return None
+        return _fact(path, found) if stat.S_ISREG(found.st_mode) else _kind_of_mode(found.st_mode)
+
     def readable(self, path: str) -> bool:
         """Whether this process may read *path*."""
+        folder, _, leaf = path.rpartition("/")
+        at = self._open.get(folder)
+        if at is not None and leaf not in _ELSEWHERE:
+            return os.access(leaf, os.R_OK, dir_fd=at, effective_ids=True)
         with self._parent(path) as (at, leaf):
             return os.access(leaf, os.R_OK, dir_fd=at, effective_ids=True)
 
@@ -101,19 +131,10 @@ class Reading:
             PermanentError: It is a link, a folder, a FIFO or another special file.
             FileNotFoundError: It is not there.
         """
-        with self._parent(path) as (at, leaf):
-            try:
-                opened = os.open(leaf, _READ, dir_fd=at)
-            except OSError as error:
-                if error.errno in (errno.ELOOP, errno.ENXIO):
-                    raise PermanentError(f"{path}: not a regular file; it was not read") from error
-                raise
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            os.close(opened)
-            raise PermanentError(f"{path}: not a regular file; it was not read")
+        opened, _ = self._regular(path)
         if on_block is None:
             return os.fdopen(opened, "rb", buffering=BLOCK)
-        return io.BufferedReader(_Told(os.fdopen(opened, "rb", buffering=0), on_block), BLOCK)
+        return io.BufferedReader(Told(os.fdopen(opened, "rb", buffering=0), on_block), BLOCK)
 
     @contextlib.contextmanager
     def open_random(self, path: str) -> Iterator[Callable[[int, int], bytes]]:
@@ -124,8 +145,40 @@ class Reading:
 
     def read(self, path: str) -> bytes:
         """The whole content of a small file."""
-        with self.open(path) as stream:
-            return stream.read()
+        opened, size = self._regular(path)
+        try:
+            found = os.read(opened, size + 1)
+            if len(found) != size:
+                # It grew meanwhile, or is larger than one call may read.
+                found += b"".join(iter(lambda: os.read(opened, BLOCK), b""))
+            return found
+        finally:
+            os.close(opened)
+
+    def peek(self, path: str, limit: int) -> bytes | None:
+        """
+        A small file in as few calls as there can be; for a folder that stays open.
+
+        Returns:
+            Its content; None when it is not there, is no regular file, may not be read or has *limit* bytes
+            or more. `read` says which.
+        """
+        folder, _, leaf = path.rpartition("/")
+        if leaf in _ELSEWHERE or folder in _ABOVE or "/" in folder:
+            raise PermanentError(f"{path!r} is no path that can be peeked at")
+        try:
+            at = self._open.get(folder)
+            opened = os.open(leaf, _READ, dir_fd=self._top(folder) if at is None else at)
+        except OSError:
+            return None
+        try:
+            # At an offset: what is no file, such as a FIFO, has none.
+            found = os.pread(opened, limit, 0)
+        except OSError:
+            return None
+        finally:
+            os.close(opened)
+        return found if len(found) < limit else None
 
     def digest(self, path: str) -> FileDigest:
         """Size and SHA-256 of a file, read in blocks."""
@@ -138,9 +191,34 @@ class Reading:
 
     # Within
 
+    def _regular(self, path: str) -> tuple[int, int]:
+        """
+        An open regular file and its size.
+
+        Raises:
+            PermanentError: It is something else.
+            FileNotFoundError: It is not there.
+        """
+        with self._parent(path) as (at, leaf):
+            try:
+                opened = os.open(leaf, _READ, dir_fd=at)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENXIO):
+                    raise PermanentError(f"{path}: not a regular file; it was not read") from error
+                raise
+        found = os.fstat(opened)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(opened)
+            raise PermanentError(f"{path}: not a regular file; it was not read")
+        return opened, found.st_size
+
     def _lstat(self, path: str) -> os.stat_result | None:
         """lstat, None when nothing is there."""
+        folder, _, leaf = path.rpartition("/")
         try:
+            at = self._open.get(folder)
+            if at is not None and leaf not in _ELSEWHERE:
+                return os.stat(leaf, dir_fd=at, follow_symlinks=False)
             with self._parent(path) as (at, leaf):
                 return os.stat(leaf, dir_fd=at, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
@@ -186,30 +264,6 @@ class Reading:
         return self._open[name]
 
 
-class _Told(io.RawIOBase):
-    """A raw stream that tells someone every block it reads."""
-
-    def __init__(self, raw: io.FileIO, on_block: Callable[[memoryview], None]) -> None:
-        self._raw = raw
-        self._on_block = on_block
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read a block and tell."""
-        size = self._raw.readinto(buffer) or 0
-        if size:
-            self._on_block(memoryview(buffer)[:size])
-        return size
-
-    def close(self) -> None:
-        """Close the file below."""
-        self._raw.close()
-        super().close()
-
-
 def _fact(path: str, found: os.stat_result) -> FileFact:
     """What a stat result says of a regular file."""
     return FileFact(path, found.st_size, found.st_mtime_ns, (found.st_dev, found.st_ino))
@@ -225,11 +279,9 @@ def _kind_of_mode(mode: int) -> Kind:
 
 
 def _kind_of_entry(entry: os.DirEntry[str]) -> Kind:
-    """The kind of a directory entry, from the listing itself: no stat call."""
+    """The kind of a directory entry that is no regular file, from the listing itself: no stat call."""
     if entry.is_symlink():
         return Kind.SYMLINK
-    if entry.is_file(follow_symlinks=False):
-        return Kind.FILE
     return Kind.FOLDER if entry.is_dir(follow_symlinks=False) else Kind.OTHER
 
 

@@ -6,17 +6,35 @@ Names only; nothing is opened and no file is asked for its size. What is not our
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
 import attrs
 
-from reconciler.model.identity import BatchName, Role, fold, lineage_root, parse_file_name, parse_name
+from reconciler.model.identity import (
+    BITS,
+    BatchName,
+    Role,
+    child_number,
+    fold,
+    lineage_root,
+    parse_file_name,
+    parse_file_names,
+    parse_name,
+)
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import FOLDERS, PRIVATE, QUARANTINE, SETTINGS, Layout
 from reconciler.workspace.reading import Entry, Reading
 
 _EXPECTED = frozenset({*FOLDERS, PRIVATE, SETTINGS, "README.md", ".gitignore"})
+
+# Batches whose files are all regular share these, one for each set of roles: no object for each batch.
+_REGULAR: Final = tuple(
+    MappingProxyType({role: Kind.FILE for role, bit in BITS.items() if bits & bit})
+    for bits in range(1 << len(BITS))
+)
 
 
 @attrs.frozen
@@ -38,6 +56,8 @@ class Listing:
         ignored: Files that are not ours.
         quarantined: Folders of `quarantine/` that hold batch files, by the batch they came from.
         stale: Temporary files that a crash left in the live directory.
+        odd: Batches with a clash, a folder in quarantine, or a file that is no regular one.
+        last_child: For each lineage of which a child is here, the greatest number of one.
     """
 
     batches: Mapping[BatchName, Mapping[Role, Kind]]
@@ -45,17 +65,23 @@ class Listing:
     ignored: tuple[Ignored, ...]
     quarantined: Mapping[BatchName, tuple[str, ...]]
     stale: tuple[str, ...]
+    odd: Collection[BatchName] = frozenset()
+    last_child: Mapping[BatchName, int] = attrs.field(factory=dict)
 
 
 def scan(look: Reading, layout: Layout) -> Listing:
     """List *layout*'s workspace; the order of names on disk does not matter."""
-    batches: dict[BatchName, dict[Role, Kind]] = {}
+    files, others = look.names(layout.live)
+    regular, unknown = parse_file_names(files)
+    batches: dict[BatchName, Mapping[Role, Kind]] = {name: _REGULAR[bits] for name, bits in regular.items()}
     ignored: list[Ignored] = []
     stale: list[str] = []
-    for entry in look.listing(layout.live):
+    odd: set[BatchName] = set()
+    for entry in (*others, *(Entry(name, Kind.FILE) for name in unknown)):
         found = parse_file_name(entry.name)
         if found is not None:
-            batches.setdefault(found[1], {})[found[0]] = entry.kind
+            batches[found[1]] = {**batches.get(found[1], {}), found[0]: entry.kind}
+            odd.add(found[1])
         elif entry.name.startswith(TEMPORARY) and entry.kind is Kind.FILE:
             stale.append(layout.live_path(entry.name))
         elif layout.live or entry.name not in _EXPECTED:
@@ -67,12 +93,15 @@ def scan(look: Reading, layout: Layout) -> Listing:
             for entry in look.listing("")
             if parse_file_name(entry.name)
         ]
+    quarantined, clashes = quarantined_in(look), _clashes(batches)
     return Listing(
-        batches={name: batches[name] for name in sorted(batches, key=_order)},
-        clashes=_clashes(batches),
+        batches={name: batches[name] for name in _in_order(batches)},
+        clashes=clashes,
         ignored=tuple(sorted(ignored, key=lambda each: each.path)),
-        quarantined=quarantined_in(look),
+        quarantined=quarantined,
         stale=tuple(sorted(stale)),
+        odd=odd | clashes.keys() | quarantined.keys(),
+        last_child=_last_children((*batches, *quarantined)),
     )
 
 
@@ -87,8 +116,12 @@ def _why(entry: Entry) -> str:
 
 def _clashes(batches: Mapping[BatchName, object]) -> dict[BatchName, str]:
     """Names that are one name on a file system that ignores case."""
+    # Digits have no case, and names that are all different in lower case are so when folded: they are ASCII.
+    lettered = [name for name in batches if not name.isdecimal()]
+    if len({name.lower() for name in lettered}) == len(lettered):
+        return {}
     by_fold: dict[str, list[BatchName]] = {}
-    for name in batches:
+    for name in lettered:
         by_fold.setdefault(fold(name), []).append(name)
     return {
         name: next(other for other in sorted(names) if other != name)
@@ -107,7 +140,7 @@ def quarantined_in(look: Reading) -> dict[BatchName, tuple[str, ...]]:
             continue
         if any(parse_file_name(each.name) for each in look.listing(f"{QUARANTINE}/{entry.name}")):
             found.setdefault(name, []).append(entry.name)
-    return {name: tuple(sorted(found[name], key=_number)) for name in sorted(found, key=_order)}
+    return {name: tuple(sorted(found[name], key=_number)) for name in _in_order(found)}
 
 
 def batch_of_folder(folder: str) -> BatchName | None:
@@ -121,11 +154,40 @@ def _number(folder: str) -> int:
     return int(folder.rpartition(".")[2])
 
 
-def _order(name: str) -> tuple[bool, int, str, int, str]:
+def _in_order(names: Collection[BatchName]) -> list[BatchName]:
     """Whole numbers in their order, then everything else; a parent, then its children as they are counted."""
-    root = lineage_root(name)
-    k = 0 if root == name else int(name.rpartition(".r")[2])
-    return (not root.isdecimal(), int(root) if root.isdecimal() else 0, root, k, name)
+    children: dict[BatchName, list[BatchName]] = {}
+    for name in _children(names):
+        children.setdefault(lineage_root(name), []).append(name)
+    if not children:
+        return _by_number(names)
+    parents = set(names).difference(*children.values())
+    ordered: list[BatchName] = []
+    for root in _by_number(parents | children.keys()):
+        if root in parents:
+            ordered.append(root)
+        ordered += sorted(children.get(root, ()), key=lambda name: (child_number(name), name))
+    return ordered
+
+
+def _by_number(names: Collection[BatchName]) -> list[BatchName]:
+    """Whole numbers in their order, then everything else; plain sorts are cheaper than one by many parts."""
+    numbers = sorted(sorted(name for name in names if name.isdecimal()), key=int)
+    return numbers + sorted(name for name in names if not name.isdecimal())
+
+
+def _children(names: Iterable[BatchName]) -> Iterator[BatchName]:
+    """Those of *names* that are named like a retry child."""
+    return (name for name in names if ".r" in name and lineage_root(name) != name)
+
+
+def _last_children(names: Iterable[BatchName]) -> dict[BatchName, int]:
+    """The greatest number of a child in each lineage that has one."""
+    found: dict[BatchName, int] = {}
+    for name in _children(names):
+        root = lineage_root(name)
+        found[root] = max(child_number(name), found.get(root, 0))
+    return found
 
 
 def _readable(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from reconciler.executor.answers import joined, places
 from reconciler.executor.context import Context
 from reconciler.executor.matching import match
-from reconciler.executor.processing import publish_results
+from reconciler.executor.publishing import publish_results
 from reconciler.model.answers import Place
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact

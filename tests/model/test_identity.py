@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.identity import (
     ANSWERS,
+    BITS,
     BatchName,
     Role,
     child_name,
@@ -13,6 +14,7 @@ from reconciler.model.identity import (
     fold,
     lineage_root,
     parse_file_name,
+    parse_file_names,
     parse_name,
 )
 
@@ -83,6 +85,39 @@ def test_reading_a_file_name_is_total(text: str) -> None:
     """Any text at all is a file name of ours or is not; what is, is written the same way again."""
     found = parse_file_name(text)
     assert found is None or file_name(*found) == text
+
+
+pieces = st.sampled_from(
+    [
+        "batch",
+        "_",
+        "input",
+        "output",
+        "error",
+        "metadata",
+        "7",
+        "a.r1",
+        ".jsonl",
+        ".",
+        "B",
+        "é",
+        "\n",
+        "/",
+        "",
+    ]
+)
+almost = st.lists(pieces, max_size=7).map("".join)
+
+
+@given(
+    st.lists(st.text(max_size=12) | almost | st.builds(file_name, st.sampled_from(Role), names), unique=True)
+)
+def test_many_names_are_read_like_each_of_them(texts: list[str]) -> None:
+    """Reading a whole folder of names says of each what reading it alone says, and drops none."""
+    batches, others = parse_file_names(texts)
+    read = {(role, name) for name, bits in batches.items() for role, bit in BITS.items() if bits & bit}
+    assert read == {found for text in texts if (found := parse_file_name(text))}
+    assert sorted(others) == sorted(text for text in texts if parse_file_name(text) is None)
 
 
 @pytest.mark.parametrize(

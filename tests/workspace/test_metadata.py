@@ -13,6 +13,7 @@ from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Child, Counts, InputFact, Record, Submission
+from reconciler.workspace import metadata
 from reconciler.workspace.metadata import decode, encode
 from tests.workspace.records import JSON, NUMBERS, RECORDS, TEXT
 
@@ -337,6 +338,56 @@ def test_any_object_is_a_record_or_refused(fields: dict[str, Any]) -> None:
     record = told(json.dumps({"schema": 1, "generation": 1, "name": "7", **fields}).encode())
     if record is not None:
         assert decode(encode(record), PATH, NAME) == record
+
+
+def careful(data: bytes, name: BatchName) -> Record | None:
+    """What the careful way alone says; None when it refuses."""
+    try:
+        return metadata._carefully(data, PATH, name)  # noqa: SLF001 - that both ways agree shows nowhere else
+    except BadMetadata:
+        return None
+
+
+VALUES = JSON | NUMBERS | st.integers() | st.sampled_from(["none", "7", "submitted", "", 10**400, True, 1.0])
+
+
+@given(
+    RECORDS,
+    st.dictionaries(st.sampled_from([field.name for field in attrs.fields(Record)] + ["schema"]), VALUES),
+    st.lists(st.sampled_from(["input|bytes", "input|x", "counts|total", "counts|x", "roles|output"])),
+    st.data(),
+)
+def test_the_quick_way_says_what_the_careful_way_says(
+    record: Record, other: dict[str, Any], inner: list[str], data: st.DataObject
+) -> None:
+    """The quick way takes nothing that the careful way refuses or reads otherwise."""
+    written = {**json.loads(encode(record)), **other}
+    for path in inner:
+        holder, key = path.split("|")
+        if isinstance(written.get(holder), dict):
+            written[holder][key] = data.draw(VALUES)
+    found = json.dumps(written).encode()
+    quick = metadata._quickly(found, record.name)  # noqa: SLF001 - likewise
+    assert quick is None or quick == careful(found, record.name)
+
+
+@given(RECORDS)
+def test_the_quick_way_is_taken(record: Record) -> None:
+    """Every record that holds no field of another version is read the quick way."""
+    known = attrs.evolve(record, extra={})
+    assert metadata._quickly(encode(known), record.name) == known  # noqa: SLF001 - likewise
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*FILES, "batch_id", "name", "x"]), st.none() | st.sampled_from(["", "batch_1", 5])
+    )
+)
+def test_ancestors_are_read_alike_both_ways(found: dict[str, Any]) -> None:
+    """The four ids say the same the quick and the careful way."""
+    data = json.dumps(found).encode()
+    quick = metadata._quickly(data, NAME)  # noqa: SLF001 - likewise
+    assert quick is None or quick == careful(data, NAME)
 
 
 def told(data: bytes) -> Record | None:

@@ -66,8 +66,43 @@ def test_only_regular_files_are_read(root: Path, look: Reading, kind: str) -> No
     for read in (look.open, look.read, look.digest):
         with pytest.raises(PermanentError, match="x: not a regular file; it was not read"):
             read("x")
+    assert look.peek("x", 100) is None
     with pytest.raises(PermanentError), look.open_random("x"):
         pytest.fail("it was opened")
+
+
+def test_peeking(root: Path, look: Reading) -> None:
+    """A short file is told whole; one at the limit, one that is absent and one in no folder are not told."""
+    (root / "sub").mkdir()
+    (root / "sub/x").write_bytes(b"12345")
+    (root / "x").write_bytes(b"")
+    assert look.peek("sub/x", 6) == b"12345"
+    assert look.peek("sub/x", 5) is None
+    assert look.peek("x", 5) == b""
+    assert look.peek("sub/y", 5) is None
+    assert look.peek("nowhere/x", 5) is None
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "../outside/secret", "./x", "sub/", "a/b/x", "/etc/passwd"])
+def test_peeking_leads_nowhere_else(look: Reading, path: str) -> None:
+    """Only a file right below the workspace, or in a folder right below it, is peeked at."""
+    with pytest.raises(PermanentError):
+        look.peek(path, 100)
+
+
+def test_peeking_follows_no_link_of_a_folder(root: Path, look: Reading) -> None:
+    """A folder that is a link is not entered."""
+    (root / "way").symlink_to("../outside")
+    assert look.peek("way/secret", 100) is None
+
+
+def test_names_are_the_listing_with_files_apart(root: Path, look: Reading) -> None:
+    """Regular files come by name alone, everything else as it stands; no folder has no names."""
+    (root / "a").write_bytes(b"")
+    (root / "b").mkdir()
+    (root / "c").symlink_to("a")
+    assert look.names("") == (["a"], [each for each in look.listing("") if each.kind is not Kind.FILE])
+    assert look.names("nowhere") == ([], [])
 
 
 @pytest.mark.parametrize(

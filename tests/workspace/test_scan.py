@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.identity import BatchName, Role, file_name, parse_name
+from reconciler.model.identity import BatchName, Role, child_number, file_name, lineage_root, parse_name
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import FOLDERS, SETTINGS, Layout
@@ -216,6 +216,23 @@ def test_order(tmp_path: Path) -> None:
     assert list(scanned(tmp_path).batches) == "0 2 2.r1 9 10 10.r1 1x a a.r1 b".split()
 
 
+def test_children_of_children_and_of_nobody_are_in_order(tmp_path: Path) -> None:
+    """A child stands where its parent would, be it there or not; two spellings of a number are two names."""
+    order = "1 01 2.r1 2.r01.r1 3 3.r0 3.r2 3.r10 3.r2.r1 a.r2 b".split()
+    put(tmp_path, *(f"workdir/batch_input_{name}.jsonl" for name in reversed(order)))
+    listing = scanned(tmp_path)
+    by_parts = sorted(
+        order, key=lambda name: (not (root := lineage_root(name)).isdecimal(), _key(root, name))
+    )
+    assert list(listing.batches) == by_parts
+    assert listing.last_child == {"2": 1, "2.r01": 1, "3": 10, "3.r2": 1, "a": 2}
+
+
+def _key(root: str, name: str) -> tuple[int, str, int, str]:
+    """Number, root, count of the child, name."""
+    return (int(root) if root.isdecimal() else 0, root, child_number(name), name)
+
+
 def test_children_are_in_order(tmp_path: Path) -> None:
     """The tenth child comes after the ninth, whose leftovers it asks."""
     names = ["7", *(f"7.r{k}" for k in range(1, 12))]
@@ -238,6 +255,12 @@ class Shuffled(Reading):
         entries = list(self._folders.get(folder, ()))
         self._random.shuffle(entries)
         return entries
+
+    def names(self, folder: str) -> tuple[list[str], list[Entry]]:
+        """The same, regular files apart."""
+        entries = self.listing(folder)
+        files = [entry.name for entry in entries if entry.kind is Kind.FILE]
+        return files, [entry for entry in entries if entry.kind is not Kind.FILE]
 
 
 NAMES = st.one_of(

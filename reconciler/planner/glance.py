@@ -1,0 +1,55 @@
+"""
+What can be told of a batch from the names of its files and its metadata, before anything else is looked at.
+
+Pure, and never more than a first word: the brakes of `safety.py` have not been asked. A plan from here
+that has steps is for show; a full look has to come before the first of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from reconciler.model.identity import Role
+from reconciler.model.operation import Expects, FileFact, MatchRequestIds
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Policy
+from reconciler.model.record import Record
+from reconciler.model.snapshot import Glance, Snapshot
+from reconciler.planner.answers import TO_MATCH, open_in
+from reconciler.planner.waiting import plan_waiting
+
+UNSEEN: Final = Expects(generation=-1)
+"""What no metadata can meet: the executor refuses a step that was planned at a glance, whatever it is."""
+
+_INPUT: Final = {Role.INPUT: FileFact("", -1, -1, (-1, -1))}
+
+
+def plan_at_a_glance(seen: Glance, policy: Policy) -> Plan | None:
+    """
+    The plan that a full look would lead to, unless it refuses.
+
+    Returns:
+        None where names and metadata do not suffice.
+    """
+    here, record = seen.roles, seen.record
+    if seen.odd or Role.INPUT not in here:
+        return None
+    output, error = Role.OUTPUT in here, Role.ERROR in here
+    if output or error:
+        if not (output and error) and open_in(record, here):
+            return None
+        return Plan(seen.name, TO_MATCH, (MatchRequestIds(seen.name, expects=UNSEEN),))
+    if record is None or record.batch_id is None or _had_answers(record):
+        # What was never sent depends on the age of its input, on done/ and on its parent.
+        return None
+    decided = plan_waiting(Snapshot(seen.name, seen.seen_at, _INPUT, record), policy)
+    if not decided.steps:
+        return decided
+    return attrs.evolve(decided, steps=tuple(attrs.evolve(step, expects=UNSEEN) for step in decided.steps))
+
+
+def _had_answers(record: Record) -> bool:
+    """Whether answers were here once; their files may be on the way to `done/` or `quarantine/`."""
+    return bool(record.coverage or record.children or record.roles or record.receipts)
