@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from reconciler.config import Settings
-from reconciler.engine import LOOKS, Options, Session, one_pass, session
+from reconciler.engine import one_pass
 from reconciler.errors import NeedsPerson, StaleSnapshot, TransientError, UsageError
 from reconciler.executor.decisions import (
     dismiss_live,
@@ -20,6 +20,7 @@ from reconciler.executor.decisions import (
     retry_settled,
 )
 from reconciler.executor.executor import Execution, execute
+from reconciler.looking import LOOKS
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.operation import ProcessErrors
 from reconciler.model.overrides import read_overrides
@@ -30,6 +31,7 @@ from reconciler.model.report import Report
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
 from reconciler.planner import plan_match, plan_retry
+from reconciler.session import Options, Session, session
 from reconciler.workspace import settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import observe

@@ -15,7 +15,6 @@ import attrs
 from reconciler import check as audit
 from reconciler import decide, engine
 from reconciler.config import Settings, settle
-from reconciler.engine import Options, Unwatched, Watcher
 from reconciler.errors import UsageError
 from reconciler.executor.context import Progress, Silent, viewing
 from reconciler.executor.hooks import Plugged
@@ -30,6 +29,7 @@ from reconciler.plugins import NOTHING_GIVEN, Given, Plugs
 from reconciler.preview import Preview, preview
 from reconciler.processors.base import Per, Processor, wrap
 from reconciler.providers.base import Worker
+from reconciler.session import Options, Unwatched, Watcher
 from reconciler.status import Status, status
 from reconciler.trust import require
 from reconciler.workspace.layout import find

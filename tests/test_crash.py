@@ -20,11 +20,13 @@ import pytest
 
 from reconciler import decide
 from reconciler.check import check
-from reconciler.engine import Options
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PermanentError, ReconcilerError
+from reconciler.model.exchange import Request
 from reconciler.model.report import Report, State
+from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests import workspaces
+from tests.workers import chat, plugged
 from tests.workspace.faults import Trip, errno_failure
 from tests.workspaces import answered, failed, files, jsonl, leftovers, put, request, run, scratch, tree
 
@@ -136,6 +138,29 @@ def make_mended(root: Path) -> None:
     run(root)
 
 
+def make_local(root: Path) -> None:
+    """Batches that are answered here: one is answered, one fails, for good and so that it is called again."""
+    begin(root)
+    put(root, "1", input=[request(0), request(3)])
+    put(root, "2", input=[request(1), request(2)])
+
+
+async def worker(asked: Request) -> dict[str, Any]:
+    """Answer, but for one request that fails for good and one whose failure is worth another call."""
+    if asked.custom_id == "q-1":
+        raise PermanentError("never")
+    if asked.custom_id == "q-2":
+        raise TimeoutError
+    return chat(asked.custom_id)
+
+
+LOCALLY: Final = {
+    "provider": "local",
+    "settle_seconds": 0,
+    "max_attempts": 2,
+    "plugged": plugged(worker, concurrency=1),
+}
+
 SCENARIOS: Final = {
     "pass": Scenario(make_mixture, one_pass(provider="openai"), {"provider": "openai"}),
     "pass-by-nobody": Scenario(make_mixture, one_pass()),
@@ -149,8 +174,9 @@ SCENARIOS: Final = {
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),
+    "local": Scenario(make_local, one_pass(**LOCALLY), LOCALLY),
 }
-LARGE: Final = ("pass", "pass-by-nobody")
+LARGE: Final = ("pass", "pass-by-nobody", "local")
 STEP: Final = 4
 """Of the large scenarios, every STEP-th point is tried in a normal run and every point in a slow one."""
 

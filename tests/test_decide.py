@@ -13,9 +13,9 @@ import pytest
 from reconciler import decide
 from reconciler.check import check
 from reconciler.config import Settings
-from reconciler.engine import Options
 from reconciler.errors import NeedsPerson, UsageError, UserError, WorkspaceLocked
 from reconciler.model.report import State
+from reconciler.session import Options
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import LOCK
 from tests.workspaces import answered, failed, files, live, put, request, run, scratch, settings

@@ -25,11 +25,11 @@ from hypothesis import strategies as st
 
 from reconciler import engine
 from reconciler.check import check
-from reconciler.engine import Options
 from reconciler.errors import UsageError, WorkspaceLocked
 from reconciler.model.operation import MatchRequestIds
 from reconciler.model.report import State
 from reconciler.preview import preview
+from reconciler.session import Options
 from tests.workspace.faults import Trip
 from tests.workspaces import (
     answered,

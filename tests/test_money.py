@@ -15,11 +15,11 @@ import pytest
 
 from reconciler import decide
 from reconciler.check import check
-from reconciler.engine import Options
 from reconciler.errors import NeedsPerson, UsageError
 from reconciler.model.identity import BatchName
 from reconciler.model.report import State
 from reconciler.planner import plan
+from reconciler.session import Options
 from reconciler.workspace.layout import find
 from reconciler.workspace.observe import observe
 from reconciler.workspace.reading import Reading

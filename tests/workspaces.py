@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from reconciler import config, engine
 from reconciler.config import Settings
-from reconciler.engine import Options
+from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.report import Report
+from reconciler.session import Options
 from reconciler.workspace.effects import TEMPORARY
 
 Line = Mapping[str, Any] | bytes
@@ -118,9 +119,15 @@ def settings(**flags: Any) -> Settings:
     return config.settle(flags={_KEYS[key]: value for key, value in flags.items()})
 
 
-def run(root: Path, *, tap: Callable[[str, str], None] | None = None, **flags: Any) -> Report:
+def run(
+    root: Path,
+    *,
+    tap: Callable[[str, str], None] | None = None,
+    plugged: Plugged = NOTHING_PLUGGED,
+    **flags: Any,
+) -> Report:
     """One pass."""
-    return engine.reconcile(str(root), settings(**flags), Options(tap=tap))
+    return engine.reconcile(str(root), settings(**flags), Options(tap=tap, plugged=plugged))
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reconciler.engine import Options
     from reconciler.library import Prepared
+    from reconciler.session import Options
 
 
 def load(workspace: str, flags: dict[str, Any] | None = None) -> Prepared:
@@ -46,7 +46,7 @@ class Listening:
         from reconciler.cli.interrupt import Stop
         from reconciler.cli.logs import LogWatcher
         from reconciler.cli.progress import watched
-        from reconciler.engine import Options
+        from reconciler.session import Options
 
         self._stop = Stop()
         self._logs = LogWatcher(workspace, ready.settings["log.level"], quiet=quiet, verbose=verbose)

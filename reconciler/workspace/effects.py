@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from reconciler.errors import Clash, ConfigError, PermanentError, WorkspaceLocked
+from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
+from reconciler.workspace.locking import hold
 from reconciler.workspace.reading import BLOCK, Reading
+from reconciler.workspace.together import sync_now
 from reconciler.workspace.writing import blocks, check_size, write_all
 
 TEMPORARY: Final = ".reconciler-tmp-"
@@ -28,6 +29,9 @@ TEMPORARY: Final = ".reconciler-tmp-"
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS: Final = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+
+Syncs = Callable[[Sequence[int]], None]
+"""Brings open files or folders to disk before it returns."""
 
 Tap = Callable[[str, str], None]
 """Called with the name and path of each change just before it is made; tests stop the world there."""
@@ -44,11 +48,17 @@ class Effects(Reading):
     Args:
         root: The workspace, a real path.
         tap: Called before each change.
+        syncs: Brings open files and folders to disk.
     """
 
-    def __init__(self, root: str, tap: Tap = _no_tap) -> None:
+    def __init__(self, root: str, tap: Tap = _no_tap, syncs: Syncs = sync_now) -> None:
         super().__init__(root)
         self._tap = tap
+        self._sync = syncs
+
+    def sharing(self, syncs: Syncs) -> Effects:
+        """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
+        return Effects(self.root, self._tap, syncs)
 
     def tell(self, change: str, path: str) -> None:
         """Let the tap know of a change that another room is about to make."""
@@ -117,11 +127,16 @@ class Effects(Reading):
             torn = size > 0 and not self._ends_with_newline(path)
             write_all(opened, (b"\n" if torn else b"") + line + b"\n")
             if sync:
-                os.fsync(opened)
+                self._sync([opened])
         finally:
             os.close(opened)
         if size == 0 and sync:
             self.sync_folder(path.rpartition("/")[0])
+
+    def sync_files(self, paths: Iterable[str]) -> None:
+        """Bring the content of files to disk, whoever wrote them."""
+        with contextlib.ExitStack() as stack:
+            self._sync([stack.enter_context(self.open(path)).fileno() for path in paths])
 
     def link(self, source: str, target: str) -> bool:
         """
@@ -130,8 +145,6 @@ class Effects(Reading):
         Returns:
             Whether it is a link (False: a copy, whose content the caller should compare).
         """
-        with self.open(source) as stream:
-            os.fsync(stream.fileno())
         try:
             with self._parent(source) as (here, old), self._parent(target) as (there, new):
                 self._tap("link", target)
@@ -152,7 +165,7 @@ class Effects(Reading):
         """Bring a folder's names to disk, so that they survive a power cut."""
         with self._folder(path) as at:
             self._tap("fsync-folder", path)
-            os.fsync(at)
+            self._sync([at])
 
     def rename(self, source: str, target: str) -> None:
         """
@@ -218,19 +231,8 @@ class Effects(Reading):
                 self._tap("lock", path)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
-        try:
-            if not stat.S_ISREG(os.fstat(held).st_mode):
-                raise ConfigError(f"{self.root}/{path} is not a regular file", hint="move it away")
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-                message = f"another reconciler is working on {self.root}; nothing was changed"
-                raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
+        with hold(held, self.root, path):
             yield
-        finally:
-            os.close(held)
 
     # Within
 
@@ -248,7 +250,7 @@ class Effects(Reading):
                     hasher.update(block)
                     size += len(block)
                 self._tap("fsync", path)
-                os.fsync(opened)
+                self._sync([opened])
                 check_size(opened, size, path)
             finally:
                 os.close(opened)

@@ -71,6 +71,8 @@ def move_group(
     fx.remove_folder(staging)
     fx.make_folder(staging, sync=False)
     try:
+        # A link shares what was written to its source, which nobody may have synced yet.
+        fx.sync_files(file.path for file in files.values() if not file.keep)
         for file in files.values():
             _stage(fx, file, f"{staging}/{file.leaf}")
         # Renaming the folder brings its names to disk first, all at once.

@@ -15,9 +15,9 @@ import pytest
 
 from reconciler import decide
 from reconciler.check import check
-from reconciler.engine import Options
 from reconciler.errors import NeedsPerson
 from reconciler.model.report import State
+from reconciler.session import Options
 from tests.workspace.faults import Crash, errno_failure
 from tests.workspaces import (
     answered,

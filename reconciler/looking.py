@@ -1,0 +1,94 @@
+"""
+One batch: look, plan, execute, and look again, until nothing can be done for it now.
+
+Knows nothing of how a plan is made or carried out, nor of any other batch.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.errors import ReconcilerError, StaleSnapshot, TransientError
+from reconciler.executor.executor import execute
+from reconciler.model.coverage import Coverage
+from reconciler.model.identity import BatchName
+from reconciler.model.operation import RetryLeftovers
+from reconciler.model.policy import Policy
+from reconciler.model.receipt import Receipt
+from reconciler.model.report import BatchReport
+from reconciler.model.snapshot import Matched, Snapshot
+from reconciler.planner import plan, plan_at_a_glance
+from reconciler.reporting import Ending, at_rest, interrupted, stopped
+from reconciler.session import Session
+from reconciler.workspace.observe import glance, observe, vet
+from reconciler.workspace.scan import Listing
+
+LOOKS: Final = 12
+"""Plans for one batch in one pass; a batch that needs more is chasing a moving world."""
+
+
+def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
+    """Observe, plan and execute one batch until nothing can be done for it now."""
+    ctx, policy = held.ctx, held.policy_of(name)
+    waiting = _waits(held, policy, listing, name)
+    if waiting is not None:
+        return waiting
+    matched: Matched | None = None
+    verdict: Matched | None = None
+    receipts: list[Receipt] = []
+    coverage: Coverage | None = None
+    stale: ReconcilerError | None = None
+    for _ in range(LOOKS):
+        if ctx.stopping():
+            return interrupted(name, receipts)
+        ctx.fx.refresh()
+        try:
+            snap = observe(ctx.fx, held.layout, listing, name, matched)
+        except OSError as error:
+            told = TransientError(f"{error.filename or name}: {error.strerror or error}")
+            return stopped(name, told, "", receipts, coverage)
+        decision = plan(snap, policy)
+        coverage = _coverage(snap) or coverage
+        if not decision.steps:
+            ending = Ending(tuple(receipts), coverage, verdict)
+            return at_rest(snap, decision, policy, held.layout.live or ".", ending)
+        held.options.watcher.planned(decision)
+        execution = execute(decision, ctx, snap.matched)
+        for receipt in execution.receipts:
+            receipts.append(receipt)
+            held.options.watcher.done(receipt)
+        matched = verdict = execution.matched or matched
+        if any(receipt.verb == RetryLeftovers.verb for receipt in execution.receipts):
+            # The verdict was drawn before the ids went over to the child.
+            matched = None
+        coverage = execution.account or coverage
+        match execution.failure:
+            case None:
+                pass
+            case StaleSnapshot():
+                stale, matched = execution.failure, None
+            case failure:
+                return stopped(name, failure, execution.failed_at, receipts, coverage)
+    moving = stale or TransientError(f"{name} kept changing while it was worked on")
+    return stopped(name, moving, "", receipts, coverage)
+
+
+def _waits(held: Session, policy: Policy, listing: Listing, name: BatchName) -> BatchReport | None:
+    """The report on a batch in flight for which nothing can be done now; None when it needs a full look."""
+    try:
+        seen = glance(held.ctx.fx, held.layout, listing, name)
+        first = None if held.ctx.stopping() else plan_at_a_glance(seen, policy)
+        snap = vet(held.ctx.fx, held.layout, seen) if first is not None and not first.steps else None
+    except OSError:
+        return None
+    decision = None if snap is None else plan(snap, policy)
+    if snap is None or decision is None or decision.steps:
+        return None
+    return at_rest(snap, decision, policy, held.layout.live or ".", Ending(coverage=_coverage(snap)))
+
+
+def _coverage(snap: Snapshot) -> Coverage | None:
+    """The best account that a snapshot knows."""
+    if snap.matched is not None and snap.matched.coverage is not None:
+        return snap.matched.coverage
+    return None if snap.record is None else snap.record.coverage

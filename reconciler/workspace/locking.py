@@ -1,0 +1,36 @@
+"""Hold an open lock file; part of the room for changes."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reconciler.errors import ConfigError, WorkspaceLocked
+
+
+@contextmanager
+def hold(opened: int, root: str, path: str) -> Iterator[None]:
+    """
+    Hold the lock file *path* of *root*, open as *opened*, and close it at the end.
+
+    Raises:
+        WorkspaceLocked: Another process holds it.
+        ConfigError: It is no regular file.
+    """
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ConfigError(f"{root}/{path} is not a regular file", hint="move it away")
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            message = f"another reconciler is working on {root}; nothing was changed"
+            raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
+        yield
+    finally:
+        os.close(opened)
