@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         IdMismatch,
         MissingInput,
         NameTaken,
+        Quarantined,
         ReconciliationFailed,
         Refused,
         StepFailed,
@@ -51,7 +52,7 @@ _HOMES = {
     "model.exchange": "Request Result",
     "model.failure": (
         "AnswersGone BadFile BadInput BadRecord Failure FailedForGood FileChanged Held IdMismatch"
-        " MissingInput NameTaken ReconciliationFailed Refused StepFailed Unhandled"
+        " MissingInput NameTaken Quarantined ReconciliationFailed Refused StepFailed Unhandled"
     ),
     "model.outcome": "ErrorClass Outcome",
     "model.plan": "Plan",
@@ -83,6 +84,7 @@ __all__ = [
     "Plan",
     "Policy",
     "ProcessedBatch",
+    "Quarantined",
     "ReconcilerError",
     "ReconciliationFailed",
     "Refused",

@@ -178,7 +178,7 @@ def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, lis
         raise NeedsPerson(f"{name}: {'; '.join(matched.bad_input)}", hint="mend the input line first")
     record = held.ctx.record(name)
     asked = read_overrides({} if record is None else record.receipts.get(ProcessErrors.verb, {}))
-    holds = held.policy_of(name).failed is FailurePolicy.ATTENTION or asked.attention > 0
+    holds = held.policy_of(name).failed is FailurePolicy.ATTENTION or bool(asked.attention)
     return f"{name}: {dismiss_live(held.ctx, name, matched.coverage, failed=holds)}", [name]
 
 

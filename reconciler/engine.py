@@ -26,7 +26,10 @@ from reconciler.workspace.together import MOST, Together
 PATIENCE: Final = 5.0
 """Seconds that a pass waits at its end, at the most, for inputs that were written a moment ago."""
 
-TOGETHER: Final = 32 << 20
+NAP: Final = 0.25
+"""Seconds between two looks at whether someone asked for an end."""
+
+TOGETHER: Final = 16 << 20
 """Bytes of answers in one group: results are kept in memory until they are published."""
 
 
@@ -55,7 +58,7 @@ def one_pass(held: Session) -> Report:
     reports: dict[BatchName, BatchReport] = {}
     young = _settle_all(held, listing, select(listing, held.options.only), reports)
     if young and not ctx.stopping():
-        held.options.pause(max(report.until or 0.0 for report in young) - ctx.fx.now())
+        _wait(held, max(report.until or 0.0 for report in young))
         young = _settle_all(held, listing, [report.name for report in young], reports)
     for report in young:
         held.options.watcher.ended(report)
@@ -67,6 +70,12 @@ def one_pass(held: Session) -> Report:
         held.options.watcher.ended(report)
     ignored = tuple((each.path, each.why) for each in listing.ignored)
     return Report(ctx.fx.root, (*reports.values(), *asking), ignored)
+
+
+def _wait(held: Session, until: float) -> None:
+    """Wait for a moment, unless someone asks for an end."""
+    while (left := until - held.ctx.fx.now()) > 0 and not held.ctx.stopping():
+        held.options.pause(min(left, NAP))
 
 
 def _settle_all(

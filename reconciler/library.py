@@ -93,6 +93,8 @@ def prepare(
     flags: Mapping[str, Any],
     given: Given = NOTHING_GIVEN,
     environment: Mapping[str, str] | None = None,
+    *,
+    run: bool = True,
 ) -> Prepared:
     """
     Put settings together, hold them to what the user trusts, and load the code that they name.
@@ -102,6 +104,7 @@ def prepare(
         flags: Values of this call, by `section.key`; None means not given.
         given: Code of this call.
         environment: The environment variables that count; None for neither them nor the user's own file.
+        run: Whether user code will run; what only looks imports none, and needs no trust.
 
     Raises:
         ConfigError: The settings cannot be obeyed, or name code without trust.
@@ -112,8 +115,8 @@ def prepare(
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
     settings = settle(settings_files(workspace, named), ours, flags)
     mine = own_file(workspace)
-    require(settings, mine, user_file(named).rpartition("/")[0])
-    return Prepared(settings, Plugs(settings, mine, given).plugged)
+    pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if run else {}
+    return Prepared(settings, Plugs(settings, mine, given, pinned=pinned, run=run).plugged)
 
 
 def reconcile(
@@ -133,6 +136,8 @@ def reconcile(
     Raises:
         UserError: There is no workspace, its settings cannot be obeyed, or another reconciler holds it.
     """
+    if isinstance(only, str):
+        raise UsageError(f"only takes a list of names, not {only!r:.80}", hint=f"only=[{only!r:.80}]")
     path = os.fspath(workspace)
     ready = _prepared(path, choices)
     return engine.reconcile(path, ready.settings, _options(ready, choices, only))
@@ -188,17 +193,17 @@ class Workspace:
 
     def preview(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Preview:
         """What the next pass would do for every batch; nothing is touched."""
-        ready = _prepared(self.path, _merged(self.choices, choices))
+        ready = _prepared(self.path, _merged(self.choices, choices), run=False)
         return preview(self.path, ready.settings, only=only, deep=True, plugged=ready.plugged)
 
     def status(self) -> Status:
         """Where every batch stands, settled ones included."""
-        ready = _prepared(self.path, self.choices)
+        ready = _prepared(self.path, self.choices, run=False)
         return status(self.path, ready.settings, ready.plugged)
 
     def check(self) -> audit.Verdict:
         """Recount every id from the files alone."""
-        return audit.check(self.path, _prepared(self.path, self.choices).settings)
+        return audit.check(self.path, _prepared(self.path, self.choices, run=False).settings)
 
     def retry(self, *names: str) -> decide.Decision:
         """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
@@ -233,7 +238,7 @@ class WorkspaceBatch:
 
     def snapshot(self) -> Snapshot:
         """A look at it as it is now; no input and no answer is opened."""
-        ready = _prepared(self.workspace.path, self.workspace.choices)
+        ready = _prepared(self.workspace.path, self.workspace.choices, run=False)
         with viewing(self.workspace.path, ready.settings) as view:
             listing = scan(view.look, view.layout)
             return observe(view.look, view.layout, listing, self.name)
@@ -274,7 +279,7 @@ def _without(choices: Choices, keys: Sequence[str]) -> Choices:
     return found
 
 
-def _prepared(path: str, choices: Choices) -> Prepared:
+def _prepared(path: str, choices: Choices, *, run: bool = True) -> Prepared:
     """Settings and code of one call."""
     unknown = sorted(set(choices) - Choices.__annotations__.keys())
     if unknown:
@@ -292,7 +297,8 @@ def _prepared(path: str, choices: Choices) -> Prepared:
             raise UsageError("on_result takes one result", hint="output_processor= takes (batch, context)")
     worker = _function(flags, "local.worker", choices.get("worker"), whole=False)
     given = Given(output, _function(flags, "output.error_processor", choices.get("error_processor")), worker)
-    return prepare(path, flags, given, os.environ if choices.get("environment", True) else None)
+    environment = os.environ if choices.get("environment", True) else None
+    return prepare(path, flags, given, environment, run=run)
 
 
 def _function(

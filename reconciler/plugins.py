@@ -11,7 +11,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -20,12 +20,12 @@ from reconciler.config import Settings
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.policy import LOCAL
-from reconciler.processors.base import OutputProcessor, Processor, wrap
+from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.processors.content import Content
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
-from reconciler.workspace.code import Reference, read_code, refer
+from reconciler.workspace.code import Reference, digest_of, read_code, refer
 
 _BUILT_IN: Final = {
     "output.processor": ("results", "files"),
@@ -59,23 +59,35 @@ class Plugs:
 
     Args:
         settings: Every setting, its trust seen to.
-        own_file: The workspace's settings file; relative paths in it begin at its folder.
+        own_file: The workspace's settings file.
         given: Code that the caller hands over itself.
+        pinned: What code that the workspace's own file names has to hold, by its name.
+        run: Whether user code will run. A pass that only looks knows it by its name and digest, and imports
+            nothing.
 
     Raises:
         ConfigError: A setting names code that is not there, cannot be imported, or is no function.
     """
 
-    def __init__(self, settings: Settings, own_file: str, given: Given = NOTHING_GIVEN) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        own_file: str,
+        given: Given = NOTHING_GIVEN,
+        *,
+        pinned: Mapping[str, str] | None = None,
+        run: bool = True,
+    ) -> None:
         self._settings = settings
         self._own_file = own_file
         self._given = given
-        self._loaded: dict[tuple[str, str], Any] = {}
+        self._pinned = pinned or {}
+        self._run = run
+        self._loaded: dict[tuple[str, str, str], tuple[Callable[..., Any], str]] = {}
         self._hooks: dict[tuple[Any, ...], Hooks] = {}
-        self.hooks_of("")
-        for layer in settings.layers:
-            for table in layer.tables:
-                self.hooks_of(table.match)
+        # A name that leads nowhere has to stop the pass before it begins.
+        for own in (settings, *settings.by_table()):
+            self._hooks_for(own)
 
     @property
     def plugged(self) -> Plugged:
@@ -84,14 +96,17 @@ class Plugs:
 
     def hooks_of(self, name: str) -> Hooks:
         """The hooks of the batch *name*."""
-        own = self._settings.of_batch(name)
+        return self._hooks_for(self._settings.of_batch(name))
+
+    # Within
+
+    def _hooks_for(self, own: Settings) -> Hooks:
+        """The hooks that *own* asks for, made once."""
         wanted = tuple(own[setting] for setting in (*_BUILT_IN, "output.content", "local.concurrency"))
-        key = (*wanted, own["provider.name"])
+        key = (*wanted, *(own.origins[setting] for setting in _BUILT_IN))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
         return self._hooks[key]
-
-    # Within
 
     def _make(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for."""
@@ -110,28 +125,45 @@ class Plugs:
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""
         function, version = self._load(setting, own)
+        if not self._run:
+            return Processor(own[setting], version, Per.RECORD, function)
         try:
-            return wrap(function, own[setting], version)
+            return attrs.evolve(wrap(function, own[setting]), version=version)
         except TypeError as error:
             raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
 
     def _load(self, setting: str, own: Settings) -> tuple[Callable[..., Any], str]:
         """The function that a setting names, and the version of its code."""
-        mine = own.origins[setting] == self._own_file
-        folder = self._own_file.rpartition("/")[0] if mine else "."
-        key = (own[setting], folder)
+        origin = own.origins[setting]
+        # A relative path in a file begins where that file lies.
+        folder = origin.rpartition("/")[0] if origin.startswith("/") else "."
+        key = (setting, own[setting], folder)
         if key not in self._loaded:
-            self._loaded[key] = load(refer(setting, own[setting], folder), setting)
-        found: tuple[Callable[..., Any], str] = self._loaded[key]
-        return found
+            try:
+                reference = refer(setting, own[setting], folder)
+                digest = digest_of(reference)
+            except ConfigError:
+                if self._run:
+                    raise
+                return _never_called, "?"
+            pinned = self._pinned.get(own[setting], digest) if origin == self._own_file else digest
+            if pinned != digest:
+                raise ConfigError(
+                    f"{reference.path} has changed since {self._own_file} was trusted to name it"
+                )
+            function = load(reference, setting) if self._run else _never_called
+            self._loaded[key] = (function, digest[:12])
+        return self._loaded[key]
 
 
-def load(reference: Reference, setting: str) -> tuple[Callable[..., Any], str]:
+def _never_called(*_arguments: object) -> None:
+    """Stands for code that is not run."""
+    raise RuntimeError("user code was called in a pass that only looks")
+
+
+def load(reference: Reference, setting: str) -> Callable[..., Any]:
     """
     Import the code that *reference* names.
-
-    Returns:
-        The function, and a version that changes whenever its file does.
 
     Raises:
         ConfigError: It cannot be imported, or there is no such function in it.
@@ -141,19 +173,23 @@ def load(reference: Reference, setting: str) -> tuple[Callable[..., Any], str]:
         if reference.module:
             module = importlib.import_module(reference.module)
         else:
-            module = _module_of(reference.path, source, digest.sha256)
+            module = _module_of(reference.path, source, digest)
     except (Exception, SystemExit) as error:
         told = f"{type(error).__name__}: {str(error)[:300]}"
         raise ConfigError(f"{setting} names {reference.name}, and importing it raised {told}") from error
+    if reference.module and getattr(module, "__file__", None) != reference.path:
+        told = f"{reference.module} was found at {reference.path} and imported from {module.__file__}"
+        raise ConfigError(
+            f"{setting} names {reference.name}: {told}", hint="take the current folder off sys.path"
+        )
     found: Any = module
     for part in reference.attribute.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        message = (
-            f"{setting} names {reference.name}, and {reference.path} has no function {reference.attribute}"
-        )
-        raise ConfigError(message)
-    return found, digest.sha256[:12]
+        told = f"{reference.path} has no function {reference.attribute}"
+        raise ConfigError(f"{setting} names {reference.name}, and {told}")
+    function: Callable[..., Any] = found
+    return function
 
 
 class _Source(importlib.abc.SourceLoader):

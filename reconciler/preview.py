@@ -13,6 +13,7 @@ from reconciler.errors import Clash, ReconcilerError, UsageError
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.matching import match
+from reconciler.model.failure import Quarantined
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Attention, Plan
@@ -136,6 +137,13 @@ def quarantined(
             f"it is in {QUARANTINE}/{folder}/; see reason.json there",
             UNDO.format(name=name),
             path=f"{QUARANTINE}/{folder}",
+            failure=Quarantined(
+                batch=name,
+                operation=MatchRequestIds.verb,
+                because=f"it is in {QUARANTINE}/{folder}/; see reason.json there",
+                hint=UNDO.format(name=name),
+                path=f"{QUARANTINE}/{folder}",
+            ),
         )
         for name, folders in folders_of.items()
         for folder in folders

@@ -12,6 +12,7 @@ import attrs
 from reconciler import __version__
 from reconciler.config import Settings
 from reconciler.executor.ahead import usable_cores
+from reconciler.executor.calling import Calls
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.plan import Plan
@@ -60,7 +61,7 @@ class Options:
         stopping: Whether someone asked for an end.
         tap: Called before each change of the disk.
         plugged: What users have plugged in.
-        pause: Waits so many seconds.
+        pause: Waits so many seconds, a few times in a row.
     """
 
     only: Sequence[str] = ()
@@ -69,7 +70,7 @@ class Options:
     stopping: Callable[[], bool] = lambda: False
     tap: Tap | None = None
     plugged: Plugged = NOTHING_PLUGGED
-    pause: Callable[[float], None] = lambda seconds: sleep(max(0.0, seconds))
+    pause: Callable[[float], None] = sleep
 
 
 @attrs.frozen
@@ -113,7 +114,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
     layout = find(path)
     fx = Effects(layout.root, options.tap) if options.tap else Effects(layout.root)
     try:
-        with fx.lock(LOCK):
+        with fx.lock(LOCK), Calls(options.stopping) as calls:
             mark(fx, layout)
             limit = settings["limits.line_bytes"]
             ctx = Context(
@@ -124,6 +125,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
                 stopping=options.stopping,
                 version=__version__,
                 plugged=options.plugged,
+                calls=calls,
             )
             yield Session(ctx, settings, options)
     finally:

@@ -8,6 +8,7 @@ the settings file and one content of each file of code that it names; any change
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -15,7 +16,7 @@ import msgspec
 
 from reconciler.config import Settings
 from reconciler.errors import ConfigError, UsageError
-from reconciler.workspace.code import read_code, refer
+from reconciler.workspace.code import digest_of, read_code, refer
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.reading import Reading, locate
 
@@ -41,7 +42,7 @@ class Named:
     sha256: str
 
 
-def require(settings: Settings, own_file: str, user_folder: str) -> None:
+def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str, str]:
     """
     Hold a workspace to what its user has trusted; nothing is imported.
 
@@ -50,12 +51,15 @@ def require(settings: Settings, own_file: str, user_folder: str) -> None:
         own_file: The workspace's settings file, a real path.
         user_folder: Where the user's own configuration lies; empty for nowhere.
 
+    Returns:
+        What the code that it names has to hold, by that name; whoever loads it checks again.
+
     Raises:
         ConfigError: The workspace names code and is not trusted to, or something has changed since.
     """
     names = sorted(set(settings.code_named_in(own_file)))
     if not names:
-        return
+        return {}
     told = ", ".join(f"{setting} = {name!r:.80}" for setting, name in names)
     hint = "look at that code and at reconciler.toml, then: reconcile trust WORKSPACE"
     known = _read(user_folder).get(own_file)
@@ -63,9 +67,11 @@ def require(settings: Settings, own_file: str, user_folder: str) -> None:
         raise ConfigError(f"{own_file} names code ({told}), and this workspace is not trusted", hint=hint)
     if known.get("settings") != _digest(own_file):
         raise ConfigError(f"{own_file} has changed since it was trusted; it names code ({told})", hint=hint)
+    pinned: dict[str, str] = known.get("code", {})
     for named in _named(settings, own_file):
-        if known.get("code", {}).get(named.name) != named.sha256:
+        if pinned.get(named.name) != named.sha256:
             raise ConfigError(f"{named.path} has changed since {own_file} was trusted to name it", hint=hint)
+    return pinned
 
 
 def grant(settings: Settings, own_file: str, user_folder: str) -> list[Named]:
@@ -106,13 +112,13 @@ def _named(settings: Settings, own_file: str) -> list[Named]:
     found = []
     for setting, name in sorted(set(settings.code_named_in(own_file))):
         reference = refer(setting, name, folder)
-        found.append(Named(setting, name, reference.path, read_code(reference.path)[1].sha256))
+        found.append(Named(setting, name, reference.path, digest_of(reference)))
     return found
 
 
 def _digest(path: str) -> str:
     """What a file holds."""
-    return read_code(path)[1].sha256
+    return read_code(path)[1]
 
 
 def _read(user_folder: str) -> dict[str, Any]:

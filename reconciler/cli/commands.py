@@ -123,7 +123,7 @@ def plan_(
     from reconciler.model.operation import MatchRequestIds
     from reconciler.preview import preview
 
-    ready = load(workspace, flags_of(hooks))
+    ready = load(workspace, flags_of(hooks), run=False)
     seen = preview(workspace, ready.settings, only=only, deep=True, progress=watched(), plugged=ready.plugged)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
@@ -145,7 +145,7 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
     from reconciler.cli import render
     from reconciler.status import status
 
-    ready = load(workspace)
+    ready = load(workspace, run=False)
     found = status(workspace, ready.settings, ready.plugged)
     if as_json:
         render.document(render.status_fields(found), workspace, 0)
@@ -163,7 +163,7 @@ def check_(workspace: str, as_json: bool) -> int:
     from reconciler.cli import render
     from reconciler.cli.progress import watched
 
-    verdict = check(workspace, load(workspace).settings, watched())
+    verdict = check(workspace, load(workspace, run=False).settings, watched())
     code = 3 if verdict.findings else 0
     if as_json:
         render.document(render.verdict_fields(verdict), workspace, code)
@@ -186,7 +186,7 @@ def init_(path: str) -> int:
 
 
 @click.command("retry", short_help="Ask failed and missing requests again.")
-@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
+@_options(_WORKSPACE, _NAMES, _PROVIDER, *_HOOKS, _JSON, *_TALK, DEBUG)
 @_verb
 def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Ask the failed and missing requests of live or settled batches again, each as a child batch."""
@@ -196,7 +196,7 @@ def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -
 
 
 @click.command("dismiss", short_help="Accept a loss.")
-@_options(_WORKSPACE, _NAMES, _JSON, *_TALK, DEBUG)
+@_options(_WORKSPACE, _NAMES, *_HOOKS, _JSON, *_TALK, DEBUG)
 @_verb
 def dismiss_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Accept a loss: a quarantined batch whole, or what keeps a live one: missing, failed, unhandled."""

@@ -13,16 +13,23 @@ if TYPE_CHECKING:
     from reconciler.session import Options
 
 
-def load(workspace: str, flags: dict[str, Any] | None = None) -> Prepared:
+def load(workspace: str, flags: dict[str, Any] | None = None, *, run: bool = True) -> Prepared:
     """
     Settings and code that hold for a workspace: built-in, user file, workspace file, environment, flags.
+
+    Args:
+        workspace: Its path, as typed.
+        flags: Values given on the command line, by `section.key`.
+        run: Whether user code will run.
 
     Raises:
         ConfigError: One of them cannot be obeyed, or names code that the user has not trusted.
     """
     from reconciler.library import prepare
 
-    return prepare(workspace, flags or {}, environment=os.environ)
+    # What user code prints while it is imported is no data either.
+    with contextlib.redirect_stdout(sys.stderr):
+        return prepare(workspace, flags or {}, environment=os.environ, run=run)
 
 
 def flags_of(hooks: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,10 +37,11 @@ _EXACT_WORDS: Final = {
 _BROAD_WORDS: Final = {
     ErrorClass.INVALID_REQUEST: (
         "invalid_request_error invalid_request invalid_argument failed_precondition out_of_range"
-        " badrequesterror"
+        " badrequesterror invalid_answer"
     ),
     ErrorClass.SERVER_ERROR: (
-        "api_error internal server_error internal_error internal_server_error internalservererror"
+        "connection_error api_error internal"
+        " server_error internal_error internal_server_error internalservererror"
     ),
 }
 

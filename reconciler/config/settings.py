@@ -9,7 +9,7 @@ name; variables of other programs that happen to begin with RECONCILER_ are left
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -81,26 +81,23 @@ class Settings:
 
     def of_batch(self, name: str) -> Settings:
         """The settings of one batch: what its `[[batch]]` tables say counts as if its file said so."""
-        if not self.differ:
-            return self
-        return _resolved(
-            tuple(
-                attrs.evolve(
-                    layer,
-                    values={
-                        **layer.values,
-                        **{
-                            key: value
-                            for table in layer.tables
-                            if table.speaks_of(name)
-                            for key, value in table.values.items()
-                        },
-                    },
-                    tables=(),
-                )
-                for layer in self.layers
-            )
-        )
+        return self._with(lambda table: table.speaks_of(name)) if self.differ else self
+
+    def by_table(self) -> Iterator[Settings]:
+        """For each `[[batch]]` table, the settings of a batch that it alone speaks of."""
+        for layer in self.layers:
+            for each in layer.tables:
+                yield self._with(lambda table, each=each: table is each)  # type: ignore[misc]
+
+    def _with(self, counts: Callable[[BatchTable], bool]) -> Settings:
+        """The settings when the tables that *counts* picks are part of their layers."""
+        layers = []
+        for layer in self.layers:
+            values = dict(layer.values)
+            for table in filter(counts, layer.tables):
+                values |= table.values
+            layers.append(attrs.evolve(layer, values=values, tables=()))
+        return _resolved(tuple(layers))
 
     def code_named_in(self, origin: str) -> Iterator[tuple[str, str]]:
         """Setting and value of whatever names code in the layer *origin*, obeyed or overridden."""
@@ -123,6 +120,9 @@ class Settings:
             settle_seconds=self["policy.settle_seconds"],
             poll_seconds=self["provider.poll_seconds"],
             on_failure=FailurePolicy(self["output.on_failure"]),
+            processor_chosen=any(
+                self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
+            ),
         )
 
 

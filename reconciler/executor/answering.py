@@ -18,7 +18,6 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Interrupted, PermanentError
-from reconciler.executor.calling import Calls
 from reconciler.executor.context import Context, Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.values import NoJson, as_json
@@ -57,18 +56,21 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     asked = _checked(ctx, fact)
     if record.input is not None and record.input != asked:
         raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was called")
+    live.refuse_links(ctx.fx)
     if record.status is not None and not live.has_progress(ctx.fx, step.name):
         message = f"{live.path_of(step.name)} is gone, and with it what was answered here of {step.name}"
         hint = f"restore it; or move {ctx.record_path(step.name)} away: every request is then called again"
         raise PermanentError(message, hint=hint)
-    progress = live.Live(ctx.fx, step.name, asked.digest.sha256)
+    if record.status is None and record.parent is None:
+        _refuse_copy(ctx, step.name, asked.digest.sha256)
+    progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
         if record.status is None:
             facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
             ledger.append_once(ctx.fx, "batch.begun", step.name, **facts)
             record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
         before = len(progress.finished())
-        _answer(ctx, fact, provider, progress)
+        _answer(ctx, fact, provider, progress, asked.requests)
         ended = len(progress.finished())
         if ended < asked.requests:
             told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
@@ -89,6 +91,20 @@ def _provider(ctx: Context, step: AnswerHere) -> Embedded:
     if not isinstance(found, Local):
         raise PermanentError(f"{step.name}: no worker was given for the provider {LOCAL!r}")
     return found
+
+
+def _refuse_copy(ctx: Context, name: str, digest: str) -> None:
+    """
+    Hold an input to being new.
+
+    Raises:
+        PermanentError: History knows the same input under another name.
+    """
+    for entry in ledger.entries(ctx.fx):
+        known = entry.event in ("batch.begun", "batch.settled") and entry.fields.get("input") == digest
+        if known and entry.fields.get("batch") != name:
+            message = f"the same input was answered before, as batch {entry.fields.get('batch')}"
+            raise PermanentError(message, hint="remove this copy, or change it if it is another batch")
 
 
 def _checked(ctx: Context, fact: FileFact) -> InputFact:
@@ -119,7 +135,7 @@ def _checked(ctx: Context, fact: FileFact) -> InputFact:
     return InputFact(lines.digest, len(seen))
 
 
-def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Live) -> None:
+def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Live, requests: int) -> None:
     """Call the worker for every request that has not ended yet."""
     finished = progress.finished()
     # Whoever asks for an end must not lose what is under way: reading goes on, calling stops.
@@ -133,8 +149,9 @@ def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Liv
     def ended(ends: Sequence[End]) -> None:
         progress.keep([_line_of(end, ctx.line_limit) for end in ends])
 
-    with Calls(ctx.stopping) as calls:
-        calls.wait(answer_all(provider, unfinished(), ended, ctx.stopping))
+    if len(finished) < requests:
+        progress.reserve()
+    ctx.calls.wait(answer_all(provider, unfinished(), ended, ctx.stopping))
 
 
 def _line_of(end: End, limit: int) -> tuple[int, Role, bytes]:
@@ -143,7 +160,8 @@ def _line_of(end: End, limit: int) -> tuple[int, Role, bytes]:
         try:
             line = _checked_line(end, limit)
         except ValueError as error:
-            line = encode_failure(end.request, "worker_error", str(error)[:500], end.number)
+            # Asked again, it would answer the same: this is a fault of the worker.
+            line = encode_failure(end.request, "invalid_answer", str(error)[:500], end.number)
     else:
         line = encode_failure(end.request, end.code, end.message, end.number)
     verdict = decode_verdict(Line(end.number, 0, line), "the worker's answer")

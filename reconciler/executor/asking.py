@@ -9,7 +9,7 @@ import attrs
 
 from reconciler.executor.answers import joined
 from reconciler.executor.begun import begun
-from reconciler.executor.calling import Calls, Ended, Outcome
+from reconciler.executor.calling import Ended, Outcome
 from reconciler.executor.context import Run
 from reconciler.executor.handing import FaultyData, Handed
 from reconciler.executor.reading import owners_of
@@ -47,9 +47,13 @@ class Asking:
     answers: Answers
     faults: list[str] = attrs.field(factory=list)
     failures: Mapping[int, Place] = attrs.field(init=False)
+    only: list[int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.failures = {self.answers.hashed(at): place for at, place in self.answers.failures()}
+        taken = owners_of(self.run.ctx, self.record.children)
+        mine = [(at, place) for at, place in self.answers.failures() if self.answers.hashed(at) not in taken]
+        self.only = [at for at, _ in mine]
+        self.failures = {self.answers.hashed(at): place for at, place in mine}
 
     def ask(self) -> tuple[Overrides, dict[str, Any]]:
         """
@@ -59,25 +63,22 @@ class Asking:
             The answers that change something, and what of it goes into the receipt.
         """
         token = self.step.token or ""
-        redelivery = begun(self.step.verb, token, self.record, self.run, self.processor)
-        with Calls(self.run.ctx.stopping) as calls:
-            if self.processor.per is Per.BATCH:
-                answers, published = self._whole(calls, token, redelivery=redelivery)
-            else:
-                rows = self._results(token, redelivery=redelivery)
-                pairs = ((hash_id(each.custom_id), each) for each in rows)
-                answers = {
-                    hashed: self._answer(outcome)
-                    for hashed, outcome in calls.ordered(self.processor.call, pairs)
-                    if outcome is not None
-                }
-                published = {}
+        earlier = begun(self.step.verb, token, self.record, self.run, self.processor)
+        published: dict[str, Any] = {}
+        if self.processor.per is Per.BATCH:
+            answers, published = self._whole(token, redelivery=earlier.redelivery)
+        else:
+            rows = self._results(token, redelivery=earlier.redelivery)
+            pairs = ((hash_id(each.custom_id), each) for each in rows)
+            ended = self.run.ctx.calls.ordered(self.processor.call, pairs)
+            answers = {hashed: self._answer(outcome) for hashed, outcome in ended if outcome is not None}
         overrides = self._overrides(answers)
         proof = {
             "token": token,
             "processor": self.processor.identity,
             **overrides_fields(overrides),
             **published,
+            **earlier.fields,
         }
         if self.faults:
             proof["faults"] = self.faults[:EXAMPLES]
@@ -87,11 +88,9 @@ class Asking:
 
     def _results(self, token: str, *, redelivery: bool) -> Iterator[Result]:
         """The failures, each with what is planned for it."""
-        taken = owners_of(self.run.ctx, self.record.children)
-        only = [at for at, _ in self.answers.failures()]
-        rows = joined(self.run.ctx, self.step.expects.files, self.answers, only=only)
-        for custom_id, hashed, place, result in rows:
-            if result is None or place is None or hashed in taken:
+        rows = joined(self.run.ctx, self.step.expects.files, self.answers, only=self.only)
+        for custom_id, _, place, result in rows:
+            if result is None or place is None:
                 continue
             yield attrs.evolve(
                 result,
@@ -102,17 +101,16 @@ class Asking:
                 planned=(Answer.RETRY if place.failed in self.step.classes else Answer.GIVE_UP).value,
             )
 
-    def _whole(
-        self, calls: Calls, token: str, *, redelivery: bool
-    ) -> tuple[dict[int, Answer | None], dict[str, Any]]:
+    def _whole(self, token: str, *, redelivery: bool) -> tuple[dict[int, Answer | None], dict[str, Any]]:
         """Hand the whole batch over; the answers come back by id."""
         ctx = self.run.ctx
         hooks = ctx.plugged.hooks_of(self.step.name)
+        errors_folder = f"target/{self.step.name}.errors"
         operations = ("summary", "retry") if self.step.plans_retry else ("summary",)
         files = self.step.expects.files
-        handed = Handed(ctx, files, hooks.content, token, redelivery, operations)
+        handed = Handed(ctx, files, hooks.content, token, redelivery, operations, folder=errors_folder)
         batch = handed.batch(self.record, lambda: self._results(token, redelivery=redelivery))
-        outcome = handed.call(calls, self.processor, batch)
+        outcome = handed.call(self.processor, batch)
         published: dict[str, Any] = {}
         if isinstance(outcome, Ended):
             try:
@@ -141,17 +139,26 @@ class Asking:
             return Answer(outcome.value)
         except ValueError:
             words = ", ".join(each.value for each in Answer)
-            self.faults.append(f"returned {outcome.value!r:.60}, expected {words} or None")
+            self.faults.append(f"returned {_shown(outcome.value)}, expected {words} or None")
             return Answer.ATTENTION
 
     def _overrides(self, answers: Mapping[int, Answer | None]) -> Overrides:
         """What the answers change of what the classes say; without an attempt left nothing is asked again."""
-        again, never, attention = set(), set(), 0
+        again, never, attention = set(), set(), set()
         for hashed, answer in answers.items():
             planned = self.failures[hashed].failed in self.step.classes
             if answer is Answer.RETRY and not planned and self.step.classes:
                 again.add(hashed)
             elif answer in (Answer.GIVE_UP, Answer.ATTENTION) and planned:
                 never.add(hashed)
-            attention += answer is Answer.ATTENTION
-        return Overrides(frozenset(again), frozenset(never), attention)
+            if answer is Answer.ATTENTION:
+                attention.add(hashed)
+        return Overrides(frozenset(again), frozenset(never), frozenset(attention))
+
+
+def _shown(value: object) -> str:
+    """A value in a few words, whatever its own `__repr__` does."""
+    try:
+        return repr(value)[:60]
+    except Exception:  # noqa: BLE001 - user code may raise anything
+        return f"a {type(value).__name__}"

@@ -1,6 +1,8 @@
-"""The mark that user code may have begun, written before it does; see docs/architecture.md, "Processors"."""
+"""The mark that user code may have begun, written before it does; see docs/processors.md."""
 
 from __future__ import annotations
+
+from typing import Final
 
 import attrs
 
@@ -9,18 +11,38 @@ from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.processors.base import OutputProcessor, Processor
 
+REMEMBERED: Final = 32
+"""Tokens that are remembered for one operation of a batch."""
 
-def begun(verb: str, token: str, record: Record, run: Run, processor: OutputProcessor) -> bool:
-    """
-    Write down that user code begins, before it does; built-in processors need no such mark.
 
-    Returns:
-        Whether it may have begun with this very token before.
+@attrs.frozen
+class Begun:
     """
+    What is known of earlier invocations.
+
+    Attributes:
+        redelivery: One with this very token may have begun.
+        tokens: Every token under which one has begun, this one included; for the receipt.
+    """
+
+    redelivery: bool
+    tokens: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """As it stands in a receipt."""
+        return {"begun": list(self.tokens)} if self.tokens else {}
+
+
+def begun(verb: str, token: str, record: Record, run: Run, processor: OutputProcessor) -> Begun:
+    """Write down that user code begins, before it does; built-in processors need no such mark."""
+    receipt = record.receipts.get(verb, {})
+    known = tuple(receipt.get("begun", ()))
     if not isinstance(processor, Processor):
-        return False
-    if record.receipts.get(verb, {}).get("token") == token:
-        return True
-    started = {"token": token, "processor": processor.identity, "state": STARTED}
+        return Begun(redelivery=False, tokens=known)
+    tokens = known if token in known else (*known, token)[-REMEMBERED:]
+    if token in known and receipt.get("token") == token:
+        return Begun(redelivery=True, tokens=tokens)
+    started = {"token": token, "processor": processor.identity, "state": STARTED, "begun": list(tokens)}
     run.publish(attrs.evolve(record, receipts={**record.receipts, verb: started}))
-    return False
+    return Begun(redelivery=token in known, tokens=tokens)

@@ -7,22 +7,27 @@ loop already. Results come back in the order of the arguments, whatever order th
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import inspect
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import attrs
 
 from reconciler.errors import Interrupted, PermanentError, ReconcilerError
 
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import Future
+
 T = TypeVar("T")
 
 WINDOW: Final = 32
 """How many calls of an async function are under way at once."""
+
+THREADS: Final = 256
+"""Plain functions that run at once, at the most; the settings say how many of them there are."""
 
 _POLL: Final = 0.2
 """Seconds between two looks at whether someone asked for an end."""
@@ -59,7 +64,7 @@ Outcome = Ended | Raised
 
 class Calls:
     """
-    Calls functions of the user; to be closed.
+    Calls functions of the user, all of a pass on one loop; to be closed.
 
     Args:
         stopping: Whether someone asked for an end.
@@ -75,9 +80,16 @@ class Calls:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """End the private loop, cancelling what still runs on it."""
+        """
+        End the private loop, cancelling what still runs on it.
+
+        Plain functions that run in threads cannot be cancelled: their end is waited for, so that nobody else
+        takes over the workspace while they are at work.
+        """
         if self._loop is None or self._thread is None:
             return
+        import asyncio  # noqa: PLC0415 - it is loaded by now
+
         loop = self._loop
 
         def end() -> None:
@@ -87,6 +99,7 @@ class Calls:
 
         loop.call_soon_threadsafe(end)
         self._thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
         loop.close()
 
     def one(self, function: Callable[..., Any], *arguments: Any) -> Outcome:
@@ -112,7 +125,7 @@ class Calls:
             for key, argument in pairs:
                 yield key, None if argument is None else self.one(function, argument)
             return
-        under_way: deque[tuple[T, concurrent.futures.Future[Any] | None]] = deque()
+        under_way: deque[tuple[T, Future[Any] | None]] = deque()
         for key, argument in pairs:
             under_way.append((key, None if argument is None else self._begin(_invoked(function, argument))))
             if len(under_way) >= WINDOW:
@@ -139,7 +152,7 @@ class Calls:
         value = function(*arguments)
         return self._result(self._begin(_awaited(value))) if inspect.isawaitable(value) else value
 
-    def _result(self, future: concurrent.futures.Future[Any]) -> Any:
+    def _result(self, future: Future[Any]) -> Any:
         """Wait for a call, looking up now and then."""
         while True:
             try:
@@ -155,18 +168,24 @@ class Calls:
         """What became of a call."""
         try:
             return Ended(call())
-        except PermanentError as error:
-            return Raised(type(error).__name__, error.message[:_WORDS])
-        except ReconcilerError:
-            # A changed file, an interrupt, or a TransientError: run the pass again.
+        except KeyboardInterrupt:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
-            return Raised(type(error).__name__, _shown(error))
+        except BaseException as error:
+            if isinstance(error, ReconcilerError) and not isinstance(error, PermanentError):
+                # A changed file, an interrupt, or a TransientError: run the pass again.
+                raise
+            return raised_by(error)
 
-    def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+    def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Start a coroutine on the private loop."""
+        import asyncio  # noqa: PLC0415 - most passes call no user code
+
         if self._loop is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - likewise
+
             self._loop = loop = asyncio.new_event_loop()
+            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="reconciler-worker")
+            loop.set_default_executor(self._pool)
             self._thread = threading.Thread(target=loop.run_forever, name="reconciler-user-code", daemon=True)
             self._thread.start()
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -174,6 +193,11 @@ class Calls:
 
 _WORDS: Final = 500
 """Characters of a message that are kept."""
+
+
+def raised_by(error: BaseException) -> Raised:
+    """What user code raised, in words that can be written down."""
+    return Raised(type(error).__name__, _shown(error))
 
 
 def _shown(error: BaseException) -> str:
@@ -187,12 +211,15 @@ def _shown(error: BaseException) -> str:
 
 async def _invoked(function: Callable[[Any], Any], argument: Any) -> Any:
     """Call an async function where its loop is."""
-    return await function(argument)
+    return await _awaited(function(argument))
 
 
 async def _awaited(value: Any) -> Any:
-    """Any awaitable as a coroutine."""
-    return await value
+    """Any awaitable as a coroutine; what would end the loop ends only the call."""
+    try:
+        return await value
+    except (KeyboardInterrupt, SystemExit, GeneratorExit) as leaving:
+        raise RuntimeError(f"{type(leaving).__name__} in user code") from leaving
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

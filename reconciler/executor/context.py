@@ -9,6 +9,7 @@ from typing import Protocol
 import attrs
 
 from reconciler.config import Settings
+from reconciler.executor.calling import Calls
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName, Role, file_name
@@ -116,12 +117,14 @@ class Context(View):
         version: The version of the reconciler, for manifests.
         plugged: What users have plugged in.
         drawn: Verdicts that were drawn ahead, by batch, files and metadata.
+        calls: Calls user code, all of a pass on one loop.
     """
 
     look: Effects
     version: str = ""
     plugged: Plugged = NOTHING_PLUGGED
     drawn: Callable[[BatchName, Mapping[Role, FileFact], Record | None], Matched | None] = _none_drawn
+    calls: Calls = attrs.field(factory=lambda: Calls(lambda: False))
 
     @property
     def fx(self) -> Effects:

@@ -17,9 +17,8 @@ from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
 from reconciler.executor.leftovers import make_child, moved
 from reconciler.executor.moving import REASON
-from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import Lines, owners_of
-from reconciler.model.answers import Place
+from reconciler.executor.repointing import repoint
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
     ANSWERS,
@@ -34,7 +33,6 @@ from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
 from reconciler.planner import next_child
-from reconciler.processors.results import Origin
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import children_of
@@ -220,29 +218,17 @@ def retry_settled(
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
     ledger.append_once(ctx.fx, "batch.retried", name, child=child, requests=made.owns.requests)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
-    published = _republish(ctx, files, manifest, {**taken, **dict.fromkeys(wanted, child)})
-    output = {**manifest.receipts.get("process-output", {}), **published}
+    owners = {**taken, **dict.fromkeys(wanted, child)}
+    output = repoint(ctx, manifest.receipts.get(ProcessOutput.verb, {}), owners)
     manifest = attrs.evolve(
         manifest,
-        receipts={**manifest.receipts, "process-output": output},
+        receipts={**manifest.receipts, ProcessOutput.verb: output},
         coverage=moved(manifest.coverage, wanted),
         children={**manifest.children, child: made},
     )
     path = f"{settled.folder_of(name)}/{settled.MANIFEST}"
     ctx.fx.publish(path, (settled.encode(manifest),), replace=True)
     return child, made.owns.requests
-
-
-def _republish(
-    ctx: Context, files: Mapping[Role, FileFact], manifest: settled.Manifest, owners: Mapping[int, BatchName]
-) -> Mapping[str, object]:
-    """Let the published results say which ids are asked again."""
-
-    def child_of(hashed: int, _place: Place | None) -> BatchName | None:
-        return owners.get(hashed)
-
-    origin = Origin(manifest.name, manifest.provider, manifest.attempt)
-    return publish_results(ctx, files, origin, child_of)
 
 
 def _settled_files(ctx: Context, name: BatchName) -> dict[Role, FileFact]:

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from reconciler.executor.answers import ChildOf, joined
-from reconciler.executor.calling import Calls, Ended, Outcome
+from reconciler.executor.calling import Ended, Outcome
 from reconciler.executor.context import Context
 from reconciler.executor.handing import FaultyData, Handed
 from reconciler.executor.hooks import Hooks
@@ -104,15 +104,14 @@ class Delivery:
         Returns:
             For the receipt: `path`, `sha256`, `bytes`, and, where there is any, `found` and `unhandled`.
         """
-        with Calls(self.ctx.stopping) as calls:
-            if isinstance(self.hooks.output, Processor) and self.hooks.output.per is Per.BATCH:
-                published = self._publish_whole(self.hooks.output, calls)
-            elif self.hooks.output == spread.NAME:
-                published = self._publish_files()
-            else:
-                path = results.published_as(self.origin.batch)
-                lines = (self._line(row) for row in self._handled(calls))
-                published = {"path": path, **digest_fields(self.ctx.fx.publish(path, lines, replace=True))}
+        if isinstance(self.hooks.output, Processor) and self.hooks.output.per is Per.BATCH:
+            published = self._publish_whole(self.hooks.output)
+        elif self.hooks.output == spread.NAME:
+            published = self._publish_files()
+        else:
+            path = results.published_as(self.origin.batch)
+            lines = (self._line(row) for row in self._handled())
+            published = {"path": path, **digest_fields(self.ctx.fx.publish(path, lines, replace=True))}
         if self.found:
             published["found"] = dict(self.found)
         unhandled = self.unhandled.publish(self.ctx, self.files, self.answers, self.hooks.identity)
@@ -124,13 +123,24 @@ class Delivery:
         for at, (custom_id, hashed, place, result) in enumerate(rows):
             answered = place is not None and place.failed is None
             child = None if answered else self.child_of(hashed, place)
-            row = Row(at, custom_id, hashed, place, result, child)
+            marked = None if result is None else self._marked(result)
+            row = Row(at, custom_id, hashed, place, marked, child)
             yield self._read(row) if row.answered else row
 
     # Within
 
+    def _marked(self, result: Result) -> Result:
+        """A result with everything that user code may want to know of its delivery."""
+        return attrs.evolve(
+            result,
+            batch=self.origin.batch,
+            attempt=self.origin.attempt,
+            token=record_token(self.token, result.custom_id),
+            redelivery=self.redelivery,
+        )
+
     def _read(self, row: Row) -> Row:
-        """An answer with everything that a processor may want to know of it."""
+        """An answer with its text read as the settings ask for."""
         assert row.result is not None  # noqa: S101 - answered rows have a result
         value, extra = None, {}
         if self.hooks.content is not Content.TEXT:
@@ -139,30 +149,22 @@ class Delivery:
                 return self._give_up(row, seen.why.value, seen.reason)
             value, extra = seen.value, {"value_from": seen.how.value}
             self.found[seen.how.value] += 1
-        result = attrs.evolve(
-            row.result,
-            value=value,
-            batch=self.origin.batch,
-            attempt=self.origin.attempt,
-            token=record_token(self.token, row.custom_id),
-            redelivery=self.redelivery,
-        )
-        return attrs.evolve(row, result=result, extra=extra)
+        return attrs.evolve(row, result=attrs.evolve(row.result, value=value), extra=extra)
 
     def _give_up(self, row: Row, why: str, reason: str, token: str = "") -> Row:
         """A row whose answer could not be handled."""
         self.unhandled.found.append(Unhandled(row.custom_id, row.at, row.hashed, why, reason, token))
-        result = None if row.result is None else attrs.evolve(row.result, value=None)
+        result = None if row.result is None else attrs.evolve(row.result, value=None, problem=reason)
         return attrs.evolve(row, result=result, extra={"unhandled": {"why": why, "reason": reason}})
 
-    def _handled(self, calls: Calls) -> Iterator[Row]:
+    def _handled(self) -> Iterator[Row]:
         """Every row, with what a custom processor made of it."""
         processor = self.hooks.output
         if not isinstance(processor, Processor):
             yield from self.rows()
             return
         pairs = ((row, row.result if self._wanted(row) else None) for row in self.rows())
-        for row, outcome in calls.ordered(processor.call, pairs):
+        for row, outcome in self.ctx.calls.ordered(processor.call, pairs):
             yield row if outcome is None else self._with(row, outcome)
 
     def _wanted(self, row: Row) -> bool:
@@ -187,7 +189,7 @@ class Delivery:
             row.custom_id, row.result, self.origin, row.child, value=value, extra=row.extra
         )
 
-    def _publish_whole(self, processor: Processor, calls: Calls) -> dict[str, Any]:
+    def _publish_whole(self, processor: Processor) -> dict[str, Any]:
         """What a processor made of the whole batch; answers that could not be read are told first."""
         if self.hooks.content is not Content.TEXT:
             for _ in self.rows():
@@ -196,7 +198,7 @@ class Delivery:
         again = attrs.evolve(self)
         handed = Handed(self.ctx, self.files, self.hooks.content, self.token, self.redelivery)
         batch = handed.batch(self.record, lambda: (row.result for row in again.rows() if row.result))
-        outcome = handed.call(calls, processor, batch)
+        outcome = handed.call(processor, batch)
         if isinstance(outcome, Ended):
             try:
                 return handed.publish(self.origin.batch, outcome.value)

@@ -6,6 +6,7 @@ Checks what each operation expects just before its effect; knows nothing of how 
 
 from __future__ import annotations
 
+import contextlib
 from typing import assert_never
 
 import attrs
@@ -88,6 +89,10 @@ def execute(plan: Plan, ctx: Context, known: Matched | None = None) -> Execution
         _keep_proofs(plan, run)
     except ReconcilerError as error:
         failure = error
+        if run.proofs and not isinstance(error, StaleSnapshot):
+            # What user code has done must not be done again because a later step did not come.
+            with contextlib.suppress(ReconcilerError, OSError):
+                _keep_proofs(plan, run)
     except OSError as error:
         failure = TransientError(f"{error.filename or plan.name}: {error.strerror or error}")
     return Execution(tuple(run.receipts), failure, at if failure else "", run.matched, run.account)

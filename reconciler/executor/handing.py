@@ -10,11 +10,11 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from reconciler.errors import ReconcilerError
-from reconciler.executor.calling import Calls, Ended, Outcome, Raised
+from reconciler.errors import PermanentError, ReconcilerError
+from reconciler.executor.calling import Ended, Outcome, Raised, raised_by
 from reconciler.executor.context import Context
 from reconciler.executor.values import NoJson, as_json
-from reconciler.model.coverage import NOTHING, Coverage
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest
 from reconciler.model.exchange import Result
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact
@@ -48,6 +48,7 @@ class Handed:
         token: The token of the invocation.
         redelivery: An earlier invocation with this token may have begun.
         operations: For an error processor: what is planned.
+        folder: Where it publishes to, empty for the folder of the batch's files.
         spool: What it asked to publish, by file name.
     """
 
@@ -57,6 +58,7 @@ class Handed:
     token: str
     redelivery: bool
     operations: tuple[str, ...] = ()
+    folder: str = ""
     spool: dict[str, bytes | Iterable[bytes]] = attrs.field(factory=dict)
 
     def batch(self, record: Record, read: Callable[[], Iterator[Result]]) -> ProcessedBatch:
@@ -73,7 +75,7 @@ class Handed:
             read=read,
         )
 
-    def call(self, calls: Calls, processor: Processor, batch: ProcessedBatch) -> Outcome:
+    def call(self, processor: Processor, batch: ProcessedBatch) -> Outcome:
         """Call the processor, and see to it that what it returned can be written down."""
         root = Path(self.ctx.fx.root)
         context = BatchContext(
@@ -85,7 +87,7 @@ class Handed:
             publish=self._keep,
             operations=self.operations,
         )
-        outcome = calls.one(processor.call, *arguments_of(processor, batch, context))
+        outcome = self.ctx.calls.one(processor.call, *arguments_of(processor, batch, context))
         if isinstance(outcome, Raised):
             return outcome
         try:
@@ -103,18 +105,28 @@ class Handed:
         Raises:
             FaultyData: What it asked to publish raised while it was written.
         """
-        fx = self.ctx.fx
+        fx, folder = self.ctx.fx, self.folder or folder_of(batch)
         published: dict[str, Any] = {}
-        written: dict[str, Any] = {}
-        for leaf, data in self.spool.items():
-            path = f"{folder_of(batch)}/{leaf}"
-            chunks = (data,) if isinstance(data, bytes) else _chunks(data)
-            written[path] = digest_fields(fx.publish(path, chunks, replace=True))
+        staged: dict[str, FileDigest] = {}
+        try:
+            # All of it is whole before any of it gets its name.
+            for leaf, data in self.spool.items():
+                chunks = (data,) if isinstance(data, bytes) else _chunks(data)
+                staged[f"{folder}/{leaf}"] = fx.stage(f"{folder}/{leaf}", chunks)
+        except BaseException:
+            for path in staged:
+                fx.unstage(path)
+            raise
+        for path in staged:
+            fx.place(path)
+        if staged:
+            fx.sync_folder(folder)
         if value is not None:
             path = f"target/{batch}.value.json"
             text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
             published = {"path": path, **digest_fields(fx.publish(path, (text,), replace=True))}
-        return published | ({"files": written} if written else {})
+        files = {path: digest_fields(digest) for path, digest in staged.items()}
+        return published | ({"files": files} if files else {})
 
     def _keep(self, leaf: str, data: bytes | str | Iterable[bytes]) -> None:
         """`BatchContext.publish`: nothing is written before the processor has returned."""
@@ -134,7 +146,9 @@ def _chunks(data: Iterable[bytes]) -> Iterator[bytes]:
     try:
         for chunk in data:
             yield bytes(memoryview(chunk))
-    except ReconcilerError:
-        raise
-    except Exception as error:
-        raise FaultyData(Raised(type(error).__name__, str(error)[:500])) from error
+    except ReconcilerError as error:
+        if not isinstance(error, PermanentError):
+            raise
+        raise FaultyData(raised_by(error)) from error
+    except (Exception, SystemExit) as error:
+        raise FaultyData(raised_by(error)) from error

@@ -18,9 +18,10 @@ from reconciler.errors import BadMetadata, Clash, PermanentError
 from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
 from reconciler.executor.reading import Lines, owners_of
+from reconciler.executor.repointing import repoint
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, ProcessErrors, RetryLeftovers
+from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import overrides_fields, read_overrides
 from reconciler.model.receipt import Receipt
@@ -137,8 +138,12 @@ def _hand_over(
     if "again" in answered:
         # What an error processor said of ids that are the child's now has been done.
         left = read_overrides(answered)
-        left = attrs.evolve(left, again=left.again - wanted.keys(), never=left.never - wanted.keys())
-        receipts[ProcessErrors.verb] = {**answered, **overrides_fields(left)}
+        receipts[ProcessErrors.verb] = {**answered, **overrides_fields(left.without(wanted))}
+    published = receipts.get(ProcessOutput.verb, {})
+    if published and published.get("child") != step.child:
+        # It was published before anybody thought of asking these ids again.
+        owners = dict.fromkeys(wanted, step.child)
+        receipts[ProcessOutput.verb] = {**repoint(run.ctx, published, owners), "child": step.child}
     run.publish(attrs.evolve(record, input=asked, children=children, coverage=coverage, receipts=receipts))
 
 

@@ -12,6 +12,7 @@ from reconciler.executor.begun import begun
 from reconciler.executor.context import Context, Run
 from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import owners_of
+from reconciler.executor.unhandled import discard_unhandled
 from reconciler.model.answers import Place
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import BatchName
@@ -32,7 +33,11 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
     )
     origin = results.Origin(step.name, record.provider, record.attempt, given_up)
     child_of = _disposition(ctx, record, step)
+    earlier = begun(step.verb, step.token, record, run, hooks.output)
     if hooks.plain:
+        if step.verb in record.receipts:
+            # An earlier processor may have left what it could not handle.
+            discard_unhandled(ctx, step.name)
         published = publish_results(ctx, step.expects.files, origin, child_of, run.known)
     else:
         from reconciler.executor.delivering import Delivery  # noqa: PLC0415 - asyncio, for user code
@@ -46,10 +51,12 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
             child_of=child_of,
             hooks=hooks,
             token=step.token,
-            redelivery=begun(step.verb, step.token, record, run, hooks.output),
+            redelivery=earlier.redelivery,
         )
         published = delivery.run()
-    run.proofs[step.verb] = {"token": step.token, "processor": hooks.identity, **published}
+    asks = {} if step.child is None else {"child": step.child}
+    proof = {"token": step.token, "processor": hooks.identity, **published, **asks, **earlier.fields}
+    run.proofs[step.verb] = proof
     return Receipt(step.name, step.verb, _told(published), run.proofs[step.verb])
 
 

@@ -39,7 +39,10 @@ def publish_results(
     """
     rows = _Rows(ctx, files, places(ctx, files, known), origin, child_of)
     path = results.published_as(origin.batch)
-    return {"path": path, **digest_fields(ctx.fx.publish(path, rows.lines(), replace=True))}
+    published = {"path": path, **digest_fields(ctx.fx.publish(path, rows.lines(), replace=True))}
+    # They are on disk now; what else happens to the batch must not keep them in memory.
+    rows.answers.heads = None
+    return published
 
 
 @attrs.frozen

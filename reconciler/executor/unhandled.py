@@ -122,6 +122,12 @@ class Unhandleds:
         return msgspec.json.encode(fields) + b"\n"
 
 
+def discard_unhandled(ctx: Context, batch: str) -> None:
+    """Remove what an earlier invocation could not handle: it is handled now."""
+    for folder in (FAILED_REPAIRS, FAILED_ITEMS):
+        ctx.fx.discard(f"{folder}/{batch}.jsonl")
+
+
 def _words(group: list[Unhandled]) -> str:
     """How many of which kind."""
     counted: dict[str, int] = {}

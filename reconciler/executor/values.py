@@ -23,11 +23,30 @@ def as_json(value: Any) -> Any:
             can take apart.
     """
     try:
-        plain = msgspec.to_builtins(value, enc_hook=_taken_apart, order="deterministic", str_keys=True)
+        plain = msgspec.to_builtins(value, enc_hook=_taken_apart, order="deterministic")
         json.dumps(plain, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise NoJson(f"returned {type(value).__name__}, which is no JSON: {str(error)[:200]}") from error
+        whole = _string_keys(plain)
+    except Exception as error:
+        # A model's own way of taking itself apart may raise anything.
+        raise NoJson(f"returned {type(value).__name__}, which is no JSON: {_words(error)}") from error
+    if not whole:
+        raise NoJson(f"returned {type(value).__name__}, which is no JSON: a key is no string")
     return plain
+
+
+def _string_keys(value: Any) -> bool:
+    """Whether every key in *value* is a string: JSON knows no others, and two could become one."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_string_keys, value.values()))
+    return all(map(_string_keys, value)) if isinstance(value, list | tuple) else True
+
+
+def _words(error: Exception) -> str:
+    """The words of an exception, cut, whatever its own `__str__` does."""
+    try:
+        return str(error)[:200].encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - user code may raise anything
+        return type(error).__name__
 
 
 def _taken_apart(value: Any) -> Any:

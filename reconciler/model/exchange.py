@@ -73,6 +73,7 @@ class Result:
         error_message: The provider's own words.
         body: The whole response body, decoded; None when the line has none.
         value: The text read as JSON, where `[output] content` asks for it.
+        problem: Why the text could not be read so; empty when it could, or nobody asked.
         batch: The batch that it belongs to; empty while nobody has said.
         attempt: How often the request had been sent.
         token: For a processor: equal whenever the same answer is handed over again.
@@ -94,6 +95,7 @@ class Result:
     error_message: str | None = None
     body: Any = None
     value: Any = None
+    problem: str = ""
     batch: str = ""
     attempt: int = 1
     token: str = ""

@@ -162,6 +162,18 @@ class Held(Failure):
 
 
 @attrs.frozen(kw_only=True)
+class Quarantined(Failure):
+    """
+    It was set aside at an earlier pass.
+
+    Attributes:
+        path: Where it lies, relative to the workspace.
+    """
+
+    path: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class StepFailed(Failure):
     """
     An operation raised.

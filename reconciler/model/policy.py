@@ -44,6 +44,7 @@ class Policy:
         poll_seconds: How long to wait between two looks at a remote batch.
         processor: Name and version of the output processor, and of what it reads answers as.
         processor_may_fail: It may be unable to handle an answer, so a batch moves only once it has ended.
+        processor_chosen: The user named it, or what it reads, in a setting or in this call.
         error_processor: Name and version of a custom error processor, None for the built-in summary.
         on_failure: Whether answers that the processor could not handle hold their batch back.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
@@ -58,6 +59,7 @@ class Policy:
     poll_seconds: float = 60.0
     processor: str = "results/1"
     processor_may_fail: bool = False
+    processor_chosen: bool = False
     error_processor: str | None = None
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
     in_doubt_grace_seconds: float = 600.0

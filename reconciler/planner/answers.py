@@ -55,16 +55,16 @@ def open_in(record: Record | None, here: Container[Role]) -> tuple[Role, ...]:
 def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
     """One file came down and the other did not: an archived half would lose paid answers."""
     record = snap.record
+    if record is not None and record.provider == LOCAL and LOCAL in policy.reachable:
+        # It was answered here; what is not published yet stands in its durable progress.
+        because = "it was answered here, and not every answer file is published yet"
+        return Plan(snap.name, because, (AnswerHere(snap.name, expects=expects(snap)),))
     provider = asked_at(record, policy)
     words = " and ".join(role.value for role in roles)
     because = f"{provider} has its {words} file too, which is not here yet"
     if provider not in policy.reachable:
         hint = f"download the {words} file by hand: this version has no client for provider {provider!r}"
         return Plan(snap.name, because, then=Held(hint))
-    if record is not None and record.provider == LOCAL and LOCAL in policy.reachable:
-        # It was answered here; what is not published yet stands in its durable progress.
-        because = f"it was answered here, and its {words} file is not published yet"
-        return Plan(snap.name, because, (AnswerHere(snap.name, expects=expects(snap)),))
     return Plan(snap.name, because, (Download(snap.name, roles=roles, expects=expects(snap)),))
 
 

@@ -52,10 +52,15 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         "never": asking.never,
     }
     held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
+    left = _left_unhandled(record, policy)
+    if left is not None:
+        return Plan(name, left[0], then=left[1])
     token = _token(snap, coverage, policy, child)
     output = _receipt(record, "process-output", token)
+    stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
+    done = output is not None and (policy.processor_may_fail or (stays is not None and _summed_up(record)))
     steps: list[Operation] = []
-    if not (output is not None and (policy.processor_may_fail or (held and _summed_up(record)))):
+    if not done:
         steps.append(ProcessOutput(name, expects=expects(snap), token=token, **leftovers))
         if coverage.failed != NOTHING and policy.error_processor is None:
             steps.append(ProcessErrors(name, expects=expects(snap), **leftovers))
@@ -75,8 +80,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
                 never=asking.never,
             )
         )
-    stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
-    stays = stays or _unhandled(snap, policy, output)
+    stays = stays or _unhandled(name, record, policy, output)
     if stays is not None:
         return Plan(name, stays[0], tuple(steps), stays[1])
     steps.append(MoveToDone(name, expects=expects(snap)))
@@ -120,24 +124,39 @@ def _holds(
         because = f'{many(final.requests, "request")} failed for good, and failed = "attention"'
         return because, Attention(f"reconcile dismiss WORKSPACE {name}", Trouble.FAILED_FOR_GOOD)
     if coverage.failed != NOTHING and asking.attention:
-        because = f"its error processor wants a person to look at {many(asking.attention, 'failed request')}"
+        count = many(len(asking.attention), "failed request")
+        because = f"its error processor wants a person to look at {count}"
         hint = f"reconcile dismiss WORKSPACE {name}    to give them up"
         return because, Attention(hint, Trouble.FAILED_FOR_GOOD)
     return None
 
 
+def _left_unhandled(record: Record | None, policy: Policy) -> tuple[str, Attention] | None:
+    """
+    Why a batch stays though the processor of this pass has no fault to find with it.
+
+    Another processor could not handle some of its answers. Who settles it without that one has to say so: a
+    pass that was merely started without the flag must not.
+    """
+    found = {} if record is None else record.receipts.get("process-output", {})
+    chosen = policy.processor_chosen or policy.processor_may_fail
+    if record is None or chosen or found.get("processor") == policy.processor:
+        return None
+    return _unhandled(record.name, record, policy, found)
+
+
 def _unhandled(
-    snap: Snapshot, policy: Policy, output: Mapping[str, Any] | None
+    name: BatchName, record: Record | None, policy: Policy, output: Mapping[str, Any] | None
 ) -> tuple[str, Attention] | None:
     """Why answers that the output processor could not handle keep the batch, and what a person may do."""
     found = {} if output is None else output.get("unhandled", {})
-    if not found or policy.on_failure is FailurePolicy.SETTLE or _given_up(snap.record, found):
+    if not found or policy.on_failure is FailurePolicy.SETTLE or _given_up(record, found):
         return None
     because = f"{many(int(found['requests']), 'answer')} could not be handled: {found.get('told', '')}"
     hint = (
-        "mend the processor and run again; or\n"
-        f"reconcile process WORKSPACE {snap.name}    to hand all its answers over once more\n"
-        f"reconcile dismiss WORKSPACE {snap.name}    to settle it without them"
+        "mend the processor and run again, with the same flags; or\n"
+        f"reconcile process WORKSPACE {name}    to hand all its answers over once more\n"
+        f"reconcile dismiss WORKSPACE {name}    to settle it without them"
     )
     return because, Attention(hint, Trouble.UNHANDLED)
 
@@ -161,6 +180,9 @@ def _summed_up(record: Record | None) -> bool:
 
 def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
     """What makes this invocation of the output processor the same as another."""
+    if policy.processor_may_fail:
+        # User code is handed the same answers, whoever asks the failures again.
+        return invocation_token(snap.name, policy.processor, coverage.digests)
     owners = {} if snap.record is None else snap.record.children
     retried = [*owners, *([child] if child else [])]
     return invocation_token(snap.name, policy.processor, coverage.digests, retried)

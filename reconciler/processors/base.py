@@ -8,6 +8,7 @@ whole batch. Both may be `async`. What they return is published by the engine, n
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -185,9 +186,12 @@ def arguments_of(processor: Processor, batch: ProcessedBatch, context: BatchCont
 def _code_digest(function: Callable[..., Any]) -> str:
     """A digest of what a function does; the same in every process of one Python version."""
     inner = inspect.unwrap(function)
+    hasher = hashlib.sha256()
+    while isinstance(inner, functools.partial):
+        hasher.update(repr((inner.args, sorted(inner.keywords.items()))).encode())
+        inner = inner.func
     method = inspect.getattr_static(type(inner), "__call__", None)
     code = getattr(inner, "__code__", None) or getattr(method, "__code__", None)
-    hasher = hashlib.sha256()
     if isinstance(code, CodeType):
         _feed(hasher.update, code)
     return hasher.hexdigest()[:12]

@@ -67,6 +67,14 @@ TRUNCATING: Final = frozenset(
 """Finish reasons, in lower case, of an answer that its length limit cut off, whoever the provider."""
 
 _FENCE: Final = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)(```|\Z)", re.DOTALL)
+# An array of objects, or of strings among which objects stand; a citation such as [1] is neither.
+_ARRAY: Final = re.compile(r"""\[\s*[{"\[]""")
+# What follows says whether a brace begins an object, well written or not, or is a word in braces.
+_OBJECT: Final = re.compile(r"""\{\s*(?:["'}]|[A-Za-z_]\w*\s*:)""")
+_REPAIRABLE: Final = 100_000
+_BRACKETS: Final = 5_000
+"""Characters and brackets up to which repair is tried: its cost grows faster than the text."""
+
 _CANDIDATES: Final = 200
 """Places in one text where a value is looked for; hostile text may hold a million brackets."""
 
@@ -163,23 +171,28 @@ def _in_prose(text: str) -> tuple[int, Any]:
             _, end = _SCAN.raw_decode(text, begin)
         except (ValueError, RecursionError):
             return begin, _NOTHING
-        if end - begin > best:
+        # An object outweighs any citation beside it.
+        weight = end - begin + (len(text) if text[begin] == "{" or _ARRAY.match(text, begin) else 0)
+        if weight > best:
             found = _strict(text[begin:end])
-            best, value = (end - begin, found) if found is not _NOTHING else (best, value)
+            best, value = (weight, found) if found is not _NOTHING else (best, value)
         begin = _begin(text, end)
     return start, value
 
 
 def _begin(text: str, after: int) -> int:
     """Where the next object begins, or the array around it; an array alone where there is no object."""
-    brace, bracket = text.find("{", after), text.find("[", after)
+    found = _OBJECT.search(text, after)
+    brace, bracket = found.start() if found else -1, text.find("[", after)
     if brace < 0:
         return bracket
-    return bracket if 0 <= bracket < brace and not text[bracket + 1 : brace].strip() else brace
+    return bracket if 0 <= bracket < brace and _ARRAY.match(text, bracket) else brace
 
 
 def _repaired(text: str) -> Parsed | Unreadable:
     """What a broken value probably was."""
+    if len(text) > _REPAIRABLE or text.count("{") + text.count("[") > _BRACKETS:
+        return Unreadable(Why.BROKEN, f"no JSON, and too large to be repaired ({len(text)} characters)")
     import json_repair  # noqa: PLC0415 - 57 ms that most passes never need
 
     try:

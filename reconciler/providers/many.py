@@ -66,35 +66,69 @@ async def answer_all(
     Args:
         provider: Who answers.
         requests: Line number and request; taken one by one, as there is room.
-        ended: Called with whatever has ended since the last call; when it returns, that is kept.
+        ended: Called with whatever has ended since the last call; when it returns, that is kept. When it
+            raises, nothing new begins, what is under way is waited for, and it gets all of it once more.
         stopping: Whether someone asked for an end: what is under way is waited for, nothing new begins.
     """
-    under_way: set[asyncio.Task[End]] = set()
-    exhausted = False
-    fault: Exception | None = None
+    crowd = _Crowd(provider, requests, ended, stopping)
     try:
-        while True:
-            while not exhausted and len(under_way) < provider.concurrency and not stopping():
-                try:
-                    following = next(requests, None)
-                except Exception as error:  # noqa: BLE001 - raised below, once nothing is under way
-                    following, fault = None, error
-                if following is None:
-                    exhausted = True
-                else:
-                    under_way.add(asyncio.ensure_future(_end_of(provider, *following)))
-            if not under_way:
-                break
-            done, under_way = await asyncio.wait(
-                under_way, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED
-            )
-            if done:
-                ended([task.result() for task in done])
+        await crowd.run()
     finally:
-        for task in under_way:
+        for task in crowd.under_way:
             task.cancel()
-    if fault is not None:
-        raise fault
+    if crowd.fault is not None:
+        raise crowd.fault
+
+
+@attrs.define
+class _Crowd:
+    """The requests that are under way, and what has ended and is not kept yet."""
+
+    provider: Embedded
+    requests: Iterator[tuple[int, Request]]
+    ended: Callable[[Sequence[End]], None]
+    stopping: Callable[[], bool]
+    under_way: set[asyncio.Task[End]] = attrs.field(factory=set)
+    unkept: list[End] = attrs.field(factory=list)
+    exhausted: bool = False
+    fault: Exception | None = None
+
+    async def run(self) -> None:
+        """Begin, wait, keep; until nothing is under way and nothing is left."""
+        self._begin()
+        while self.under_way:
+            done, self.under_way = await asyncio.wait(
+                self.under_way, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED
+            )
+            self.unkept += [task.result() for task in done]
+            if self.unkept and self.fault is None:
+                self._keep()
+            self._begin()
+        if self.unkept:
+            # Each of them may have been paid for: try once more before they are given up.
+            self._keep()
+
+    def _begin(self) -> None:
+        """Begin as many requests as there is room for."""
+        room = self.provider.concurrency
+        while not self.exhausted and len(self.under_way) < room and not self.stopping():
+            try:
+                following = next(self.requests, None)
+            except Exception as error:  # noqa: BLE001 - raised once nothing is under way
+                following, self.fault = None, error
+            if following is None:
+                self.exhausted = True
+            else:
+                self.under_way.add(asyncio.ensure_future(_end_of(self.provider, *following)))
+
+    def _keep(self) -> None:
+        """Hand over what has ended; on a fault nothing new begins."""
+        try:
+            self.ended(self.unkept)
+        except Exception as error:  # noqa: BLE001 - raised once nothing is under way
+            self.exhausted, self.fault = True, self.fault or error
+        else:
+            self.unkept = []
 
 
 async def _end_of(provider: Embedded, number: int, request: Request) -> End:
@@ -107,7 +141,9 @@ async def _end_of(provider: Embedded, number: int, request: Request) -> End:
         return Failed(number, request, "invalid_request_error", error.message[:_WORDS])
     except TimeoutError as error:
         return Failed(number, request, "timeout", _shown(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything
+    except ConnectionError as error:
+        return Failed(number, request, "connection_error", _shown(error))
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, CancelledError too
         return Failed(number, request, "worker_error", _shown(error))
     return Answered(number, request, body)
 

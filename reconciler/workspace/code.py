@@ -6,6 +6,7 @@ Nothing is imported here, not even a package above the module: what is not trust
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from importlib import metadata
 from importlib.machinery import PathFinder
@@ -14,7 +15,6 @@ from typing import Final
 import attrs
 
 from reconciler.errors import ConfigError
-from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
 from reconciler.workspace.reading import Reading, locate
 
@@ -34,12 +34,14 @@ class Reference:
     Attributes:
         name: As the setting says it.
         path: The file that holds it.
+        above: The files of the packages that it lies in, which run first.
         module: The module, empty for a file of its own.
         attribute: What in it is meant.
     """
 
     name: str
     path: str
+    above: tuple[str, ...]
     module: str
     attribute: str
 
@@ -65,13 +67,14 @@ def refer(setting: str, name: str, folder: str) -> Reference:
         path, kind = locate(target if target.startswith("/") else f"{folder}/{target}")
         if kind is not Kind.FILE:
             raise ConfigError(f"{setting} names {target}, and there is no such file ({path})")
-        return Reference(name, path, "", attribute)
-    return Reference(name, _file_of_module(setting, target), target, attribute)
+        return Reference(name, path, (), "", attribute)
+    *above, path = _files_of_module(setting, target)
+    return Reference(name, path, tuple(above), target, attribute)
 
 
-def read_code(path: str) -> tuple[bytes, FileDigest]:
+def read_code(path: str) -> tuple[bytes, str]:
     """
-    The source of a file that holds code, and its digest.
+    The source of a file that holds code, and its SHA-256.
 
     Raises:
         ConfigError: It cannot be read.
@@ -79,11 +82,18 @@ def read_code(path: str) -> tuple[bytes, FileDigest]:
     folder, _, leaf = path.rpartition("/")
     look = Reading(folder or "/")
     try:
-        return look.read(leaf), look.digest(leaf)
+        source = look.read(leaf)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     finally:
         look.close()
+    return source, hashlib.sha256(source).hexdigest()
+
+
+def digest_of(reference: Reference) -> str:
+    """SHA-256 of what importing *reference* is known to run: its file, and the packages above it."""
+    digests = [read_code(path)[1] for path in (*reference.above, reference.path)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _entry_point(setting: str, name: str) -> tuple[str, str]:
@@ -98,17 +108,20 @@ def _entry_point(setting: str, name: str) -> tuple[str, str]:
     )
 
 
-def _file_of_module(setting: str, module: str) -> str:
-    """The file of an installed module, found without importing the packages that it lies in."""
+def _files_of_module(setting: str, module: str) -> list[str]:
+    """The files of an installed module and of the packages above it, found without importing any of them."""
     path: list[str] | None = [each for each in sys.path if each]
     parts = module.split(".")
-    spec = None
+    files: list[str] = []
     for count in range(1, len(parts) + 1):
         spec = PathFinder.find_spec(".".join(parts[:count]), path)
         if spec is None:
+            files = []
             break
         path = list(spec.submodule_search_locations or [])
-    if spec is None or not spec.origin or not spec.has_location:
+        if spec.origin and spec.has_location:
+            files.append(spec.origin)
+    if not files:
         hint = "install it into the environment of reconcile, or name a file: path/to/file.py:function"
         raise ConfigError(f"{setting} names the module {module!r:.100}, which is not installed", hint=hint)
-    return spec.origin
+    return files

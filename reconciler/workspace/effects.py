@@ -100,18 +100,28 @@ class Effects(Reading):
             Clash: Other bytes stand under that name.
             OSError: The disk is full, read-only, failing; nothing stands under the name.
         """
-        folder = path.rpartition("/")[0]
-        self.make_folder(folder)
-        temporary = temporary_for(path)
-        self.discard(temporary)
-        digest = self._write(temporary, chunks)
+        digest = self.stage(path, chunks)
         if replace:
-            self._take_place(temporary, path)
+            self.place(path)
         else:
-            self._give_name(temporary, path, digest)
+            self._give_name(temporary_for(path), path, digest)
         if sync_folder:
-            self.sync_folder(folder)
+            self.sync_folder(path.rpartition("/")[0])
         return digest
+
+    def stage(self, path: str, chunks: Iterable[bytes]) -> FileDigest:
+        """Write a file whole under its temporary name; `place` gives it its own."""
+        self.make_folder(path.rpartition("/")[0])
+        self.discard(temporary_for(path))
+        return self._write(temporary_for(path), chunks)
+
+    def place(self, path: str) -> None:
+        """Give a staged file its name, in place of an older one; the caller syncs the folder."""
+        self._take_place(temporary_for(path), path)
+
+    def unstage(self, path: str) -> None:
+        """Take a staged file back."""
+        self.discard(temporary_for(path))
 
     def append(self, path: str, line: bytes, *, sync: bool = True) -> None:
         """Add a line to an append-only file; with *sync*, it is on disk on return."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from reconciler.errors import PermanentError, TransientError
 from reconciler.model.identity import Role
+from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import PRIVATE
 
@@ -21,6 +22,11 @@ FOLDER: Final = f"{PRIVATE}/live"
 SCHEMA: Final = 1
 _SUFFIXES: Final = ("-wal", "-shm", "-journal", "")
 """What SQLite keeps beside a database; the database itself goes last."""
+
+
+_LOST: Final = "restore it; or move it and the batch's metadata file away: every request is then called again"
+_RESERVE: Final = 1 << 20
+"""Bytes that have to be free before anything is called: answers must not be paid for and then lost."""
 
 
 def path_of(name: str) -> str:
@@ -36,13 +42,14 @@ class Live:
         fx: The room for file effects, which makes and removes the file's folder.
         name: The batch.
         digest: SHA-256 of the input that is being answered.
+        begun: Metadata says that the run has begun, so that an empty file is not a new one.
 
     Raises:
         PermanentError: The file speaks of another input, is of a newer version, or is no database.
         TransientError: It cannot be opened or written to.
     """
 
-    def __init__(self, fx: Effects, name: str, digest: str) -> None:
+    def __init__(self, fx: Effects, name: str, digest: str, *, begun: bool = False) -> None:
         self._path = path_of(name)
         fx.make_folder(FOLDER)
         if fx.kind(self._path) is not None and fx.fact(self._path) is None:
@@ -54,7 +61,7 @@ class Live:
                 f"{fx.root}/{self._path}", isolation_level=None, check_same_thread=False
             )
             try:
-                self._prepare(digest)
+                self._prepare(digest, begun=begun)
             except BaseException:
                 self._db.close()
                 raise
@@ -67,7 +74,7 @@ class Live:
     def finished(self) -> set[int]:
         """The input lines whose requests have finished."""
         with self._explained():
-            return {line for (line,) in self._db.execute("SELECT line FROM ended")}
+            return {line for (line,) in self._db.execute("SELECT line FROM ended WHERE line > 0")}
 
     def keep(self, ended: Sequence[tuple[int, Role, bytes]]) -> None:
         """
@@ -78,11 +85,26 @@ class Live:
         self._fx.tell("live-commit", self._path)
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM ended WHERE line < 0")
             self._db.executemany(
                 "INSERT OR IGNORE INTO ended VALUES (?, ?, ?)",
                 [(line, role.value, answer) for line, role, answer in ended],
             )
             self._db.execute("COMMIT")
+
+    def reserve(self) -> None:
+        """
+        Make sure that there is room for the next answers.
+
+        Raises:
+            TransientError: The disk is full; nothing was called.
+        """
+        self._fx.tell("live-reserve", self._path)
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT INTO ended VALUES (-1, '', zeroblob(?))", (_RESERVE,))
+            self._db.execute("COMMIT")
+            self._db.execute("DELETE FROM ended WHERE line < 0")
 
     def count(self, role: Role) -> int:
         """How many answer lines go to the file of *role*."""
@@ -99,7 +121,7 @@ class Live:
 
     # Within
 
-    def _prepare(self, digest: str) -> None:
+    def _prepare(self, digest: str, *, begun: bool) -> None:
         """Make the tables, or see whether they are ours."""
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -109,6 +131,8 @@ class Live:
                 f"{self._path} was written by a newer version (schema {version}, known {SCHEMA})",
                 hint="run the version of reconcile that wrote it, or a newer one",
             )
+        if version == 0 and begun:
+            raise PermanentError(f"{self._path} is empty though its run has begun", hint=_LOST)
         if version == 0:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("CREATE TABLE IF NOT EXISTS run (input TEXT NOT NULL)")
@@ -130,10 +154,23 @@ class Live:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
             raise TransientError(f"{self._path}: {error}", hint="is the disk full, or read-only?") from error
         except sqlite3.DatabaseError as error:
-            hint = "restore it, or move it away: every request of that batch is then called again"
-            raise PermanentError(f"{self._path}: {error}", hint=hint) from error
+            raise PermanentError(f"{self._path}: {error}", hint=_LOST) from error
+
+
+def refuse_links(fx: Effects) -> None:
+    """
+    Hold the folder of progress to being a folder of this workspace.
+
+    Raises:
+        PermanentError: It is a link, or no folder.
+    """
+    if fx.kind(FOLDER) not in (None, Kind.FOLDER):
+        raise PermanentError(f"{FOLDER} is not a folder; nothing was touched", hint="links are not followed")
 
 
 def has_progress(fx: Effects, name: str) -> bool:

@@ -3,7 +3,7 @@ Sync what several batches have written together: part of the room for changes.
 
 Each batch is worked on in a thread of its own, but only one of them runs at a time, and it hands its turn on
 only where it has to wait for the disk. When all of them wait, everything is synced at once: a journal commits
-sixteen files as fast as one. The order of effects within a batch is what it is without this.
+four files as fast as one. The order of effects within a batch is what it is without this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST: Final = 16
+MOST: Final = 4
 """Batches that are worked on together."""
 
 
