@@ -6,9 +6,12 @@ Public names only: everything else is reached through these. They are loaded whe
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# Nothing is imported from `typing` here: `python -m` has the current folder on the search path until
+# `__main__` takes it off, and a file of that name there must not run.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from reconciler.choices import Choices
     from reconciler.errors import (
         ConfigError,
         PermanentError,
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
         UserError,
         WorkspaceLocked,
     )
-    from reconciler.library import Choices, Workspace, WorkspaceBatch, plan, reconcile
+    from reconciler.library import Workspace, WorkspaceBatch, plan, reconcile
     from reconciler.model.exchange import Request, Result
     from reconciler.model.failure import (
         AnswersGone,
@@ -48,7 +51,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
-    "library": "Choices Workspace WorkspaceBatch plan reconcile",
+    "choices": "Choices",
+    "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",
     "model.failure": (
         "AnswersGone BadFile BadInput BadRecord Failure FailedForGood FileChanged Held IdMismatch"
@@ -106,7 +110,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name from where it lives."""
     for home, names in _HOMES.items():
         if name in names.split():

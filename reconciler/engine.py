@@ -26,8 +26,8 @@ from reconciler.workspace.together import MOST, Together
 PATIENCE: Final = 5.0
 """Seconds that a pass waits at its end, at the most, for inputs that were written a moment ago."""
 
-NAP: Final = 0.25
-"""Seconds between two looks at whether someone asked for an end."""
+MANY: Final = 8
+"""Batches with answers from which a pass settles them in groups."""
 
 TOGETHER: Final = 16 << 20
 """Bytes of answers in one group: results are kept in memory until they are published."""
@@ -58,7 +58,7 @@ def one_pass(held: Session) -> Report:
     reports: dict[BatchName, BatchReport] = {}
     young = _settle_all(held, listing, select(listing, held.options.only), reports)
     if young and not ctx.stopping():
-        _wait(held, max(report.until or 0.0 for report in young))
+        held.options.pause(max(report.until or 0.0 for report in young) - ctx.fx.now(), ctx.stopping)
         young = _settle_all(held, listing, [report.name for report in young], reports)
     for report in young:
         held.options.watcher.ended(report)
@@ -70,12 +70,6 @@ def one_pass(held: Session) -> Report:
         held.options.watcher.ended(report)
     ignored = tuple((each.path, each.why) for each in listing.ignored)
     return Report(ctx.fx.root, (*reports.values(), *asking), ignored)
-
-
-def _wait(held: Session, until: float) -> None:
-    """Wait for a moment, unless someone asks for an end."""
-    while (left := until - held.ctx.fx.now()) > 0 and not held.ctx.stopping():
-        held.options.pause(min(left, NAP))
 
 
 def _settle_all(
@@ -93,7 +87,7 @@ def _settle_all(
         held = attrs.evolve(held, ctx=attrs.evolve(held.ctx, drawn=ahead.take))
         at = 0
         while at < len(queue):
-            group = _group(held, listing, queue, at)
+            group = _group(held, listing, queue, at) if len(answered) >= MANY else [queue[at]]
             at += len(group)
             for report in _settle(held, listing, group, pool):
                 reports[report.name] = report

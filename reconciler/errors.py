@@ -92,6 +92,10 @@ class BadLine(PermanentError):
         self.line = line
         self.reason = reason
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by what it was made of: it may cross from another process."""
+        return (type(self), (self.path, self.line, self.reason))
+
 
 class BadMetadata(PermanentError):
     """A metadata file is empty, corrupt or of a newer schema; it is never read as "no metadata"."""

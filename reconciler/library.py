@@ -7,116 +7,31 @@ Everything here is reached through the package itself: `from reconciler import W
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypedDict, Unpack
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Unpack
 
 import attrs
 
 from reconciler import check as audit
 from reconciler import decide, engine
-from reconciler.config import Settings, settle
+from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
-from reconciler.executor.context import Progress, Silent, viewing
-from reconciler.executor.hooks import Plugged
-from reconciler.model.exchange import Result
+from reconciler.executor.context import viewing
 from reconciler.model.identity import BatchName
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, Report
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan as decide_plan
-from reconciler.plugins import NOTHING_GIVEN, Given, Plugs
+from reconciler.plugins import Mode
 from reconciler.preview import Preview, preview
-from reconciler.processors.base import Per, Processor, wrap
-from reconciler.providers.base import Worker
-from reconciler.session import Options, Unwatched, Watcher
 from reconciler.status import Status, status
-from reconciler.trust import require
 from reconciler.workspace.layout import find
 from reconciler.workspace.observe import observe
 from reconciler.workspace.scan import scan
-from reconciler.workspace.sources import own_file, settings_files, user_file
-
-Function: TypeAlias = Callable[..., Any]
 
 _POLICY: Final = Policy()
-
-
-class Choices(TypedDict, total=False):
-    """
-    What any call may choose; everything else is as the settings say.
-
-    Keys:
-        provider: Who answers, as `[provider] name`.
-        content: What answers are read as: `text`, `json` or `jsonl`.
-        on_result: Called with each answered result; what it returns is the `value` of that line.
-        output_processor: Instead of it: a built-in name, `module:function`, or a function of `(result)` or
-            `(batch, context)`.
-        error_processor: `summary`, `module:function`, or a function; says what becomes of failures.
-        worker: What the embedded provider runs: `echo`, `module:function`, or a function of `(request)`.
-        settings: Any other setting, by `section.key`.
-        environment: Whether RECONCILER_ variables and the user's own file count; True unless given.
-        watcher: Told what a pass does.
-        progress: Told about long reading.
-        stopping: Asked now and then whether to stop.
-    """
-
-    provider: str
-    content: str
-    on_result: Callable[[Result], Any]
-    output_processor: str | Function
-    error_processor: str | Function
-    worker: str | Worker
-    settings: Mapping[str, Any]
-    environment: bool
-    watcher: Watcher
-    progress: Progress
-    stopping: Callable[[], bool]
-
-
-@attrs.frozen
-class Prepared:
-    """
-    A workspace's settings and code, ready for a pass.
-
-    Attributes:
-        settings: Every setting.
-        plugged: What users have plugged in.
-    """
-
-    settings: Settings
-    plugged: Plugged
-
-
-def prepare(
-    workspace: str,
-    flags: Mapping[str, Any],
-    given: Given = NOTHING_GIVEN,
-    environment: Mapping[str, str] | None = None,
-    *,
-    run: bool = True,
-) -> Prepared:
-    """
-    Put settings together, hold them to what the user trusts, and load the code that they name.
-
-    Args:
-        workspace: Its path.
-        flags: Values of this call, by `section.key`; None means not given.
-        given: Code of this call.
-        environment: The environment variables that count; None for neither them nor the user's own file.
-        run: Whether user code will run; what only looks imports none, and needs no trust.
-
-    Raises:
-        ConfigError: The settings cannot be obeyed, or name code without trust.
-        UsageError: There is no workspace.
-    """
-    find(workspace)
-    named = "" if environment is None else environment.get("RECONCILER_USER_CONFIG")
-    ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
-    settings = settle(settings_files(workspace, named), ours, flags)
-    mine = own_file(workspace)
-    pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if run else {}
-    return Prepared(settings, Plugs(settings, mine, given, pinned=pinned, run=run).plugged)
 
 
 def reconcile(
@@ -139,8 +54,8 @@ def reconcile(
     if isinstance(only, str):
         raise UsageError(f"only takes a list of names, not {only!r:.80}", hint=f"only=[{only!r:.80}]")
     path = os.fspath(workspace)
-    ready = _prepared(path, choices)
-    return engine.reconcile(path, ready.settings, _options(ready, choices, only))
+    ready = prepared(path, choices)
+    return engine.reconcile(path, ready.settings, options_of(ready, choices, only))
 
 
 def plan(snapshot: Snapshot, policy: Policy = _POLICY) -> Plan:
@@ -189,21 +104,21 @@ class Workspace:
 
     def reconcile(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Report:
         """One pass; see `reconciler.reconcile`."""
-        return reconcile(self.path, only, **_merged(self.choices, choices))
+        return reconcile(self.path, only, **merged(self.choices, choices))
 
     def preview(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Preview:
         """What the next pass would do for every batch; nothing is touched."""
-        ready = _prepared(self.path, _merged(self.choices, choices), run=False)
+        ready = prepared(self.path, merged(self.choices, choices), Mode.PLAN)
         return preview(self.path, ready.settings, only=only, deep=True, plugged=ready.plugged)
 
     def status(self) -> Status:
         """Where every batch stands, settled ones included."""
-        ready = _prepared(self.path, self.choices, run=False)
+        ready = prepared(self.path, self.choices, Mode.LOOK)
         return status(self.path, ready.settings, ready.plugged)
 
     def check(self) -> audit.Verdict:
         """Recount every id from the files alone."""
-        return audit.check(self.path, _prepared(self.path, self.choices, run=False).settings)
+        return audit.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
 
     def retry(self, *names: str) -> decide.Decision:
         """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
@@ -219,8 +134,8 @@ class Workspace:
 
     def _decided(self, verb: Callable[..., decide.Decision], names: Sequence[str]) -> decide.Decision:
         """A decision of a person, carried out."""
-        ready = _prepared(self.path, self.choices)
-        return verb(self.path, ready.settings, names, _options(ready, self.choices, ()))
+        ready = prepared(self.path, self.choices)
+        return verb(self.path, ready.settings, names, options_of(ready, self.choices, ()))
 
 
 @attrs.frozen
@@ -238,7 +153,7 @@ class WorkspaceBatch:
 
     def snapshot(self) -> Snapshot:
         """A look at it as it is now; no input and no answer is opened."""
-        ready = _prepared(self.workspace.path, self.workspace.choices, run=False)
+        ready = prepared(self.workspace.path, self.workspace.choices, Mode.LOOK)
         with viewing(self.workspace.path, ready.settings) as view:
             listing = scan(view.look, view.layout)
             return observe(view.look, view.layout, listing, self.name)
@@ -250,7 +165,7 @@ class WorkspaceBatch:
         Raises:
             UsageError: No live batch is called so.
         """
-        for _, found in self.workspace.preview(only=[self.name]).batches:
+        for _, found in self.workspace.preview(only=[_exactly(self.name)]).batches:
             return found
         raise UsageError(f"no live batch is called {self.name}")
 
@@ -262,72 +177,9 @@ class WorkspaceBatch:
             UsageError: No live or quarantined batch is called so.
             UserError: The settings cannot be obeyed, or another reconciler holds the workspace.
         """
-        return self.workspace.reconcile([self.name], **choices).batch(self.name)
+        return self.workspace.reconcile([_exactly(self.name)], **choices).batch(self.name)
 
 
-def _merged(first: Choices, then: Choices) -> Choices:
-    """Choices of a call over those of its workspace."""
-    if "on_result" in then or "output_processor" in then:
-        first = _without(first, ("on_result", "output_processor"))
-    return {**first, **then}
-
-
-def _without(choices: Choices, keys: Sequence[str]) -> Choices:
-    """Choices but for some."""
-    kept: Any = {key: value for key, value in choices.items() if key not in keys}
-    found: Choices = kept
-    return found
-
-
-def _prepared(path: str, choices: Choices, *, run: bool = True) -> Prepared:
-    """Settings and code of one call."""
-    unknown = sorted(set(choices) - Choices.__annotations__.keys())
-    if unknown:
-        known = ", ".join(sorted(Choices.__annotations__))
-        raise UsageError(f"unknown: {', '.join(unknown)}", hint=f"known: {known}")
-    flags = dict(choices.get("settings", {}))
-    flags |= {"provider.name": choices.get("provider"), "output.content": choices.get("content")}
-    output = _function(flags, "output.processor", choices.get("output_processor"))
-    on_result = choices.get("on_result")
-    if on_result is not None:
-        if "output_processor" in choices:
-            raise UsageError("on_result is an output processor too; give one of the two")
-        output = _wrapped("on_result", on_result)
-        if output.per is not Per.RECORD:
-            raise UsageError("on_result takes one result", hint="output_processor= takes (batch, context)")
-    worker = _function(flags, "local.worker", choices.get("worker"), whole=False)
-    given = Given(output, _function(flags, "output.error_processor", choices.get("error_processor")), worker)
-    environment = os.environ if choices.get("environment", True) else None
-    return prepare(path, flags, given, environment, run=run)
-
-
-def _function(
-    flags: dict[str, Any], setting: str, choice: str | Function | None, *, whole: bool = True
-) -> Any:
-    """A function that was given; a name goes to the flags instead."""
-    if choice is None or isinstance(choice, str):
-        if choice is not None:
-            flags[setting] = choice
-        return None
-    if not callable(choice):
-        raise UsageError(f"{choice!r:.80} is neither a name nor a function")
-    return _wrapped(setting, choice) if whole else choice
-
-
-def _wrapped(what: str, function: Function) -> Processor:
-    """A function as a processor."""
-    try:
-        return wrap(function)
-    except TypeError as error:
-        raise UsageError(f"{what}: {error}") from error
-
-
-def _options(ready: Prepared, choices: Choices, only: Sequence[str]) -> Options:
-    """What a pass takes."""
-    return Options(
-        only=tuple(only),
-        watcher=choices.get("watcher", Unwatched()),
-        progress=choices.get("progress", Silent()),
-        stopping=choices.get("stopping", lambda: False),
-        plugged=ready.plugged,
-    )
+def _exactly(name: str) -> str:
+    """A pattern that matches *name* alone."""
+    return re.sub(r"([*?[])", r"[\1]", name)

@@ -7,6 +7,7 @@ begins, so that a name that leads nowhere stops it before anything is done.
 
 from __future__ import annotations
 
+import enum
 import importlib
 import importlib.abc
 import importlib.util
@@ -53,6 +54,17 @@ class Given:
 NOTHING_GIVEN: Final = Given()
 
 
+class Mode(enum.Enum):
+    """What settings and code are wanted for."""
+
+    RUN = "run"
+    """A pass: code is trusted and imported."""
+    PLAN = "plan"
+    """What the next pass would do: code is trusted and not imported."""
+    LOOK = "look"
+    """Where things stand: neither, so that it can be asked whatever is wrong with the code."""
+
+
 class Plugs:
     """
     The hooks of every batch, code loaded once.
@@ -61,9 +73,8 @@ class Plugs:
         settings: Every setting, its trust seen to.
         own_file: The workspace's settings file.
         given: Code that the caller hands over itself.
-        pinned: What code that the workspace's own file names has to hold, by its name.
-        run: Whether user code will run. A pass that only looks knows it by its name and digest, and imports
-            nothing.
+        pinned: What code that the workspace's own file names has to hold, by `setting = name`.
+        mode: What it is for. Only a pass imports user code; everybody else knows it by name and digest.
 
     Raises:
         ConfigError: A setting names code that is not there, cannot be imported, or is no function.
@@ -76,13 +87,13 @@ class Plugs:
         given: Given = NOTHING_GIVEN,
         *,
         pinned: Mapping[str, str] | None = None,
-        run: bool = True,
+        mode: Mode = Mode.RUN,
     ) -> None:
         self._settings = settings
         self._own_file = own_file
         self._given = given
         self._pinned = pinned or {}
-        self._run = run
+        self._mode = mode
         self._loaded: dict[tuple[str, str, str], tuple[Callable[..., Any], str]] = {}
         self._hooks: dict[tuple[Any, ...], Hooks] = {}
         # A name that leads nowhere has to stop the pass before it begins.
@@ -125,7 +136,7 @@ class Plugs:
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""
         function, version = self._load(setting, own)
-        if not self._run:
+        if self._mode is not Mode.RUN:
             return Processor(own[setting], version, Per.RECORD, function)
         try:
             return attrs.evolve(wrap(function, own[setting]), version=version)
@@ -143,15 +154,19 @@ class Plugs:
                 reference = refer(setting, own[setting], folder)
                 digest = digest_of(reference)
             except ConfigError:
-                if self._run:
+                if self._mode is not Mode.LOOK:
                     raise
                 return _never_called, "?"
-            pinned = self._pinned.get(own[setting], digest) if origin == self._own_file else digest
+            pinned = (
+                self._pinned.get(f"{setting} = {own[setting]}", digest)
+                if origin == self._own_file
+                else digest
+            )
             if pinned != digest:
                 raise ConfigError(
                     f"{reference.path} has changed since {self._own_file} was trusted to name it"
                 )
-            function = load(reference, setting) if self._run else _never_called
+            function = load(reference, setting) if self._mode is Mode.RUN else _never_called
             self._loaded[key] = (function, digest[:12])
         return self._loaded[key]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from time import sleep
+from time import monotonic, sleep
 from typing import Protocol
 
 import attrs
@@ -49,6 +49,13 @@ class Unwatched:
         """Say nothing."""
 
 
+def nap(seconds: float, stopping: Callable[[], bool]) -> None:
+    """Wait, looking up four times a second whether someone asks for an end."""
+    until = monotonic() + seconds
+    while (left := until - monotonic()) > 0 and not stopping():
+        sleep(min(left, 0.25))
+
+
 @attrs.frozen
 class Options:
     """
@@ -61,7 +68,7 @@ class Options:
         stopping: Whether someone asked for an end.
         tap: Called before each change of the disk.
         plugged: What users have plugged in.
-        pause: Waits so many seconds, a few times in a row.
+        pause: Waits so many seconds, or until someone asks for an end.
     """
 
     only: Sequence[str] = ()
@@ -70,7 +77,7 @@ class Options:
     stopping: Callable[[], bool] = lambda: False
     tap: Tap | None = None
     plugged: Plugged = NOTHING_PLUGGED
-    pause: Callable[[float], None] = sleep
+    pause: Callable[[float, Callable[[], bool]], None] = nap
 
 
 @attrs.frozen

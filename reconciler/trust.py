@@ -41,6 +41,11 @@ class Named:
     path: str
     sha256: str
 
+    @property
+    def key(self) -> str:
+        """What tells it from the same name for another setting."""
+        return f"{self.setting} = {self.name}"
+
 
 def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str, str]:
     """
@@ -52,7 +57,7 @@ def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str,
         user_folder: Where the user's own configuration lies; empty for nowhere.
 
     Returns:
-        What the code that it names has to hold, by that name; whoever loads it checks again.
+        What the code that it names has to hold, by `setting = name`; whoever loads it checks again.
 
     Raises:
         ConfigError: The workspace names code and is not trusted to, or something has changed since.
@@ -68,8 +73,10 @@ def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str,
     if known.get("settings") != _digest(own_file):
         raise ConfigError(f"{own_file} has changed since it was trusted; it names code ({told})", hint=hint)
     pinned: dict[str, str] = known.get("code", {})
+    if not isinstance(pinned, dict):
+        raise ConfigError(f"{user_folder}/{FILE} cannot be read", hint="move it away, then trust again")
     for named in _named(settings, own_file):
-        if pinned.get(named.name) != named.sha256:
+        if pinned.get(named.key) != named.sha256:
             raise ConfigError(f"{named.path} has changed since {own_file} was trusted to name it", hint=hint)
     return pinned
 
@@ -92,7 +99,7 @@ def grant(settings: Settings, own_file: str, user_folder: str) -> list[Named]:
         message = "RECONCILER_USER_CONFIG is empty, so there is nowhere to remember whom you trust"
         raise UsageError(message, hint="unset it, or let it name a file")
     known = _read(user_folder)
-    code = {each.name: each.sha256 for each in named}
+    code = {each.key: each.sha256 for each in named}
     known[own_file] = {"settings": _digest(own_file), "code": code}
     document = {"schema": SCHEMA, "workspaces": dict(sorted(known.items()))}
     _make(user_folder)

@@ -123,7 +123,7 @@ def plan_(
     from reconciler.model.operation import MatchRequestIds
     from reconciler.preview import preview
 
-    ready = load(workspace, flags_of(hooks), run=False)
+    ready = load(workspace, flags_of(hooks), "plan")
     seen = preview(workspace, ready.settings, only=only, deep=True, progress=watched(), plugged=ready.plugged)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
@@ -145,7 +145,7 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
     from reconciler.cli import render
     from reconciler.status import status
 
-    ready = load(workspace, run=False)
+    ready = load(workspace, mode="look")
     found = status(workspace, ready.settings, ready.plugged)
     if as_json:
         render.document(render.status_fields(found), workspace, 0)
@@ -163,7 +163,7 @@ def check_(workspace: str, as_json: bool) -> int:
     from reconciler.cli import render
     from reconciler.cli.progress import watched
 
-    verdict = check(workspace, load(workspace, run=False).settings, watched())
+    verdict = check(workspace, load(workspace, mode="look").settings, watched())
     code = 3 if verdict.findings else 0
     if as_json:
         render.document(render.verdict_fields(verdict), workspace, code)

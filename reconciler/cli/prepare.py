@@ -9,27 +9,28 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reconciler.library import Prepared
+    from reconciler.choices import Prepared
     from reconciler.session import Options
 
 
-def load(workspace: str, flags: dict[str, Any] | None = None, *, run: bool = True) -> Prepared:
+def load(workspace: str, flags: dict[str, Any] | None = None, mode: str = "run") -> Prepared:
     """
     Settings and code that hold for a workspace: built-in, user file, workspace file, environment, flags.
 
     Args:
         workspace: Its path, as typed.
         flags: Values given on the command line, by `section.key`.
-        run: Whether user code will run.
+        mode: What they are wanted for: `run`, `plan` or `look`.
 
     Raises:
         ConfigError: One of them cannot be obeyed, or names code that the user has not trusted.
     """
-    from reconciler.library import prepare
+    from reconciler.choices import prepare
+    from reconciler.plugins import Mode
 
     # What user code prints while it is imported is no data either.
     with contextlib.redirect_stdout(sys.stderr):
-        return prepare(workspace, flags or {}, environment=os.environ, run=run)
+        return prepare(workspace, flags or {}, environment=os.environ, mode=Mode(mode))
 
 
 def flags_of(hooks: Mapping[str, Any]) -> dict[str, Any]:

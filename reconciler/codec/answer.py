@@ -25,10 +25,10 @@ def encode_answer(request: Request, body: Mapping[str, Any], number: int) -> byt
     """
     match request.dialect:
         case Dialect.ANTHROPIC:
-            line: dict[str, Any] = {
-                "custom_id": request.custom_id,
-                "result": {"type": "succeeded", "message": body},
-            }
+            result = {"type": "succeeded", "message": body}
+            if body.get("type") == "error":
+                result = {"type": "errored", "error": body}
+            line: dict[str, Any] = {"custom_id": request.custom_id, "result": result}
         case Dialect.GEMINI:
             line = {"key": request.custom_id, "response": body}
         case Dialect.OPENAI | Dialect.MISTRAL:

@@ -232,7 +232,10 @@ class Delivery:
                     facts["error"] = line["error"]
                 yield spread.index_line(row.custom_id, line["outcome"], leaf, facts)
 
-        published = fx.publish(path, index(), replace=True)
+        published = fx.stage(path, index())
+        # The old index still names them: a crash in between is mended by doing it again.
         for leaf in sorted(before - kept):
             fx.unlink(f"{folder}/{leaf}")
+        fx.place(path)
+        fx.sync_folder(folder)
         return {"path": path, **digest_fields(published)}

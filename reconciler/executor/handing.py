@@ -121,8 +121,10 @@ class Handed:
             fx.place(path)
         if staged:
             fx.sync_folder(folder)
-        if value is not None:
-            path = f"target/{batch}.value.json"
+        path = f"target/{batch}.value.json"
+        if value is None and not self.folder:
+            fx.discard(path)
+        elif value is not None:
             text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
             published = {"path": path, **digest_fields(fx.publish(path, (text,), replace=True))}
         files = {path: digest_fields(digest) for path, digest in staged.items()}

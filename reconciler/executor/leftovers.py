@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -133,7 +134,8 @@ def _hand_over(
     children = {**record.children, step.child: child}
     coverage = moved(record.coverage, wanted)
     asked = InputFact(coverage.digests[Role.INPUT], coverage.input.requests)
-    receipts = dict(record.receipts)
+    # What this plan has done so far would be forgotten by a crash after the ids went over.
+    receipts: dict[str, Mapping[str, Any]] = {**record.receipts, **run.proofs}
     answered = receipts.get(ProcessErrors.verb, {})
     if "again" in answered:
         # What an error processor said of ids that are the child's now has been done.

@@ -56,10 +56,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
     )
     settle(run.ctx, files, manifest, folder)
     if record.provider == LOCAL:
-        from reconciler.workspace import live  # noqa: PLC0415 - SQLite
-
-        # Its answers are published; a crash may have come before this.
-        live.remove(run.ctx.fx, step.name)
+        _forget_progress(run.ctx, step.name)
     run.account = record.coverage
     facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}
     return Receipt(step.name, step.verb, f"moved to {folder}/", facts)
@@ -88,7 +85,16 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
     files = twins(ctx.fx, paths, folder)
     ledger.append_once(ctx.fx, "batch.settled", step.name, **_history_of(manifest))
     remove_sources(ctx.fx, files, folder)
+    if manifest.provider == LOCAL:
+        _forget_progress(ctx, step.name)
     return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
+
+
+def _forget_progress(ctx: Context, name: str) -> None:
+    """Remove the progress of a local run whose answers are settled; a crash may have come before this."""
+    from reconciler.workspace import live  # noqa: PLC0415 - SQLite
+
+    live.remove(ctx.fx, name)
 
 
 def _live_paths(ctx: Context, step: MoveToDone | Quarantine) -> dict[Role, str]:

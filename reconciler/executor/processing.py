@@ -54,7 +54,8 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
             redelivery=earlier.redelivery,
         )
         published = delivery.run()
-    asks = {} if step.child is None else {"child": step.child}
+    child = step.child or next(reversed([*record.children]), None)
+    asks = {} if child is None else {"child": child}
     proof = {"token": step.token, "processor": hooks.identity, **published, **asks, **earlier.fields}
     run.proofs[step.verb] = proof
     return Receipt(step.name, step.verb, _told(published), run.proofs[step.verb])

@@ -121,12 +121,13 @@ def _read_lines(text: str, *, cut: bool) -> Parsed | Unreadable:
     inside = next((inside for inside, _ in _fenced(text)), None)
     how = How.WHOLE if inside is None else How.FENCED
     lines = [line for line in (text if inside is None else inside).split("\n") if line.strip()]
+    if cut:
+        # Nobody knows how many lines were to follow, nor whether the last one is whole.
+        return Unreadable(Why.TRUNCATED, f"cut off by the length limit in line {len(lines)}")
     values = []
     for number, line in enumerate(lines, 1):
         value = _strict(line.strip())
         if value is _NOTHING:
-            if cut and number == len(lines):
-                return Unreadable(Why.TRUNCATED, f"cut off by the length limit in line {number}")
             if line.lstrip()[:1] not in ("{", "["):
                 return Unreadable(Why.BROKEN, f"line {number} is no JSON")
             mended = _repaired(line)

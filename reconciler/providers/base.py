@@ -16,8 +16,8 @@ from reconciler.model.exchange import Request
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
 
-Worker: TypeAlias = Callable[[Request], Awaitable[Body]]
-"""`async def worker(request) -> body`; what it raises becomes the request's failure."""
+Worker: TypeAlias = Callable[[Request], Awaitable[Body] | Body]
+"""`async def worker(request) -> body`, or a plain function; what it raises becomes the request's failure."""
 
 
 class Provider(Protocol):

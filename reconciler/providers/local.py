@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable
+from typing import Any, cast
 
 import attrs
 
@@ -36,9 +38,18 @@ class Local:
         if inspect.iscoroutinefunction(self.worker) or inspect.iscoroutinefunction(
             getattr(type(self.worker), "__call__", None)  # noqa: B004 - an object with an async __call__
         ):
-            body = await self.worker(request)
+            body: Any = await cast("Awaitable[Body]", self.worker(request))
         else:
-            body = await asyncio.to_thread(self.worker, request)  # type: ignore[arg-type]
+            body = await asyncio.to_thread(_plainly, self.worker, request)
             if inspect.isawaitable(body):
                 body = await body
-        return body
+        found: Body = body
+        return found
+
+
+def _plainly(worker: Worker, request: Request) -> Any:
+    """Call a plain function; what a thread cannot hand on to a loop is handed on in words."""
+    try:
+        return worker(request)
+    except (StopIteration, KeyboardInterrupt, GeneratorExit) as leaving:
+        raise RuntimeError(f"{type(leaving).__name__} in the worker") from leaving

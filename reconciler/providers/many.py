@@ -136,9 +136,9 @@ async def _end_of(provider: Embedded, number: int, request: Request) -> End:
     try:
         body: Any = await provider.answer(request)
     except TransientError as error:
-        return Failed(number, request, "server_error", error.message[:_WORDS])
+        return Failed(number, request, "server_error", _words(error))
     except PermanentError as error:
-        return Failed(number, request, "invalid_request_error", error.message[:_WORDS])
+        return Failed(number, request, "invalid_request_error", _words(error))
     except TimeoutError as error:
         return Failed(number, request, "timeout", _shown(error))
     except ConnectionError as error:
@@ -149,10 +149,15 @@ async def _end_of(provider: Embedded, number: int, request: Request) -> End:
 
 
 def _shown(error: BaseException) -> str:
-    """An exception in one line, whatever its own `__str__` does."""
+    """An exception in one line."""
+    words = _words(error)
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _words(error: BaseException) -> str:
+    """The words of an exception, cut, whatever its own `__str__` does."""
     try:
         words = str(error)[:_WORDS]
     except Exception:  # noqa: BLE001 - user code may raise anything
-        words = "(its message cannot be shown)"
-    shown = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return shown.encode("utf-8", "backslashreplace").decode()
+        return "(its message cannot be shown)"
+    return words.encode("utf-8", "backslashreplace").decode()

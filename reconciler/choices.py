@@ -1,0 +1,173 @@
+"""
+What a caller may choose, and what comes of it: settings and code, ready for a pass.
+
+The command line and the library meet here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict
+
+import attrs
+
+from reconciler.config import Settings, settle
+from reconciler.errors import UsageError
+from reconciler.executor.context import Progress, Silent
+from reconciler.executor.hooks import Plugged
+from reconciler.model.exchange import Result
+from reconciler.plugins import NOTHING_GIVEN, Given, Mode, Plugs
+from reconciler.processors.base import Per, Processor, wrap
+from reconciler.providers.base import Worker
+from reconciler.session import Options, Unwatched, Watcher
+from reconciler.trust import require
+from reconciler.workspace.layout import find
+from reconciler.workspace.sources import own_file, settings_files, user_file
+
+Function: TypeAlias = Callable[..., Any]
+
+
+class Choices(TypedDict, total=False):
+    """
+    What any call may choose; everything else is as the settings say.
+
+    Keys:
+        provider: Who answers, as `[provider] name`.
+        content: What answers are read as: `text`, `json` or `jsonl`.
+        on_result: Called with each answered result; what it returns is the `value` of that line.
+        output_processor: Instead of it: a built-in name, `module:function`, or a function of `(result)` or
+            `(batch, context)`.
+        error_processor: `summary`, `module:function`, or a function; says what becomes of failures.
+        worker: What the embedded provider runs: `echo`, `module:function`, or a function of `(request)`.
+        settings: Any other setting, by `section.key`.
+        environment: Whether RECONCILER_ variables and the user's own file count; True unless given.
+        watcher: Told what a pass does.
+        progress: Told about long reading.
+        stopping: Asked now and then whether to stop.
+    """
+
+    provider: str
+    content: str
+    on_result: Callable[[Result], Any]
+    output_processor: str | Function
+    error_processor: str | Function
+    worker: str | Worker
+    settings: Mapping[str, Any]
+    environment: bool
+    watcher: Watcher
+    progress: Progress
+    stopping: Callable[[], bool]
+
+
+@attrs.frozen
+class Prepared:
+    """
+    A workspace's settings and code, ready for a pass.
+
+    Attributes:
+        settings: Every setting.
+        plugged: What users have plugged in.
+    """
+
+    settings: Settings
+    plugged: Plugged
+
+
+def prepare(
+    workspace: str,
+    flags: Mapping[str, Any],
+    given: Given = NOTHING_GIVEN,
+    environment: Mapping[str, str] | None = None,
+    *,
+    mode: Mode = Mode.RUN,
+) -> Prepared:
+    """
+    Put settings together, hold them to what the user trusts, and load the code that they name.
+
+    Args:
+        workspace: Its path.
+        flags: Values of this call, by `section.key`; None means not given.
+        given: Code of this call.
+        environment: The environment variables that count; None for neither them nor the user's own file.
+        mode: What they are wanted for.
+
+    Raises:
+        ConfigError: The settings cannot be obeyed, or name code without trust.
+        UsageError: There is no workspace.
+    """
+    find(workspace)
+    named = "" if environment is None else environment.get("RECONCILER_USER_CONFIG")
+    ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
+    settings = settle(settings_files(workspace, named), ours, flags)
+    mine = own_file(workspace)
+    pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
+    return Prepared(settings, Plugs(settings, mine, given, pinned=pinned, mode=mode).plugged)
+
+
+def merged(first: Choices, then: Choices) -> Choices:
+    """Choices of a call over those of its workspace."""
+    if "on_result" in then or "output_processor" in then:
+        first = _without(first, ("on_result", "output_processor"))
+    return {**first, **then}
+
+
+def _without(choices: Choices, keys: Sequence[str]) -> Choices:
+    """Choices but for some."""
+    kept: Any = {key: value for key, value in choices.items() if key not in keys}
+    found: Choices = kept
+    return found
+
+
+def prepared(path: str, choices: Choices, mode: Mode = Mode.RUN) -> Prepared:
+    """Settings and code of one call."""
+    unknown = sorted(set(choices) - Choices.__annotations__.keys())
+    if unknown:
+        known = ", ".join(sorted(Choices.__annotations__))
+        raise UsageError(f"unknown: {', '.join(unknown)}", hint=f"known: {known}")
+    flags = dict(choices.get("settings", {}))
+    flags |= {"provider.name": choices.get("provider"), "output.content": choices.get("content")}
+    output = _function(flags, "output.processor", choices.get("output_processor"))
+    on_result = choices.get("on_result")
+    if on_result is not None:
+        if "output_processor" in choices:
+            raise UsageError("on_result is an output processor too; give one of the two")
+        output = _wrapped("on_result", on_result)
+        if output.per is not Per.RECORD:
+            raise UsageError("on_result takes one result", hint="output_processor= takes (batch, context)")
+    worker = _function(flags, "local.worker", choices.get("worker"), whole=False)
+    given = Given(output, _function(flags, "output.error_processor", choices.get("error_processor")), worker)
+    environment = os.environ if choices.get("environment", True) else None
+    return prepare(path, flags, given, environment, mode=mode)
+
+
+def _function(
+    flags: dict[str, Any], setting: str, choice: str | Function | None, *, whole: bool = True
+) -> Any:
+    """A function that was given; a name goes to the flags instead."""
+    if choice is None or isinstance(choice, str):
+        if choice is not None:
+            flags[setting] = choice
+        return None
+    if not callable(choice):
+        raise UsageError(f"{choice!r:.80} is neither a name nor a function")
+    return _wrapped(setting, choice) if whole else choice
+
+
+def _wrapped(what: str, function: Function) -> Processor:
+    """A function as a processor."""
+    try:
+        return wrap(function)
+    except TypeError as error:
+        raise UsageError(f"{what}: {error}") from error
+
+
+def options_of(ready: Prepared, choices: Choices, only: Sequence[str]) -> Options:
+    """What a pass takes."""
+    return Options(
+        only=tuple(only),
+        watcher=choices.get("watcher", Unwatched()),
+        progress=choices.get("progress", Silent()),
+        stopping=choices.get("stopping", lambda: False),
+        plugged=ready.plugged,
+    )
