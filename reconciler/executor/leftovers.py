@@ -142,10 +142,10 @@ def _hand_over(
         left = read_overrides(answered)
         receipts[ProcessErrors.verb] = {**answered, **overrides_fields(left.without(wanted))}
     published = receipts.get(ProcessOutput.verb, {})
-    if published and published.get("child") != step.child:
+    if published and published.get("retried_in") != step.child:
         # It was published before anybody thought of asking these ids again.
         owners = dict.fromkeys(wanted, step.child)
-        receipts[ProcessOutput.verb] = {**repoint(run.ctx, published, owners), "child": step.child}
+        receipts[ProcessOutput.verb] = {**repoint(run.ctx, published, owners), "retried_in": step.child}
     run.publish(attrs.evolve(record, input=asked, children=children, coverage=coverage, receipts=receipts))
 
 

@@ -55,7 +55,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
         )
         published = delivery.run()
     child = step.child or next(reversed([*record.children]), None)
-    asks = {} if child is None else {"child": child}
+    asks = {} if child is None else {"retried_in": child}
     proof = {"token": step.token, "processor": hooks.identity, **published, **asks, **earlier.fields}
     run.proofs[step.verb] = proof
     return Receipt(step.name, step.verb, _told(published), run.proofs[step.verb])
