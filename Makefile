@@ -14,7 +14,7 @@ PIP := PIP_REQUIRE_VIRTUALENV=1 $(BIN)/python -m pip --quiet --quiet --disable-p
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check lint format format-check types contracts coverage build clean
+.PHONY: help demo test test-all check lint format format-check types contracts coverage bench build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ contracts: $(VENV)/.installed-dev  ## the floors: who may import whom
 
 coverage: $(VENV)/.installed-dev  ## run the tests and show the lines that none reached
 	@$(BIN)/python -m pytest --cov $(ARGS)
+
+bench: $(VENV)/.installed-dev  ## measure against baselines (ARGS='scan --scale 1'; see bench/)
+	@$(BIN)/python -m bench $(ARGS)
 
 build: $(VENV)/.installed-dev  ## sdist, and the wheel made from it, into dist/
 	@rm -f "$(DIST)"/reconciler-*.whl "$(DIST)"/reconciler-*.tar.gz

@@ -6,31 +6,12 @@ Level-triggered: it looks at what is, never at what happened, so running it agai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
-from typing import Final
-
-import attrs
-
 from reconciler.config import Settings
-from reconciler.executor.ahead import Ahead
-from reconciler.looking import settle_one
-from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
-from reconciler.model.report import BatchReport, Report, State
+from reconciler.model.identity import BatchName
+from reconciler.model.report import BatchReport, Report
 from reconciler.preview import quarantined, select
 from reconciler.session import Options, Session, session
-from reconciler.workspace.scan import Listing, quarantined_in, scan
-from reconciler.workspace.together import MOST, Together
-
-PATIENCE: Final = 5.0
-"""Seconds that a pass waits at its end, at the most, for inputs that were written a moment ago."""
-
-MANY: Final = 8
-"""Batches with answers from which a pass settles them in groups."""
-
-TOGETHER: Final = 16 << 20
-"""Bytes of answers in one group: results are kept in memory until they are published."""
+from reconciler.workspace.scan import quarantined_in, scan
 
 
 def reconcile(path: str, settings: Settings, options: Options | None = None) -> Report:
@@ -56,12 +37,11 @@ def one_pass(held: Session) -> Report:
     for path in listing.stale:
         ctx.fx.unlink(path)
     reports: dict[BatchName, BatchReport] = {}
-    young = _settle_all(held, listing, select(listing, held.options.only), reports)
-    if young and not ctx.stopping():
-        held.options.pause(max(report.until or 0.0 for report in young) - ctx.fx.now(), ctx.stopping)
-        young = _settle_all(held, listing, [report.name for report in young], reports)
-    for report in young:
-        held.options.watcher.ended(report)
+    queue = select(listing, held.options.only)
+    if queue:
+        from reconciler.batches import settle_all  # noqa: PLC0415 - a pass over nothing loads no more than this
+
+        settle_all(held, listing, queue, reports)
     told = {report.path for report in reports.values()}
     asking = [
         report for report in quarantined(quarantined_in(ctx.fx), held.options.only) if report.path not in told
@@ -70,100 +50,3 @@ def one_pass(held: Session) -> Report:
         held.options.watcher.ended(report)
     ignored = tuple((each.path, each.why) for each in listing.ignored)
     return Report(ctx.fx.root, (*reports.values(), *asking), ignored)
-
-
-def _settle_all(
-    held: Session, listing: Listing, queue: list[BatchName], reports: dict[BatchName, BatchReport]
-) -> list[BatchReport]:
-    """
-    Work through *queue*, and through the children that come of it.
-
-    Returns:
-        The batches that wait only because their input was written a moment ago; nobody was told of them yet.
-    """
-    young: list[BatchReport] = []
-    answered = [name for name in queue if _has_answers(listing, name)]
-    with Ahead(held.ctx, answered, held.jobs) as ahead, ThreadPoolExecutor(MOST) as pool:
-        held = attrs.evolve(held, ctx=attrs.evolve(held.ctx, drawn=ahead.take))
-        at = 0
-        while at < len(queue):
-            group = _group(held, listing, queue, at) if len(answered) >= MANY else [queue[at]]
-            at += len(group)
-            for report in _settle(held, listing, group, pool):
-                reports[report.name] = report
-                ahead.passed(report.name)
-                if _is_young(held, report):
-                    young.append(report)
-                else:
-                    held.options.watcher.ended(report)
-                queue += [child for child in _children(report) if child not in queue]
-            if reports[group[-1]].state is State.INTERRUPTED:
-                break
-    return young
-
-
-def _settle(held: Session, listing: Listing, group: Sequence[BatchName], pool: Executor) -> list[BatchReport]:
-    """Settle batches together, or one alone."""
-    if len(group) == 1:
-        return [settle_one(held, listing, group[0])]
-
-    def member(name: BatchName) -> BatchReport:
-        # Open folders are a room's own, so that nobody closes those of another.
-        fx = held.ctx.fx.sharing(together.sync)
-        try:
-            return settle_one(attrs.evolve(held, ctx=attrs.evolve(held.ctx, look=fx)), listing, name)
-        finally:
-            fx.close()
-
-    together = Together([partial(member, name) for name in group], pool)
-    return together.run()
-
-
-def _group(held: Session, listing: Listing, queue: Sequence[BatchName], at: int) -> list[BatchName]:
-    """
-    The next batches of a queue, as many as may be settled together.
-
-    Their answers are here, no user code looks at them, and none is another's child: nothing of one depends on
-    another.
-    """
-    group = [queue[at]]
-    if not _may_share(held, listing, queue[at]):
-        return group
-    roots = {lineage_root(queue[at])}
-    size = _size(held, queue[at])
-    for name in queue[at + 1 : at + MOST]:
-        size += _size(held, name)
-        if size > TOGETHER or lineage_root(name) in roots or not _may_share(held, listing, name):
-            break
-        roots.add(lineage_root(name))
-        group.append(name)
-    return group
-
-
-def _may_share(held: Session, listing: Listing, name: BatchName) -> bool:
-    """Whether a batch is one that goes from its answers to `done/` without asking anybody."""
-    hooks = held.options.plugged.hooks_of(name)
-    return _has_answers(listing, name) and hooks.plain and hooks.error is None
-
-
-def _size(held: Session, name: BatchName) -> int:
-    """Bytes of a batch's answers: as much as may be kept until they are published."""
-    facts = (held.ctx.fx.fact(held.layout.live_path(file_name(role, name))) for role in ANSWERS)
-    return sum(fact.size for fact in facts if fact is not None)
-
-
-def _has_answers(listing: Listing, name: BatchName) -> bool:
-    """Whether a batch has something to match, by the names of its files."""
-    roles = listing.batches.get(name, {})
-    return Role.INPUT in roles and not roles.keys().isdisjoint(ANSWERS)
-
-
-def _is_young(held: Session, report: BatchReport) -> bool:
-    """Whether a batch waits for no more than its input to stand still, and that within a moment."""
-    patience = min(held.policy_of(report.name).settle_seconds, PATIENCE)
-    return report.until is not None and report.until - held.ctx.fx.now() <= patience
-
-
-def _children(report: BatchReport) -> list[BatchName]:
-    """Batches that this one's operations have made."""
-    return [BatchName(str(receipt.facts["child"])) for receipt in report.receipts if "child" in receipt.facts]

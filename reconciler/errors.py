@@ -94,7 +94,7 @@ class BadLine(PermanentError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by what it was made of: it may cross from another process."""
-        return (type(self), (self.path, self.line, self.reason))
+        return (type(self), (self.path, self.line, self.reason), self.__dict__)
 
 
 class BadMetadata(PermanentError):

@@ -8,10 +8,6 @@ begins, so that a name that leads nowhere stops it before anything is done.
 from __future__ import annotations
 
 import enum
-import importlib
-import importlib.abc
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -26,7 +22,7 @@ from reconciler.processors.content import Content
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
-from reconciler.workspace.code import Reference, digest_of, read_code, refer
+from reconciler.workspace.code import digest_of, refer
 
 _BUILT_IN: Final = {
     "output.processor": ("results", "files"),
@@ -166,7 +162,11 @@ class Plugs:
                 raise ConfigError(
                     f"{reference.path} has changed since {self._own_file} was trusted to name it"
                 )
-            function = load(reference, setting) if self._mode is Mode.RUN else _never_called
+            function: Callable[..., Any] = _never_called
+            if self._mode is Mode.RUN:
+                from reconciler.loading import load  # noqa: PLC0415 - most passes load no user code
+
+                function = load(reference, setting)
             self._loaded[key] = (function, digest[:12])
         return self._loaded[key]
 
@@ -174,69 +174,3 @@ class Plugs:
 def _never_called(*_arguments: object) -> None:
     """Stands for code that is not run."""
     raise RuntimeError("user code was called in a pass that only looks")
-
-
-def load(reference: Reference, setting: str) -> Callable[..., Any]:
-    """
-    Import the code that *reference* names.
-
-    Raises:
-        ConfigError: It cannot be imported, or there is no such function in it.
-    """
-    source, digest = read_code(reference.path)
-    try:
-        if reference.module:
-            module = importlib.import_module(reference.module)
-        else:
-            module = _module_of(reference.path, source, digest)
-    except (Exception, SystemExit) as error:
-        told = f"{type(error).__name__}: {str(error)[:300]}"
-        raise ConfigError(f"{setting} names {reference.name}, and importing it raised {told}") from error
-    if reference.module and getattr(module, "__file__", None) != reference.path:
-        told = f"{reference.module} was found at {reference.path} and imported from {module.__file__}"
-        raise ConfigError(
-            f"{setting} names {reference.name}: {told}", hint="take the current folder off sys.path"
-        )
-    found: Any = module
-    for part in reference.attribute.split("."):
-        found = getattr(found, part, None)
-    if not callable(found):
-        told = f"{reference.path} has no function {reference.attribute}"
-        raise ConfigError(f"{setting} names {reference.name}, and {told}")
-    function: Callable[..., Any] = found
-    return function
-
-
-class _Source(importlib.abc.SourceLoader):
-    """Loads a module from bytes that were read before: those that were looked at are those that run."""
-
-    def __init__(self, path: str, source: bytes) -> None:
-        self._path = path
-        self._source = source
-
-    def get_filename(self, _name: str) -> str:
-        """Where the source stands, for tracebacks."""
-        return self._path
-
-    def get_data(self, path: str | bytes) -> bytes:
-        """The source; there is no compiled form, and none is written."""
-        if path != self._path:
-            raise OSError(f"{path!r} is not read")
-        return self._source
-
-
-def _module_of(path: str, source: bytes, digest: str) -> Any:
-    """A `.py` file as a module of its own; its folder is not searched for further modules."""
-    name = f"_reconciler_user_{digest[:16]}"
-    spec = importlib.util.spec_from_loader(name, _Source(path, source), origin=path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses and the like look their module up by name.
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

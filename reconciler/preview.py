@@ -12,15 +12,12 @@ from reconciler.config import Settings
 from reconciler.errors import Clash, ReconcilerError, UsageError
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
-from reconciler.executor.matching import match
-from reconciler.model.failure import Quarantined
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner import plan
 from reconciler.workspace.layout import QUARANTINE, Layout
 from reconciler.workspace.observe import observe
 from reconciler.workspace.relocate import twins
@@ -86,11 +83,15 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
 
 def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
     """The plan for one batch; with *deep*, together with the one that follows its matching."""
+    from reconciler.planner import plan  # noqa: PLC0415 - only where there is a batch
+
     first = plan(snap, policy)
     if deep and snap.in_done and first.steps:
         return _tail_or_clash(view, snap, first)
     if not deep or not any(isinstance(step, MatchRequestIds) for step in first.steps):
         return first
+    from reconciler.executor.matching import match  # noqa: PLC0415 - only where there is something to match
+
     try:
         matched = match(view, snap.files, snap.record)
     except (ReconcilerError, OSError):
@@ -130,6 +131,10 @@ def quarantined(
     folders_of: Mapping[BatchName, tuple[str, ...]], only: Sequence[str] = ()
 ) -> list[BatchReport]:
     """A report for each folder in `quarantine/` that still holds batch files."""
+    if not folders_of:
+        return []
+    from reconciler.model.failure import Quarantined  # noqa: PLC0415 - fifteen classes
+
     return [
         BatchReport(
             name,

@@ -13,7 +13,7 @@ import attrs
 
 from reconciler.errors import BadLine, Clash, Interrupted, PermanentError, ReconcilerError
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, StepFailed, Trouble
+from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, StepFailed
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds, ProcessOutput
 from reconciler.model.outcome import retryable_classes
@@ -22,6 +22,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Matched, Snapshot
+from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.preview import UNDO
 from reconciler.workspace import settled

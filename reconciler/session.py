@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
@@ -11,7 +12,6 @@ import attrs
 
 from reconciler import __version__
 from reconciler.config import Settings
-from reconciler.executor.ahead import usable_cores
 from reconciler.executor.calling import Calls
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
@@ -108,6 +108,13 @@ class Session:
     def layout(self) -> Layout:
         """The workspace."""
         return self.ctx.layout
+
+
+def usable_cores(most: int = 8) -> int:
+    """How many cores this process may use, *most* at the most."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), most)
+    return min(os.cpu_count() or 1, most)
 
 
 @contextmanager

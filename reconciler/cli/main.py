@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -52,6 +51,8 @@ class Verbs(click.Group):
 
     def _refuse_typo(self, ctx: click.Context, args: list[str]) -> None:
         """Say so when the first word is neither a folder nor a verb, but close to one."""
+        from difflib import get_close_matches
+
         from reconciler.workspace.reading import locate
 
         close = get_close_matches(args[0], self.commands, n=1, cutoff=0.75)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -119,6 +118,8 @@ def checked(origin: str, name: str, value: Any) -> Any:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names what was probably meant."""
+    import difflib  # noqa: PLC0415 - for mistakes alone
+
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(words)}"

@@ -9,7 +9,6 @@ So a worker that dies, or is wrong about what it saw, costs time and nothing els
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -174,10 +173,3 @@ class Ahead:
             worker.line.close()
         worker.process.kill()
         worker.process.wait()
-
-
-def usable_cores(most: int = 8) -> int:
-    """How many cores this process may use, *most* at the most."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), most)
-    return min(os.cpu_count() or 1, most)

@@ -7,7 +7,6 @@ loop already. Results come back in the order of the arguments, whatever order th
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -147,6 +146,8 @@ class Calls:
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call, and await where there is something to await."""
+        import inspect  # noqa: PLC0415 - for user code alone
+
         if self._stopping():
             raise Interrupted("stopped between two calls of a processor; everything is resumable")
         value = function(*arguments)
@@ -224,6 +225,8 @@ async def _awaited(value: Any) -> Any:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     """Whether calling *function* gives something to await."""
+    import inspect  # noqa: PLC0415 - for user code alone
+
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(type(function), "__call__", None)  # noqa: B004 - an object with an async __call__
     )

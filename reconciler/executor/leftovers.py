@@ -42,7 +42,7 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     record = ctx.record(step.name) or Record(step.name)
     taken = owners_of(ctx, record.children)
     wanted = _wanted(step, run, taken)
-    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=record.provider)
+    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider)
     child = make_child(ctx, asked, set(wanted), made)
     ledger.append_once(ctx.fx, "batch.retried", step.name, child=step.child, requests=child.owns.requests)
     _hand_over(run, step, record, child, wanted)

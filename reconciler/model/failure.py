@@ -6,7 +6,6 @@ Pure values. `BatchReport.failure` holds one; `Report.raise_for_failures()` rais
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,25 +14,7 @@ import attrs
 from reconciler.errors import ReconcilerError
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-
-
-class Trouble(enum.StrEnum):
-    """What stands in the way of a batch, in one word."""
-
-    MISSING_INPUT = "missing-input"
-    BAD_INPUT = "bad-input"
-    ID_MISMATCH = "id-mismatch"
-    BAD_RECORD = "bad-record"
-    BAD_FILE = "bad-file"
-    FILE_CHANGED = "file-changed"
-    NAME_TAKEN = "name-taken"
-    ANSWERS_GONE = "answers-gone"
-    REFUSED = "refused"
-    FAILED_FOR_GOOD = "failed-for-good"
-    UNHANDLED = "unhandled"
-    HELD = "held"
-    STEP_FAILED = "step-failed"
-    OTHER = "other"
+from reconciler.model.trouble import Trouble
 
 
 @attrs.frozen(kw_only=True)

@@ -175,6 +175,7 @@ class RetryLeftovers(_Operation):
     Attributes:
         child: Its name.
         attempt: How often its requests will then have been sent.
+        provider: Who is to be asked, None when nobody knows yet.
         classes: The error classes that go to it.
         missing: Whether ids without any answer go to it too.
         again: Hashes of ids that go to it though their class does not.
@@ -184,6 +185,7 @@ class RetryLeftovers(_Operation):
     verb = "retry-leftovers"
     child: BatchName = attrs.field(kw_only=True)
     attempt: int = attrs.field(kw_only=True)
+    provider: str | None = attrs.field(kw_only=True, default=None)
     classes: frozenset[ErrorClass] = attrs.field(kw_only=True)
     missing: bool = attrs.field(kw_only=True)
     again: frozenset[int] = attrs.field(kw_only=True, default=frozenset())

@@ -10,9 +10,9 @@ from typing import TypeAlias, assert_never
 
 import attrs
 
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MoveToDone, Operation, Quarantine
+from reconciler.model.trouble import Trouble
 
 
 @attrs.frozen

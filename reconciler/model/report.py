@@ -7,14 +7,16 @@ Pure values.
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from reconciler.model.coverage import Coverage
-from reconciler.model.failure import Failure, ReconciliationFailed
 from reconciler.model.identity import BatchName
 from reconciler.model.receipt import Receipt
+
+if TYPE_CHECKING:
+    from reconciler.model.failure import Failure
 
 
 class State(enum.StrEnum):
@@ -119,6 +121,8 @@ class Report:
             ReconciliationFailed: Some did not; it holds all of `failures`.
         """
         if self.failures:
+            from reconciler.model.failure import ReconciliationFailed  # noqa: PLC0415 - fifteen classes
+
             raise ReconciliationFailed(self.failures)
 
     def count(self, state: State) -> int:

@@ -10,7 +10,6 @@ from collections.abc import Container
 from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, MatchRequestIds, Quarantine
 from reconciler.model.plan import Attention, Held, Plan, Waiting
@@ -18,6 +17,7 @@ from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched, Mismatch, Snapshot
 from reconciler.model.status import Phase, phase_of
+from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.safety import asked_at, expects
 from reconciler.planner.settling import by_hand, plan_settling

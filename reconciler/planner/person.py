@@ -15,7 +15,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.answers import describe, open_roles
 from reconciler.planner.safety import expects, refuse
-from reconciler.planner.settling import next_child
+from reconciler.planner.settling import next_child, provider_of_child
 
 
 def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
@@ -50,6 +50,7 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
         expects=expects(snap),
         child=next_child(snap.name, () if snap.record is None else snap.record.children, snap.children),
         attempt=attempt + 1,
+        provider=provider_of_child(snap.record, policy),
         classes=classes,
         missing=missing,
     )

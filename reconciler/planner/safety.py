@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.model.coverage import FileDigest
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Expects, MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Plan, Settled
 from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Snapshot
+from reconciler.model.trouble import Trouble
 
 RESTORE = "put the original file back, or move this batch's files out of the workspace"
 

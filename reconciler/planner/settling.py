@@ -10,7 +10,6 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.coverage import NOTHING, Coverage, Tally
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
 from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
 from reconciler.model.outcome import ErrorClass, retryable_classes
@@ -20,6 +19,7 @@ from reconciler.model.policy import LOCAL, FailurePolicy, Policy
 from reconciler.model.receipt import STARTED, invocation_token
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Snapshot
+from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.safety import expects
 
@@ -74,6 +74,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
                 expects=expects(snap),
                 child=child,
                 attempt=attempt + 1,
+                provider=provider_of_child(record, policy),
                 classes=classes,
                 missing=missing,
                 again=asking.again,
@@ -97,6 +98,13 @@ def asks_again(record: Record | None, policy: Policy) -> bool:
     if policy.provider == LOCAL:
         return record is not None and record.provider == LOCAL
     return policy.configured
+
+
+def provider_of_child(record: Record | None, policy: Policy) -> str | None:
+    """Who is asked again: whoever answered, or else the provider of today, but never a stand-in by itself."""
+    if record is not None and record.provider is not None:
+        return record.provider
+    return policy.provider if policy.configured and policy.provider != LOCAL else None
 
 
 def _ask(

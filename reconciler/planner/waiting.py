@@ -7,7 +7,6 @@ Pure ladders of early returns, one comment per leaf.
 from __future__ import annotations
 
 from reconciler.model.coverage import NOTHING
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import ANSWERS, Role, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
@@ -15,6 +14,7 @@ from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
 from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
+from reconciler.model.trouble import Trouble
 from reconciler.planner.answers import open_roles, plan_answers
 from reconciler.planner.safety import asked_at, expects
 

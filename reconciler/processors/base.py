@@ -10,15 +10,16 @@ from __future__ import annotations
 import enum
 import functools
 import hashlib
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from types import CodeType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
 from reconciler.model.exchange import Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Per(enum.StrEnum):
@@ -158,6 +159,8 @@ def wrap(function: Callable[..., Any], name: str = "", version: str = "") -> Pro
 
 def _per(function: Callable[..., Any]) -> Per:
     """Whether *function* takes a result or a batch."""
+    import inspect  # noqa: PLC0415 - for user code alone
+
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # some functions written in C do not tell
@@ -176,6 +179,8 @@ def _per(function: Callable[..., Any]) -> Per:
 
 def arguments_of(processor: Processor, batch: ProcessedBatch, context: BatchContext) -> tuple[Any, ...]:
     """What a processor of whole batches is called with: a function of `batch` alone gets no context."""
+    import inspect  # noqa: PLC0415 - for user code alone
+
     try:
         inspect.signature(processor.call).bind(batch, context)
     except TypeError:
@@ -185,6 +190,8 @@ def arguments_of(processor: Processor, batch: ProcessedBatch, context: BatchCont
 
 def _code_digest(function: Callable[..., Any]) -> str:
     """A digest of what a function does; the same in every process of one Python version."""
+    import inspect  # noqa: PLC0415 - for user code alone
+
     inner = inspect.unwrap(function)
     hasher = hashlib.sha256()
     while isinstance(inner, functools.partial):

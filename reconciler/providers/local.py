@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable
 from typing import Any, cast
 
@@ -34,6 +33,7 @@ class Local:
     async def answer(self, request: Request) -> Body:
         """One answer; a plain function is taken too, and runs in a thread of its own."""
         import asyncio  # noqa: PLC0415 - most passes answer nothing here
+        import inspect  # noqa: PLC0415 - likewise
 
         if inspect.iscoroutinefunction(self.worker) or inspect.iscoroutinefunction(
             getattr(type(self.worker), "__call__", None)  # noqa: B004 - an object with an async __call__

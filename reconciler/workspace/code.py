@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from importlib import metadata
 from importlib.machinery import PathFinder
 from typing import Final
 
@@ -98,6 +97,8 @@ def digest_of(reference: Reference) -> str:
 
 def _entry_point(setting: str, name: str) -> tuple[str, str]:
     """Module and attribute of an entry point."""
+    from importlib import metadata  # noqa: PLC0415 - most settings name what is built in
+
     group = GROUPS[setting]
     for found in metadata.entry_points(group=group, name=name):
         return found.module, found.attr
@@ -108,9 +109,15 @@ def _entry_point(setting: str, name: str) -> tuple[str, str]:
     )
 
 
+def search_path() -> list[str]:
+    """Where modules that settings name are looked for: not in the current folder, which may be anybody's."""
+    here = locate(".")[0]
+    return [each for each in sys.path if each and locate(each)[0] != here]
+
+
 def _files_of_module(setting: str, module: str) -> list[str]:
     """The files of an installed module and of the packages above it, found without importing any of them."""
-    path: list[str] | None = [each for each in sys.path if each]
+    path: list[str] | None = search_path()
     parts = module.split(".")
     files: list[str] = []
     for count in range(1, len(parts) + 1):

@@ -1,0 +1,113 @@
+"""The product's entry points that benches call, in one place: when one of them changes, it changes here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from reconciler.config import settle
+from reconciler.executor.context import Context, View, viewing
+from reconciler.executor.matching import match
+from reconciler.executor.publishing import publish_results
+from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
+from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.operation import FileFact
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Policy
+from reconciler.model.record import InputFact, Record
+from reconciler.model.snapshot import Matched
+from reconciler.model.triple import Shape, shape_of
+from reconciler.planner import plan_at_a_glance
+from reconciler.processors.results import Origin
+from reconciler.session import Options, session
+from reconciler.workspace import metadata
+from reconciler.workspace.observe import glance
+from reconciler.workspace.scan import scan
+
+_POLICY = Policy()
+_TRIPLE = (Role.INPUT, Role.OUTPUT, Role.ERROR)
+
+
+@contextmanager
+def looking(workspace: Path) -> Iterator[View]:
+    """The workspace as `reconcile plan` sees it."""
+    with viewing(str(workspace), settle()) as view:
+        yield view
+
+
+@contextmanager
+def locked(workspace: Path) -> Iterator[Context]:
+    """The workspace as a pass holds it."""
+    with session(str(workspace), settle(), Options()) as held:
+        yield held.ctx
+
+
+def shapes(view: View) -> dict[BatchName, Shape]:
+    """One scan, down to the shape of each batch."""
+    listing = scan(view.look, view.layout)
+    return {name: shape_of(roles) for name, roles in listing.batches.items()}
+
+
+def first_look(view: View) -> list[Plan | None]:
+    """One scan, and for each batch its metadata and the plan that follows from what is seen at a glance."""
+    listing = scan(view.look, view.layout)
+    seen = (glance(view.look, view.layout, listing, name) for name in listing.batches)
+    return [plan_at_a_glance(each, _POLICY) for each in seen]
+
+
+def triple(view: View, name: str) -> dict[Role, FileFact]:
+    """The files of a live batch as they are now."""
+    found = {role: view.look.fact(view.layout.live_path(file_name(role, name))) for role in _TRIPLE}
+    return {role: fact for role, fact in found.items() if fact is not None}
+
+
+def verdict(view: View, name: str) -> Matched:
+    """
+    Match one batch.
+
+    Raises:
+        ValueError: Its ids do not match, which no data set is made for.
+    """
+    matched = match(view, triple(view, name), None)
+    if matched.coverage is None or not matched.coverage.balanced:
+        raise ValueError(f"the ids of {name} do not match")
+    return matched
+
+
+def publish(ctx: Context, name: str, known: Matched | None = None) -> Path:
+    """Publish the results of one batch whose ids match; *known* is what matching has learned of it."""
+    origin = Origin(BatchName(name), None, 1)
+    published = publish_results(ctx, triple(ctx, name), origin, lambda _hashed, _place: None, known)
+    return Path(ctx.layout.root) / str(published["path"])
+
+
+def settled_record(name: str, digests: Mapping[Role, tuple[str, int]], answered: str, failed: str) -> bytes:
+    """The metadata of a batch that was matched: one request was answered, one ran into a rate limit."""
+    parts = [Tally.of([hash_id(custom_id)]) for custom_id in (answered, failed)]
+    kept = {role: FileDigest(*digest) for role, digest in digests.items()}
+    coverage = Coverage(
+        input=parts[0] + parts[1],
+        answered=parts[0],
+        failed=parts[1],
+        by_class={ErrorClass.RATE_LIMIT: parts[1]},
+        digests=kept,
+    )
+    fact = InputFact(kept[Role.INPUT], coverage.input.requests)
+    return metadata.encode(Record(BatchName(name), generation=1, input=fact, coverage=coverage))
+
+
+def command(*words: str | Path) -> list[str]:
+    """The command line of the product: the script that pip put beside this very Python, if it did."""
+    script = Path(sys.executable).with_name("reconcile")
+    own = [str(script)] if script.is_file() else [sys.executable, "-m", "reconciler"]
+    return [*own, *map(str, words)]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a user who has set nothing, with *home* as the place of settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RECONCILER_")}
+    return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
