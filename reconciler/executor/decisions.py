@@ -52,7 +52,7 @@ def process_again(ctx: Context, name: BatchName) -> str:
     if record is None or receipt is None:
         message = f"the answers of {name} were not handed to a processor yet"
         raise NeedsPerson(message, hint="reconcile WORKSPACE does that")
-    begun = {key: receipt[key] for key in ("token", "processor") if key in receipt}
+    begun = {key: receipt[key] for key in ("token", "processor", "begun") if key in receipt}
     receipts = {**record.receipts, ProcessOutput.verb: {**begun, "state": STARTED}}
     dismissed = {part: tally for part, tally in record.dismissed.items() if part != "unhandled"}
     Run(ctx).publish(attrs.evolve(record, receipts=receipts, dismissed=dismissed))

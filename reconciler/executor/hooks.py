@@ -57,7 +57,7 @@ class Hooks:
             reachable=frozenset(self.providers),
             processor=self.identity,
             processor_may_fail=self.may_fail,
-            processor_chosen=policy.processor_chosen or self.may_fail,
+            processor_chosen=policy.processor_chosen or not self.plain,
             error_processor=None if self.error is None else self.error.identity,
         )
 
