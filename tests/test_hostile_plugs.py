@@ -1,4 +1,4 @@
-"""Hostile workers, hostile folders, hostile files: what was once got wrong about local runs, plugs and trust."""
+"""Hostile workers, folders and files: what was once got wrong about local runs, plugs and trust."""
 
 import asyncio
 import hashlib

@@ -16,8 +16,15 @@ import pytest
 PACKAGE: Final = Path(__file__).parents[1] / "reconciler"
 
 ROOMS: Final = frozenset(
-    {"workspace/effects.py", "workspace/writing.py", "workspace/reading.py", "workspace/live.py",
-     "workspace/locking.py", "workspace/together.py", "workspace/told.py"}
+    {
+        "workspace/effects.py",
+        "workspace/writing.py",
+        "workspace/reading.py",
+        "workspace/live.py",
+        "workspace/locking.py",
+        "workspace/together.py",
+        "workspace/told.py",
+    }
 )
 """The modules that may do whatever they need."""
 

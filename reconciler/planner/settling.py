@@ -52,13 +52,12 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         "never": asking.never,
     }
     held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
-    left = _left_unhandled(record, policy)
-    if left is not None:
-        return Plan(name, left[0], then=left[1])
     token = _token(snap, coverage, policy, child)
-    output = _receipt(record, "process-output", token)
+    earlier = _of_another(name, record, policy, coverage)
+    output = earlier or _receipt(record, "process-output", token)
     stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
-    done = output is not None and (policy.processor_may_fail or (stays is not None and _summed_up(record)))
+    rests = stays is not None and _summed_up(record)
+    done = output is not None and (earlier is not None or policy.processor_may_fail or rests)
     steps: list[Operation] = []
     if not done:
         steps.append(ProcessOutput(name, expects=expects(snap), token=token, **leftovers))
@@ -139,18 +138,21 @@ def _holds(
     return None
 
 
-def _left_unhandled(record: Record | None, policy: Policy) -> tuple[str, Attention] | None:
+def _of_another(
+    name: BatchName, record: Record | None, policy: Policy, coverage: Coverage
+) -> Mapping[str, Any] | None:
     """
-    Why a batch stays though the processor of this pass has no fault to find with it.
+    The receipt of another processor that has ended on these very files, where nobody chose the one of today.
 
-    Another processor could not handle some of its answers. Who settles it without that one has to say so: a
-    pass that was merely started without the flag must not.
+    A pass that was merely started without the flag must neither publish over what that one made of the
+    answers nor settle what it could not handle.
     """
     found = {} if record is None else record.receipts.get("process-output", {})
-    chosen = policy.processor_chosen or policy.processor_may_fail
-    if record is None or chosen or found.get("processor") == policy.processor:
+    identity = found.get("processor", policy.processor)
+    if policy.processor_chosen or policy.processor_may_fail or identity == policy.processor:
         return None
-    return _unhandled(record.name, record, policy, found)
+    same = found.get("token") == invocation_token(name, identity, coverage.digests)
+    return found if same and found.get("state") != STARTED else None
 
 
 def _unhandled(

@@ -183,11 +183,10 @@ def _in_prose(text: str) -> tuple[int, Any]:
 
 def _begin(text: str, after: int) -> int:
     """Where the next object begins, or the array around it; an array alone where there is no object."""
-    found = _OBJECT.search(text, after)
-    brace, bracket = found.start() if found else -1, text.find("[", after)
-    if brace < 0:
-        return bracket
-    return bracket if 0 <= bracket < brace and _ARRAY.match(text, bracket) else brace
+    found, around = _OBJECT.search(text, after), _ARRAY.search(text, after)
+    if found is None:
+        return text.find("[", after)
+    return around.start() if around is not None and around.start() < found.start() else found.start()
 
 
 def _repaired(text: str) -> Parsed | Unreadable:

@@ -43,7 +43,7 @@ def leaf_of(custom_id: str, content: Content) -> str:
     if _HARMLESS.fullmatch(custom_id) and not _LIKE_OURS.fullmatch(custom_id) and custom_id != "index":
         return f"{custom_id}.{ending}"
     digest = hashlib.blake2b(custom_id.encode(), digest_size=8).hexdigest()
-    return f"{_ODD.sub('_', custom_id)[:80].strip('_') or 'id'}-{digest}.{ending}"
+    return f"{_ODD.sub('_', custom_id)[:80].strip('_-') or 'id'}-{digest}.{ending}"
 
 
 def data_of(result: Result, content: Content) -> bytes:

@@ -20,7 +20,19 @@ from reconciler.model.report import State
 from reconciler.processors.base import BatchContext, ProcessedBatch
 from tests.plugging import Plugs, Seen, sound
 from tests.workspace.faults import Crash
-from tests.workspaces import answered, failed, files, live, manifest, put, record, request, results, scratch, stats
+from tests.workspaces import (
+    answered,
+    failed,
+    files,
+    live,
+    manifest,
+    put,
+    record,
+    request,
+    results,
+    scratch,
+    stats,
+)
 
 RATE_LIMIT: Final = 429
 BAD_REQUEST: Final = 400
@@ -36,7 +48,12 @@ def root() -> Iterator[Path]:
             "1",
             input=[request(n) for n in range(5)],
             output=[answered(0)],
-            error=[failed(4, BAD_REQUEST), failed(2, RATE_LIMIT), failed(1, RATE_LIMIT), failed(3, BAD_REQUEST)],
+            error=[
+                failed(4, BAD_REQUEST),
+                failed(2, RATE_LIMIT),
+                failed(1, RATE_LIMIT),
+                failed(3, BAD_REQUEST),
+            ],
         )
         yield root
 
@@ -79,7 +96,9 @@ def asked_again(root: Path) -> list[str]:
 def receipt(root: Path) -> dict[str, Any]:
     """What is kept of the error processor."""
     settled = (root / "done" / "1").exists()
-    found: dict[str, Any] = (manifest(root, "1") if settled else record(root, "1"))["receipts"]["process-errors"]
+    found: dict[str, Any] = (manifest(root, "1") if settled else record(root, "1"))["receipts"][
+        "process-errors"
+    ]
     return found
 
 
@@ -105,11 +124,11 @@ def test_what_it_says_is_done(
     root: Path, make: Callable[..., Any], words: Any, again: list[str], attention: int
 ) -> None:
     """What it says goes over the class of the failure; None leaves it at that."""
-    report = Plugs(error=make(words)).run(root, provider="openai")
+    report = Plugs(Seen(), error=make(words)).run(root, provider="openai")
     assert asked_again(root) == again
     assert retried(root) == again
     assert report.batch("1").state is (State.ATTENTION if attention else State.SETTLED)
-    assert receipt(root)["attention"] == attention
+    assert len(receipt(root)["attention"]) == attention
     assert "faults" not in receipt(root)
     if attention:
         assert isinstance(report.batch("1").failure, FailedForGood)
@@ -145,10 +164,14 @@ def test_later(root: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "statuses", "operations"),
     [
-        pytest.param({"provider": "openai"}, (429, 400), ("summary", "retry"), id="something-may-be-asked-again"),
+        pytest.param(
+            {"provider": "openai"}, (429, 400), ("summary", "retry"), id="something-may-be-asked-again"
+        ),
         pytest.param({"provider": "openai"}, (400, 400), ("summary",), id="nothing-may"),
         pytest.param({}, (429, 400), ("summary",), id="nobody-to-ask"),
-        pytest.param({"provider": "openai", "max_attempts": 1}, (429, 400), ("summary",), id="no-attempt-left"),
+        pytest.param(
+            {"provider": "openai", "max_attempts": 1}, (429, 400), ("summary",), id="no-attempt-left"
+        ),
     ],
 )
 def test_what_is_planned(
@@ -164,7 +187,7 @@ def test_what_is_planned(
 
     Plugs(error=look).run(root, **flags)
     assert found["2"].operations == operations
-    assert (root / "target" / "2.files" / "report.txt").read_bytes() == b"2 failed"
+    assert (root / "target" / "2.errors" / "report.txt").read_bytes() == b"2 failed"
 
 
 def test_nobody_to_ask(root: Path) -> None:
@@ -216,14 +239,14 @@ def bad_data(_batch: ProcessedBatch, context: BatchContext) -> Any:
 )
 def test_what_is_no_answer(root: Path, function: Callable[..., Any], fault: str) -> None:
     """What is no answer is for a person to look at: nothing is asked again, and the receipt says why."""
-    report = Plugs(error=function).run(root, provider="openai")
+    report = Plugs(Seen(), error=function).run(root, provider="openai")
     assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
     assert asked_again(root) == []
-    assert receipt(root)["attention"] == 4
+    assert len(receipt(root)["attention"]) == 4
     assert receipt(root)["faults"][0].startswith(fault)
     assert len(receipt(root)["faults"]) <= 5
     before = stats(root)
-    assert Plugs(error=function).run(root, provider="openai").exit_code == 3
+    assert Plugs(Seen(), error=function).run(root, provider="openai").exit_code == 3
     assert stats(root) == before
 
 
@@ -231,7 +254,7 @@ def test_one_word_of_many_is_none(root: Path) -> None:
     """One unknown word concerns one request only."""
     Plugs(error=of_whole({"q-1": "perhaps"})).run(root, provider="openai")
     assert asked_again(root) == ["q-2"]
-    assert receipt(root)["attention"] == 1
+    assert len(receipt(root)["attention"]) == 1
 
 
 def test_ids_that_did_not_fail(root: Path) -> None:
@@ -293,6 +316,16 @@ def test_both_processors(root: Path) -> None:
     assert (output.ids, error.ids) == (["q-0"], ["q-1", "q-2", "q-3", "q-4"])
     assert [line["value"] for line in results(root, "1")] == ["answer 0", None, None, None, None]
     assert asked_again(root) == ["q-1", "q-2", "q-3"]
+
+
+def test_what_a_child_owns_is_not_asked_about(root: Path) -> None:
+    """A processor that comes later gets the failures that no child asks again, and no others."""
+    Plugs(Seen()).run(root, provider="openai", failed="attention")
+    assert asked_again(root) == ["q-1", "q-2"]
+    seen = saying()
+    assert Plugs(Seen(), error=seen).run(root, provider="openai").batch("1").state is State.SETTLED
+    assert seen.ids == ["q-3", "q-4"]
+    sound(root)
 
 
 @attrs.define

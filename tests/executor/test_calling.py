@@ -68,7 +68,7 @@ FUNCTIONS: Final = [
     pytest.param(DoublingLater(), id="async-object"),
     pytest.param(functools.partial(Doubling.__call__, Doubling()), id="partial"),
     pytest.param(functools.partial(double_later), id="async-partial"),
-    pytest.param(lambda number: double_later(number), id="plain-that-gives-an-awaitable"),
+    pytest.param(lambda number: double_later(number + 0), id="plain-that-gives-an-awaitable"),
     pytest.param(DoublingLater().__call__, id="async-method"),
 ]
 
@@ -158,7 +158,11 @@ class WordlessError(Exception):
 RAISED: Final = [
     pytest.param(ValueError("no use"), Raised("ValueError", "no use"), id="error"),
     pytest.param(TimeoutError("late"), Raised("TimeoutError", "late"), id="timeout"),
-    pytest.param(OSError(28, "No space left on device"), Raised("OSError", "[Errno 28] No space left on device"), id="oserror"),
+    pytest.param(
+        OSError(28, "No space left on device"),
+        Raised("OSError", "[Errno 28] No space left on device"),
+        id="oserror",
+    ),
     pytest.param(KeyError("a"), Raised("KeyError", "'a'"), id="key"),
     pytest.param(ValueError("x" * 9999), Raised("ValueError", "x" * 500), id="long"),
     pytest.param(ValueError("\ud800"), Raised("ValueError", "\\ud800"), id="half-a-surrogate"),

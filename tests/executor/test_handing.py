@@ -204,7 +204,23 @@ def test_a_generator_may_read_the_results(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "leaf",
-    ["../x", "a/b", "", ".", "..", "/etc/passwd", ".hidden", "-rf", "a\n", "a\0", "é", "a" * 121, "a\\b", "~", " a"],
+    [
+        "../x",
+        "a/b",
+        "",
+        ".",
+        "..",
+        "/etc/passwd",
+        ".hidden",
+        "-rf",
+        "a\n",
+        "a\0",
+        "é",
+        "a" * 121,
+        "a\\b",
+        "~",
+        " a",
+    ],
 )
 def test_a_name_that_is_refused(root: Path, leaf: str) -> None:
     """A name that is no plain leaf is refused where it is given, and nothing is written."""
@@ -266,7 +282,7 @@ def test_data_that_cannot_be_written(root: Path, data: Any, kind: str) -> None:
 
 
 def test_a_disk_that_is_full(root: Path) -> None:
-    """A disk that is full is nobody's fault: exit 1, nothing under a final name, and the batch comes again."""
+    """A disk that is full is nobody's fault: exit 1, nothing under a final name, the batch comes again."""
     put_answers(root)
     seen = publishing(a__txt="x", b__txt=lambda: iter([b"y"]))
 
@@ -389,7 +405,9 @@ def test_answers_that_cannot_be_read(root: Path) -> None:
     def twice(batch: ProcessedBatch, _context: BatchContext) -> None:
         found.extend([each.value for each in batch.results()] for _ in range(2))
 
-    assert Plugs(Taken(twice), content="json").run(root).exit_code == 3
+    report = Plugs(Taken(twice), content="json").run(root)
+    assert report.exit_code == 3
+    assert report.batch("1").because.startswith("1 answer could not be handled: 1 broken ")
     assert found == [[{"a": 1}, None, [2]]] * 2
     assert [each["custom_id"] for each in unread(root)] == ["q-1"]
     assert items(root) == []

@@ -6,7 +6,6 @@ import attrs
 import pytest
 
 from reconciler.model.coverage import Coverage
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Download, ProcessErrors, ProcessOutput, Quarantine, RetryLeftovers
 from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass
@@ -14,6 +13,7 @@ from reconciler.model.plan import Attention
 from reconciler.model.policy import Policy
 from reconciler.model.record import Counts, Record
 from reconciler.model.snapshot import ChildFact, Mismatch, Place, Snapshot
+from reconciler.model.trouble import Trouble
 from reconciler.planner import next_child, plan
 from tests.planner.builders import (
     NAME,

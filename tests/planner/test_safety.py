@@ -5,13 +5,13 @@ from typing import Any
 import attrs
 import pytest
 
-from reconciler.model.failure import Trouble
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Expects, FileFact, MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Settled
 from reconciler.model.policy import Policy
 from reconciler.model.record import InputFact, Record
 from reconciler.model.snapshot import Snapshot
+from reconciler.model.trouble import Trouble
 from reconciler.planner import plan
 from tests.planner.builders import (
     POLICY_NONE,

@@ -1,0 +1,103 @@
+"""The embedded provider in plans: what it may be asked, and what never goes to it by itself."""
+
+import attrs
+import pytest
+
+from reconciler.model.identity import Role
+from reconciler.model.operation import AnswerHere
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.plan import Attention
+from reconciler.model.policy import LOCAL, Policy, SubmitPolicy
+from reconciler.model.record import Record
+from reconciler.planner import plan
+from reconciler.planner.settling import asks_again
+from tests.planner.builders import (
+    POLICY_LOCAL,
+    POLICY_NONE,
+    POLICY_OPENAI,
+    POLICY_OPENAI_REACHABLE,
+    answered,
+    coverage,
+    digest,
+    record,
+    snap,
+    told,
+)
+
+HERE = {"provider": LOCAL, "status": "in_progress"}
+BOTH = {Role.OUTPUT: digest(Role.OUTPUT), Role.ERROR: digest(Role.ERROR)}
+OPENAI_HERE = attrs.evolve(POLICY_OPENAI, reachable=frozenset({LOCAL}))
+NONE_HERE = attrs.evolve(POLICY_NONE, reachable=frozenset({LOCAL}))
+
+
+@pytest.mark.parametrize(
+    ("known", "policy", "expected"),
+    [
+        pytest.param(None, POLICY_LOCAL, False, id="answers-put-there-by-hand"),
+        pytest.param(record(), POLICY_LOCAL, False, id="nobody-knows-by-whom"),
+        pytest.param(record(provider="openai"), POLICY_LOCAL, False, id="answered-by-another"),
+        pytest.param(record(provider=LOCAL), POLICY_LOCAL, True, id="answered-here"),
+        pytest.param(record(provider=LOCAL), POLICY_NONE, False, id="by-nobody-from-now-on"),
+        pytest.param(record(provider="openai"), POLICY_OPENAI_REACHABLE, True, id="remote"),
+        pytest.param(None, POLICY_OPENAI_REACHABLE, True, id="remote-by-hand"),
+        pytest.param(None, POLICY_NONE, False, id="nobody"),
+    ],
+)
+def test_who_asks_failures_again(known: Record | None, policy: Policy, *, expected: bool) -> None:
+    """The worker may be a stand-in: by itself it gets only what it was asked before."""
+    assert asks_again(known, policy) is expected
+
+
+@pytest.mark.parametrize("known", [None, record(), record(provider="openai")])
+def test_failures_of_another_are_settled_and_not_retried(known: Record | None) -> None:
+    """A retryable failure that somebody else answered with settles as failed."""
+    account = coverage(1, failed={ErrorClass.RATE_LIMIT: 1})
+    assert "retry-leftovers" not in told(plan(answered(account, known), POLICY_LOCAL))
+
+
+def test_failures_of_the_worker_are_retried() -> None:
+    """The same failure that the worker ended with goes to a child."""
+    account = coverage(1, failed={ErrorClass.RATE_LIMIT: 1})
+    known = record(provider=LOCAL, status="completed")
+    assert "retry-leftovers" in told(plan(answered(account, known), POLICY_LOCAL))
+
+
+@pytest.mark.parametrize("policy", [POLICY_LOCAL, OPENAI_HERE], ids=["local", "openai-by-now"])
+def test_a_run_that_was_begun_here_goes_on_here(policy: Policy) -> None:
+    """Metadata says who answers, whatever the settings say by now."""
+    (step,) = plan(snap("i", record=record(**HERE)), policy).steps
+    assert isinstance(step, AnswerHere)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param(NONE_HERE, ": held", id="none"),
+        pytest.param(attrs.evolve(POLICY_LOCAL, submit=SubmitPolicy.MANUAL), ": held", id="manual"),
+        pytest.param(OPENAI_HERE, ": held", id="another-without-client"),
+        pytest.param(POLICY_LOCAL, "answer-here: pending", id="local"),
+    ],
+)
+def test_a_worker_at_hand_is_not_chosen_by_itself(policy: Policy, expected: str) -> None:
+    """That it can be reached is no reason to call it."""
+    assert told(plan(snap("i"), policy)) == expected
+
+
+def test_a_publication_that_was_cut_off_is_completed_here() -> None:
+    """Both digests are known and no file is there yet: they are published from the progress."""
+    known = record(provider=LOCAL, status="completed", roles=BOTH)
+    assert told(plan(snap("i", record=known), POLICY_LOCAL)) == "answer-here: pending"
+
+
+def test_answers_that_are_whole_are_not_asked_for_again() -> None:
+    """Both files there: they are matched like anybody's."""
+    known = record(provider=LOCAL, status="completed", roles=BOTH)
+    assert told(plan(snap("ioe", record=known), POLICY_LOCAL)) == "match-request-ids: pending"
+
+
+def test_answers_that_were_here_and_are_gone_are_not_asked_for_again() -> None:
+    """Once an account was drawn up, a lone input needs a person where nobody can be fetched from."""
+    known = record(coverage=coverage(1), provider=None)
+    then = plan(snap("i", record=known), POLICY_LOCAL).then
+    assert isinstance(then, Attention)
+    assert "nothing is asked again" in then.hint

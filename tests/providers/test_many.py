@@ -1,0 +1,141 @@
+"""Many requests, some at once: taken as there is room, each with its own end, whatever becomes of others."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.model.exchange import Dialect, Request
+from reconciler.providers.local import Local
+from reconciler.providers.many import Answered, End, Failed, answer_all
+
+
+def requests(count: int) -> list[tuple[int, Request]]:
+    """So many requests, numbered from 1."""
+    return [(n, Request(f"r-{n}", Dialect.MISTRAL, None, {}, None)) for n in range(1, count + 1)]
+
+
+def collected(
+    worker: Callable[[Request], Any],
+    asked: Iterator[tuple[int, Request]],
+    concurrency: int = 3,
+    stopping: Callable[[], bool] = lambda: False,
+) -> list[End]:
+    """Every end, in the order in which they came."""
+    ends: list[End] = []
+    asyncio.run(answer_all(Local(worker, concurrency), asked, ends.extend, stopping))
+    return ends
+
+
+@given(st.integers(0, 30), st.integers(1, 8), st.sets(st.integers(1, 30)), st.randoms(use_true_random=False))
+def test_each_request_has_one_end(count: int, concurrency: int, faulty: set[int], dice: Any) -> None:
+    """Whatever fails and in whatever order calls end: as many ends as requests, each the request's own."""
+
+    async def worker(request: Request) -> dict[str, Any]:
+        for _ in range(dice.randrange(4)):
+            await asyncio.sleep(0)
+        if int(request.custom_id[2:]) in faulty:
+            raise ValueError(request.custom_id)
+        return {"id": request.custom_id}
+
+    ends = collected(worker, iter(requests(count)), concurrency)
+    assert sorted(end.number for end in ends) == list(range(1, count + 1))
+    for end in ends:
+        assert end.request.custom_id == f"r-{end.number}"
+        if end.number in faulty:
+            assert isinstance(end, Failed)
+            assert end.message == f"ValueError: r-{end.number}"
+        else:
+            assert isinstance(end, Answered)
+            assert end.body == {"id": f"r-{end.number}"}
+
+
+def test_requests_are_taken_as_there_is_room() -> None:
+    """An input of any size is read as it is worked on: never more ahead than can be under way."""
+    taken: list[int] = []
+    ended: list[int] = []
+
+    def ask() -> Iterator[tuple[int, Request]]:
+        for number, request in requests(20):
+            taken.append(number)
+            assert len(taken) - len(ended) <= 3
+            yield number, request
+
+    async def worker(_request: Request) -> dict[str, Any]:
+        return {}
+
+    def end(ends: Sequence[End]) -> None:
+        ended.extend(each.number for each in ends)
+
+    asyncio.run(answer_all(Local(worker, 3), ask(), end, lambda: False))
+    assert len(ended) == 20
+
+
+def test_a_fault_of_the_input_waits_for_what_is_under_way() -> None:
+    """When the requests cannot be read on, those that were begun still end; then the fault is raised."""
+    gate = asyncio.Event()
+
+    def ask() -> Iterator[tuple[int, Request]]:
+        yield from requests(2)
+        gate.set()
+        raise OSError(5, "gone")
+
+    async def worker(_request: Request) -> dict[str, Any]:
+        await gate.wait()
+        return {}
+
+    ends: list[End] = []
+    with pytest.raises(OSError, match="gone"):
+        asyncio.run(answer_all(Local(worker, 8), ask(), ends.extend, lambda: False))
+    assert sorted(end.number for end in ends) == [1, 2]
+
+
+def test_nothing_begins_once_an_end_was_asked_for() -> None:
+    """From the very first request on."""
+    called: list[str] = []
+
+    async def worker(request: Request) -> dict[str, Any]:
+        called.append(request.custom_id)
+        return {}
+
+    assert collected(worker, iter(requests(3)), stopping=lambda: True) == []
+    assert called == []
+
+
+@pytest.mark.parametrize("faults", [1, 9], ids=["passing", "lasting"])
+def test_a_fault_in_keeping_begins_nothing_new(faults: int) -> None:
+    """What is under way still ends and is handed over once more; only a lasting fault loses it."""
+    begun: list[str] = []
+    offered: list[list[int]] = []
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> dict[str, Any]:
+        begun.append(request.custom_id)
+        if request.custom_id != "r-1":
+            await gate.wait()
+        return {}
+
+    def full(ends: Sequence[End]) -> None:
+        offered.append(sorted(end.number for end in ends))
+        gate.set()
+        if len(offered) <= faults:
+            raise OSError(28, "full")
+
+    with pytest.raises(OSError, match="full"):
+        asyncio.run(answer_all(Local(worker, 3), iter(requests(9)), full, lambda: False))
+    assert begun == ["r-1", "r-2", "r-3"]
+    assert offered == [[1], [1, 2, 3]]
+
+
+def test_words_of_a_failure_are_cut() -> None:
+    """A message of any length keeps its first 500 characters."""
+
+    async def worker(_request: Request) -> dict[str, Any]:
+        raise ValueError("x" * 10_000)
+
+    (end,) = collected(worker, iter(requests(1)))
+    assert isinstance(end, Failed)
+    assert end.message == "ValueError: " + "x" * 500

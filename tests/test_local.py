@@ -1,0 +1,721 @@
+"""
+Batches that a function on this machine answers: each request is called once, whatever stops the process.
+
+A request that has ended is on disk; what was under way when the process died may be called again, and
+nothing else.
+"""
+
+import asyncio
+import errno
+import json
+import os
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from reconciler.check import check
+from reconciler.errors import PermanentError
+from reconciler.model.exchange import Request
+from reconciler.model.failure import BadInput, FileChanged, StepFailed
+from reconciler.model.report import Report, State
+from reconciler.providers.echo import echo
+from tests.workers import Noted, answer, chat, ids, kept, note, noted, progress
+from tests.workspace.faults import Trip, errno_failure, in_child, plant
+from tests.workspaces import (
+    answered,
+    failed,
+    files,
+    jsonl,
+    ledger,
+    manifest,
+    put,
+    record,
+    request,
+    results,
+    run,
+    scratch,
+    settings,
+)
+
+LIVE: Final = ".reconciler/live"
+PATIENCE: Final = 20.0
+"""Seconds after which calls that should meet are taken not to; nothing waits so long unless it is broken."""
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A place for a workspace, in memory."""
+    with scratch() as folder:
+        yield folder / "w"
+
+
+@pytest.fixture
+def log(root: Path) -> Path:
+    """Where calls are written down."""
+    return root.parent / "calls"
+
+
+def names(count: int) -> list[str]:
+    """The ids of so many requests, in input order."""
+    return [f"q-{n}" for n in range(count)]
+
+
+def begun(root: Path, log: Path, *, count: int = 6, ended: int = 2) -> None:
+    """A batch of which some requests have ended when the pass was stopped."""
+    put(root, "1", input=[request(n) for n in range(count)])
+    stop = threading.Event()
+
+    def then(asked: Request) -> dict[str, Any]:
+        if len(noted(log)) == ended:
+            stop.set()
+        return chat(asked.custom_id)
+
+    answer(root, Noted(log, then), concurrency=1, options={"stopping": stop.is_set})
+    assert kept(root, "1") == set(names(ended))
+    log.unlink()
+
+
+# What comes of it
+
+
+def test_a_batch_is_answered_and_settles(root: Path, log: Path) -> None:
+    """Each request is called once; the answers are a normal triple in input order; nothing else is left."""
+    put(root, "1", input=[request(n) for n in range(5)])
+    assert answer(root, Noted(log)).exit_code == 0
+    assert noted(log) == Counter(names(5))
+    assert ids(root / "done/1/batch_output_1.jsonl") == names(5)
+    assert not (root / "done/1/batch_error_1.jsonl").exists()
+    assert [line["text"] for line in results(root, "1")] == [f"answer to {each}" for each in names(5)]
+    assert manifest(root, "1")["provider"] == "local"
+    assert list((root / LIVE).iterdir()) == []
+    assert [line["event"] for line in ledger(root)] == ["batch.begun", "batch.settled"]
+    assert check(str(root), settings()).findings == []
+
+
+def test_published_answers_need_no_progress(root: Path, log: Path) -> None:
+    """A batch that stays for a person has its answers beside the input; its progress is gone all the same."""
+    put(root, "1", input=[request(0)])
+    report = answer(root, Noted(log, raising(PermanentError("no"))), failed="attention")
+    assert report.batch("1").state is State.ATTENTION
+    assert ids(root / "workdir/batch_error_1.jsonl") == ["q-0"]
+    assert list((root / LIVE).iterdir()) == []
+
+
+def test_a_settled_batch_is_not_called_again(root: Path, log: Path) -> None:
+    """A second pass calls nothing, nor does one that finds a copy of the input back in the live folder."""
+    put(root, "1", input=[request(0)])
+    answer(root, Noted(log))
+    assert answer(root, Noted(log)).batches == ()
+    put(root, "1", input=[request(0)])
+    assert answer(root, Noted(log)).exit_code == 0
+    put(root, "1", input=[request(1)])
+    assert answer(root, Noted(log)).batch("1").state is State.ATTENTION
+    assert noted(log) == Counter(names(1))
+
+
+def test_answers_come_in_input_order_whatever_order_they_end_in(root: Path) -> None:
+    """The last request ends first and the first one last; the file does not show it."""
+    put(root, "1", input=[request(n) for n in range(4)])
+    gates: dict[str, asyncio.Event] = {}
+    order: list[str] = []
+
+    async def worker(asked: Request) -> dict[str, Any]:
+        gates[asked.custom_id] = asyncio.Event()
+        if len(gates) == 4:
+            gates["q-3"].set()
+        await gates[asked.custom_id].wait()
+        order.append(asked.custom_id)
+        following = f"q-{int(asked.custom_id[2:]) - 1}"
+        if following in gates:
+            gates[following].set()
+        return chat(asked.custom_id)
+
+    assert answer(root, worker).exit_code == 0
+    assert order == ["q-3", "q-2", "q-1", "q-0"]
+    assert ids(root / "done/1/batch_output_1.jsonl") == names(4)
+
+
+# Failures
+
+
+@attrs.define
+class Odd(Exception):
+    """An exception that cannot be shown."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise RuntimeError("no words")
+
+
+def raising(error: BaseException) -> Callable[[Request], Any]:
+    """A worker's answer that is an exception."""
+
+    def then(_asked: Request) -> Any:
+        raise error
+
+    return then
+
+
+def returning(value: Any) -> Callable[[Request], Any]:
+    """A worker's answer that is *value*."""
+    return lambda _asked: value
+
+
+LOOP: Final[dict[str, Any]] = {}
+LOOP["itself"] = LOOP
+
+FAILURES: Final = [
+    pytest.param(raising(ValueError("no")), "unknown", True, "ValueError: no", id="any-exception"),
+    pytest.param(raising(KeyError("k")), "unknown", True, "KeyError: 'k'", id="key-error"),
+    pytest.param(raising(OSError(28, "full")), "unknown", True, "OSError: [Errno 28] full", id="os-error"),
+    pytest.param(raising(TimeoutError()), "timeout", True, "TimeoutError", id="timeout"),
+    pytest.param(raising(TimeoutError("60 s")), "timeout", True, "TimeoutError: 60 s", id="timeout-words"),
+    pytest.param(raising(SystemExit(3)), "unknown", True, "SystemExit: 3", id="exit"),
+    pytest.param(
+        raising(ExceptionGroup("two", [ValueError("a")])),
+        "unknown",
+        True,
+        "ExceptionGroup: two (1 sub-exception)",
+        id="group",
+    ),
+    pytest.param(raising(Odd()), "unknown", True, "Odd: (its message cannot be shown)", id="unshowable"),
+    pytest.param(raising(ValueError("\ud800")), "unknown", True, "ValueError: \\ud800", id="surrogate"),
+    pytest.param(raising(ValueError("a\nb")), "unknown", True, "ValueError: a\nb", id="two-lines"),
+    pytest.param(raising(PermanentError("never")), "invalid-request", False, "never", id="permanent"),
+    pytest.param(returning("text"), "invalid-request", False, "returned str", id="str"),
+    pytest.param(returning(None), "invalid-request", False, "returned NoneType", id="none"),
+    pytest.param(returning([1]), "invalid-request", False, "returned list", id="list"),
+    pytest.param(returning({1, 2}), "invalid-request", False, "returned set", id="set"),
+    pytest.param(returning(object()), "invalid-request", False, "returned object", id="object"),
+    pytest.param(returning(chat("x") | {"n": float("nan")}), "invalid-request", False, "no JSON", id="nan"),
+    pytest.param(returning(chat("\ud800")), "invalid-request", False, "no JSON", id="half-a-pair"),
+    pytest.param(returning(LOOP), "invalid-request", False, "no JSON", id="itself"),
+    pytest.param(returning(chat("x" * 5000)), "invalid-request", False, "the limit is", id="too-long"),
+    pytest.param(returning({}), "unknown", True, "no body", id="empty-body"),
+    pytest.param(returning({"choices": []}), "unknown", True, "choices are empty", id="no-choices"),
+    pytest.param(
+        returning({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}),
+        "rate-limit",
+        True,
+        "slow down",
+        id="error-body-retried",
+    ),
+    pytest.param(
+        returning({"error": {"message": "bad", "type": "invalid_request_error"}}),
+        "invalid-request",
+        False,
+        "bad",
+        id="error-body-final",
+    ),
+    pytest.param(
+        returning({"error": {"message": "no", "code": "content_filter"}}),
+        "content-filter",
+        False,
+        "no",
+        id="error-body-filtered",
+    ),
+]
+
+
+@pytest.mark.parametrize(("then", "error_class", "again", "words"), FAILURES)
+def test_a_failure_is_its_own(
+    then: Callable[[Request], Any], error_class: str, words: str, root: Path, *, again: bool
+) -> None:
+    """What goes wrong with one request stands in the error file with its class; the others are answered."""
+    log = root.parent / "calls"
+
+    def mixed(asked: Request) -> Any:
+        return then(asked) if asked.custom_id == "q-1" else chat("fine")
+
+    put(root, "1", input=[request(n) for n in range(3)])
+    report = answer(root, Noted(log, mixed), max_attempts=2, line_bytes=4096)
+    assert report.exit_code == 0
+    assert ids(root / "done/1/batch_output_1.jsonl") == ["q-0", "q-2"]
+    assert ids(root / "done/1/batch_error_1.jsonl") == ["q-1"]
+    first, failure, last = results(root, "1")
+    assert (first["text"], last["text"]) == ("fine", "fine")
+    assert (failure["outcome"], failure["error"]["class"]) == ("retried" if again else "failed", error_class)
+    assert words in failure["error"]["message"]
+    assert noted(log) == Counter({"q-0": 1, "q-1": 2 if again else 1, "q-2": 1})
+    assert (root / "done/1.r1").is_dir() is again
+    assert check(str(root), settings()).findings == []
+
+
+@pytest.mark.parametrize(("attempts", "calls"), [(1, 1), (2, 2), (3, 3), (5, 5)])
+def test_a_transient_failure_is_called_up_to_max_attempts(
+    attempts: int, calls: int, root: Path, log: Path
+) -> None:
+    """`max_attempts` counts every call, the first included; then it has failed for good."""
+    put(root, "1", input=[request(0)])
+    assert answer(root, Noted(log, raising(TimeoutError())), max_attempts=attempts).exit_code == 0
+    assert noted(log) == Counter({"q-0": calls})
+
+
+def test_an_unknown_failure_is_called_once_more(root: Path, log: Path) -> None:
+    """An exception that says nothing of itself is worth a second call, and no third."""
+    put(root, "1", input=[request(0)])
+    answer(root, Noted(log, raising(ValueError())), max_attempts=5)
+    assert noted(log) == Counter({"q-0": 2})
+
+
+def test_a_retry_that_succeeds_counts(root: Path, log: Path) -> None:
+    """The child's answer is published; the parent's line names the child."""
+
+    def then(asked: Request) -> Any:
+        if noted(log)[asked.custom_id] == 1 and asked.custom_id == "q-1":
+            raise TimeoutError
+        return chat("fine")
+
+    put(root, "1", input=[request(n) for n in range(3)])
+    assert answer(root, Noted(log, then)).exit_code == 0
+    assert [line["text"] for line in results(root, "1.r1")] == ["fine"]
+    assert manifest(root, "1.r1")["parent"] == "1"
+    assert (results(root, "1")[1]["outcome"], results(root, "1")[1]["batch"]) == ("retried", "1")
+
+
+# How many at once
+
+
+def test_an_async_worker_fills_the_concurrency_and_no_more(root: Path) -> None:
+    """Four can meet, so four are under way at once; nobody ever sees a fifth."""
+    put(root, "1", input=[request(n) for n in range(12)])
+    meeting = asyncio.Barrier(4)
+    busy: list[int] = [0]
+    most: list[int] = [0]
+
+    async def worker(asked: Request) -> dict[str, Any]:
+        busy[0] += 1
+        most.append(busy[0])
+        async with asyncio.timeout(PATIENCE):
+            await meeting.wait()
+        busy[0] -= 1
+        return chat(asked.custom_id)
+
+    assert answer(root, worker, concurrency=4).exit_code == 0
+    assert max(most) == 4
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_a_plain_worker_is_called_in_threads_and_no_more_than_asked_for(concurrency: int, root: Path) -> None:
+    """A plain function may block: so many calls as asked for can meet in threads, never one more."""
+    put(root, "1", input=[request(n) for n in range(6)])
+    meeting = threading.Barrier(concurrency)
+    guard = threading.Lock()
+    busy, most = [0], [0]
+
+    def worker(asked: Request) -> dict[str, Any]:
+        with guard:
+            busy[0] += 1
+            most.append(busy[0])
+        meeting.wait(PATIENCE)
+        with guard:
+            busy[0] -= 1
+        return chat(asked.custom_id)
+
+    assert answer(root, worker, concurrency=concurrency).exit_code == 0
+    assert max(most) == concurrency
+
+
+# Asked to stop
+
+
+def test_what_is_under_way_is_kept_when_asked_to_stop(root: Path, log: Path) -> None:
+    """Three are under way when the end is asked for: these end and are kept, no fourth begins, 130."""
+    put(root, "1", input=[request(n) for n in range(8)])
+    stop = threading.Event()
+    meeting = asyncio.Barrier(3)
+
+    @attrs.frozen
+    class Stopping:
+        async def __call__(self, asked: Request) -> dict[str, Any]:
+            note(log, asked.custom_id)
+            async with asyncio.timeout(PATIENCE):
+                await meeting.wait()
+            stop.set()
+            await asyncio.sleep(0)
+            return chat(asked.custom_id)
+
+    report = answer(root, Stopping(), concurrency=3, options={"stopping": stop.is_set})
+    assert report.exit_code == 130
+    assert report.batch("1").state is State.INTERRUPTED
+    assert "3 of 8 requests have an end" in report.batch("1").because
+    assert noted(log) == Counter(names(3))
+    assert kept(root, "1") == set(names(3))
+
+    assert answer(root, Noted(log)).exit_code == 0
+    assert noted(log) == Counter(names(8))
+    assert ids(root / "done/1/batch_output_1.jsonl") == names(8)
+
+
+# Killed
+
+KILLS: Final = (0.1, 0.5, 0.9)
+"""After which part of the calls the process is killed."""
+
+
+def code_of(root: Path, worker: Any, concurrency: int) -> int:
+    """What a pass ends with."""
+    return answer(root, worker, concurrency=concurrency).exit_code
+
+
+def killed_three_times(root: Path, log: Path, count: int, concurrency: int) -> None:
+    """Kill a pass three times in the middle of its calls; hold each call against what was on disk by then."""
+    put(root, "1", input=[request(n) for n in range(count)])
+    allowed = Counter(names(count))
+    for part in KILLS:
+        before = sum(noted(log).values())
+        seen = before
+
+        def then(asked: Request, last: int = int(count * part)) -> dict[str, Any]:
+            nonlocal seen
+            seen += 1
+            if seen >= last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return chat(asked.custom_id)
+
+        worker = Noted(log, then)
+        assert in_child(partial(code_of, root, worker, concurrency)) == -signal.SIGKILL
+        under_way = set(noted(log)) - kept(root, "1")
+        assert 0 < len(under_way) <= concurrency
+        allowed += Counter(under_way)
+        assert sum(noted(log).values()) > before
+    assert answer(root, Noted(log), concurrency=concurrency).exit_code == 0
+    assert noted(log) == allowed
+    assert ids(root / "done/1/batch_output_1.jsonl") == names(count)
+    assert len(results(root, "1")) == count
+    assert list((root / LIVE).iterdir()) == []
+    assert check(str(root), settings()).findings == []
+
+
+def test_killed_three_times_each_request_is_called_once(root: Path, log: Path) -> None:
+    """Only what was under way at a kill is called again; the answers are whole and in order."""
+    killed_three_times(root, log, 300, 8)
+
+
+@pytest.mark.slow
+def test_killed_three_times_with_ten_thousand_requests(root: Path, log: Path) -> None:
+    """The same with as many requests as a real batch has."""
+    killed_three_times(root, log, 10_000, 32)
+
+
+@pytest.mark.parametrize("commit", [1, 3, 6])
+def test_killed_at_a_commit(commit: int, root: Path, log: Path) -> None:
+    """Killed just before an end is written down, that one request is called again and no other."""
+    put(root, "1", input=[request(n) for n in range(6)])
+    seen = 0
+
+    def tap(change: str, _path: str) -> None:
+        nonlocal seen
+        seen += change == "live-commit"
+        if change == "live-commit" and seen == commit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert (
+        in_child(lambda: answer(root, Noted(log), concurrency=1, options={"tap": tap}).exit_code)
+        == -signal.SIGKILL
+    )
+    assert answer(root, Noted(log)).exit_code == 0
+    assert noted(log) == Counter(names(6)) + Counter([f"q-{commit - 1}"])
+
+
+# The disk
+
+
+@pytest.mark.parametrize("commit", [1, 2, 4])
+def test_a_full_disk_ends_the_batch_and_loses_nothing(commit: int, root: Path, log: Path) -> None:
+    """When an end cannot be written down the pass ends with 1; the next one goes on from what is there."""
+    put(root, "1", input=[request(n) for n in range(4)])
+    commits = 0
+
+    def tap(change: str, _path: str) -> None:
+        nonlocal commits
+        commits += change == "live-commit"
+        if change == "live-commit" and commits >= commit:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    report = answer(root, Noted(log), concurrency=1, options={"tap": tap})
+    assert (report.exit_code, report.batch("1").state) == (1, State.FAILED)
+    assert os.strerror(errno.ENOSPC) in report.batch("1").because
+    assert kept(root, "1") == set(names(commit - 1))
+    assert answer(root, Noted(log), concurrency=1).exit_code == 0
+    assert noted(log) == Counter(names(4)) + Counter([f"q-{commit - 1}"])
+
+
+def test_a_full_disk_stops_one_batch_and_not_the_others(root: Path, log: Path) -> None:
+    """The next batch is answered all the same; an end that could be kept at a second try is kept."""
+    put(root, "1", input=[request(0)])
+    put(root, "2", input=[request(1)])
+    trip = Trip()
+    probe = root.parent / "probe"
+    put(probe, "1", input=[request(0)])
+    answer(probe, Noted(log), options={"tap": trip})
+    log.unlink()
+    point = trip.changes.index("live-commit") + 1
+    fault = Trip(at=point, failure=errno_failure(errno.ENOSPC))
+    report = answer(root, Noted(log), options={"tap": fault})
+    assert (report.batch("1").state, report.batch("2").state) == (State.FAILED, State.SETTLED)
+    assert answer(root, Noted(log)).exit_code == 0
+    assert noted(log) == Counter(names(2))
+
+
+# The progress
+
+
+def test_the_next_pass_goes_on_where_the_last_one_stopped(root: Path, log: Path) -> None:
+    """What has ended is not called again, and the receipt says so."""
+    begun(root, log)
+    report = answer(root, Noted(log))
+    assert report.exit_code == 0
+    assert noted(log) == Counter(names(6)[2:])
+    (receipt,) = [each for each in report.batch("1").receipts if each.verb == "answer-here"]
+    assert receipt.facts == {"requests": 6, "called": 4, "failed": 0}
+    assert receipt.summary == "6 answers, 0 failures; 2 of them at an earlier pass"
+
+
+def stuck(root: Path, log: Path) -> Report:
+    """A pass over a batch that needs a person: nothing is called, no file of the batch changes."""
+    before = {path: data for path, data in files(root).items() if path.startswith("workdir/")}
+    report = answer(root, Noted(log))
+    assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
+    assert noted(log) == Counter()
+    assert {path: data for path, data in files(root).items() if path.startswith("workdir/")} == before
+    return report
+
+
+def test_progress_that_is_gone_needs_a_person(root: Path, log: Path) -> None:
+    """Calling everything again would pay again; the message says what is gone and what to do."""
+    begun(root, log)
+    for path in (root / LIVE).iterdir():
+        path.unlink()
+    found = stuck(root, log).batch("1")
+    assert f"{LIVE}/1.sqlite is gone" in found.because
+    assert "restore it; or move workdir/batch_metadata_1.jsonl away" in found.hint
+    assert isinstance(found.failure, StepFailed)
+    assert not progress(root, "1").exists()
+
+
+def test_an_input_of_another_size_in_the_middle_needs_a_person(root: Path, log: Path) -> None:
+    """Answers to the old input must not be published for a new one."""
+    begun(root, log)
+    put(root, "1", input=[request(n) for n in range(7)])
+    assert isinstance(stuck(root, log).batch("1").failure, FileChanged)
+
+
+def test_an_input_of_the_same_size_in_the_middle_needs_a_person(root: Path, log: Path) -> None:
+    """The same where only the content tells."""
+    begun(root, log)
+    put(root, "1", input=[request(n) for n in (9, 1, 2, 3, 4, 5)])
+    found = stuck(root, log).batch("1")
+    assert "workdir/batch_input_1.jsonl is not the input that its metadata knows" in found.because
+
+
+def test_an_input_that_changed_before_anything_was_noted_needs_a_person(root: Path, log: Path) -> None:
+    """Progress that was opened for another input is not gone on with, though metadata knows of none."""
+    begun(root, log)
+    (root / "workdir/batch_metadata_1.jsonl").unlink()
+    put(root, "1", input=[request(n) for n in range(7)])
+    found = stuck(root, log).batch("1")
+    assert "holds answers to another input" in found.because
+    assert "put the original input back" in found.hint
+
+
+def newer(path: Path) -> None:
+    """Progress of a later version."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 2")
+
+
+def garbage(path: Path) -> None:
+    """What is no database."""
+    path.write_bytes(b"not a database at all, " * 400)
+
+
+def torn(path: Path) -> None:
+    """A database whose pages are overwritten."""
+    data = bytearray(path.read_bytes())
+    data[100:] = b"\xff" * (len(data) - 100)
+    path.write_bytes(bytes(data))
+
+
+def planted(kind: str) -> Callable[[Path], None]:
+    """Something else in its place."""
+
+    def put_there(path: Path) -> None:
+        aside = path.rename(path.with_name("aside"))
+        plant(path, kind, aside)
+
+    return put_there
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        pytest.param(garbage, "file is not a database", id="garbage"),
+        pytest.param(torn, "malformed", id="torn"),
+        pytest.param(newer, "written by a newer version (schema 2, known 1)", id="newer"),
+        pytest.param(planted("symlink"), "is not a regular file", id="symlink"),
+        pytest.param(planted("folder"), "is not a regular file", id="folder"),
+        pytest.param(planted("fifo"), "is not a regular file", id="fifo"),
+    ],
+)
+def test_progress_that_cannot_be_read_needs_a_person(
+    spoil: Callable[[Path], None], words: str, root: Path, log: Path
+) -> None:
+    """The message names the file and what is wrong with it; nothing is called and nothing overwritten."""
+    begun(root, log)
+    spoil(progress(root, "1"))
+    before = files(root)
+    found = stuck(root, log).batch("1")
+    assert f"{LIVE}/1.sqlite" in found.because
+    assert words in found.because
+    after = files(root)
+    assert {path: after[path] for path in before if path.startswith(LIVE)} == {
+        path: data for path, data in before.items() if path.startswith(LIVE)
+    }
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "words"),
+    [
+        pytest.param([request(0), b"{"], "workdir/batch_input_1.jsonl:2", "", id="no-json"),
+        pytest.param([request(0), request(1), request(0)], ":3", "stands on an earlier line", id="twice"),
+        pytest.param([b'{"custom_id":"a"}'], ":1", "no request", id="no-request"),
+        pytest.param([b'{"a":NaN}'], ":1", "", id="nan"),
+        pytest.param([], "workdir/batch_input_1.jsonl", "no request in it", id="empty"),
+        pytest.param(
+            [b"[]"] * 7 + [request(0)],
+            ":1",
+            "; line 2: not a JSON object: '[]'; line 3: not a JSON object: '[]'; line 4: not a JSON object:"
+            " '[]'; line 5: not a JSON object: '[]'; and 2 more",
+            id="many",
+        ),
+    ],
+)
+def test_a_bad_input_calls_nothing(lines: list[Any], where: str, words: str, root: Path, log: Path) -> None:
+    """The whole input is read before the first call: exit 3, file and line; not even good lines go out."""
+    put(root, "1", input=lines)
+    before = (root / "workdir/batch_input_1.jsonl").read_bytes()
+    report = answer(root, Noted(log))
+    found = report.batch("1")
+    assert (report.exit_code, found.state) == (3, State.ATTENTION)
+    assert where in found.because
+    assert words in found.because
+    assert isinstance(found.failure, BadInput)
+    assert noted(log) == Counter()
+    assert not progress(root, "1").exists()
+    assert (root / "workdir/batch_input_1.jsonl").read_bytes() == before
+
+
+# Never chosen silently
+
+
+@pytest.mark.parametrize("provider", ["none", "openai", "anthropic", "gemini", "mistral", "azure"])
+def test_only_the_provider_local_calls_the_worker(provider: str, root: Path, log: Path) -> None:
+    """A worker at hand is no reason to call it: only `[provider] name = "local"` is."""
+    put(root, "1", input=[request(0)])
+    report = answer(root, Noted(log), provider=provider)
+    assert report.batch("1").state is State.HELD
+    assert noted(log) == Counter()
+
+
+def test_the_built_in_provider_is_none(root: Path) -> None:
+    """Without any setting nothing is called, and nothing is echoed."""
+    put(root, "1", input=[request(0)])
+    assert run(root).batch("1").state is State.HELD
+    assert not (root / LIVE).exists()
+
+
+@pytest.mark.parametrize("submit", ["manual"])
+def test_a_person_may_keep_the_decision(submit: str, root: Path, log: Path) -> None:
+    """`submit = "manual"` holds for the embedded provider too."""
+    put(root, "1", input=[request(0)])
+    assert answer(root, Noted(log), submit=submit).batch("1").state is State.HELD
+    assert noted(log) == Counter()
+
+
+def test_failures_of_another_provider_are_not_called_here(root: Path, log: Path) -> None:
+    """Answers that were put there by hand, retryable failures among them: the worker gets none of them."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
+    report = answer(root, Noted(log))
+    assert report.exit_code == 0
+    assert noted(log) == Counter()
+    assert not (root / "done/1.r1").exists()
+    assert results(root, "1")[1]["outcome"] == "failed"
+
+
+def test_missing_answers_of_another_provider_are_not_called_here(root: Path, log: Path) -> None:
+    """An id without an answer needs a person, though a worker could answer it."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0)])
+    assert answer(root, Noted(log)).batch("1").state is State.ATTENTION
+    assert noted(log) == Counter()
+
+
+def test_a_run_goes_on_here_whoever_is_configured_by_now(root: Path, log: Path) -> None:
+    """What was begun here is ended here: the other provider would be paid for what is answered already."""
+    begun(root, log)
+    assert answer(root, Noted(log), provider="openai").exit_code == 0
+    assert noted(log) == Counter(names(6)[2:])
+
+
+def test_metadata_says_who_answers_before_the_first_call(root: Path, log: Path) -> None:
+    """By the time of the first call, metadata knows provider and input, and history that it began."""
+    put(root, "1", input=[request(0)])
+    seen: list[Any] = []
+
+    def then(_asked: Request) -> dict[str, Any]:
+        seen.append((record(root, "1"), [line["event"] for line in ledger(root)]))
+        return chat("x")
+
+    answer(root, Noted(log, then))
+    ((known, events),) = seen
+    assert (known["provider"], known["status"], known["input"]["requests"]) == ("local", "in_progress", 1)
+    assert events == ["batch.begun"]
+
+
+# Shapes
+
+
+def test_every_shape_is_answered_in_its_own(root: Path) -> None:
+    """The built-in echo answers each provider's lines in that provider's shape, with the last words."""
+    asked = {"messages": [{"role": "user", "content": "hello"}]}
+    lines = [
+        {"custom_id": "chat", "method": "POST", "url": "/v1/chat/completions", "body": asked},
+        {"custom_id": "responses", "method": "POST", "url": "/v1/responses", "body": {"input": "hello"}},
+        {"custom_id": "embeddings", "method": "POST", "url": "/v1/embeddings", "body": {"input": "hello"}},
+        {"custom_id": "anthropic", "params": asked},
+        {"key": "gemini", "request": {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}},
+        {"custom_id": "mistral", "body": asked},
+    ]
+    put(root, "1", input=lines)
+    assert answer(root, echo).exit_code == 0
+    found = {line["custom_id"]: line for line in results(root, "1")}
+    assert {name: line["text"] for name, line in found.items()} == {
+        "chat": "hello",
+        "responses": "hello",
+        "embeddings": None,
+        "anthropic": "hello",
+        "gemini": "hello",
+        "mistral": "hello",
+    }
+    assert {line["outcome"] for line in found.values()} == {"answered"}
+    output = [json.loads(line) for line in (root / "done/1/batch_output_1.jsonl").read_bytes().splitlines()]
+    assert [sorted(line) for line in output[3:5]] == [["custom_id", "result"], ["key", "response"]]
+
+
+def test_the_input_is_never_touched(root: Path, log: Path) -> None:
+    """The bytes of the input in done/ are those that were put there."""
+    put(root, "1", input=[request(0), request(1)])
+    answer(root, Noted(log))
+    assert (root / "done/1/batch_input_1.jsonl").read_bytes() == jsonl([request(0), request(1)])

@@ -1,0 +1,105 @@
+"""
+Workers for tests of the embedded provider, and passes in which they answer.
+
+Nothing here replaces a part of the product; what a worker did stands in a file that outlives its process.
+"""
+
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from reconciler import engine
+from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.model.exchange import Request
+from reconciler.model.policy import LOCAL
+from reconciler.model.report import Report
+from reconciler.providers.local import Local
+from reconciler.session import Options
+from tests.workspaces import settings
+
+
+def chat(text: str) -> dict[str, Any]:
+    """A chat completion that says *text*."""
+    message = {"role": "assistant", "content": text}
+    return {"model": "w", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
+@attrs.frozen
+class Noted:
+    """
+    A worker that writes each call down before it answers.
+
+    Attributes:
+        log: One id a line; appended to, so that it is right whatever kills the process.
+        then: What becomes of the call; an answer with the id unless given.
+    """
+
+    log: Path
+    then: Callable[[Request], Any] = lambda request: chat(f"answer to {request.custom_id}")
+
+    async def __call__(self, request: Request) -> Any:
+        """Note the call, then answer."""
+        note(self.log, request.custom_id)
+        return self.then(request)
+
+
+def note(log: Path, line: str) -> None:
+    """Append a line in one write."""
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(opened, f"{line}\n".encode())
+    finally:
+        os.close(opened)
+
+
+def noted(log: Path) -> Counter[str]:
+    """How often each id was called."""
+    return Counter(log.read_text("utf-8").split()) if log.exists() else Counter()
+
+
+def plugged(worker: Any, concurrency: int = 4, **hooks: Any) -> Plugged:
+    """Hooks in which *worker* answers."""
+    made = Hooks(providers={LOCAL: Local(worker, concurrency)}, **hooks)
+    return Plugged(lambda _name: made)
+
+
+def answer(
+    root: Path,
+    worker: Any,
+    *,
+    concurrency: int = 4,
+    options: Mapping[str, Any] | None = None,
+    **flags: Any,
+) -> Report:
+    """One pass in which *worker* answers; inputs count however young they are."""
+    chosen = {"provider": LOCAL, "settle_seconds": 0, **flags}
+    plugs = plugged(worker, concurrency)
+    return engine.reconcile(str(root), settings(**chosen), Options(plugged=plugs, **(options or {})))
+
+
+def progress(root: Path, name: str) -> Path:
+    """Where the progress of a batch stands."""
+    return root / ".reconciler" / "live" / f"{name}.sqlite"
+
+
+def kept(root: Path, name: str) -> set[str]:
+    """The ids whose end is in the progress of a batch; a look that a killed process cannot mind."""
+    path = progress(root, name)
+    if not path.exists():
+        return set()
+    with closing(sqlite3.connect(path)) as db:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        rows = db.execute("SELECT answer FROM ended").fetchall() if "ended" in tables else []
+    return {json.loads(row[0])["custom_id"] for row in rows}
+
+
+def ids(path: Path) -> list[str]:
+    """The ids of an answer file, in its order."""
+    return [json.loads(line)["custom_id"] for line in path.read_bytes().split(b"\n") if line]

@@ -1,0 +1,142 @@
+"""The room for durable progress: what was kept is there for the next process, in order, once."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from reconciler.errors import PermanentError, TransientError
+from reconciler.model.identity import Role
+from reconciler.workspace import live
+from reconciler.workspace.effects import Effects
+from tests.workspace.faults import Trip, errno_failure, in_child
+from tests.workspaces import scratch
+
+DIGEST: Final = "a" * 64
+PATH: Final = ".reconciler/live/7.sqlite"
+
+
+@pytest.fixture
+def fx() -> Iterator[Effects]:
+    """The room for files of an empty workspace, in memory."""
+    with scratch() as folder:
+        room = Effects(str(folder))
+        yield room
+        room.close()
+
+
+def opened(fx: Effects, digest: str = DIGEST) -> live.Live:
+    """The progress of batch 7."""
+    return live.Live(fx, "7", digest)
+
+
+def rows(fx: Effects) -> dict[Role, list[bytes]]:
+    """The answer lines of both files, as a later process sees them."""
+    with closing(opened(fx)) as found:
+        return {role: list(found.lines(role)) for role in (Role.OUTPUT, Role.ERROR)}
+
+
+def test_lines_come_back_by_file_in_input_order(fx: Effects) -> None:
+    """Whatever order requests end in, each file's lines stand in the order of the input."""
+    with closing(opened(fx)) as progress:
+        progress.keep([(3, Role.OUTPUT, b"c"), (2, Role.ERROR, b"b")])
+        progress.keep([(1, Role.OUTPUT, b"a"), (10, Role.OUTPUT, b"j")])
+        assert progress.finished() == {1, 2, 3, 10}
+        assert (progress.count(Role.OUTPUT), progress.count(Role.ERROR)) == (3, 1)
+    assert rows(fx) == {Role.OUTPUT: [b"a\n", b"c\n", b"j\n"], Role.ERROR: [b"b\n"]}
+
+
+def test_the_first_end_of_a_request_holds(fx: Effects) -> None:
+    """A request that has ended does not end again with another answer."""
+    with closing(opened(fx)) as progress:
+        progress.keep([(1, Role.OUTPUT, b"first")])
+        progress.keep([(1, Role.ERROR, b"second"), (2, Role.OUTPUT, b"other")])
+    assert rows(fx) == {Role.OUTPUT: [b"first\n", b"other\n"], Role.ERROR: []}
+
+
+def test_what_was_kept_survives_a_killed_process(fx: Effects) -> None:
+    """When `keep` has returned, the process may vanish without closing anything."""
+    root = fx.root
+
+    def work() -> int:
+        opened(Effects(root)).keep([(1, Role.OUTPUT, b"a")])
+        os.kill(os.getpid(), 9)
+        return 0
+
+    assert in_child(work) == -9
+    assert rows(fx)[Role.OUTPUT] == [b"a\n"]
+
+
+def test_ends_are_kept_together_or_not_at_all(fx: Effects) -> None:
+    """A fault before the commit keeps none of them."""
+    trip = Trip()
+    room = Effects(fx.root, trip)
+    with closing(live.Live(room, "7", DIGEST)) as progress:
+        trip.at, trip.failure = len(trip.seen) + 1, errno_failure(errno.ENOSPC)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            progress.keep([(1, Role.OUTPUT, b"a"), (2, Role.OUTPUT, b"b")])
+        assert trip.seen[-1] == ("live-commit", PATH)
+        assert progress.finished() == set()
+    room.close()
+
+
+def test_opening_and_each_commit_are_told_to_the_tap(fx: Effects) -> None:
+    """A test can stop the world before each of them."""
+    trip = Trip()
+    room = Effects(fx.root, trip)
+    with closing(live.Live(room, "7", DIGEST)) as progress:
+        progress.keep([(1, Role.OUTPUT, b"a")])
+        progress.keep([(2, Role.OUTPUT, b"b")])
+    room.close()
+    assert [change for change, path in trip.seen if path == PATH] == [
+        "live-open",
+        "live-commit",
+        "live-commit",
+    ]
+
+
+def test_progress_of_another_input_is_refused(fx: Effects) -> None:
+    """Answers belong to the very bytes that were asked."""
+    opened(fx).close()
+    with pytest.raises(PermanentError, match="holds answers to another input") as caught:
+        opened(fx, "b" * 64)
+    assert "put the original input back" in caught.value.hint
+    assert rows(fx) == {Role.OUTPUT: [], Role.ERROR: []}
+
+
+def test_a_writer_that_is_still_there_is_told_as_a_passing_fault(fx: Effects) -> None:
+    """Where SQLite says busy, a re-run may mend it."""
+    with closing(opened(fx)) as progress, closing(sqlite3.connect(f"{fx.root}/{PATH}")) as other:
+        progress._db.execute("PRAGMA busy_timeout = 0")  # noqa: SLF001 - so that nothing waits
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TransientError, match=r"7\.sqlite: database is locked"):
+            progress.keep([(1, Role.OUTPUT, b"a")])
+
+
+def test_remove_leaves_nothing(fx: Effects) -> None:
+    """Neither the database nor what SQLite keeps beside it; done twice, it comes to the same."""
+    progress = opened(fx)
+    progress.keep([(1, Role.OUTPUT, b"a")])
+    folder = Path(fx.root, live.FOLDER)
+    assert len(list(folder.iterdir())) > 1
+    progress.close()
+    (folder / "7.sqlite-journal").touch()
+    (folder / "70.sqlite").touch()
+    for _ in range(2):
+        live.remove(fx, "7")
+        assert [path.name for path in folder.iterdir()] == ["70.sqlite"]
+    assert not live.has_progress(fx, "7")
+    assert live.has_progress(fx, "70")
+
+
+def test_every_commit_is_synced(fx: Effects) -> None:
+    """A write-ahead log that is synced at each commit: what counts as kept survives a power cut."""
+    with closing(opened(fx)) as progress:
+        db = progress._db  # noqa: SLF001 - what SQLite was told cannot be seen from outside
+        asked = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+    assert asked == {"journal_mode": "wal", "synchronous": 2}
