@@ -19,6 +19,7 @@ import attrs
 import pytest
 
 from reconciler import decide
+from reconciler.batches import MANY
 from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.model.exchange import Request
@@ -91,6 +92,15 @@ def make_mixture(root: Path) -> None:
     put(root, "2", input=asked, output=[answered(3), answered(0)], error=[failed(1, 429), failed(2, 400)])
     put(root, "3", input=asked, output=[answered(0)])
     put(root, "4", input=asked, output=[answered(n) for n in range(4)], error=[failed(3)])
+
+
+def make_many(root: Path) -> None:
+    """As many batches as are settled in groups; one is set aside, one has a failure."""
+    begin(root)
+    for number in range(1, MANY + 1):
+        put(root, str(number), input=[request(0), request(1)], output=[answered(1), answered(0)])
+    put(root, "2", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 400)])
+    put(root, "5", input=[request(0), request(1)], output=[answered(0), answered(0)])
 
 
 def make_rust(root: Path) -> None:
@@ -174,9 +184,10 @@ SCENARIOS: Final = {
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),
+    "group": Scenario(make_many, one_pass()),
     "local": Scenario(make_local, one_pass(**LOCALLY), LOCALLY),
 }
-LARGE: Final = ("pass", "pass-by-nobody", "local")
+LARGE: Final = ("pass", "pass-by-nobody", "group", "local")
 STEP: Final = 4
 """Of the large scenarios, every STEP-th point is tried in a normal run and every point in a slow one."""
 

@@ -129,7 +129,7 @@ def test_where_things_stand_can_be_asked_without_trust(  # noqa: PLR0913, PLR091
 def test_a_workspace_that_names_code_is_refused(  # noqa: PLR0913, PLR0917 - two tables and what they are held against
     where: str, verb: str, workspace: Path, code: Path, mark: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever would run that code, or foretells it, wherever the file names it: 78, and nothing was imported."""
+    """Whatever would run that code, or foretells it, wherever it is named: 78, and nothing was imported."""
     put_all(workspace)
     write_settings(workspace, NAMING[where].format(code.name))
     before = files(workspace)

@@ -1,0 +1,99 @@
+"""Batches that wait for the disk together: turns, shared syncs, faults."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.workspace.together import Together
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[int]:
+    """An open file."""
+    (tmp_path / "file").write_bytes(b"x")
+    found = os.open(tmp_path / "file", os.O_RDONLY)
+    yield found
+    os.close(found)
+
+
+def together(makers: list[Callable[[Callable[[list[int]], None]], Any]]) -> list[Any]:
+    """Run works that get the sync of their group."""
+    with ThreadPoolExecutor(4) as pool:
+        group: Together[Any] = Together([lambda make=make: make(group.sync) for make in makers], pool)  # type: ignore[misc]
+        return group.run()
+
+
+def test_results_come_in_order(opened: int) -> None:
+    """Each returns what it returned, in the order of the group, however often it waited."""
+
+    def work(number: int) -> Callable[[Any], int]:
+        def do(sync: Any) -> int:
+            for _ in range(3 - number):
+                sync([opened])
+            return number
+
+        return do
+
+    assert together([work(number) for number in range(3)]) == [0, 1, 2]
+
+
+def test_only_one_runs_at_a_time(opened: int) -> None:
+    """Between two syncs nobody else runs, and every member has its turn before any has its second."""
+    seen: list[tuple[int, int]] = []
+    running: list[int] = []
+
+    def work(number: int) -> Callable[[Any], None]:
+        def do(sync: Any) -> None:
+            for step in range(3):
+                running.append(number)
+                assert running == [number]
+                seen.append((step, number))
+                running.clear()
+                sync([opened])
+
+        return do
+
+    together([work(number) for number in range(4)])
+    assert seen == [(step, number) for step in range(3) for number in range(4)]
+
+
+def test_a_sync_that_fails_is_told_to_whom_it_concerns(opened: int) -> None:
+    """A file that cannot be synced is the fault of one member; the others go on."""
+
+    def bad(sync: Any) -> str:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            sync([1_000_000])
+        sync([opened])
+        return "told"
+
+    def good(sync: Any) -> str:
+        sync([opened])
+        return "went on"
+
+    assert together([bad, good]) == ["told", "went on"]
+
+
+def test_a_fault_stops_everybody_where_they_are(opened: int) -> None:
+    """What a member raises is raised by the group; the others do nothing more, as if the process had died."""
+    seen: list[str] = []
+
+    def faulty(sync: Any) -> None:
+        sync([opened])
+        raise KeyError("fault")
+
+    def other(sync: Any) -> None:
+        seen.append("before")
+        sync([opened])
+        sync([opened])
+        seen.append("after")
+
+    before = threading.active_count()
+    with pytest.raises(KeyError, match="fault"):
+        together([faulty, other, other])
+    assert seen == ["before", "before"]
+    assert threading.active_count() == before
