@@ -46,18 +46,12 @@ def put_failures(root: Path) -> None:
     )
 
 
-# 1 planner/settling.py
-
-
 @pytest.mark.parametrize("output", ["results", "files"])
 def test_attention_with_a_built_in_output_processor(root: Path, output: str) -> None:
     """A batch that its error processor wants a person to look at needs attention, exit 3, and then rests."""
     put_failures(root)
     report = Plugs(output, error=lambda result: "attention").run(root)  # noqa: ARG005 - the name of a parameter
     assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION), report.batch("1").because
-
-
-# 2 executor/asking.py
 
 
 def test_a_whole_answer_after_a_hand_over(root: Path) -> None:
@@ -78,9 +72,6 @@ def test_a_named_answer_after_a_hand_over(root: Path) -> None:
     assert report.batch("1").state is State.SETTLED, report.batch("1").because
 
 
-# 3 executor/calling.py
-
-
 def test_an_exit_in_an_async_function() -> None:
     """An async function that calls `sys.exit` fails like a plain one; the pass does not hang."""
 
@@ -95,9 +86,6 @@ def test_an_exit_in_an_async_function() -> None:
             return Plugs(leaves).run(folder / "w").exit_code
 
     assert in_child(work) == 3
-
-
-# 4 executor/values.py
 
 
 @attrs.frozen
@@ -127,9 +115,6 @@ def test_two_keys_that_become_one() -> None:
     """A key that is no string is refused, or at least never takes another's place."""
     with pytest.raises(NoJson):
         as_json({1: "a", "1": "b"})
-
-
-# 5 executor/handing.py
 
 
 class WordlessError(Exception):
@@ -192,9 +177,6 @@ def test_a_value_of_an_older_version_does_not_stay(root: Path) -> None:
     assert not (root / "target" / "1.value.json").exists()
 
 
-# 6 executor/delivering.py
-
-
 def test_files_that_are_not_wanted_after_a_crash() -> None:
     """Files that are not wanted any more go, though the process was stopped on the way, wherever that was."""
     wanted: list[str] = []
@@ -216,9 +198,6 @@ def test_files_that_are_not_wanted_after_a_crash() -> None:
                 break
 
 
-# 7 executor/decisions.py
-
-
 @pytest.mark.parametrize("output", [lambda result: {"n": result.custom_id}, "files"], ids=["record", "files"])
 def test_a_retry_of_a_settled_batch_keeps_the_values(root: Path, output: Any) -> None:
     """`retry` of a settled batch leaves what its processor has published, but for the outcome."""
@@ -232,9 +211,6 @@ def test_a_retry_of_a_settled_batch_keeps_the_values(root: Path, output: Any) ->
         assert [line["value"] for line in results(root, "1")] == [{"n": "q-0"}, None, None]
 
 
-# 8 cli/commands.py
-
-
 def test_dismiss_after_a_processor_by_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`dismiss` of a batch whose processor came by flag keeps the values that it has published."""
     root, code = tmp_path / "w", tmp_path / "mine.py"
@@ -246,9 +222,6 @@ def test_dismiss_after_a_processor_by_flag(tmp_path: Path, capsys: pytest.Captur
     assert [line["value"] for line in results(root, "1")] == [7, None, 7]
     call(capsys, "dismiss", root, "1")
     assert [line["value"] for line in results(root, "1")] == [7, None, 7]
-
-
-# 9 processors/base.py
 
 
 def add(number: int, result: Result) -> Any:
@@ -266,14 +239,11 @@ def test_partials_have_a_version() -> None:
     assert wrap(functools.partial(add, 1)).identity != wrap(functools.partial(scale, 1)).identity
 
 
-# 10 processors/content.py
-
-
 @pytest.mark.parametrize(
     "text", ["{" * 200_000, '["' * 200_000, '{"' * 200_000], ids=["braces", "lists", "keys"]
 )
 def test_hostile_text_ends(text: str) -> None:
-    """Brackets without end come to an end soon; they take minutes (the alarm kills the child)."""
+    """Brackets without end come to an end, however many there are (an alarm would kill the child)."""
 
     def work() -> int:
         signal.alarm(20)

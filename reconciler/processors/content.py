@@ -71,6 +71,7 @@ _FENCE: Final = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)(```|\Z)", re.DOTALL)
 _ARRAY: Final = re.compile(r"""\[\s*[{"\[]""")
 # What follows says whether a brace begins an object, well written or not, or is a word in braces.
 _OBJECT: Final = re.compile(r"""\{\s*(?:["'}]|[A-Za-z_]\w*\s*:)""")
+_HUGE: Final = re.compile(r"[0-9]{300,}")
 _REPAIRABLE: Final = 100_000
 _BRACKETS: Final = 5_000
 """Characters and brackets up to which repair is tried: its cost grows faster than the text."""
@@ -191,6 +192,8 @@ def _begin(text: str, after: int) -> int:
 
 def _repaired(text: str) -> Parsed | Unreadable:
     """What a broken value probably was."""
+    if _HUGE.search(text):
+        return Unreadable(Why.BROKEN, "it holds a number of hundreds of digits, which no reader keeps exact")
     if len(text) > _REPAIRABLE or text.count("{") + text.count("[") > _BRACKETS:
         return Unreadable(Why.BROKEN, f"no JSON, and too large to be repaired ({len(text)} characters)")
     import json_repair  # noqa: PLC0415 - 57 ms that most passes never need
