@@ -1,9 +1,9 @@
 """
-Sync what several batches have written together: part of the room for changes.
+Work on several batches while the disk syncs what they have written: part of the room for changes.
 
 Each batch is worked on in a thread of its own, but only one of them runs at a time, and it hands its turn on
-only where it has to wait for the disk. When all of them wait, everything is synced at once: a journal commits
-four files as fast as one. The order of effects within a batch is what it is without this.
+only where it has to wait for the disk: what it waits for is synced while the others run. The order of effects
+within a batch is what it is without this, and so is the order of turns from run to run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ class _Member(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
         self.wanted: Sequence[int] = ()
+        self.syncs: list[Future[None]] = []
         self.fault: BaseException | None = None
         self.ended: list[T] = []
         self.over = False
@@ -103,14 +104,29 @@ class Together(Generic[T]):
     # Within
 
     def _take_turns(self) -> None:
-        """Let each member run until it waits for the disk, then sync for all, until all are through."""
+        """
+        Let each member in its turn run until it waits for the disk, until all are through.
+
+        The disk works for the others meanwhile. The order of turns is fixed: a member whose files are not on
+        disk yet is waited for, so that one run is like another.
+        """
         while waiting := [member for member in self._members if not member.over]:
             for member in waiting:
+                self._await_syncs(member)
                 member.go.release()
                 member.back.acquire()
                 if member.over and member.fault is not None:
                     raise member.fault
-            self._sync_all([member for member in waiting if not member.over])
+                member.syncs = [self._pool.submit(os.fsync, each) for each in member.wanted]
+                member.wanted = ()
+
+    def _await_syncs(self, member: _Member[T]) -> None:
+        """Wait for what a member has asked to be synced; its failure is told to it alone."""
+        for each in member.syncs:
+            fault = each.exception()
+            if fault is not None and member.fault is None:
+                member.fault = fault
+        member.syncs = []
 
     def _live(self, member: _Member[T]) -> None:
         """The life of a member's thread."""
@@ -133,18 +149,6 @@ class Together(Generic[T]):
         member.go.acquire()
         if self._abandoned:
             raise Abandoned
-
-    def _sync_all(self, members: Sequence[_Member[T]]) -> None:
-        """Sync what the members wait for; each learns of its own failure."""
-        under_way = [
-            (member, [self._pool.submit(os.fsync, each) for each in member.wanted]) for member in members
-        ]
-        for member, syncs in under_way:
-            for each in syncs:
-                fault = each.exception()
-                if fault is not None and member.fault is None:
-                    member.fault = fault
-            member.wanted = []
 
 
 def sync_now(opened: Sequence[int]) -> None:
