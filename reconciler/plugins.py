@@ -16,9 +16,9 @@ import attrs
 from reconciler.config import Settings
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.model.content import Content
 from reconciler.model.policy import LOCAL
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
-from reconciler.processors.content import Content
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local

@@ -14,10 +14,10 @@ import attrs
 from reconciler import decide, engine
 from reconciler.check import check
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.report import Report
 from reconciler.processors.base import OutputProcessor, Processor, wrap
-from reconciler.processors.content import Content
 from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests.workspaces import Line, answered, put, request, settings

@@ -12,11 +12,12 @@ import pytest
 from reconciler import decide
 from reconciler.errors import PermanentError
 from reconciler.executor.values import NoJson, as_json
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.outcome import Outcome
 from reconciler.model.report import State
 from reconciler.processors.base import BatchContext, ProcessedBatch, wrap
-from reconciler.processors.content import Content, How, Parsed, Unreadable, read
+from reconciler.processors.content import How, Parsed, Unreadable, read
 from tests.cli.calling import call
 from tests.plugging import Plugs, Seen, items, put_answers, sound, texts
 from tests.workspace.faults import Crash, Trip, in_child

@@ -239,7 +239,9 @@ def trust_(workspace: str, as_json: bool) -> int:
         return 0
     for each in granted:
         out(safe(f"trusted  {each.setting} = {each.name}  ({each.path}, sha256 {each.sha256[:12]}...)"))
-    told_of = "trusted until it or that code changes" if granted else "it names no code; there is nothing to trust"
+    told_of = (
+        "trusted until it or that code changes" if granted else "it names no code; there is nothing to trust"
+    )
     err(safe(f"{mine}: {told_of}"))
     return 0
 

@@ -22,6 +22,7 @@ from reconciler.executor.unhandled import PROCESSOR, Unhandled, Unhandleds
 from reconciler.executor.values import NoJson, as_json
 from reconciler.model import outcome as outcomes
 from reconciler.model.answers import Answers, Place
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact
@@ -29,8 +30,8 @@ from reconciler.model.receipt import record_token
 from reconciler.model.record import Record
 from reconciler.processors import files as spread
 from reconciler.processors import results
-from reconciler.processors.base import Per, Processor
-from reconciler.processors.content import Content, Unreadable, read
+from reconciler.processors.base import FILES, Per, Processor
+from reconciler.processors.content import Unreadable, read
 from reconciler.workspace.fields import digest_fields
 
 
@@ -106,7 +107,7 @@ class Delivery:
         """
         if isinstance(self.hooks.output, Processor) and self.hooks.output.per is Per.BATCH:
             published = self._publish_whole(self.hooks.output)
-        elif self.hooks.output == spread.NAME:
+        elif self.hooks.output == FILES:
             published = self._publish_files()
         else:
             path = results.published_as(self.origin.batch)

@@ -14,13 +14,13 @@ from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.executor.calling import Ended, Outcome, Raised, raised_by
 from reconciler.executor.context import Context
 from reconciler.executor.values import NoJson, as_json
+from reconciler.model.content import Content
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest
 from reconciler.model.exchange import Result
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact
 from reconciler.model.record import Record
 from reconciler.processors.base import BatchContext, ProcessedBatch, Processor, arguments_of
-from reconciler.processors.content import Content
 from reconciler.processors.files import folder_of
 from reconciler.workspace.fields import digest_fields
 

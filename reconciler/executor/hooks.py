@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from reconciler.config import Settings
+from reconciler.model.content import Content
 from reconciler.model.policy import Policy
-from reconciler.processors import files, results
-from reconciler.processors.base import OutputProcessor, Processor
-from reconciler.processors.content import Content
+from reconciler.processors.base import RESULTS, VERSIONS, OutputProcessor, Processor
 from reconciler.providers.base import Provider
 
 
@@ -26,7 +25,7 @@ class Hooks:
         providers: Who can be asked in this process, by name.
     """
 
-    output: OutputProcessor = results.NAME
+    output: OutputProcessor = RESULTS
     content: Content = Content.TEXT
     error: Processor | None = None
     providers: Mapping[str, Provider] = attrs.field(factory=dict)
@@ -37,13 +36,13 @@ class Hooks:
         if isinstance(self.output, Processor):
             identity = self.output.identity
         else:
-            identity = f"{self.output}/{_VERSIONS[self.output]}"
+            identity = f"{self.output}/{VERSIONS[self.output]}"
         return identity if self.content is Content.TEXT else f"{identity}+{self.content.value}"
 
     @property
     def plain(self) -> bool:
         """Whether answers are published as they are, by the built-in `results`."""
-        return self.output == results.NAME and self.content is Content.TEXT
+        return self.output == RESULTS and self.content is Content.TEXT
 
     @property
     def may_fail(self) -> bool:
@@ -61,8 +60,6 @@ class Hooks:
             error_processor=None if self.error is None else self.error.identity,
         )
 
-
-_VERSIONS = {results.NAME: results.VERSION, files.NAME: files.VERSION}
 
 BUILT_IN = Hooks()
 

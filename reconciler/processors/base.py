@@ -133,7 +133,10 @@ class Processor:
 OutputProcessor = Processor | str
 """User code, or the name of a built-in output processor: `results` or `files`."""
 
-SUMMARY: Final = "summary"
+RESULTS: Final = "results"
+FILES: Final = "files"
+VERSIONS: Final = {RESULTS: 1, FILES: 1}
+"""The built-in output processors; a version grows when what it publishes of the same answers changes."""
 
 
 def wrap(function: Callable[..., Any], name: str = "", version: str = "") -> Processor:

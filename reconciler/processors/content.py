@@ -16,15 +16,8 @@ from typing import Any, Final, NoReturn
 import attrs
 import msgspec
 
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
-
-
-class Content(enum.StrEnum):
-    """What answers are read as."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
 
 
 class How(enum.StrEnum):

@@ -12,11 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
-from reconciler.processors.content import Content
 
-NAME: Final = "files"
-VERSION: Final = 1
 INDEX: Final = "index.jsonl"
 
 # Lower case only: on some file systems A and a are one name.

@@ -17,8 +17,6 @@ from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
 
-NAME: Final = "results"
-VERSION: Final = 1
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
 
 _PLAIN: Final = (

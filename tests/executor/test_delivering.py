@@ -18,11 +18,11 @@ import pytest
 
 from reconciler import decide
 from reconciler.errors import NeedsPerson, PermanentError, TransientError
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.failure import Unhandled
 from reconciler.model.receipt import record_token
 from reconciler.model.report import State
-from reconciler.processors.content import Content
 from reconciler.processors.files import leaf_of
 from tests.plugging import Plugs, Seen, items, lines_of, put_answers, refusing, sound, texts, unread
 from tests.workspace.faults import Crash, Trip, in_child

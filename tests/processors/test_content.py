@@ -14,9 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.outcome import Outcome
-from reconciler.processors.content import TRUNCATING, Content, How, Parsed, Unreadable, Why, read
+from reconciler.processors.content import TRUNCATING, How, Parsed, Unreadable, Why, read
 
 
 def seen(

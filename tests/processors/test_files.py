@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.outcome import Outcome
-from reconciler.processors.content import Content
 from reconciler.processors.files import INDEX, data_of, folder_of, index_line, leaf_of, leaves
 
 CONTENTS: Final = list(Content)
