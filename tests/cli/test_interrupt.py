@@ -166,7 +166,7 @@ def test_while_one_works_the_second_is_refused(busy: Path, capsys: pytest.Captur
 def test_ctrl_c_while_reading_is_said_without_a_traceback(verb: str, workspace: Path, large: Path) -> None:
     """A verb that only reads ends with 130 and one line."""
     for path in large.iterdir():
-        (workspace / "workdir" / path.name).write_bytes(10 * path.read_bytes())
+        (workspace / "workdir" / path.name).write_bytes(40 * path.read_bytes())
     with subprocess.Popen(
         [*COMMAND, verb, str(workspace)],
         env=environment(),
