@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST: Final = 4
+MOST: Final = 3
 """Batches that are worked on together."""
 
 
