@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from reconciler.config import Settings
+from reconciler.config import SETTINGS, Settings
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.content import Content
@@ -24,11 +24,8 @@ from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.workspace.code import digest_of, refer
 
-_BUILT_IN: Final = {
-    "output.processor": ("results", "files"),
-    "output.error_processor": ("summary",),
-    "local.worker": ("echo",),
-}
+_BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
+"""The settings that may name code, and the words for which they name none."""
 
 
 @attrs.frozen

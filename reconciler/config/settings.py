@@ -11,6 +11,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
+from operator import is_
 from typing import Any
 
 import attrs
@@ -87,7 +89,7 @@ class Settings:
         """For each `[[batch]]` table, the settings of a batch that it alone speaks of."""
         for layer in self.layers:
             for each in layer.tables:
-                yield self._with(lambda table, each=each: table is each)  # type: ignore[misc]
+                yield self._with(partial(is_, each))
 
     def _with(self, counts: Callable[[BatchTable], bool]) -> Settings:
         """The settings when the tables that *counts* picks are part of their layers."""

@@ -121,7 +121,7 @@ def _checked(ctx: Context, fact: FileFact) -> InputFact:
         try:
             hashed = hash_id(decode_request(line, fact.path).custom_id)
             if hashed in seen:
-                raise BadLine(fact.path, line.number, "its custom_id stands on an earlier line too")  # noqa: TRY301
+                raise BadLine(fact.path, line.number, "its custom_id stands on an earlier line too")  # noqa: TRY301 - collected like the others
             seen.add(hashed)
         except BadLine as error:
             faults.append(error)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 import attrs
 
 from reconciler.errors import Interrupted, PermanentError, ReconcilerError
+from reconciler.model.words import words_of
+from reconciler.providers.base import is_async
 
 if TYPE_CHECKING:
     import asyncio
@@ -120,7 +122,7 @@ class Calls:
         Yields:
             The pairs in their order, each argument replaced by what became of its call.
         """
-        if not _is_async(function):
+        if not is_async(function):
             for key, argument in pairs:
                 yield key, None if argument is None else self.one(function, argument)
             return
@@ -192,22 +194,9 @@ class Calls:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
-_WORDS: Final = 500
-"""Characters of a message that are kept."""
-
-
 def raised_by(error: BaseException) -> Raised:
     """What user code raised, in words that can be written down."""
-    return Raised(type(error).__name__, _shown(error))
-
-
-def _shown(error: BaseException) -> str:
-    """The words of an exception, whatever its own `__str__` does."""
-    try:
-        words = str(error)[:_WORDS]
-    except Exception:  # noqa: BLE001 - user code may raise anything
-        return "(its message cannot be shown)"
-    return words.encode("utf-8", "backslashreplace").decode()
+    return Raised(type(error).__name__, words_of(error))
 
 
 async def _invoked(function: Callable[[Any], Any], argument: Any) -> Any:
@@ -221,12 +210,3 @@ async def _awaited(value: Any) -> Any:
         return await value
     except (KeyboardInterrupt, SystemExit, GeneratorExit) as leaving:
         raise RuntimeError(f"{type(leaving).__name__} in user code") from leaving
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling *function* gives something to await."""
-    import inspect  # noqa: PLC0415 - for user code alone
-
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(type(function), "__call__", None)  # noqa: B004 - an object with an async __call__
-    )

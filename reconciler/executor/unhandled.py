@@ -19,7 +19,6 @@ from reconciler.model.answers import Answers
 from reconciler.model.coverage import Tally
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact
-from reconciler.model.words import many
 from reconciler.workspace.layout import FAILED_ITEMS, FAILED_REPAIRS
 
 PROCESSOR = "processor"
@@ -133,9 +132,5 @@ def _words(group: list[Unhandled]) -> str:
     counted: dict[str, int] = {}
     for each in group:
         counted[each.why] = counted.get(each.why, 0) + 1
-    return ", ".join(
-        many(count, "failed in the processor", "failed in the processor")
-        if why == PROCESSOR
-        else f"{count} {why}"
-        for why, count in counted.items()
-    )
+    named = {PROCESSOR: "failed in the processor"}
+    return ", ".join(f"{count} {named.get(why, why)}" for why, count in counted.items())

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from reconciler.model.words import words_of
+
 
 class NoJson(ValueError):
     """A value that cannot stand in a JSON file; its words say what it is."""
@@ -28,7 +30,7 @@ def as_json(value: Any) -> Any:
         whole = _string_keys(plain)
     except Exception as error:
         # A model's own way of taking itself apart may raise anything.
-        raise NoJson(f"returned {type(value).__name__}, which is no JSON: {_words(error)}") from error
+        raise NoJson(f"returned {type(value).__name__}, which is no JSON: {words_of(error, 200)}") from error
     if not whole:
         raise NoJson(f"returned {type(value).__name__}, which is no JSON: a key is no string")
     return plain
@@ -39,14 +41,6 @@ def _string_keys(value: Any) -> bool:
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value) and all(map(_string_keys, value.values()))
     return all(map(_string_keys, value)) if isinstance(value, list | tuple) else True
-
-
-def _words(error: Exception) -> str:
-    """The words of an exception, cut, whatever its own `__str__` does."""
-    try:
-        return str(error)[:200].encode("utf-8", "backslashreplace").decode()
-    except Exception:  # noqa: BLE001 - user code may raise anything
-        return type(error).__name__
 
 
 def _taken_apart(value: Any) -> Any:

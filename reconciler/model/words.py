@@ -1,5 +1,5 @@
 """
-Numbers with their nouns, for messages.
+Words for messages: numbers with their nouns, and whatever foreign exceptions say.
 
 Pure.
 """
@@ -10,3 +10,12 @@ from __future__ import annotations
 def many(count: int, noun: str, nouns: str | None = None) -> str:
     """`1 id`, `2 ids`; *nouns* where adding an s is not enough."""
     return f"{count} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def words_of(error: BaseException, limit: int = 500) -> str:
+    """The first words of an exception, as text that any file takes, whatever its own `__str__` does."""
+    try:
+        words = str(error)[:limit]
+    except Exception:  # noqa: BLE001 - user code may raise anything
+        return "(its message cannot be shown)"
+    return words.encode("utf-8", "backslashreplace").decode()

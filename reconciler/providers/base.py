@@ -42,3 +42,12 @@ class Embedded(Provider, Protocol):
         Raises:
             Exception: The request has failed; the type and words say how.
         """
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling *function*, which may be an object with a `__call__` of its own, gives an awaitable."""
+    import inspect  # noqa: PLC0415 - for user code alone
+
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)  # noqa: B004 - an object with an async __call__
+    )

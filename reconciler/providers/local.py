@@ -9,7 +9,7 @@ import attrs
 
 from reconciler.model.exchange import Request
 from reconciler.model.policy import LOCAL
-from reconciler.providers.base import Body, Worker
+from reconciler.providers.base import Body, Worker, is_async
 
 
 @attrs.frozen
@@ -35,9 +35,7 @@ class Local:
         import asyncio  # noqa: PLC0415 - most passes answer nothing here
         import inspect  # noqa: PLC0415 - likewise
 
-        if inspect.iscoroutinefunction(self.worker) or inspect.iscoroutinefunction(
-            getattr(type(self.worker), "__call__", None)  # noqa: B004 - an object with an async __call__
-        ):
+        if is_async(self.worker):
             body: Any = await cast("Awaitable[Body]", self.worker(request))
         else:
             body = await asyncio.to_thread(_plainly, self.worker, request)

@@ -15,13 +15,11 @@ import attrs
 
 from reconciler.errors import PermanentError, TransientError
 from reconciler.model.exchange import Request
+from reconciler.model.words import words_of
 from reconciler.providers.base import Body, Embedded
 
 _POLL: Final = 0.1
 """Seconds between two looks at whether someone asked for an end."""
-
-_WORDS: Final = 500
-"""Characters of a message that are kept."""
 
 
 @attrs.frozen
@@ -136,9 +134,9 @@ async def _end_of(provider: Embedded, number: int, request: Request) -> End:
     try:
         body: Any = await provider.answer(request)
     except TransientError as error:
-        return Failed(number, request, "server_error", _words(error))
+        return Failed(number, request, "server_error", words_of(error))
     except PermanentError as error:
-        return Failed(number, request, "invalid_request_error", _words(error))
+        return Failed(number, request, "invalid_request_error", words_of(error))
     except TimeoutError as error:
         return Failed(number, request, "timeout", _shown(error))
     except ConnectionError as error:
@@ -150,14 +148,5 @@ async def _end_of(provider: Embedded, number: int, request: Request) -> End:
 
 def _shown(error: BaseException) -> str:
     """An exception in one line."""
-    words = _words(error)
+    words = words_of(error)
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
-
-
-def _words(error: BaseException) -> str:
-    """The words of an exception, cut, whatever its own `__str__` does."""
-    try:
-        words = str(error)[:_WORDS]
-    except Exception:  # noqa: BLE001 - user code may raise anything
-        return "(its message cannot be shown)"
-    return words.encode("utf-8", "backslashreplace").decode()
