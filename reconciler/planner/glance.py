@@ -37,8 +37,9 @@ def plan_at_a_glance(seen: Glance, policy: Policy) -> Plan | None:
     if seen.odd or Role.INPUT not in here:
         return None
     if Role.OUTPUT in here or Role.ERROR in here:
-        if any(role not in here for role in seen.at_provider):
-            return None
+        for role in seen.at_provider:
+            if role not in here:
+                return None
         return Plan(seen.name, TO_MATCH, (MatchRequestIds(seen.name, expects=UNSEEN),))
     if record is None or record.batch_id is None or _had_answers(record):
         # What was never sent depends on the age of its input, on done/ and on its parent.
