@@ -20,6 +20,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
 
 if TYPE_CHECKING:
+    from reconciler.providers.calls import Exchange
     from reconciler.workspace.effects import Effects
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -56,6 +57,22 @@ class LogWatcher:
         """A batch got a plan that has steps."""
         steps = [step.verb for step in decision.steps]
         self._log("debug", "batch.planned", decision.name, because=decision.because, steps=steps)
+
+    def called(self, exchange: Exchange) -> None:
+        """A call to a provider was made; neither bodies nor keys are in what is told of it."""
+        self._log(
+            "debug",
+            "provider.called",
+            None,
+            provider=exchange.provider,
+            kind=exchange.kind.value,
+            call=f"{exchange.method} {exchange.url}",
+            result=exchange.result,
+            seconds=round(exchange.seconds, 3),
+            sent=exchange.sent,
+            received=exchange.received,
+            number=exchange.number,
+        )
 
     def done(self, receipt: Receipt) -> None:
         """An operation took place."""

@@ -58,6 +58,14 @@ SETTINGS: Final = (
     Setting(
         "policy", "failed", "settle", "what failures for good do to their batch", ("settle", "attention")
     ),
+    Setting(
+        "policy",
+        "in_doubt",
+        "hold",
+        "what happens when a create may have left and is not found",
+        ("hold", "resubmit"),
+    ),
+    Setting("policy", "in_doubt_grace_seconds", 600.0, "how long such a create is waited for"),
     Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
     Setting("output", "content", "text", "what answers are read as", ("text", "json", "jsonl")),
     Setting("output", "processor", "results", "what publishes the answers", known=("results", "files")),

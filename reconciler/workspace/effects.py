@@ -19,6 +19,7 @@ from typing import Final
 from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
+from reconciler.workspace.incoming import Incoming
 from reconciler.workspace.locking import hold
 from reconciler.workspace.reading import BLOCK, Reading
 from reconciler.workspace.together import sync_now
@@ -118,6 +119,42 @@ class Effects(Reading):
     def place(self, path: str) -> None:
         """Give a staged file its name, in place of an older one; the caller syncs the folder."""
         self._take_place(temporary_for(path), path)
+
+    @contextlib.contextmanager
+    def receive(self, path: str) -> Iterator[Incoming]:
+        """
+        A file that arrives in pieces under the temporary name of *path*; `reveal` gives it its own.
+
+        On disk when this ends; gone when it ends with an error.
+        """
+        self.make_folder(path.rpartition("/")[0])
+        temporary = temporary_for(path)
+        self.discard(temporary)
+        with self._parent(temporary) as (at, leaf):
+            self._tap("create", temporary)
+            opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
+        try:
+            try:
+                incoming = Incoming(opened, temporary, lambda: self._tap("write", temporary))
+                yield incoming
+                self._tap("fsync", temporary)
+                self._sync([opened])
+                incoming.check()
+            finally:
+                os.close(opened)
+        except Exception:
+            with contextlib.suppress(OSError):
+                self.discard(temporary)
+            raise
+
+    def reveal(self, path: str, digest: FileDigest) -> None:
+        """
+        Give a staged file its name; an older file of equal content is left as it is.
+
+        Raises:
+            Clash: Other bytes stand under that name.
+        """
+        self._give_name(temporary_for(path), path, digest)
 
     def unstage(self, path: str) -> None:
         """Take a staged file back."""
