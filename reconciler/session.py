@@ -150,7 +150,7 @@ class Network:
             stopping=options.stopping,
             heard=options.watcher.called,
             agent=f"reconciler/{__version__}",
-            **({} if options.tap is None else {"tap": options.tap}),
+            tap=options.tap or (lambda _change, _path: None),
         )
         return self._http
 

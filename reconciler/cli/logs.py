@@ -93,7 +93,7 @@ class LogWatcher:
         if self._fx is not None:
             self._fx.close()
 
-    def _log(self, level: str, event: str, batch: BatchName, **facts: Any) -> None:
+    def _log(self, level: str, event: str, batch: BatchName | None, **facts: Any) -> None:
         """One event, to those who want to hear it."""
         weight = _LEVELS[level]
         if weight >= min(self._file_level, self._screen_level):

@@ -72,4 +72,32 @@ def adopt_(workspace: str, name: str, batch_id: str, as_json: bool, **talk: Any)
     return decided(this, workspace, (name,), as_json, **talk)
 
 
-ALL: Final = (submit_, resubmit_, cancel_, adopt_)
+@click.command("audit", short_help="Compare with what lies at the providers.")
+@with_options(WORKSPACE)
+@click.option(
+    "--delete-remote",
+    is_flag=True,
+    help="Remove remote files whose content is settled here; the local files are read again first.",
+)
+@with_options(PROVIDER, *ONLINE, JSON, *TALK, DEBUG)
+@verb
+def audit_(workspace: str, delete_remote: bool, as_json: bool, **talk: Any) -> int:
+    """Remote batches without files here, batches here that are gone there, and what the providers keep."""
+    from reconciler.cli import render_online
+    from reconciler.cli.prepare import Listening, flags_of, load
+    from reconciler.inventory import audit
+
+    ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
+    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
+        found = audit(workspace, ready.settings, options, delete_remote=delete_remote)
+    code = render_online.exit_code(found)
+    if as_json:
+        from reconciler.cli import render
+
+        render.document(render_online.inventory_fields(found), workspace, code)
+    else:
+        render_online.inventory(found)
+    return code
+
+
+ALL: Final = (submit_, resubmit_, cancel_, adopt_, audit_)
