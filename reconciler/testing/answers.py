@@ -49,7 +49,11 @@ def _chat(body: Json, outcome: Outcome, number: int, now: int) -> Json:
     """OpenAI facts, body fields: content is null when the model refused."""
     text = said(outcome, body)
     refused = outcome.kind == "refusal"
-    message = {"role": "assistant", "content": None if refused else text, "refusal": SORRY if refused else None}
+    message = {
+        "role": "assistant",
+        "content": None if refused else text,
+        "refusal": SORRY if refused else None,
+    }
     finish = "length" if outcome.kind == "length" else "stop"
     return {
         "id": f"chatcmpl-{number:08}",

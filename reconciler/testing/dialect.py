@@ -6,6 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from asyncio import Transport
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from email.utils import formatdate
 from typing import Any, ClassVar
 
 import attrs
@@ -18,10 +19,11 @@ from starlette.types import Receive, Scope, Send
 from reconciler.testing.exchange import Exchange, Json, Refusal
 from reconciler.testing.faults import Faults
 from reconciler.testing.files import Content
-from reconciler.testing.records import KEY_HEADERS, Kind, Records, bare
+from reconciler.testing.records import KEY_HEADERS, Call, Kind, Records, bare
 from reconciler.testing.world import World
 
 Handler = Callable[[Request], Awaitable[Response]]
+Kinds = Kind | Callable[[Scope], Kind]
 
 
 @attrs.define
@@ -37,7 +39,7 @@ class Desk:
 class Endpoint:
     """One path and method of a dialect, as an ASGI application."""
 
-    def __init__(self, desk: Desk, dialect: Dialect | None, kind: Kind, handle: Handler) -> None:
+    def __init__(self, desk: Desk, dialect: Dialect | None, kind: Kinds, handle: Handler) -> None:
         self.desk = desk
         self.dialect = dialect
         self.kind = kind
@@ -46,20 +48,30 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write the call down, let due effects land, then answer or play the fault."""
         name = self.dialect.name if self.dialect else ""
+        kind = self.kind(scope) if callable(self.kind) else self.kind
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         url = (scope["path"], scope["query_string"].decode("latin-1"))
         world = self.desk.world
-        call = self.desk.records.note(world.clock.now, name, self.kind, scope["method"], url, headers)
+        call = self.desk.records.note(world.clock.now, name, kind, scope["method"], url, headers)
         transport = self.desk.connections[tuple(scope["client"])]
-        exchange = Exchange(scope, receive, send, call, transport, self._answer, lambda: world.clock.now)
+        exchange = Exchange(
+            scope, receive, send, call, transport, self._answer, lambda: self._marks(call, world.clock.now)
+        )
         await world.land()
-        fault = self.desk.faults.take(self.kind, name)
+        fault = self.desk.faults.take(kind, name)
         with contextlib.suppress(ClientDisconnect):
             if fault is None:
                 await exchange.deliver(await exchange.answer())
             else:
                 call.fault = type(fault).__name__
                 await fault.play(exchange, world)
+
+    def _marks(self, call: Call, now: float) -> list[tuple[bytes, bytes]]:
+        """What every answer carries: the virtual date and its number."""
+        marks = [(b"date", formatdate(now, usegmt=True).encode())]
+        if self.dialect is not None and self.dialect.request_id:
+            marks.append((self.dialect.request_id.encode(), b"req_%08d" % call.number))
+        return marks
 
     async def _answer(self, request: Request) -> Response:
         try:
@@ -78,11 +90,13 @@ class Dialect(ABC):
         name: What tests call it.
         prefix: Where its paths begin on this server.
         key_headers: In which headers it takes a key.
+        request_id: The header that numbers its answers.
     """
 
     name: ClassVar[str]
     prefix: ClassVar[str]
     key_headers: ClassVar[tuple[str, ...]] = ("authorization",)
+    request_id: ClassVar[str] = "x-request-id"
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -98,7 +112,7 @@ class Dialect(ABC):
         return self.desk.world.clock.now
 
     @abstractmethod
-    def endpoints(self) -> Iterable[tuple[str, str, Kind, Handler]]:
+    def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
         """Method, path below the prefix, kind and handler of each endpoint."""
 
     @abstractmethod

@@ -7,7 +7,6 @@ import socket
 import struct
 from asyncio import Transport
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from email.utils import formatdate
 from typing import Any, Final
 
 import attrs
@@ -70,7 +69,7 @@ class Exchange:
         call: How it is written down.
         transport: The connection.
         handle: What answers it when nothing interferes; never raises a refusal.
-        now: Reads the virtual clock.
+        marks: Headers that every answer carries.
     """
 
     scope: Scope
@@ -79,7 +78,7 @@ class Exchange:
     call: Call
     transport: Transport
     handle: Callable[[Request], Awaitable[Response]]
-    now: Callable[[], float]
+    marks: Callable[[], list[tuple[bytes, bytes]]]
     _read: bool = False
 
     async def take(self) -> Message:
@@ -98,11 +97,11 @@ class Exchange:
         """Send *response*, once all of the request has been read."""
         await self.drain()
         self.call.status = response.status_code
-        date = (b"date", formatdate(self.now(), usegmt=True).encode())
+        marks = self.marks()
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), date]
+                message["headers"] = [*message.get("headers", ()), *marks]
             await self.send(message)
 
         with contextlib.suppress(OSError):

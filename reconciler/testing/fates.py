@@ -76,7 +76,8 @@ class LineError:
 
 
 TOKEN_LIMIT: Final = LineError(
-    "token_limit_exceeded", "Enqueued token limit reached. Please try again once some in_progress batches end."
+    "token_limit_exceeded",
+    "Enqueued token limit reached. Please try again once some in_progress batches end.",
 )
 """OpenAI facts, gotchas: a full queue is no error on create; it shows later (openai-python#1643, #2084)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -43,6 +43,16 @@ class Content:
                 if line.strip():
                     yield number, line
 
+    def places(self) -> list[tuple[int, int]]:
+        """The offset and length of every line that is not blank."""
+        found, at = [], 0
+        with self.path.open("rb") as file:
+            for line in file:
+                if line.strip():
+                    found.append((at, len(line)))
+                at += len(line)
+        return found
+
     def line_at(self, places: Iterator[tuple[int, int]]) -> Iterator[bytes]:
         """The pieces at *places*, each an offset and a length."""
         with self.path.open("rb") as file:
@@ -56,12 +66,14 @@ class Content:
         if not self.size:
             yield memoryview(b"")
             return
-        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-            view = memoryview(whole)
-            try:
-                yield view
-            finally:
-                view.release()
+        with self.path.open("rb") as file:
+            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            yield memoryview(whole)
+        finally:
+            # Whatever still looks at a piece keeps the mapping; it goes with the last of them.
+            with suppress(BufferError):
+                whole.close()
 
 
 class Writer:

@@ -30,12 +30,16 @@ class Rules:
         most: How many requests a file may hold.
         one_model: Whether all lines have to name the same model [recall].
         needs_model: Whether each line has to name one.
+        bom: What is said of a byte order mark; nothing special when empty.
+        needs_id: Whether each line has to have a custom_id.
     """
 
     endpoint: str
     most: int
     one_model: bool = True
     needs_model: bool = True
+    bom: str = ""
+    needs_id: bool = True
 
 
 @attrs.define
@@ -68,6 +72,9 @@ def examine(content: Content, rules: Rules) -> Looked:
     """
     looked, at = Looked(), 0
     for number, line in _all_lines(content):
+        if number == 1 and rules.bom and line.startswith(BOM):
+            looked.blame(None, "invalid_request", rules.bom)
+            return looked
         if line.strip():
             looked.places.append((at, len(line)))
             _examine_line(looked, number, line, rules)
@@ -95,11 +102,8 @@ def _examine_line(looked: Looked, number: int, line: bytes, rules: Rules) -> Non
     if not isinstance(value, dict):
         looked.blame(number, "invalid_json_line", "This line is not a JSON object.")
         return
-    custom_id, body = value.get("custom_id"), value.get("body")
-    if not isinstance(custom_id, str) or not custom_id:
-        looked.blame(number, "invalid_request", "Missing required parameter: 'custom_id'.", "custom_id")
-    elif looked.met(custom_id):
-        looked.blame(number, "duplicate_custom_id", f"The custom_id '{custom_id}' is used twice.", "custom_id")
+    _examine_id(looked, number, value.get("custom_id"), rules)
+    body = value.get("body")
     if not isinstance(body, dict):
         looked.blame(number, "invalid_request", "Missing required parameter: 'body'.", "body")
         return
@@ -115,6 +119,15 @@ def _examine_line(looked: Looked, number: int, line: bytes, rules: Rules) -> Non
         looked.models.add(model)
     elif rules.needs_model:
         looked.blame(number, "model_not_found", "The request names no model.", "body.model")
+
+
+def _examine_id(looked: Looked, number: int, custom_id: Any, rules: Rules) -> None:
+    if not isinstance(custom_id, str) or not custom_id:
+        if rules.needs_id:
+            looked.blame(number, "invalid_request", "Missing required parameter: 'custom_id'.", "custom_id")
+    elif looked.met(custom_id):
+        message = f"The custom_id '{custom_id}' is used twice."
+        looked.blame(number, "duplicate_custom_id", message, "custom_id")
 
 
 def requests_of(batch: Batch) -> Iterator[tuple[int, Json]]:

@@ -14,14 +14,23 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from reconciler.testing.dialect import Desk, Dialect, Handler, body_of, download, object_in, whole_number
+from reconciler.testing.dialect import (
+    Desk,
+    Dialect,
+    Handler,
+    Kinds,
+    body_of,
+    download,
+    object_in,
+    whole_number,
+)
 from reconciler.testing.exchange import Json, Refusal
 from reconciler.testing.lines import Rules, examine
 from reconciler.testing.multipart import Form, read_form
 from reconciler.testing.openai_batch import batch_object, write_results
-from reconciler.testing.records import Kind
 from reconciler.testing.switches import OpenAISwitches
-from reconciler.testing.world import DAY, ENDS, Batch, File
+from reconciler.testing.world import ENDS, Batch, File
+
 
 class OpenAI(Dialect):
     """`/openai/v1`."""
@@ -31,13 +40,17 @@ class OpenAI(Dialect):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.switches = OpenAISwitches()
+        self.switches = self.first_switches()
+
+    def first_switches(self) -> OpenAISwitches:
+        """The switches as they are at first."""
+        return OpenAISwitches()
 
     def reset(self) -> None:
         """Set the switches back."""
-        self.switches = OpenAISwitches()
+        self.switches = self.first_switches()
 
-    def endpoints(self) -> Iterable[tuple[str, str, Kind, Handler]]:
+    def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
         """The ten endpoints."""
         yield "POST", "/files", "upload", self.upload
         yield "GET", "/files", "files", self.files
@@ -45,7 +58,7 @@ class OpenAI(Dialect):
         yield "DELETE", "/files/{id}", "delete_file", self.delete_file
         yield "GET", "/files/{id}/content", "download", self.content
         yield "POST", "/batches", "create", self.create
-        yield "GET", "/batches", "list", self.list
+        yield "GET", "/batches", "list", self.batches
         yield "GET", "/batches/{id}", "get", self.get
         yield "POST", "/batches/{id}/cancel", "cancel", self.cancel
 
@@ -58,7 +71,7 @@ class OpenAI(Dialect):
         error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}
         return body_of({"error": error}, refusal.status, refusal.headers)
 
-    # --- files ---------------------------------------------------------------------------------------------------
+    # --- files ----------------------------------------------------------------------------------------------
 
     async def upload(self, request: Request) -> Response:
         """Take a file; its lines are looked at when a batch is made of it (litellm PR 37527)."""
@@ -73,6 +86,7 @@ class OpenAI(Dialect):
             raise Refusal(400, "Invalid file format for Batch API. Must be .jsonl", None, "file")
         if form.content.size > self.switches.most_upload:
             raise Refusal(400, "File is too large.")  # curator#111
+        lifetime = self._lifetime(form)
         file = File(
             id=f"file-{self.world.number('file'):06}",
             dialect=self.name,
@@ -81,17 +95,17 @@ class OpenAI(Dialect):
             purpose=purpose,
             content=form.content,
             created_at=self.now,
-            expires_at=self.now + self._lifetime(form),
+            expires_at=None if lifetime is None else self.now + lifetime,
             ready=self.switches.ready,
         )
         self.world.files[file.id] = file
         return body_of(self.file_object(file))
 
-    def _lifetime(self, form: Form) -> float:
+    def _lifetime(self, form: Form) -> float | None:
         """How long the file is kept; the field's name has brackets (OpenAI [recall]) or a dot (Azure)."""
         given = form.fields.get("expires_after[seconds]") or form.fields.get("expires_after.seconds")
         if given is None:
-            return 30 * DAY
+            return self.switches.lifetime
         least, most = self.switches.expiry
         if not given.isdigit() or not least <= int(given) <= most:
             raise Refusal(400, f"'seconds' has to be in {least}..{most}.", None, "expires_after.seconds")
@@ -144,18 +158,20 @@ class OpenAI(Dialect):
             "expires_at": None if file.expires_at is None else int(file.expires_at),
             "filename": file.name,
             "purpose": file.purpose,
-            "status": "pending" if file.ready else "processed",
+            "status": "uploaded" if file.ready else "processed",
             "status_details": None,
         }
 
-    # --- batches -------------------------------------------------------------------------------------------------
+    # --- batches --------------------------------------------------------------------------------------------
 
     async def create(self, request: Request) -> Response:
         """Make a batch; what is wrong with its lines shows later, as a `failed` batch."""
         account = self.account(request)
         asked = await object_in(request)
         for name in ("input_file_id", "endpoint", "completion_window"):
-            if not isinstance(asked.get(name), str) and (name != "completion_window" or self.switches.windows):
+            if not isinstance(asked.get(name), str) and (
+                name != "completion_window" or self.switches.windows
+            ):
                 raise Refusal(400, f"Missing required parameter: '{name}'.", None, name)
         if asked["endpoint"] not in self.switches.endpoints:
             allowed = ", ".join(f"'{each}'" for each in self.switches.endpoints)
@@ -198,14 +214,14 @@ class OpenAI(Dialect):
 
     def rules(self, endpoint: str) -> Rules:
         """What the lines of a batch for *endpoint* have to be."""
-        return Rules(endpoint, self.switches.most_requests, self.switches.one_model)
+        return Rules(endpoint, self.switches.most_requests, self.switches.one_model, bom=self.switches.bom)
 
     async def get(self, request: Request) -> Response:
         """One look at a batch."""
         batch = self.world.look(self.find(request), self._finish)
         return body_of(batch_object(batch, self.switches))
 
-    async def list(self, request: Request) -> Response:
+    async def batches(self, request: Request) -> Response:
         """A page of batches; each batch on it was looked at."""
         account = self.account(request)
         limit = whole_number(request, "limit", 20, 100)
@@ -264,6 +280,7 @@ def check_metadata(metadata: Any, *, pairs: int = 16, key: int = 64, value: int 
         return
     fine = isinstance(metadata, dict) and len(metadata) <= pairs
     if not fine or not all(
-        0 < len(name) <= key and isinstance(each, str) and len(each) <= value for name, each in metadata.items()
+        0 < len(name) <= key and isinstance(each, str) and len(each) <= value
+        for name, each in metadata.items()
     ):
         raise Refusal(400, "Invalid 'metadata'.", None, "metadata")

@@ -60,7 +60,9 @@ def batch_object(batch: Batch, switches: OpenAISwitches) -> Json:
     else:
         done = batch.counts.get("completed", 0) + batch.counts.get("failed", 0)
         told["progress"] = 100 * done // max(1, batch.total)
-        told["error"] = batch.fate.errors[0].message if batch.stage == "failed" and batch.fate.errors else None
+        told["error"] = (
+            batch.fate.errors[0].message if batch.stage == "failed" and batch.fate.errors else None
+        )
     return told
 
 
@@ -117,9 +119,11 @@ def _usage(batch: Batch) -> Json | None:
 
 def write_results(batch: Batch, end: str, world: World, switches: OpenAISwitches) -> None:
     """Write the output file and the error file, as far as there is something to say."""
-    if end == "failed":
+    if end == "failed" and not switches.failed_has_files:
         return
-    results = Results(batch, end, int(world.clock.now), shape=switches.lines, endpoint=batch.extra["endpoint"])
+    results = Results(
+        batch, end, int(world.clock.now), shape=switches.lines, endpoint=batch.extra["endpoint"]
+    )
     results.write(world.disk.new, lambda: f"file-{world.number('file'):06}")
     absent = batch.fate.absent or switches.absent
     for role in ("output", "error"):
@@ -147,13 +151,13 @@ class Results:
         """Answer every request, in the order of the fate."""
         output, error = new(), new()
         fate, total = self.batch.fate, self.batch.total
-        for position, request in requests_of(self.batch):
+        for position, request in requests_of(self.batch) if self.end != "failed" else ():
             custom_id, body = str(request.get("custom_id", "")), request.get("body") or {}
             outcome = fate.outcome(custom_id, position, total, self.end)
             self._count(outcome, body)
             for line in self._lines(custom_id, body, outcome):
                 (output if outcome.kind in GROUP else error).write(msgspec.json.encode(line) + b"\n")
-        for custom_id in fate.foreign:
+        for custom_id in fate.foreign if self.end != "failed" else ():
             for line in self._lines(custom_id, {}, Outcome(text="nobody asked")):
                 output.write(msgspec.json.encode(line) + b"\n")
         for role, writer in (("output", output), ("error", error)):

@@ -88,7 +88,13 @@ class Records:
         return self._calls[index]
 
     def note(
-        self, at: float, dialect: str, kind: Kind, method: str, url: tuple[str, str], headers: Mapping[str, str]
+        self,
+        at: float,
+        dialect: str,
+        kind: Kind,
+        method: str,
+        url: tuple[str, str],
+        headers: Mapping[str, str],
     ) -> Call:
         """Write down a call that has just arrived; *url* is its path and its query."""
         path, query = url

@@ -23,7 +23,9 @@ INSUFFICIENT_QUOTA: Final = Refuse(
 )
 """Provider facts, retry table: permanent until billing is mended [recall]."""
 
-RESOURCE_EXHAUSTED: Final = Refuse(429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED")
+RESOURCE_EXHAUSTED: Final = Refuse(
+    429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"
+)
 """Gemini facts, limits: the enqueued-token quota is full (discuss.ai.google.dev thread 112624)."""
 
 CANNOT_FIND_FILE: Final = Refuse(

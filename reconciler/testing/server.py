@@ -7,7 +7,7 @@ import contextlib
 import socket
 from asyncio import Transport
 from threading import Thread
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,17 +16,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.testing.anthropic import Anthropic
+from reconciler.testing.azure import Azure
 from reconciler.testing.dialect import Desk, Dialect, Endpoint
 from reconciler.testing.exchange import Refusal
 from reconciler.testing.fates import Fate
 from reconciler.testing.faults import Fault, Faults
 from reconciler.testing.files import Disk
+from reconciler.testing.gemini import Gemini
+from reconciler.testing.mistral import Mistral
 from reconciler.testing.openai import OpenAI
 from reconciler.testing.records import Kind, Records
 from reconciler.testing.world import KEY, Batch, Clock, File, World
 
-DIALECTS: Final = (OpenAI,)
+DIALECTS: Final = (OpenAI, Azure, Anthropic, Gemini, Mistral)
 HOST: Final = "127.0.0.1"
+_D = TypeVar("_D", bound=Dialect)
 
 
 class FakeProvider:
@@ -59,7 +64,7 @@ class FakeProvider:
         start, ticking = self._clock
         return World(self._disk, Clock(start, ticking=ticking))
 
-    # --- what tests say and ask ----------------------------------------------------------------------------------
+    # --- what tests say and ask -----------------------------------------------------------------------------
 
     @property
     def clock(self) -> Clock:
@@ -96,8 +101,28 @@ class FakeProvider:
         """OpenAI and compatible services."""
         return self._dialect(OpenAI)
 
-    def _dialect(self, kind: type[Any]) -> Any:
-        return self.dialects[kind.name]
+    @property
+    def azure(self) -> Azure:
+        """Azure OpenAI, both surfaces."""
+        return self._dialect(Azure)
+
+    @property
+    def anthropic(self) -> Anthropic:
+        """Anthropic's Message Batches."""
+        return self._dialect(Anthropic)
+
+    @property
+    def gemini(self) -> Gemini:
+        """Gemini's Developer API."""
+        return self._dialect(Gemini)
+
+    @property
+    def mistral(self) -> Mistral:
+        """Mistral's batch jobs."""
+        return self._dialect(Mistral)
+
+    def _dialect(self, kind: type[_D]) -> _D:
+        return cast("_D", self.dialects[kind.name])
 
     def url(self, name: str = "") -> str:
         """The base URL to give a client of provider *name*; without one, the server's origin."""
@@ -133,7 +158,7 @@ class FakeProvider:
         for dialect in self.dialects.values():
             dialect.reset()
 
-    # --- the server ----------------------------------------------------------------------------------------------
+    # --- the server -----------------------------------------------------------------------------------------
 
     def _application(self) -> Starlette:
         routes = [route for dialect in self.dialects.values() for route in dialect.routes()]
