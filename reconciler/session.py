@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -20,7 +20,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
-from reconciler.workspace.effects import Effects, Tap
+from reconciler.workspace.effects import Effects, Tap, no_tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Options:
         plugged: What users have plugged in.
         pause: Waits so many seconds, or until someone asks for an end.
         wire: Makes calls to providers; None for the network.
+        clock: Seconds since the epoch.
     """
 
     only: Sequence[str] = ()
@@ -91,6 +92,7 @@ class Options:
     plugged: Plugged = NOTHING_PLUGGED
     pause: Callable[[float, Callable[[], bool]], None] = nap
     wire: Callable[[], Wire] | None = None
+    clock: Callable[[], float] = time
 
 
 @attrs.frozen
@@ -150,7 +152,7 @@ class Network:
             stopping=options.stopping,
             heard=options.watcher.called,
             agent=f"reconciler/{__version__}",
-            tap=options.tap or (lambda _change, _path: None),
+            tap=options.tap or no_tap,
         )
         return self._http
 
@@ -169,7 +171,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
         UserError: There is no workspace, or another reconciler holds it.
     """
     layout = find(path)
-    fx = Effects(layout.root, options.tap) if options.tap else Effects(layout.root)
+    fx = Effects(layout.root, options.tap or no_tap, clock=options.clock)
     try:
         with fx.lock(LOCK), Calls(options.stopping) as calls, closing(Network(settings, options)) as network:
             mark(fx, layout)

@@ -6,8 +6,6 @@ The lock is held for each pass and never between two, so another reconciler, or 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -30,7 +28,6 @@ def reconcile_until_settled(
     settings: Settings,
     options: Options,
     timeout: float | None = None,
-    now: Callable[[], float] = time.time,
 ) -> Report:
     """
     Reconcile again and again, each time when the first batch that waits is due.
@@ -40,7 +37,6 @@ def reconcile_until_settled(
         settings: Every setting.
         options: What else the caller wants; its `pause` waits between passes.
         timeout: Seconds after which to stop, however much still waits; None for never.
-        now: Seconds since the epoch.
 
     Returns:
         The last word on every batch that any of the passes looked at, with all that was done for it.
@@ -49,6 +45,7 @@ def reconcile_until_settled(
         Interrupted: Someone asked for an end between two passes.
         UserError: There is no workspace, or another reconciler holds it at the first pass.
     """
+    now = options.clock
     ends = None if timeout is None else now() + timeout
     told: dict[tuple[str, bool], BatchReport] = {}
     report: Report | None = None

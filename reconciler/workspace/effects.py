@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -38,7 +39,7 @@ Tap = Callable[[str, str], None]
 """Called with the name and path of each change just before it is made; tests stop the world there."""
 
 
-def _no_tap(_change: str, _path: str) -> None:
+def no_tap(_change: str, _path: str) -> None:
     """Let every change through."""
 
 
@@ -50,16 +51,23 @@ class Effects(Reading):
         root: The workspace, a real path.
         tap: Called before each change.
         syncs: Brings open files and folders to disk.
+        clock: Seconds since the epoch.
     """
 
-    def __init__(self, root: str, tap: Tap = _no_tap, syncs: Syncs = sync_now) -> None:
-        super().__init__(root)
+    def __init__(
+        self,
+        root: str,
+        tap: Tap = no_tap,
+        syncs: Syncs = sync_now,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(root, clock)
         self._tap = tap
         self._sync = syncs
 
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
-        return Effects(self.root, self._tap, syncs)
+        return Effects(self.root, self._tap, syncs, self.now)
 
     def tell(self, change: str, path: str) -> None:
         """Let the tap know of a change that another room is about to make."""
