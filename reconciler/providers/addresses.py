@@ -6,13 +6,15 @@ Pure; works on URLs that the library that sends has parsed, so that both mean th
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, Self, TypeVar
 
 from reconciler.codec.jsonl import shorten
-from reconciler.errors import PermanentError
-from reconciler.providers.calls import Origin
+from reconciler.errors import KeyRefused, PermanentError
+from reconciler.providers.calls import Call, Origin
 
 _PORTS: Final = {"https": 443, "http": 80}
 _STRANGE: Final = re.compile(r"[\\\x00-\x20\x7f-\x9f]")
@@ -36,6 +38,57 @@ class Url(Protocol):
     @property
     def userinfo(self) -> bytes:
         """What stands before an at sign."""
+
+    @property
+    def path(self) -> str:
+        """Without the query."""
+
+    def join(self, url: str) -> Self:
+        """Where a reference found there points to."""
+
+    def copy_merge_params(self, params: Mapping[str, str]) -> Self:
+        """The same with more of a query."""
+
+
+U = TypeVar("U", bound=Url)
+
+
+def address(call: Call, parse: Callable[[str], U]) -> U:
+    """
+    Where a call goes.
+
+    Raises:
+        PermanentError: Not to where its key is for.
+        KeyRefused: The key cannot be sent at all.
+    """
+    origin = call.origin
+    given = {name: str(value) for name, value in call.params.items() if value is not None}
+    base = _parsed(origin, origin.base_url, parse)
+    url = _parsed(origin, spelled(origin, call.path), parse)
+    check_base(origin, base)
+    check_same(origin, base, url)
+    check_key(origin)
+    return url.copy_merge_params(given) if given else url
+
+
+def _parsed(origin: Origin, text: str, parse: Callable[[str], U]) -> U:
+    """A parsed address."""
+    with contextlib.suppress(Exception):
+        return parse(text)
+    raise PermanentError(f"{origin.provider}: an address that cannot be read")
+
+
+def who(call: Call, url: Url) -> str:
+    """Whom a call asks for what, for messages."""
+    path = shorten(call.origin.hide(url.path), 120)
+    return f"{call.origin.provider} ({host_of(url)}), {call.method} {path}"
+
+
+def elsewhere(url: Url, location: str) -> str:
+    """Scheme and host of where a redirect points to; the rest may hold anything."""
+    with contextlib.suppress(Exception):
+        return place_of(url.join(location)) if location else ""
+    return ""
 
 
 def spelled(origin: Origin, path: str) -> str:
@@ -66,7 +119,8 @@ def check_base(origin: Origin, base: Url) -> None:
         raise PermanentError(f"{origin.provider}: a base URL holds no user name and no password")
     if base.scheme == "http" and not is_loopback(base.raw_host):
         raise PermanentError(
-            f"{origin.provider}: {host_of(base)} would be asked over http://, where everyone on the way reads the key",
+            f"{origin.provider}: {host_of(base)} would be asked over http://,"
+            " where everyone on the way reads the key",
             hint="write https:// in the base URL; http:// is for this machine (localhost) alone",
         )
 
@@ -78,6 +132,17 @@ def check_same(origin: Origin, base: Url, url: Url) -> None:
             f"{origin.provider} names an address on {place_of(url)}, which is not {place_of(base)}:"
             " the key is for the latter alone, and nothing was sent"
         )
+
+
+def check_key(origin: Origin) -> None:
+    """Raise KeyRefused when a key cannot be sent: libraries quote whole headers when they refuse one."""
+    for secret in origin.secret.values():
+        value = secret.reveal()
+        if not value.isascii() or not value.isprintable() or not value.strip() == value or not value:
+            raise KeyRefused(
+                f"the key for {origin.provider} is empty, or holds a character that no key has",
+                hint="a line break or a blank around it, perhaps",
+            )
 
 
 def is_loopback(host: bytes) -> bool:

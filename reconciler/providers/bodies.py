@@ -7,12 +7,16 @@ Pure. Nobody is asked to compress; whoever does it all the same is decoded withi
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import attrs
 
+from reconciler.errors import Interrupted
+from reconciler.providers.http_settings import HttpSettings
+
 _STEP: Final = 262_144
+_MINUTE: Final = 60.0
 _FREE: Final = 1_048_576
 """Bytes that may come out of a compressed body before its ratio counts."""
 
@@ -31,6 +35,49 @@ class LargeBody(BadBody):
 
 class SlowBody(BadBody):
     """A body that comes too slowly to be waited for."""
+
+
+@attrs.define(eq=False)
+class Watch:
+    """
+    Sees to it that a body comes in time.
+
+    Attributes:
+        settings: How long it may take.
+        clock: Seconds that only ever go forward.
+        stopping: Whether someone asked for an end.
+        streams: Whether it is a download, which takes as long as it takes, but has to move.
+    """
+
+    settings: HttpSettings
+    clock: Callable[[], float]
+    stopping: Callable[[], bool]
+    streams: bool = attrs.field(kw_only=True)
+    _began: float = attrs.field(init=False)
+    _had: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._began = self.clock()
+
+    def came(self, received: int) -> None:
+        """
+        Take note that so many bytes are there.
+
+        Raises:
+            SlowBody: It takes too long.
+            Interrupted: Someone asked for an end during a download.
+        """
+        passed = self.clock() - self._began
+        if not self.streams:
+            if passed > self.settings.reply:
+                raise SlowBody(f"the reply was not whole within {self.settings.reply:g} s")
+            return
+        if self.stopping():
+            raise Interrupted("interrupted during a download")
+        if passed > _MINUTE:
+            if received - self._had < self.settings.slowest:
+                raise SlowBody("the file comes too slowly")
+            self._began, self._had = self.clock(), received
 
 
 @attrs.frozen

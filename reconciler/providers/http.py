@@ -3,7 +3,7 @@ The HTTP room: every call that the product makes to a provider, and the only imp
 
 A create is sent once. All other calls are repeated by the rules of `retrying`. Redirects are not followed,
 and a key goes to the origin that it is for. What httpx raises ends here: its errors hold requests, and those
-hold keys, so that ours are raised outside of the handlers that caught them.
+hold keys, so ours are raised outside of the handlers that caught them.
 """
 
 from __future__ import annotations
@@ -14,55 +14,55 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 import attrs
 import httpx
 import msgspec
-from tenacity import Retrying, retry_if_result
 
 from reconciler.codec.jsonl import shorten
-from reconciler.errors import Interrupted, KeyRefused, PermanentError, TransientError
+from reconciler.errors import CallRefused, PermanentError
 from reconciler.providers import addresses
-from reconciler.providers.bodies import BadBody, Bounds, CutBody, LargeBody, SlowBody, decoded
-from reconciler.providers.calls import Call, Exchange, Kind, Origin, Reply, Sink, Source
+from reconciler.providers.bodies import BadBody, Bounds, CutBody, LargeBody, Watch
+from reconciler.providers.calls import Call, Exchange, Form, Kind, Origin, Reply, Sink
 from reconciler.providers.downloading import Download
 from reconciler.providers.http_settings import HttpSettings
-from reconciler.providers.refusals import is_page, said
+from reconciler.providers.multipart import form
+from reconciler.providers.patience import Patience, raised
 from reconciler.providers.retrying import Fault, Tally, Trouble, fault_of_status, fault_of_trouble
+from reconciler.providers.taking import Coming, refused, streamed, whole
+from reconciler.providers.trying import Try
 
 T = TypeVar("T")
-_Take: TypeAlias = Callable[[int, Mapping[str, str], Iterator[bytes]], T]
-"""Makes something of a reply: of its status, its headers and its blocks."""
+_Take: TypeAlias = Callable[[Coming], T]
 
-_ERROR_BYTES: Final = 262_144
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-_MINUTE: Final = 60.0
+_TROUBLES: Final = (
+    (httpx.ConnectTimeout, "no connection to {host} within {connect:g} s", False),
+    (httpx.PoolTimeout, "no connection to {host} within {connect:g} s", False),
+    (httpx.ProxyError, "the proxy does not let it through", False),
+    (httpx.ConnectError, "{host} cannot be reached ({why})", False),
+    (UnicodeError, "{host} is no host name", False),
+    (httpx.ReadTimeout, "no answer within {silence:g} s", True),
+    (httpx.WriteTimeout, "nothing more was taken within {silence:g} s", True),
+    (httpx.HTTPError, "the connection was cut before an answer came", True),
+    (Exception, "it broke off ({name})", True),
+)
+"""What may be raised before a reply begins, in what words, and whether anything may have arrived by then."""
+
 _REACH: Final = "look at the network, and at HTTPS_PROXY where it is set; then run again"
 
 
 class _Proof(httpx.Auth):
-    """Puts the secret into a request that is on its way out; given always, so that no netrc is looked up."""
+    """Puts the secrets into a request that is on its way out; always given, so no netrc is ever looked up."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
 
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+    def sync_auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        """Add the secrets."""
         for name, secret in self._origin.secret.items():
             request.headers[name] = secret.reveal()
         yield request
-
-
-@attrs.define(eq=False)
-class _Try:
-    """One try on its way: what the log says of it."""
-
-    number: int
-    began: float
-    sent: int = 0
-    received: int = 0
-    result: int | str = "nothing"
-    lost: Exception | None = None
 
 
 def _unheard(_exchange: Exchange) -> None:
@@ -99,11 +99,14 @@ class Http:
     now: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
     agent: str = "reconciler"
+    _patience: Patience = attrs.field(init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
     _clients: dict[bool, httpx.Client] = attrs.field(factory=dict, init=False, repr=False)
-    _next: dict[Any, float] = attrs.field(factory=dict, init=False, repr=False)
 
-    def __enter__(self) -> Http:
+    def __attrs_post_init__(self) -> None:
+        self._patience = Patience(self.pause, self.stopping, self.clock, self.settings.spacing)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -118,169 +121,120 @@ class Http:
 
     def send(self, call: Call) -> Reply:
         """Make one call and read its reply; see `Wire.send`."""
-        url = _address(call)
+        url = addresses.address(call, httpx.URL)
+        bounds = Bounds(self.settings.body, self.settings.ratio)
 
         def once(number: int) -> Reply | Fault:
-            return self._try(call, url, {}, number, lambda *reply: self._whole(call, *reply))
+            return self._try(call, url, {}, number, lambda coming: whole(call, coming, bounds))
 
         if call.kind is Kind.CREATE:
-            return _raised(once(1))
-        return self._repeated(once, Tally(self.settings.max_retries, self.settings.max_retries, self.chance))
+            return raised(once(1))
+        retries = self.settings.max_retries
+        return self._patience.repeated(once, Tally(retries, retries, self.chance))
 
     def fetch(self, call: Call, sink: Sink) -> Mapping[str, str]:
         """Stream a reply into *sink*, going on where it is cut; see `Wire.fetch`."""
         if call.kind is Kind.CREATE:
             raise PermanentError("a create is no download")
-        url = _address(call)
+        url = addresses.address(call, httpx.URL)
         download = Download(sink)
+        bounds = Bounds(self.settings.file, self.settings.ratio)
 
         def once(number: int) -> Mapping[str, str] | Fault:
-            found = self._try(
-                call, url, download.asks(), number, lambda *reply: self._streamed(call, download, *reply)
-            )
+            asks = download.asks()
+            found = self._try(call, url, asks, number, lambda coming: streamed(download, coming, bounds))
             if not isinstance(found, Fault):
                 return found
-            if getattr(found.error, "status", 0) == 416 and download.range_refused():  # noqa: PLR2004
+            error = found.error
+            if isinstance(error, CallRefused) and error.status == 416 and download.range_refused():  # noqa: PLR2004
                 return attrs.evolve(found, again=True)
             return attrs.evolve(found, progress=download.progress())
 
-        return self._repeated(once, Tally(self.settings.max_retries, self.settings.cuts, self.chance))
-
-    def _repeated(self, once: Callable[[int], T | Fault], tally: Tally) -> T:
-        """Try until it brings something, or the tally is full."""
-        retrying = Retrying(
-            retry=retry_if_result(tally.again),
-            wait=lambda _state: tally.wait(),
-            sleep=self._wait,
+        return self._patience.repeated(
+            once, Tally(self.settings.max_retries, self.settings.cuts, self.chance)
         )
-        return _raised(retrying(lambda: once(tally.number)))
-
-    def _wait(self, seconds: float) -> None:
-        """Wait, and give up when someone asks for an end."""
-        self.pause(seconds, self.stopping)
-        if self.stopping():
-            raise Interrupted("interrupted while waiting for a provider")
-
-    def _keep_apart(self, call: Call, url: httpx.URL) -> None:
-        """Keep a pause between two paced calls to one origin."""
-        if not call.paced or self.settings.spacing <= 0:
-            return
-        with self._lock:
-            turn = max(self.clock(), self._next.get(addresses.place(url), 0.0))
-            self._next[addresses.place(url)] = turn + self.settings.spacing
-        wait = turn - self.clock()
-        if wait > 0:
-            self._wait(wait)
 
     def _try(
-        self,
-        call: Call,
-        url: httpx.URL,
-        extra: Mapping[str, str],
-        number: int,
-        take: _Take[T],
+        self, call: Call, url: httpx.URL, extra: Mapping[str, str], number: int, take: _Take[T]
     ) -> T | Fault:
         """Send a call once."""
         client = self._client(fresh=call.kind is Kind.CREATE)
-        self._keep_apart(call, url)
-        one = _Try(number, self.clock())
+        if call.paced:
+            self._patience.keep_apart(addresses.place(url))
+        one = Try(call, number)
         request = self._request(client, call, url, extra, one)
         self.tap(f"{call.method} {call.kind}", url.path)
         one.began = self.clock()
         try:
             return self._exchange(client, request, call, one, take)
         finally:
-            self._tell(call, url, one)
-
-    def _tell(self, call: Call, url: httpx.URL, one: _Try) -> None:
-        """Let the log know."""
-        exchange = Exchange(
-            provider=call.origin.provider,
-            kind=call.kind,
-            method=call.method,
-            url=call.origin.hide(addresses.place_of(url) + url.path),
-            result=one.result,
-            seconds=self.clock() - one.began,
-            sent=one.sent,
-            received=one.received,
-            number=one.number,
-        )
-        # A log that fails must not lose the reply to a create.
-        with contextlib.suppress(Exception):
-            self.heard(exchange)
+            # A log that fails must not lose the reply to a create.
+            with contextlib.suppress(Exception):
+                self.heard(one.told(addresses.place_of(url) + url.path, self.clock()))
 
     def _exchange(
-        self, client: httpx.Client, request: httpx.Request, call: Call, one: _Try, take: _Take[T]
+        self, client: httpx.Client, request: httpx.Request, call: Call, one: Try, take: _Take[T]
     ) -> T | Fault:
         """Send a request and hand its reply to *take*."""
-        response: httpx.Response | None = None
-        trouble = None
+        response, trouble, who = None, None, addresses.who(call, request.url)
         try:
             response = client.send(request, stream=True, auth=_Proof(call.origin), follow_redirects=False)
-        except Exception as error:  # noqa: BLE001 - what a create has met has to be told in any case
-            one.result = type(one.lost or error).__name__
-            trouble = self._trouble(call, request.url, error, one)
-        if trouble is not None:
-            return fault_of_trouble(call.kind, trouble)
+        except Exception as error:  # noqa: BLE001 - whatever a create has met has to be told
+            one.result = type(error).__name__
+            trouble = self._trouble(call, request.url, error)
+            one.sent = one.sent if trouble.sent else 0
         if response is None:
-            raise one.lost or PermanentError(f"{_who(call, request.url)}: it cannot be sent")
+            if call.kind is not Kind.CREATE:
+                one.check()
+            return fault_of_trouble(call.kind, trouble or Trouble(who))
         one.result = response.status_code
         headers = {name.lower(): value for name, value in response.headers.items()}
-        blocks = self._blocks(call, response, one)
+        coming = Coming(response.status_code, headers, self._blocks(call, response, one))
         try:
-            if not response.is_success:
-                return self._refused(call, response, headers, blocks)
-            return take(response.status_code, headers, blocks)
+            if response.is_success:
+                return take(coming)
+            where = addresses.elsewhere(request.url, headers.get("location", ""))
+            found = refused(call, coming, who, where)
+            longest = self.settings.longest_wait
+            return fault_of_status(call.kind, found, headers, now=self.now(), longest=longest)
         except BadBody as bad:
-            if not isinstance(bad, LargeBody):
-                one.result = f"{response.status_code} {type(bad).__name__}"
-            trouble = Trouble(
-                f"{_who(call, request.url)}: {bad}",
-                again=not isinstance(bad, LargeBody),
-                lasting=isinstance(bad, LargeBody),
-            )
+            large = isinstance(bad, LargeBody)
+            one.result = f"{response.status_code} {type(bad).__name__}"
+            trouble = Trouble(f"{who}: {bad}", again=not large, lasting=large)
         finally:
             with contextlib.suppress(httpx.HTTPError):
                 response.close()
         return fault_of_trouble(call.kind, trouble)
 
-    def _trouble(self, call: Call, url: httpx.URL, error: Exception, one: _Try) -> Trouble | None:
-        """Why no reply came, in words without anything of the request; None for what is not of the network."""
-        who, host = _who(call, url), addresses.host_of(url)
-        if one.lost is not None or not isinstance(error, httpx.HTTPError | UnicodeError):
-            # The bytes could not be read, or something is broken here: for a create, who knows how far it got.
-            if call.kind is Kind.CREATE:
-                return Trouble(f"{who}: it broke off while it was sent ({type(one.lost or error).__name__})")
-            return None
-        if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-            words = f"no connection to {host} within {self.settings.connect:g} s"
-        elif isinstance(error, httpx.ProxyError):
-            words = "the proxy does not let it through"
-        elif isinstance(error, httpx.ConnectError | UnicodeError):
-            why = shorten(call.origin.hide(str(error)), 200) if isinstance(error, httpx.ConnectError) else ""
-            words = f"{host} cannot be reached{why and f' ({why})'}"
-        elif isinstance(error, httpx.ReadTimeout):
-            words = f"no answer within {self.settings.silence[call.kind]:g} s"
-        elif isinstance(error, httpx.WriteTimeout):
-            words = f"nothing more was taken within {self.settings.silence[call.kind]:g} s"
-        else:
-            words = "the connection was cut before an answer came"
-        return Trouble(f"{who}: {words}", sent=not isinstance(error, (*_NOT_SENT, UnicodeError)), hint=_REACH)
+    def _trouble(self, call: Call, url: httpx.URL, error: Exception) -> Trouble:
+        """Why no reply came, in words that hold nothing of the request."""
+        words, sent = next((words, sent) for kind, words, sent in _TROUBLES if isinstance(error, kind))
+        # Only what a connection says of itself is shown: other errors quote headers.
+        why = str(error) if isinstance(error, httpx.ConnectError) else ""
+        told = words.format(
+            host=addresses.host_of(url),
+            connect=self.settings.connect,
+            silence=self.settings.silence[call.kind],
+            name=type(error).__name__,
+            why=shorten(call.origin.hide(why), 200),
+        )
+        return Trouble(f"{addresses.who(call, url)}: {told}", sent=sent, hint=_REACH)
 
-    def _blocks(self, call: Call, response: httpx.Response, one: _Try) -> Iterator[bytes]:
+    def _blocks(self, call: Call, response: httpx.Response, one: Try) -> Iterator[bytes]:
         """
         The blocks of a reply as they come.
 
         Raises:
             BadBody: They stop coming, or come too slowly.
+            Interrupted: Someone asked for an end during a download.
         """
+        watch = Watch(self.settings, self.clock, self.stopping, streams=call.kind is Kind.DOWNLOAD)
         raw = response.iter_raw()
-        streams = call.kind is Kind.DOWNLOAD
-        began, seen = self.clock(), 0
         while True:
+            words = ""
+            block = None
             try:
                 block = next(raw, None)
-                words = ""
             except httpx.ReadTimeout:
                 words = f"nothing came for {self.settings.silence[call.kind]:g} s in the middle of the reply"
             except httpx.HTTPError:
@@ -291,92 +245,45 @@ class Http:
                 return
             one.received += len(block)
             yield block
-            passed = self.clock() - began
-            if not streams and passed > self.settings.reply:
-                raise SlowBody(f"the reply was not whole within {self.settings.reply:g} s")
-            if streams and passed > _MINUTE:
-                if one.received - seen < self.settings.slowest:
-                    raise SlowBody("the file comes too slowly")
-                began, seen = self.clock(), one.received
-            if streams and self.stopping():
-                raise Interrupted("interrupted during a download")
-
-    def _refused(
-        self, call: Call, response: httpx.Response, headers: Mapping[str, str], blocks: Iterator[bytes]
-    ) -> Fault:
-        """What a reply that is no success means; as much of its body as can be read counts."""
-        body = bytearray()
-        with contextlib.suppress(BadBody):
-            for block in decoded(blocks, headers.get("content-encoding", ""), Bounds(_ERROR_BYTES)):
-                body += block
-        words = said(
-            _who(call, response.request.url),
-            response.status_code,
-            bytes(body),
-            _elsewhere(response.request.url, headers.get("location", "")),
-            call.origin.hide,
-        )
-        return fault_of_status(
-            call.kind, response.status_code, words, headers, self.now(), self.settings.longest_wait
-        )
-
-    def _whole(self, call: Call, status: int, headers: Mapping[str, str], blocks: Iterator[bytes]) -> Reply:
-        """
-        A reply with its whole body.
-
-        Raises:
-            BadBody: It is cut, too large, or not what the API speaks.
-        """
-        bounds = Bounds(self.settings.body, self.settings.ratio)
-        body = b"".join(decoded(blocks, headers.get("content-encoding", ""), bounds))
-        kind = headers.get("content-type", "")
-        if is_page(kind, body):
-            raise BadBody(f"it answers {status} with a web page")
-        if call.kind is Kind.CREATE and not body.strip().startswith(b"{"):
-            raise BadBody(f"it answers {status} without saying what it made")
-        if (call.kind is Kind.CREATE or "json" in kind) and body and not _is_json(body):
-            raise BadBody(f"it answers {status} with something that is no JSON, or is cut")
-        return Reply(status, headers, body)
-
-    def _streamed(
-        self, call: Call, download: Download, status: int, headers: Mapping[str, str], blocks: Iterator[bytes]
-    ) -> Mapping[str, str]:
-        """Hand a reply on to a sink, block by block."""
-        del call
-        download.begin(status, headers)
-        left = max(self.settings.file - download.sink.size, 0)
-        download.take(decoded(blocks, headers.get("content-encoding", ""), Bounds(left, self.settings.ratio)))
-        return headers
+            watch.came(one.received)
 
     def _request(
-        self, client: httpx.Client, call: Call, url: httpx.URL, extra: Mapping[str, str], one: _Try
+        self, client: httpx.Client, call: Call, url: httpx.URL, extra: Mapping[str, str], one: Try
     ) -> httpx.Request:
-        """A request without its secret."""
-        headers = {"accept-encoding": "identity", **call.origin.headers, **call.headers, **extra}
+        """A request without its secrets."""
+        headers = {"accept-encoding": "identity"}
         content: bytes | Iterator[bytes] | None = None
         if call.json is not None:
             content = msgspec.json.encode(call.json)
-            headers.setdefault("content-type", "application/json")
+            headers["content-type"] = "application/json"
             one.sent = len(content)
         elif call.content is not None:
-            content = _counted(call.content, one)
-            headers["content-length"] = str(call.content.size)
-        seconds = self.settings.silence[call.kind]
-        limits = httpx.Timeout(seconds, connect=self.settings.connect, pool=self.settings.connect)
+            source = call.content
+            if isinstance(source, Form):
+                encoded = form(
+                    source.fields, source.source, filename=source.filename, file_type=source.content_type
+                )
+                headers |= encoded.headers
+                source = encoded.source
+            content = one.blocks(source)
+            headers["content-length"] = str(source.size)
+        for more in (call.origin.headers, call.headers, extra):
+            headers |= {name.lower(): value for name, value in more.items()}
+        silence = self.settings.silence[call.kind]
+        limits = httpx.Timeout(silence, connect=self.settings.connect, pool=self.settings.connect)
         return client.build_request(call.method, url, headers=headers, content=content, timeout=limits)
 
     def _client(self, *, fresh: bool) -> httpx.Client:
         """
-        The client, made at first use.
+        A client, made at first use: one that keeps its connections, and one that does not, for creates.
 
-        A create has one that keeps no connection: on one that was kept, nobody could tell a provider that
-        closes it in that moment from one that took the create and died.
+        When a provider closes a connection that was kept just as a create goes out on it, nobody can tell
+        whether the create arrived.
         """
         with self._lock:
-            client = self._clients.get(fresh)
-            if client is None:
-                client = self._clients[fresh] = _made(self.agent, fresh=fresh)
-            return client
+            if fresh not in self._clients:
+                self._clients[fresh] = _made(self.agent, fresh=fresh)
+            return self._clients[fresh]
 
 
 def _made(agent: str, *, fresh: bool) -> httpx.Client:
@@ -386,20 +293,14 @@ def _made(agent: str, *, fresh: bool) -> httpx.Client:
     Proxies and certificates come from the environment, as people on clusters need it. Plain HTTP never goes
     through a proxy: it is for this machine alone, and a proxy would read the key.
     """
-    limits = httpx.Limits(max_keepalive_connections=0) if fresh else httpx.Limits()
-    wrong = ""
+    limits = httpx.Limits(max_keepalive_connections=0 if fresh else 20)
     try:
         context = httpx.create_ssl_context()
         direct = httpx.HTTPTransport(verify=context, limits=limits, retries=0)
         return httpx.Client(
             verify=context,
             limits=limits,
-            mounts={
-                "http://": direct,
-                "all://localhost": direct,
-                "all://127.0.0.1": direct,
-                "all://[::1]": direct,
-            },
+            mounts=dict.fromkeys(("http://", "all://localhost", "all://127.0.0.1", "all://[::1]"), direct),
             headers={"user-agent": agent, "accept": "*/*"},
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
@@ -407,79 +308,6 @@ def _made(agent: str, *, fresh: bool) -> httpx.Client:
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
         wrong = type(error).__name__
     raise PermanentError(
-        f"the environment's network settings cannot be used ({wrong})",
+        f"the network settings of the environment cannot be used ({wrong})",
         hint="look at HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
     )
-
-
-def _address(call: Call) -> httpx.URL:
-    """
-    Where a call goes.
-
-    Raises:
-        PermanentError: Not to where its key is for.
-        KeyRefused: The key cannot be sent at all.
-    """
-    origin = call.origin
-    text = addresses.spelled(origin, call.path)
-    try:
-        base, url = httpx.URL(origin.base_url), httpx.URL(text)
-        url = url.copy_merge_params({k: str(v) for k, v in call.params.items() if v is not None})
-    except (httpx.InvalidURL, ValueError):
-        base = url = None
-    if base is None or url is None:
-        raise PermanentError(f"{origin.provider}: an address that cannot be read")
-    addresses.check_base(origin, base)
-    addresses.check_same(origin, base, url)
-    for secret in origin.secret.values():
-        value = secret.reveal()
-        if not value or not value.isascii() or not value.isprintable() or value != value.strip():
-            raise KeyRefused(
-                f"the key for {origin.provider} is empty, or holds a character that no key has",
-                hint="a line break or a blank at its end, perhaps",
-            )
-    return url
-
-
-def _counted(content: Source, one: _Try) -> Iterator[bytes]:
-    """The blocks of a body; what reading them raises is kept apart from what the network does."""
-    try:
-        for block in content.read(0):
-            one.sent += len(block)
-            if one.sent > content.size:
-                break
-            yield block
-        if one.sent != content.size:
-            raise TransientError("the file changed while it was sent")
-    except Exception as error:
-        one.lost = error
-        raise
-
-
-def _raised(found: T | Fault) -> T:
-    """What a call brought, or its error."""
-    if isinstance(found, Fault):
-        raise found.error
-    return found
-
-
-def _who(call: Call, url: httpx.URL) -> str:
-    """Whom a call asks for what, for messages."""
-    return f"{call.origin.provider} ({addresses.host_of(url)}), {call.method} {shorten(call.origin.hide(url.path), 120)}"
-
-
-def _elsewhere(url: httpx.URL, location: str) -> str:
-    """Scheme and host of where a redirect points to; the rest may hold anything."""
-    try:
-        return addresses.place_of(url.join(location)) if location else ""
-    except (httpx.InvalidURL, ValueError):
-        return ""
-
-
-def _is_json(body: bytes) -> bool:
-    """Whether a body is JSON from end to end."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import attrs
@@ -22,10 +23,11 @@ LONGEST: Final = 400
 
 _LOOKED_AT: Final = 16_384
 _KEY: Final = re.compile(
-    r"api.?key|authenticat|credential|invalid.token|access token|subscription key|unregistered caller", re.I
+    r"api.?key|authenticat|credential|invalid.token|access token|subscription key|unregistered caller",
+    re.IGNORECASE,
 )
 _KEY_CODES: Final = frozenset({"invalid_api_key", "API_KEY_INVALID", "authentication_error"})
-_TITLE: Final = re.compile(r"<title[^>]{0,100}>([^<]{1,200})", re.I)
+_TITLE: Final = re.compile(r"<title[^>]{0,100}>([^<]{1,200})", re.IGNORECASE)
 _TAG: Final = re.compile(r"<[^<>]{0,1000}>")
 _DELAY: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)s", re.ASCII)
 
@@ -36,6 +38,7 @@ class Said:
     What a reply says.
 
     Attributes:
+        status: The HTTP status.
         words: All of it in one sentence, with who said it.
         code: The provider's own code; empty where it gave none.
         told: The provider's own words.
@@ -44,6 +47,7 @@ class Said:
         hint: What to do about it.
     """
 
+    status: int
     words: str
     code: str = ""
     told: str = ""
@@ -56,13 +60,14 @@ class Said:
         """Whether nothing will be accepted until someone pays."""
         return self.code == "insufficient_quota"
 
-    def about_key(self, status: int) -> bool:
+    @property
+    def about_key(self) -> bool:
         """Whether it is the key that is not accepted."""
-        if status == 401:  # noqa: PLR2004
-            return True
-        if status == 403:  # noqa: PLR2004
+        if self.status == HTTPStatus.FORBIDDEN:
             return bool(_KEY.search(f"{self.code} {self.reason} {self.told}"))
-        return status == 400 and bool({self.code, self.reason} & _KEY_CODES)  # noqa: PLR2004
+        if self.status == HTTPStatus.BAD_REQUEST:
+            return bool({self.code, self.reason} & _KEY_CODES)
+        return self.status == HTTPStatus.UNAUTHORIZED
 
 
 def said(who: str, status: int, body: bytes, location: str, hide: Callable[[str], str]) -> Said:
@@ -76,9 +81,10 @@ def said(who: str, status: int, body: bytes, location: str, hide: Callable[[str]
         location: Where a redirect points to: scheme and host, no more.
         hide: Takes secrets out of a text.
     """
-    if 300 <= status < 400:  # noqa: PLR2004
+    if 300 <= status < 400:  # noqa: PLR2004 - any redirect
         points = f" to {shorten(hide(location), 200)}" if location else ""
         return Said(
+            status,
             f"{who}: it redirects{points} ({status}), and redirects are not followed",
             hint="set the base URL to where the API is; a login page of a network may be in the way",
         )
@@ -91,8 +97,8 @@ def said(who: str, status: int, body: bytes, location: str, hide: Callable[[str]
         code = _code(inner)
         reason, after = _details(inner)
     told, code = shorten(hide(told), LONGEST), shorten(hide(code), 80)
-    heading = f"{status} {code}".strip()
-    return Said(f"{who}: {heading}{': ' if told else ''}{told}", code, told, reason, after)
+    heading = f"it answers {status} {code}".strip()
+    return Said(status, f"{who}: {heading}{': ' if told else ''}{told}", code, told, reason, after)
 
 
 def _decoded(body: bytes) -> Any:

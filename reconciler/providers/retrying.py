@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
 
 import attrs
@@ -47,6 +48,7 @@ COME_BACK: Final = 60.0
 
 _SECONDS: Final = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{0,300})?", re.ASCII)
 _BILLING: Final = "there is no credit left: add some, or raise the limit, in the provider's console"
+_AGAIN: Final = "run again later; nothing is lost"
 _SEARCHED: Final = "it is searched for at the provider before anything is sent again"
 
 
@@ -99,57 +101,56 @@ def fault_of_trouble(kind: Kind, trouble: Trouble) -> Fault:
 
 
 def fault_of_status(
-    kind: Kind, status: int, said: Said, headers: Mapping[str, str], now: float, longest: float
+    kind: Kind, said: Said, headers: Mapping[str, str], *, now: float, longest: float
 ) -> Fault:
     """
     What follows from a reply that is no success.
 
     Args:
         kind: What the call does.
-        status: The HTTP status.
-        said: What the body says.
+        said: The status, and what the body says.
         headers: Of the reply, by name in lower case.
         now: Seconds since the epoch.
         longest: A wait above this is not waited for here.
     """
-    if kind is Kind.CREATE and status not in PROVES_REFUSAL:
+    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:
         return Fault(_uncertain(said.words))
     after = retry_after(headers, now)
     after = said.after if after is None else after
-    error = _error_of(kind, status, said, after)
-    again = kind is not Kind.CREATE and _may_mend(kind, status, said, headers)
+    again = kind is not Kind.CREATE and _may_mend(kind, said, headers)
     if again and after is not None and after > longest:
         return Fault(Later(said.words, after))
-    return Fault(error, again, after)
+    return Fault(_error_of(kind, said, after), again, after)
 
 
-def _may_mend(kind: Kind, status: int, said: Said, headers: Mapping[str, str]) -> bool:
+def _may_mend(kind: Kind, said: Said, headers: Mapping[str, str]) -> bool:
     """Whether another try may succeed."""
-    if status < 400 or said.no_credit:  # noqa: PLR2004 - a redirect is the same next time
+    if said.status < HTTPStatus.BAD_REQUEST or said.no_credit:
         return False
     asked = headers.get("x-should-retry", "").strip().lower()
     if asked in {"true", "false"}:
         return asked == "true"
-    if status == 409 and kind is Kind.CHANGE:  # noqa: PLR2004 - it has ended already: the caller looks
+    if said.status == HTTPStatus.CONFLICT and kind is Kind.CHANGE:
         return False
-    return status in TRY_AGAIN or status >= 500  # noqa: PLR2004
+    return said.status in TRY_AGAIN or said.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _error_of(kind: Kind, status: int, said: Said, after: float | None) -> ReconcilerError:
+def _error_of(kind: Kind, said: Said, after: float | None) -> ReconcilerError:
     """The typed error for a status."""
-    if said.about_key(status):
+    status = said.status
+    if said.about_key:
         return KeyRefused(said.words, hint="check that the key is whole, and meant for this address")
     if said.no_credit:
         return CallRefused(said.words, status=status, code=said.code, told=said.told, hint=_BILLING)
-    if status == 429:  # noqa: PLR2004
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         return Later(said.words, COME_BACK if after is None else after)
-    if status == 404:  # noqa: PLR2004
+    if status == HTTPStatus.NOT_FOUND:
         return NotThere(said.words, status=status, code=said.code, told=said.told)
-    if not 400 <= status < 500 or status in TRY_AGAIN - {409}:  # noqa: PLR2004
-        return TransientError(said.words, hint=said.hint)
-    if status == 409 and kind is not Kind.CHANGE:  # noqa: PLR2004
-        return TransientError(said.words)
-    return CallRefused(said.words, status=status, code=said.code, told=said.told)
+    # What a change conflicts with is for the caller to look at: most often it is done already.
+    refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in TRY_AGAIN
+    if refusal or (status == HTTPStatus.CONFLICT and kind is Kind.CHANGE):
+        return CallRefused(said.words, status=status, code=said.code, told=said.told)
+    return TransientError(said.words, hint=said.hint or _AGAIN)
 
 
 def _uncertain(words: str) -> Uncertain:
