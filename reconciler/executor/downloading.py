@@ -16,7 +16,7 @@ import attrs
 from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
-from reconciler.codec.wire import from_wire
+from reconciler.codec.wire import from_wire, line_number
 from reconciler.errors import BadLine, Later, NotThere, PermanentError, TransientError
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
@@ -166,20 +166,25 @@ class _Fetched:
         """The lines of a stream that belong to *role*, their own ids put back."""
         self.lines[role] = 0
         wanted = role is Role.OUTPUT
-        mark = (self._record.intent or "")[:8]
         for line in self._checked(stream):
             data = line.data
-            if names is not None:
-                data = from_wire(line, stream, mark, names)
             try:
-                verdict = decode_verdict(line._replace(data=data), stream)
+                verdict = decode_verdict(line, stream)
                 answered = verdict.outcome is Outcome.ANSWERED
+                if names is not None:
+                    data = self._renamed(line, stream, verdict.custom_id, names)
             except BadLine:
                 # Matching will say what is wrong with it; it must not get lost here.
                 answered = True
             if answered is wanted:
                 self.lines[role] += 1
                 yield data + b"\n"
+
+    def _renamed(self, line: Line, stream: str, custom_id: str, names: list[str]) -> bytes:
+        """A line under the id of the request that it answers; one of nobody's keeps its own."""
+        number = line_number(custom_id, self._record.intent)
+        known = number is not None and number <= len(names)
+        return from_wire(line, stream, names[number - 1]) if known and number else line.data
 
     def _names(self, fact: FileFact) -> list[str]:
         """The id of every request, in the order in which they were sent."""

@@ -14,6 +14,7 @@ import attrs
 
 from reconciler.codec.jsonl import Line
 from reconciler.codec.result import decode_verdict
+from reconciler.codec.wire import line_number
 from reconciler.errors import BadLine, PermanentError
 from reconciler.executor.context import Run
 from reconciler.executor.remotes import remote_of
@@ -160,7 +161,7 @@ def _holds_our_ids(wire: Wire, remote: Remote, each: RemoteBatch, record: Record
         custom_id = decode_verdict(Line(1, 0, first), each.batch_id).custom_id
     except BadLine:
         return False
-    return custom_id.startswith(f"{(record.intent or '')[:8]}-")
+    return line_number(custom_id, record.intent or "") is not None
 
 
 class _Enough(Exception):
