@@ -9,10 +9,15 @@ Every error the reconciler raises on purpose.
     │   ├── WorkspaceLocked       exit 4: another reconciler holds the workspace
     │   └── NeedsPerson           exit 3: the request was understood and refused, with what to do instead
     ├── TransientError        exit 1: a re-run may mend it (disk full, a file that vanished)
+    │   ├── Later                 exit 75: a provider asks to come back at a time
+    │   └── Uncertain             a call that makes something may have arrived, and no reply came
     ├── PermanentError        exit 3: this batch stops, the others go on
     │   ├── BadLine               one line of a file cannot be read as what it must be
     │   ├── BadMetadata           a metadata file is empty, corrupt or of a newer schema
-    │   └── Clash                 a name is taken by other bytes
+    │   ├── Clash                 a name is taken by other bytes
+    │   └── CallRefused           a provider said no, and nothing happened
+    │       └── NotThere              it knows nothing under that id
+    ├── KeyRefused            exit 77: a provider's key is missing or refused
     ├── StaleSnapshot         the world moved between plan and effect: plan again
     └── Interrupted           exit 130: Ctrl-C or SIGTERM, between two effects
 
@@ -69,6 +74,25 @@ class TransientError(ReconcilerError):
     """A re-run may mend it."""
 
 
+class Later(TransientError):
+    """
+    A provider asks to come back later; nothing happened there.
+
+    Attributes:
+        seconds: How long to wait.
+    """
+
+    exit_code = 75
+
+    def __init__(self, message: str, seconds: float, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+
+class Uncertain(TransientError):
+    """A call that makes something may have arrived, and no reply tells; it must never be repeated blindly."""
+
+
 class PermanentError(ReconcilerError):
     """This batch stops; the others go on."""
 
@@ -103,6 +127,35 @@ class BadMetadata(PermanentError):
 
 class Clash(PermanentError):
     """A name is taken by other bytes; nothing is overwritten."""
+
+
+class CallRefused(PermanentError):
+    """
+    A provider said no, and nothing happened there.
+
+    Attributes:
+        status: The HTTP status.
+        code: The provider's own code or type of error; empty where it gave none.
+        told: The provider's own words.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", told: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+        self.told = told
+
+
+class NotThere(CallRefused):
+    """The provider knows nothing under that id, or nothing that this key may see."""
+
+
+class KeyRefused(ReconcilerError):
+    """The key of a provider is missing or refused; its batches are unchanged, the others go on."""
+
+    exit_code = 77
 
 
 class StaleSnapshot(ReconcilerError):

@@ -2,16 +2,18 @@
 What all providers share.
 
 Every provider has a name, under which settings, metadata and plans know it; the engine plans operations for
-those that it was given, and holds batches of all others. An `Embedded` one answers a request at once; those
-that take whole batches and finish hours later come with the code that speaks to them.
+those that it was given, and holds batches of all others. An `Embedded` one answers a request at once; a
+`Remote` one takes whole batches and finishes hours later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from reconciler.model.exchange import Request
+from reconciler.model.exchange import Dialect, Request
+from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
+from reconciler.providers.calls import Sink, Source, Wire
 
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
@@ -42,6 +44,119 @@ class Embedded(Provider, Protocol):
         Raises:
             Exception: The request has failed; the type and words say how.
         """
+
+
+@runtime_checkable
+class Remote(Provider, Protocol):
+    """
+    A provider that takes whole batches over the network.
+
+    A client only translates: it keeps no state, opens no file, reads no clock and repeats nothing. Each
+    method makes its calls through the *wire* that it is given, and raises what `Wire.send` raises; besides,
+    `TransientError` when a reply is not of the shape that the provider documents.
+    """
+
+    @property
+    def account(self) -> str:
+        """A fingerprint of whose batches these are: of key, origin, organisation, project; never the key."""
+
+    @property
+    def limits(self) -> Limits:
+        """How large one batch may be."""
+
+    @property
+    def dialects(self) -> frozenset[Dialect]:
+        """The shapes of input lines that it takes."""
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether the input is uploaded before the create; otherwise the create carries it."""
+
+    @property
+    def tags(self) -> bool:
+        """Whether it keeps the intent of an order, so that a batch can be found by it."""
+
+    @property
+    def numbers_ids(self) -> bool:
+        """
+        Whether ids travel as `<first 8 characters of the intent>-<n>`, n counting the requests from 1.
+
+        For a provider that keeps no tag: such ids show whose batch it is.
+        """
+
+    @property
+    def one_stream(self) -> bool:
+        """Whether answers and failures come as one file, to be split here."""
+
+    @property
+    def model(self) -> str | None:
+        """The model for whole batches, where the provider wants one and the settings name it."""
+
+    @property
+    def endpoint(self) -> str:
+        """The API path of lines that name none; empty where the provider has no such thing."""
+
+    def upload(self, wire: Wire, source: Source, name: str) -> str:
+        """
+        Store an input, and give its file id.
+
+        Args:
+            wire: Makes the calls.
+            source: The lines.
+            name: A name for the file, ending in `.jsonl`; holds the intent.
+        """
+
+    def is_ready(self, wire: Wire, file_id: str) -> bool:
+        """Whether an uploaded file can be made a batch of."""
+
+    def create(self, wire: Wire, order: Order, source: Source, file_id: str | None) -> RemoteBatch:
+        """
+        Create a batch: one call, never repeated.
+
+        Args:
+            wire: Makes the call.
+            order: What is asked for.
+            source: The lines, for a provider that takes no file.
+            file_id: The uploaded file, for one that does.
+
+        Raises:
+            CallRefused: Nothing was created.
+            Uncertain: It may have been, or not.
+        """
+
+    def status(self, wire: Wire, batch_id: str) -> RemoteBatch:
+        """
+        Ask for one batch.
+
+        Raises:
+            NotThere: There is none with that id, for this key.
+        """
+
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:
+        """
+        Batches of this account, page by page; as `status` gives them, but for results that come inline.
+
+        Args:
+            wire: Makes the calls.
+            since: Seconds since the epoch; older ones may be left out where the order of the list allows it.
+        """
+
+    def download(self, wire: Wire, file_id: str, sink: Sink) -> int | None:
+        """
+        Fetch one answer file of a batch.
+
+        Returns:
+            How many bytes the provider says that it has, None where it does not say.
+        """
+
+    def cancel(self, wire: Wire, batch_id: str) -> None:
+        """Ask for the end of a batch; one that has ended already is no error."""
+
+    def files(self, wire: Wire) -> Iterator[RemoteFile]:
+        """Files of this account, page by page."""
+
+    def delete_file(self, wire: Wire, file_id: str) -> None:
+        """Remove a file there; one that is gone already is no error."""
 
 
 def is_async(function: Callable[..., Any]) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.record import Counts, InputFact, Record, Submission, at_provider
+from reconciler.model.record import NOTHING_HEARD, Counts, InputFact, Record, Submission, at_provider
 from reconciler.workspace import fields, typed
 
 SCHEMA: Final = 1
@@ -31,7 +31,7 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("roles", "coverage", "children", "dismissed", "receipts", "cost"),
+        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost"),
         *_TEXTS,
     }
 )
@@ -67,7 +67,8 @@ def decode_for_answers(data: bytes, path: str, name: BatchName) -> tuple[Role, .
         found = typed.PLAIN.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return decode(data, path, name).at_provider
-    if found.name != name or found.parent is not None or found.roles or found.children or found.dismissed:
+    unread = found.roles or found.children or found.dismissed
+    if found.name != name or found.parent is not None or found.online is not None or unread:
         # The typed decode says too little of these.
         return decode(data, path, name).at_provider
     return at_provider({}, found.output_file_id, found.error_file_id)
@@ -106,6 +107,7 @@ def _quickly(data: bytes, name: BatchName) -> Record | None:
             if counts is typed.UNCOUNTED
             else Counts(counts.total, counts.completed, counts.failed),
             found.results_until,
+            NOTHING_HEARD if found.online is None else fields.read_online(found.online),
             _roles(found.roles) if found.roles else {},
             None if found.coverage is typed.UNSAID else _account(msgspec.json.decode(found.coverage)),
             fields.read_children(found.children) if found.children else {},
@@ -163,6 +165,7 @@ def encode(record: Record) -> bytes:
     }
     groups: dict[str, Mapping[str, Any]] = {
         "counts": {key: value for key, value in attrs.asdict(record.counts).items() if value is not None},
+        "online": fields.online_fields(record.online),
         "roles": roles,
         "children": fields.children_fields(record.children),
         "dismissed": {part: fields.tally_fields(tally) for part, tally in record.dismissed.items()},
@@ -221,6 +224,7 @@ def _record(found: dict[str, Any]) -> Record:
         sent_at=fields.maybe(found, "sent_at", fields.number),
         counts=Counts(*(fields.maybe(counts, key, fields.whole) for key in ("total", "completed", "failed"))),
         results_until=fields.maybe(found, "results_until", fields.number),
+        online=fields.read_online(found.get("online", {})),
         roles=_roles(fields.mapping(found.get("roles", {}), "roles")),
         coverage=_account(found.get("coverage")),
         children=fields.read_children(found.get("children", {})),

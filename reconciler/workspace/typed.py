@@ -65,6 +65,7 @@ class Plain(Narrow, frozen=True):
     status: str | None = None
     counts: Counts = UNCOUNTED
     results_until: float | None = None
+    online: dict[str, Any] | None = None
     roles: dict[str, Any] = {}
     coverage: msgspec.Raw = UNSAID
     children: dict[str, Any] = {}
