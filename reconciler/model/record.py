@@ -65,6 +65,43 @@ class Counts:
 
 
 @attrs.frozen
+class Refusal:
+    """
+    One finding of a provider that did not accept an input.
+
+    Attributes:
+        code: The provider's own code; empty where it gave none.
+        message: The provider's own words.
+        line: The request that it speaks of, counted from 1 in the file that was sent; None for all of it.
+    """
+
+    code: str
+    message: str
+    line: int | None = None
+
+
+@attrs.frozen
+class Online:
+    """
+    What was heard of a batch besides its status.
+
+    Attributes:
+        refusals: Why its input was not accepted.
+        candidates: Remote batches of which any may be this one, while nobody can tell.
+        not_before: Nothing is asked for before that time, in seconds since the epoch.
+        tries: How often in a row it was sent away by a quota, or heard something that cannot be.
+    """
+
+    refusals: tuple[Refusal, ...] = ()
+    candidates: tuple[str, ...] = ()
+    not_before: float | None = None
+    tries: int = 0
+
+
+NOTHING_HEARD = Online()
+
+
+@attrs.frozen
 class Record:
     """
     One generation of a batch's metadata.
@@ -88,6 +125,7 @@ class Record:
         status: The provider's word, as last heard.
         counts: The provider's line counts, as last heard.
         results_until: When the remote results vanish, in seconds since the epoch.
+        online: What else the provider said.
         roles: What was downloaded: a digest, or None for "the provider has no such file".
         coverage: The last account that was drawn up.
         children: Retry children that own ids of this batch.
@@ -115,6 +153,7 @@ class Record:
     status: str | None = None
     counts: Counts = Counts()
     results_until: float | None = None
+    online: Online = NOTHING_HEARD
     roles: Mapping[Role, FileDigest | None] = attrs.field(factory=dict)
     coverage: Coverage | None = None
     children: Mapping[BatchName, Child] = attrs.field(factory=dict)

@@ -128,7 +128,6 @@ class Snapshot:
         children: Names of this lineage that are taken, in order.
         matched: The verdict on these files, when this pass has drawn one.
         asked: The provider was asked in this pass, so `record.status` is fresh.
-        submitted_as: The batch under which the same input was submitted before, if another.
         unowned: It is a retry child that its parent does not name: the ids are still the parent's.
     """
 
@@ -146,7 +145,6 @@ class Snapshot:
     children: tuple[ChildFact, ...] = ()
     matched: Matched | None = None
     asked: bool = False
-    submitted_as: str | None = None
     unowned: bool = False
 
     @property

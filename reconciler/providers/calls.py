@@ -87,6 +87,26 @@ class Source:
     read: Callable[[int], Iterator[bytes]]
 
 
+@attrs.frozen
+class Form:
+    """
+    A body of `multipart/form-data`: fields first, then one file.
+
+    Attributes:
+        fields: The fields, in order.
+        filename: The name of the file part's file.
+        content_type: The file part's type.
+        source: What the file holds.
+        name: The name of the file part.
+    """
+
+    fields: Mapping[str, str]
+    filename: str
+    content_type: str
+    source: Source
+    name: str = "file"
+
+
 class Sink(Protocol):
     """Where a download goes."""
 
@@ -115,7 +135,7 @@ class Call:
         params: The query; a value of None is left out.
         headers: Besides the origin's.
         json: A body to encode, None for none.
-        content: A body to stream, None for none.
+        content: A body to stream, None for none; a form is encoded by whoever sends it.
         paced: One of many calls for many batches, between which a pause is kept.
     """
 
@@ -126,7 +146,7 @@ class Call:
     params: Mapping[str, str | int | None] = attrs.field(factory=dict)
     headers: Mapping[str, str] = attrs.field(factory=dict)
     json: Any = None
-    content: Source | None = None
+    content: Source | Form | None = None
     paced: bool = False
 
 

@@ -24,12 +24,13 @@ from reconciler.codec.jsonl import shorten
 from reconciler.errors import CallRefused, PermanentError
 from reconciler.providers import addresses
 from reconciler.providers.bodies import BadBody, Bounds, CutBody, LargeBody, Watch
-from reconciler.providers.calls import Call, Exchange, Kind, Origin, Reply, Sink
+from reconciler.providers.calls import Call, Exchange, Form, Kind, Origin, Reply, Sink
 from reconciler.providers.downloading import Download
 from reconciler.providers.http_settings import HttpSettings
+from reconciler.providers.multipart import form
 from reconciler.providers.patience import Patience, raised
-from reconciler.providers.replies import Coming, refused, streamed, whole
 from reconciler.providers.retrying import Fault, Tally, Trouble, fault_of_status, fault_of_trouble
+from reconciler.providers.taking import Coming, refused, streamed, whole
 from reconciler.providers.trying import Try
 
 T = TypeVar("T")
@@ -257,8 +258,15 @@ class Http:
             headers["content-type"] = "application/json"
             one.sent = len(content)
         elif call.content is not None:
-            content = one.blocks(call.content)
-            headers["content-length"] = str(call.content.size)
+            source = call.content
+            if isinstance(source, Form):
+                encoded = form(
+                    source.fields, source.source, filename=source.filename, file_type=source.content_type
+                )
+                headers |= encoded.headers
+                source = encoded.source
+            content = one.blocks(source)
+            headers["content-length"] = str(source.size)
         for more in (call.origin.headers, call.headers, extra):
             headers |= {name.lower(): value for name, value in more.items()}
         silence = self.settings.silence[call.kind]

@@ -1,91 +1,188 @@
 """
-What a reply amounts to: the whole of it, bytes for a sink, or a refusal.
+Read members of replies: what has the wrong type, is empty or is null counts as absent.
 
-Pure but for the sink.
+Pure. Providers and what copies their APIs write null, "", 0 or nothing at all for the same thing.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote
 
-import attrs
-import msgspec
+from reconciler.codec.jsonl import shorten
+from reconciler.errors import CallRefused, NotThere, TransientError, Uncertain
+from reconciler.model.record import Counts
+from reconciler.model.remote import RemoteBatch
+from reconciler.model.status import Phase, phase_of
+from reconciler.providers.calls import Call, Reply, Wire
 
-from reconciler.providers.bodies import BadBody, Bounds, decoded
-from reconciler.providers.calls import Call, Kind, Reply
-from reconciler.providers.downloading import Download
-from reconciler.providers.refusals import Said, is_page, said
-
-ERROR_BYTES: Final = 262_144
-"""How much of a refusal is read."""
+NOTHING: Final[Mapping[str, Any]] = {}
+_HUGE: Final = 1 << 53
+_CONFLICTS: Final = (400, 409)
+"""What services answer who are asked to cancel a batch that has ended."""
 
 
-@attrs.define(eq=False)
-class Coming:
+def text(value: Any) -> str | None:
+    """A string that is not empty."""
+    return value if isinstance(value, str) and value else None
+
+
+def whole(value: Any) -> int | None:
+    """A count: a whole number that is not negative, or the digits of one."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < len(str(_HUGE)):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < _HUGE else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """An object; an empty one where there is none."""
+    return value if isinstance(value, dict) else NOTHING
+
+
+def items(value: Any) -> list[Any]:
+    """A list; an empty one where there is none."""
+    return value if isinstance(value, list) else []
+
+
+def counts(total: int | None, completed: int | None, failed: int | None) -> Counts:
+    """Line counts; zeros alone are none: no batch is empty, and one that is being validated has them."""
+    if not (total or completed or failed):
+        return Counts()
+    return Counts(total or None, completed, failed)
+
+
+def segment(value: str) -> str:
     """
-    A reply on its way.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By name in lower case.
-        blocks: The body as it comes, still encoded; raises BadBody when it stops coming.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    blocks: Iterator[bytes]
-
-    def body(self, bounds: Bounds) -> Iterator[bytes]:
-        """The body, decoded."""
-        return decoded(self.blocks, self.headers.get("content-encoding", ""), bounds)
-
-
-def whole(call: Call, coming: Coming, bounds: Bounds) -> Reply:
-    """
-    A reply with all of its body.
+    An id as one part of a path.
 
     Raises:
-        BadBody: It is cut, too large, or not what the API speaks.
+        NotThere: No id looks like that.
     """
-    body = b"".join(coming.body(bounds))
-    kind, status = coming.headers.get("content-type", "").lower(), coming.status
-    if is_page(kind, body):
-        raise BadBody(f"it answers {status} with a web page")
-    if call.kind is Kind.CREATE and not body.lstrip().startswith(b"{"):
-        raise BadBody(f"it answers {status} without saying what it made")
-    if (call.kind is Kind.CREATE or (body and "json" in kind)) and not _is_json(body):
-        raise BadBody(f"it answers {status} with something that is no JSON, or is cut")
-    return Reply(status, coming.headers, body)
+    if not value or value in {".", ".."} or "\0" in value:
+        raise NotThere(f"{value!r:.60} is no id", status=404)
+    return quote(value, safe="")
 
 
-def streamed(download: Download, coming: Coming, bounds: Bounds) -> Mapping[str, str]:
+def size_of(headers: Mapping[str, str]) -> int | None:
+    """How many bytes a fetched file has in all, as its last reply says; None where it does not say."""
+    _, slash, total = headers.get("content-range", "").rpartition("/")
+    if slash:
+        return whole(total.strip())
+    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        return None  # the length of something else
+    return whole(headers.get("content-length", "").strip())
+
+
+def created(reply: Reply) -> Mapping[str, Any]:
     """
-    Hand a reply on to a sink, block by block; gives its headers.
+    What the reply to a create says.
 
     Raises:
-        BadBody: It is cut, too large, or not the bytes that were asked for.
+        Uncertain: It is no object. The provider said yes to something.
     """
-    download.begin(coming.status, coming.headers)
-    left = max(bounds.size - download.sink.size, 0)
-    download.take(coming.body(attrs.evolve(bounds, size=left)))
-    return coming.headers
-
-
-def refused(call: Call, coming: Coming, who: str, elsewhere: str) -> Said:
-    """What a reply says that is no success; as much of its body as can be read counts."""
-    body = bytearray()
-    with contextlib.suppress(BadBody):
-        for block in coming.body(Bounds(ERROR_BYTES)):
-            body += block
-    return said(who, coming.status, bytes(body), elsewhere, call.origin.hide)
-
-
-def _is_json(body: bytes) -> bool:
-    """Whether a body is JSON from end to end."""
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+        return reply.object()
+    except TransientError as error:
+        raise Uncertain(f"the batch may have been created: {error.message}") from error
+
+
+def uncertain(provider: str) -> Uncertain:
+    """The error of a create whose reply names no batch."""
+    return Uncertain(f"{provider} replied to the create, and named no batch: it may have been created")
+
+
+def unreadable(provider: str, what: str, missing: str) -> TransientError:
+    """The error of a reply that lacks what it is about."""
+    return TransientError(f"{provider}: the reply about {what} holds no {missing}")
+
+
+def settled(batch: RemoteBatch, provider: str) -> RemoteBatch:
+    """
+    *batch*, whose state was asked for.
+
+    Raises:
+        TransientError: The reply does not tell it.
+    """
+    if not batch.status:
+        raise unreadable(provider, f"batch {batch.batch_id:.80}", "status")
+    return batch
+
+
+def refused(provider: str, what: str, told: str) -> CallRefused:
+    """The error of a provider that said yes to a call, and no to what it was about."""
+    words = f"{provider}: {shorten(what)}" + (f": {shorten(told)}" if told else "")
+    return CallRefused(words, told=told)
+
+
+def cancelled(wire: Wire, call: Call, look: Callable[[], str]) -> None:
+    """
+    Make the *call* that cancels a batch; one that has ended, or is being cancelled, is no error.
+
+    Args:
+        wire: Makes the call.
+        call: The cancel.
+        look: Asks for the batch's status; called when the cancel is refused.
+    """
+    try:
+        wire.send(call)
+    except NotThere:
+        raise
+    except CallRefused as refused:
+        if refused.status not in _CONFLICTS:
+            raise
+        status = look()
+        if phase_of(status) is Phase.RUNNING and "cancel" not in status.lower():
+            raise
+
+
+def gone(wire: Wire, call: Call) -> None:
+    """Make the *call* that deletes something; what is not there is gone already."""
+    try:
+        wire.send(call)
+    except NotThere:
+        return
+
+
+def until_old(pages: Iterator[list[RemoteBatch]], since: float | None) -> Iterator[RemoteBatch]:
+    """
+    The batches of *pages*, up to a page that ends before *since*, if the pages come newest first.
+
+    No provider promises an order, so that it is read off what came: never a later one after an earlier, and
+    at least one earlier after a later. In any other order everything is listed.
+    """
+    last: float | None = None
+    falling, fell = True, False
+    for page in pages:
+        for batch in page:
+            moment = batch.created_at
+            falling = falling and moment is not None and (last is None or moment <= last)
+            fell = fell or (moment is not None and last is not None and moment < last)
+            last = moment
+            yield batch
+        if since is not None and falling and fell and last is not None and last < since:
+            return
+
+
+class Cursor:
+    """Where a list goes on; a list that comes back to where it was is an error, not an endless one."""
+
+    def __init__(self, provider: str) -> None:
+        self._provider = provider
+        self._seen: set[Any] = set()
+
+    def move(self, place: Any) -> Any:
+        """
+        Go on at *place*.
+
+        Raises:
+            TransientError: It has been there.
+        """
+        if place in self._seen:
+            raise TransientError(f"{self._provider}: its list goes in circles, at {place!r:.80}")
+        self._seen.add(place)
+        return place

@@ -16,7 +16,7 @@ import msgspec
 from reconciler.errors import BadMetadata
 from reconciler.model.coverage import FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.record import Counts, InputFact, Record, Submission
+from reconciler.model.record import NOTHING_HEARD, Counts, InputFact, Record, Submission
 from reconciler.workspace import fields
 
 SCHEMA: Final = 1
@@ -31,7 +31,7 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("roles", "coverage", "children", "dismissed", "receipts", "cost"),
+        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost"),
         *_TEXTS,
     }
 )
@@ -85,6 +85,7 @@ class _Plain(_Narrow, frozen=True):
     status: str | None = None
     counts: _Counts = _UNCOUNTED
     results_until: float | None = None
+    online: dict[str, Any] | None = None
     roles: dict[str, Any] = {}
     coverage: dict[str, Any] | None = None
     children: dict[str, Any] = {}
@@ -153,6 +154,7 @@ def _quickly(data: bytes, name: BatchName) -> Record | None:
             found.status,
             Counts(counts.total, counts.completed, counts.failed) if counts is not _UNCOUNTED else _NO_COUNTS,
             found.results_until,
+            NOTHING_HEARD if found.online is None else fields.read_online(found.online),
             _roles(found.roles) if found.roles else {},
             None if found.coverage is None else fields.read_coverage(found.coverage),
             fields.read_children(found.children) if found.children else {},
@@ -210,6 +212,7 @@ def encode(record: Record) -> bytes:
     }
     groups: dict[str, Mapping[str, Any]] = {
         "counts": {key: value for key, value in attrs.asdict(record.counts).items() if value is not None},
+        "online": fields.online_fields(record.online),
         "roles": roles,
         "children": fields.children_fields(record.children),
         "dismissed": {part: fields.tally_fields(tally) for part, tally in record.dismissed.items()},
@@ -268,6 +271,7 @@ def _record(found: dict[str, Any]) -> Record:
         sent_at=fields.maybe(found, "sent_at", fields.number),
         counts=Counts(*(fields.maybe(counts, key, fields.whole) for key in ("total", "completed", "failed"))),
         results_until=fields.maybe(found, "results_until", fields.number),
+        online=fields.read_online(found.get("online", {})),
         roles=_roles(fields.mapping(found.get("roles", {}), "roles")),
         coverage=fields.maybe(found, "coverage", lambda value, _: fields.read_coverage(value)),
         children=fields.read_children(found.get("children", {})),

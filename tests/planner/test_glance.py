@@ -76,7 +76,7 @@ def test_what_may_refuse_a_batch_in_flight(snapshot: Snapshot, policy: Policy) -
     full = attrs.evolve(snapshot, matched=None, asked=False)
     first = plan_at_a_glance(at_a_glance(full), policy)
     if first is not None and not first.steps:
-        vetted = attrs.evolve(full, children=(), unowned=False, submitted_as=None, quarantined=())
+        vetted = attrs.evolve(full, children=(), unowned=False, quarantined=())
         assert plan(vetted, policy) == plan(full, policy)
 
 

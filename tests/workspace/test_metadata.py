@@ -12,7 +12,7 @@ from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Counts, InputFact, Record, Submission
+from reconciler.model.record import Child, Counts, InputFact, Online, Record, Refusal, Submission
 from reconciler.workspace import metadata
 from reconciler.workspace.metadata import decode, encode
 from tests.workspace.records import JSON, NUMBERS, RECORDS, TEXT
@@ -39,6 +39,7 @@ FULL = Record(
     status="completed",
     counts=Counts(3, 2, 1),
     results_until=9.5,
+    online=Online((Refusal("invalid_json_line", "no", 3), Refusal("", "why")), ("msgbatch_1",), 7.5, 2),
     roles={Role.OUTPUT: DIGEST, Role.ERROR: None},
     coverage=Coverage(Tally(3, 7), Tally(2, 5), Tally(1, 2), by_class={ErrorClass.TIMEOUT: Tally(1, 2)}),
     children={BatchName("6.r2"): Child(Tally(1, 2), DIGEST)},
