@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 from reconciler.codec.jsonl import shorten
 from reconciler.errors import KeyRefused, PermanentError
-from reconciler.providers.calls import Call, Origin
+from reconciler.providers.calls import Call, Origin, Secret
 
 _PORTS: Final = {"https": 443, "http": 80}
 _STRANGE: Final = re.compile(r"[\\\x00-\x20\x7f-\x9f]")
@@ -72,7 +72,14 @@ def address(call: Call, parse: Callable[[str], U]) -> U:
 
 
 def _parsed(origin: Origin, text: str, parse: Callable[[str], U]) -> U:
-    """A parsed address."""
+    """
+    A parsed address.
+
+    Raises:
+        PermanentError: It cannot be parsed, or is spelled in a way that programs read differently.
+    """
+    if _STRANGE.search(text):
+        raise PermanentError(f"{origin.provider}: an address with a character that none may have")
     with contextlib.suppress(Exception):
         return parse(text)
     raise PermanentError(f"{origin.provider}: an address that cannot be read")
@@ -96,10 +103,8 @@ def spelled(origin: Origin, path: str) -> str:
     The whole address of a call, to be parsed and then held against `check_same`.
 
     Raises:
-        PermanentError: It is spelled in a way that programs read differently.
+        PermanentError: It is neither a path nor a whole URL.
     """
-    if _STRANGE.search(path):
-        raise PermanentError(f"{origin.provider}: an address with a character that none may have")
     if "://" in path.partition("?")[0]:
         return path
     if not path.startswith("/") or "?" in path or "#" in path or {".", ".."} & set(path.split("/")):
@@ -127,7 +132,9 @@ def check_base(origin: Origin, base: Url) -> None:
 
 def check_same(origin: Origin, base: Url, url: Url) -> None:
     """Raise PermanentError when *url* is not of the same scheme, host and port as *base*."""
-    if url.userinfo or place(url) != place(base):
+    if url.userinfo:
+        raise PermanentError(f"{origin.provider} names an address with a user name in it; nothing was sent")
+    if place(url) != place(base):
         raise PermanentError(
             f"{origin.provider} names an address on {place_of(url)}, which is not {place_of(base)}:"
             " the key is for the latter alone, and nothing was sent"
@@ -137,12 +144,17 @@ def check_same(origin: Origin, base: Url, url: Url) -> None:
 def check_key(origin: Origin) -> None:
     """Raise KeyRefused when a key cannot be sent: libraries quote whole headers when they refuse one."""
     for secret in origin.secret.values():
-        value = secret.reveal()
-        if not value.isascii() or not value.isprintable() or not value.strip() == value or not value:
+        if not _is_sendable(secret):
             raise KeyRefused(
                 f"the key for {origin.provider} is empty, or holds a character that no key has",
                 hint="a line break or a blank around it, perhaps",
             )
+
+
+def _is_sendable(secret: Secret) -> bool:
+    """Whether a header can hold it; in a frame of its own, which no traceback keeps."""
+    value = secret.reveal()
+    return value.isascii() and value.isprintable() and value == value.strip() != ""
 
 
 def is_loopback(host: bytes) -> bool:
