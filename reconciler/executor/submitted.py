@@ -8,6 +8,7 @@ from reconciler.executor.context import Run
 from reconciler.model.identity import Role
 from reconciler.model.record import Online, Record, Submission
 from reconciler.model.remote import RemoteBatch
+from reconciler.model.status import Phase, phase_of
 
 
 def heard(record: Record, told: RemoteBatch) -> Record:
@@ -20,8 +21,13 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         status=told.status,
         counts=told.counts,
         results_until=told.results_until if told.results_until is not None else record.results_until,
-        online=Online(refusals=told.refusals),
+        online=Online(refusals=told.refusals, tries=0 if _runs(told.status) else record.online.tries),
     )
+
+
+def _runs(status: str) -> bool:
+    """Whether a batch has got past the gate: no quota has sent it away, and its provider knows it well."""
+    return phase_of(status) is Phase.RUNNING and status.strip().lower() not in ("", "validating", "queued")
 
 
 def submitted(run: Run, record: Record, made: RemoteBatch) -> Record:

@@ -39,15 +39,17 @@ from reconciler.model.exchange import Request
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact, Submit
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import NOTHING_HEARD, InputFact, Online, Record, Refusal, Submission
+from reconciler.model.record import InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
 from reconciler.model.words import many
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
 from reconciler.workspace import ledger
 
-NOT_READY: Final = 15.0
-"""Seconds until an uploaded file is asked for again that the provider has not processed yet."""
+AGAIN: Final = 15.0
+"""Seconds until a provider is asked again that was not ready; doubled each time."""
+
+LONGEST_WAIT: Final = 3600.0
 
 _NO_FILE: Final = "cannot find file"
 """How a create begins its refusal of a file that was uploaded a moment ago (curator#116)."""
@@ -158,7 +160,7 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             batch_id=None,
             input_file_id=None,
             status=None,
-            online=NOTHING_HEARD,
+            online=Online(tries=record.online.tries),
         )
     )
 
@@ -168,11 +170,9 @@ def _upload(run: Run, remote: Remote, record: Record, source: Source) -> Record:
     with run.ctx.remotes.asking(remote) as wire:
         if record.state in _FRESH or record.input_file_id is None:
             file_id = remote.upload(wire, source, f"batch_input_{record.intent}.jsonl")
-            record = run.publish(
-                attrs.evolve(record, state=Submission.UPLOADED, input_file_id=file_id, online=NOTHING_HEARD)
-            )
+            record = run.publish(attrs.evolve(record, state=Submission.UPLOADED, input_file_id=file_id))
         if record.input_file_id is not None and not remote.is_ready(wire, record.input_file_id):
-            raise _back(run, record, Later(f"{remote.name} is still processing the upload", NOT_READY))
+            raise _back(run, record, Later(f"{remote.name} is still processing the upload", 0.0))
     return record
 
 
@@ -186,7 +186,12 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     facts = {"provider": remote.name, "input": record.input.digest.sha256, "requests": requests}
     ledger.append_once(ctx.fx, "batch.creating", record.name, intent=record.intent, **facts)
     record = run.publish(
-        attrs.evolve(record, state=Submission.CREATING, sent_at=ctx.fx.now(), online=NOTHING_HEARD)
+        attrs.evolve(
+            record,
+            state=Submission.CREATING,
+            sent_at=ctx.fx.now(),
+            online=Online(tries=record.online.tries),
+        )
     )
     try:
         with ctx.remotes.asking(remote) as wire:
@@ -206,11 +211,13 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
 
 def _back(run: Run, record: Record, error: ReconcilerError) -> ReconcilerError:
     """Nothing was created: the submission stands where it stood before the create, and may go on later."""
-    has_file = record.input_file_id is not None
-    online = Online(tries=record.online.tries + 1)
+    online = Online(tries=record.online.tries)
     if isinstance(error, Later):
-        online = attrs.evolve(online, not_before=run.ctx.fx.now() + error.seconds)
-    state = Submission.UPLOADED if has_file else Submission.PREPARED
+        # A full quota empties as batches end, which takes minutes to hours: ask less and less often.
+        wait = min(max(error.seconds, AGAIN * 2**record.online.tries), LONGEST_WAIT)
+        online = Online(tries=record.online.tries + 1, not_before=run.ctx.fx.now() + wait)
+        error = Later(error.message, wait, hint=error.hint)
+    state = Submission.PREPARED if record.input_file_id is None else Submission.UPLOADED
     run.publish(attrs.evolve(record, state=state, sent_at=None, online=online))
     return error
 
@@ -221,8 +228,8 @@ def _refused(run: Run, record: Record, error: CallRefused) -> ReconcilerError:
         return _back(run, record, error)
     if _NO_FILE in error.told.lower():
         # It lists late what was uploaded a moment ago; the next create is a new one, and this one is over.
-        later = Later(f"the provider does not know the uploaded file yet ({error.message})", NOT_READY)
-        return _back(run, attrs.evolve(record, input_file_id=record.input_file_id), later)
+        later = Later(f"the provider does not know the uploaded file yet ({error.message})", 0.0)
+        return _back(run, record, later)
     refusal = Refusal(error.code, error.told or error.message)
     run.publish(attrs.evolve(record, state=Submission.REJECTED, online=Online(refusals=(refusal,))))
     return error
