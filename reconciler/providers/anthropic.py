@@ -25,6 +25,9 @@ from reconciler.providers.times import DAY, seconds
 
 BASE_URL: Final = "https://api.anthropic.com"
 VERSION: Final = "2023-06-01"
+HEADER: Final = "x-api-key"
+KEYS: Final = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+TOKEN: Final = KEYS[1]
 LIMITS: Final = Limits(requests=100_000, size=256 << 20)
 _PATH: Final = "/v1/messages/batches"
 _PAGE: Final = 100

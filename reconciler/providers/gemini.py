@@ -25,6 +25,7 @@ from reconciler.providers.gemini_upload import upload
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com"
 VERSION: Final = "v1beta"
+HEADER: Final = "x-goog-api-key"
 GENERATE: Final = "batchGenerateContent"
 EMBED: Final = "asyncBatchEmbedContent"
 LIMITS: Final = Limits(requests=None, size=2 << 30)

@@ -221,13 +221,15 @@ class OpenAI:
         cursor = members.Cursor(self.name)
         params: dict[str, str | int] = {"limit": size} if size else {}
         while True:
-            reply = wire.send(self._call(Kind.READ, "GET", path, params=params, paced=True)).object()
-            page = reply.get("data", reply.get("value"))
+            found = wire.send(self._call(Kind.READ, "GET", path, params=params, paced=True)).json()
+            reply = members.mapping(found)
+            page = found if isinstance(found, list) else reply.get("data", reply.get("value"))
             if not isinstance(page, list):
                 raise members.unreadable(self.name, f"the list {path}", "data")
             yield page
             more = reply.get("has_more")
-            if not (more is True or (more is None and size and len(page) >= size)):
+            full = size and len(page) >= size and page is not found
+            if not (more is True or (more is None and full)):
                 return
             last = members.text(members.mapping(page[-1]).get("id")) if page else None
             last = last or members.text(reply.get("last_id"))

@@ -275,6 +275,7 @@ def page(*ids: str, more: Any = False, key: str = "data", at: float | None = Non
         ),
         pytest.param(OPENAI, [page("a", key="value")], [{"limit": 100}], ["a"], id="azure-value"),
         pytest.param(OPENAI, [page()], [{"limit": 100}], [], id="empty"),
+        pytest.param(Switches(page=0), [page("a", "b")["data"]], [{}], ["a", "b"], id="a-bare-list"),
     ],
 )
 def test_list(switches: Switches, script: list[Any], asked: list[Any], found: list[str]) -> None:
@@ -291,7 +292,7 @@ def test_list(switches: Switches, script: list[Any], asked: list[Any], found: li
         pytest.param([page("a", more=True), page("a", more=True)], id="circle"),
         pytest.param([page(more=True)], id="goes-on-nowhere"),
         pytest.param([{"data": None}], id="no-data"),
-        pytest.param([[]], id="no-object"),
+        pytest.param(["x"], id="no-object"),
         pytest.param([{"data": [None]}], id="unreadable-batch"),
         pytest.param([{"data": [{"id": None}]}], id="batch-without-id"),
     ],
