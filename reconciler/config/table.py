@@ -53,8 +53,6 @@ class Setting:
 SETTINGS: Final = (
     Setting("provider", "name", "none", "who answers; none sends nothing", PROVIDERS),
     Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
-    Setting("provider", "per_batch_delay", 2.0, "time between two calls for two batches"),
-    Setting("provider", "max_retries", 3, "further tries of a call that may be repeated"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(
