@@ -1,9 +1,10 @@
 """
-Which workspaces may name code.
+Which workspaces may name code, and where keys go.
 
 A workspace can be cloned, mailed or mounted by anybody, so what its settings file names is refused until the
-user has looked at it. Trust stands in the user's own configuration, and holds for one path, one content of
-the settings file and one content of each file of code that it names; any change ends it.
+user has looked at it: code would run here, and a base URL would be sent the user's key. Trust stands in the
+user's own configuration, and holds for one path, one content of the settings file and one content of each
+file of code that it names; any change ends it.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ SCHEMA: Final = 1
 @attrs.frozen
 class Named:
     """
-    Code that a workspace names.
+    Code that a workspace names, or an address that keys go to.
 
     Attributes:
         setting: The setting that names it.
         name: As the setting says it.
-        path: The file that holds it.
-        sha256: What that file holds.
+        path: The file that holds it; empty for an address.
+        sha256: What that file holds; empty for an address.
     """
 
     setting: str
     name: str
-    path: str
-    sha256: str
+    path: str = ""
+    sha256: str = ""
 
     @property
     def key(self) -> str:
@@ -60,18 +61,22 @@ def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str,
         What the code that it names has to hold, by `setting = name`; whoever loads it checks again.
 
     Raises:
-        ConfigError: The workspace names code and is not trusted to, or something has changed since.
+        ConfigError: The workspace names code or an address and is not trusted to, or something has changed
+            since.
     """
-    names = sorted(set(settings.code_named_in(own_file)))
-    if not names:
+    code = sorted(set(settings.code_named_in(own_file)))
+    addresses = sorted(set(settings.addresses_named_in(own_file)))
+    if not code and not addresses:
         return {}
-    told = ", ".join(f"{setting} = {name!r:.80}" for setting, name in names)
-    hint = "look at that code and at reconciler.toml, then: reconcile trust WORKSPACE"
+    told = " and ".join(
+        _told(what, names) for what, names in (("code", code), ("where keys go", addresses)) if names
+    )
+    hint = f"look at {'that code and at ' if code else ''}reconciler.toml, then: reconcile trust WORKSPACE"
     known = _read(user_folder).get(own_file)
     if known is None:
-        raise ConfigError(f"{own_file} names code ({told}), and this workspace is not trusted", hint=hint)
+        raise ConfigError(f"{own_file} names {told}, and this workspace is not trusted", hint=hint)
     if known.get("settings") != _digest(own_file):
-        raise ConfigError(f"{own_file} has changed since it was trusted; it names code ({told})", hint=hint)
+        raise ConfigError(f"{own_file} has changed since it was trusted; it names {told}", hint=hint)
     pinned: dict[str, str] = known.get("code", {})
     if not isinstance(pinned, dict):
         raise ConfigError(f"{user_folder}/{FILE} cannot be read", hint="move it away, then trust again")
@@ -86,21 +91,23 @@ def grant(settings: Settings, own_file: str, user_folder: str) -> list[Named]:
     Trust a workspace, as it is now.
 
     Returns:
-        The code that it may name from here on; empty when it names none, and then nothing is written.
+        What it may name from here on; empty when it names nothing of the kind, and then nothing is written.
 
     Raises:
         ConfigError: Code that it names is not there.
         UsageError: There is no place for the user's configuration.
     """
-    named = _named(settings, own_file)
+    code = _named(settings, own_file)
+    addresses = [Named(*each) for each in sorted(set(settings.addresses_named_in(own_file)))]
+    named = code + addresses
     if not named:
         return []
     if not user_folder:
         message = "RECONCILER_USER_CONFIG is empty, so there is nowhere to remember whom you trust"
         raise UsageError(message, hint="unset it, or let it name a file")
     known = _read(user_folder)
-    code = {each.key: each.sha256 for each in named}
-    known[own_file] = {"settings": _digest(own_file), "code": code}
+    pinned = {each.key: each.sha256 for each in code}
+    known[own_file] = {"settings": _digest(own_file), "code": pinned}
     document = {"schema": SCHEMA, "workspaces": dict(sorted(known.items()))}
     _make(user_folder)
     fx = Effects(user_folder)
@@ -111,6 +118,11 @@ def grant(settings: Settings, own_file: str, user_folder: str) -> list[Named]:
     finally:
         fx.close()
     return named
+
+
+def _told(what: str, names: list[tuple[str, str]]) -> str:
+    """What is named, in words."""
+    return f"{what} ({', '.join(f'{setting} = {name!r:.80}' for setting, name in names)})"
 
 
 def _named(settings: Settings, own_file: str) -> list[Named]:

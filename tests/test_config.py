@@ -163,7 +163,8 @@ def test_a_value_of_the_wrong_kind_is_refused(text: str, message: str) -> None:
         pytest.param(
             '[provider]\nname = "OpenAI"',
             "provider.name is 'OpenAI'",
-            "this version knows: none, openai, azure, anthropic, gemini, mistral, local",
+            "this version knows: none, openai, azure, anthropic, gemini, mistral, local,"
+            " groq, together, deepinfra, doubleword, litellm, compatible",
             id="case-matters",
         ),
         pytest.param(

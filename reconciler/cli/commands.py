@@ -175,11 +175,11 @@ def process_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any)
     return decided(process, workspace, names, as_json, **talk)
 
 
-@click.command("trust", short_help="Let this workspace name code.")
+@click.command("trust", short_help="Let this workspace name code and base URLs.")
 @with_options(WORKSPACE, JSON, DEBUG)
 @verb
 def trust_(workspace: str, as_json: bool) -> int:
-    """Let the settings file of this workspace name code, as both are now; any change ends it."""
+    """Let the settings file of this workspace name code and base URLs, as all are now; any change ends it."""
     from reconciler.cli import render
     from reconciler.config import settle
     from reconciler.trust import grant
@@ -198,9 +198,12 @@ def trust_(workspace: str, as_json: bool) -> int:
         render.document({"settings_file": mine, "trusted": told}, workspace, 0)
         return 0
     for each in granted:
-        out(safe(f"trusted  {each.setting} = {each.name}  ({each.path}, sha256 {each.sha256[:12]}...)"))
+        of_file = f"  ({each.path}, sha256 {each.sha256[:12]}...)" if each.path else ""
+        out(safe(f"trusted  {each.setting} = {each.name}{of_file}"))
     told_of = (
-        "trusted until it or that code changes" if granted else "it names no code; there is nothing to trust"
+        "trusted until it or that code changes"
+        if granted
+        else "it names no code and no base URL; there is nothing to trust"
     )
     err(safe(f"{mine}: {told_of}"))
     return 0

@@ -111,6 +111,15 @@ class Settings:
                         if known and value not in known:
                             yield name, value
 
+    def addresses_named_in(self, origin: str) -> Iterator[tuple[str, str]]:
+        """Setting and value of whatever says where keys go in the layer *origin*, obeyed or overridden."""
+        for layer in self.layers:
+            if layer.origin == origin:
+                for values in (layer.values, *(table.values for table in layer.tables)):
+                    yield from (
+                        (name, value) for name, value in values.items() if BY_NAME[name].address and value
+                    )
+
     def policy(self, reachable: frozenset[str] = frozenset()) -> Policy:
         """What the planner may decide, given the providers that this process has clients for."""
         return Policy(

@@ -9,7 +9,10 @@ import attrs
 
 from reconciler.errors import ConfigError
 
-PROVIDERS: Final = ("none", "openai", "azure", "anthropic", "gemini", "mistral", "local")
+PROVIDERS: Final = (
+    *("none", "openai", "azure", "anthropic", "gemini", "mistral", "local"),
+    *("groq", "together", "deepinfra", "doubleword", "litellm", "compatible"),
+)
 LEVELS: Final = ("debug", "info", "warning", "error")
 BUILT_IN: Final = "built-in"
 HUGE: Final = 1 << 53
@@ -29,6 +32,7 @@ class Setting:
         choices: The values that are allowed, when they can be listed.
         least: The smallest number that is allowed.
         known: Of a setting that may name code: the words that name none.
+        address: Whether it says where keys are sent; empty is the provider's own address.
     """
 
     section: str
@@ -38,6 +42,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     least: float = 0
     known: tuple[str, ...] = ()
+    address: bool = False
 
     @property
     def name(self) -> str:
@@ -52,7 +57,18 @@ class Setting:
 
 SETTINGS: Final = (
     Setting("provider", "name", "none", "who answers; none sends nothing", PROVIDERS),
+    Setting("provider", "base_url", "", "where its API is", address=True),
+    Setting("provider", "model", "", "the model for whole batches, where the provider wants one"),
+    Setting("provider", "endpoint", "", "the API path of lines that name none"),
+    Setting("provider", "organization", "", "whose key it is, at OpenAI"),
+    Setting("provider", "project", "", "whose key it is, at OpenAI"),
+    Setting("provider", "api_version", "", "the version of the API, at Azure and Gemini"),
+    Setting("provider", "anthropic_version", "", "the version of the API, at Anthropic"),
+    Setting("provider", "auth", "", "bearer, or the name of the header that holds the key"),
+    Setting("provider", "completion_window", "", "how long a remote batch may take"),
     Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
+    Setting("provider", "per_batch_delay", 2.0, "time between two calls for different batches"),
+    Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(

@@ -7,7 +7,8 @@ The code of these tests leaves a mark when it is imported; where it is refused, 
 import json
 import os
 import shutil
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -236,6 +237,126 @@ def test_a_workspace_that_names_no_code_needs_no_trust(
     assert (said.code, said.out) == (0, "")
     assert "there is nothing to trust" in said.err
     assert not (Path(os.environ["XDG_CONFIG_HOME"]) / "reconciler").exists()
+    assert call(capsys, workspace).code == 0
+
+
+# Where keys go
+
+ADDRESSES: Final = {
+    "alone": '[provider]\nbase_url = "{}"\n',
+    "with-a-provider": '[provider]\nname = "openai"\nbase_url = "{}"\n',
+    "of-the-embedded-provider": '[provider]\nname = "local"\nbase_url = "{}"\n',
+}
+
+
+@pytest.fixture
+def stranger() -> Iterator[socket.socket]:
+    """A server that nobody should come to."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)  # noqa: FBT003 - the library's own signature
+        yield server
+
+
+def address_of(server: socket.socket) -> str:
+    """Its base URL."""
+    return f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("status", "check")])
+@pytest.mark.parametrize("where", ADDRESSES)
+@pytest.mark.parametrize("flags", [(), ("--provider=none",)])
+def test_a_workspace_that_says_where_keys_go_is_refused(  # noqa: PLR0913, PLR0917 - three tables and what they are held against
+    where: str,
+    verb: str,
+    flags: tuple[str, ...],
+    workspace: Path,
+    stranger: socket.socket,
+    mark: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A base URL in the workspace's own file, obeyed or not: 78, nothing connected, and no key is shown."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    put_all(workspace)
+    write_settings(workspace, ADDRESSES[where].format(address_of(stranger)))
+    before = files(workspace)
+    said = say(capsys, verb, workspace, *(flags if verb in ("pass", "run", "plan") else ()))
+    refused(said, workspace, before, mark)
+    assert f"names where keys go (provider.base_url = '{address_of(stranger)}')" in said.err
+    assert "sk-canary" not in said.err
+    with pytest.raises(BlockingIOError):
+        stranger.accept()
+
+
+@pytest.mark.parametrize("verb", ["status", "check"])
+def test_where_things_stand_connects_nowhere(
+    verb: str, workspace: Path, stranger: socket.socket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`status` and `check` answer whatever the base URL, and ask nobody."""
+    put_all(workspace)
+    write_settings(workspace, ADDRESSES["with-a-provider"].format(address_of(stranger)))
+    assert say(capsys, verb, workspace).code == 0
+    with pytest.raises(BlockingIOError):
+        stranger.accept()
+
+
+def test_a_base_url_is_trusted_with_its_file(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`reconcile trust` shows the address; it holds until the file changes."""
+    write_settings(workspace, ADDRESSES["alone"].format("https://one.example/v1"))
+    assert call(capsys, workspace).code == 78
+    said = call(capsys, "trust", workspace)
+    assert (said.code, said.out) == (0, "trusted  provider.base_url = https://one.example/v1\n")
+    assert call(capsys, workspace).code == 0
+    (row,) = call(capsys, "trust", workspace, "--json").document["trusted"]
+    assert row == {
+        "setting": "provider.base_url",
+        "name": "https://one.example/v1",
+        "path": "",
+        "sha256": "",
+    }
+
+    write_settings(workspace, ADDRESSES["alone"].format("https://two.example/v1"))
+    said = call(capsys, workspace)
+    assert said.code == 78
+    assert "has changed since it was trusted; it names where keys go" in said.err
+
+
+def test_code_and_a_base_url_are_told_together(
+    workspace: Path, code: Path, mark: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a workspace that names both, both are told, and one word trusts both."""
+    text = NAMING["processor"].format(code.name) + ADDRESSES["alone"].format("https://one.example/v1")
+    write_settings(workspace, text)
+    said = call(capsys, workspace)
+    assert said.code == 78
+    assert (
+        "names code (output.processor = 'hooks.py:handle') and where keys go (provider.base_url = "
+        in said.err
+    )
+    assert "look at that code and at reconciler.toml" in said.err
+
+    assert len(call(capsys, "trust", workspace).out.splitlines()) == 2
+    assert call(capsys, workspace).code == 0
+    write_code(code, mark, "other")
+    assert call(capsys, workspace).code == 78
+
+
+def test_an_empty_base_url_names_nothing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default needs no trust, even where it is written out."""
+    write_settings(workspace, ADDRESSES["alone"].format(""))
+    assert call(capsys, workspace).code == 0
+    assert "there is nothing to trust" in call(capsys, "trust", workspace).err
+
+
+def test_a_base_url_of_the_person_needs_no_trust(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the user's own file or the environment says was said by the user."""
+    own = Path(os.environ["XDG_CONFIG_HOME"]) / "reconciler"
+    own.mkdir(parents=True)
+    (own / "config.toml").write_text(ADDRESSES["alone"].format("https://one.example/v1"), "utf-8")
+    assert call(capsys, workspace).code == 0
+    monkeypatch.setenv("RECONCILER_PROVIDER_BASE_URL", "https://two.example/v1")
     assert call(capsys, workspace).code == 0
 
 
