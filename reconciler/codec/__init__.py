@@ -13,5 +13,6 @@ BadLine, with the file, the line and a reason that is safe to print; no other er
     anthropic   the members of an Anthropic answer
     gemini      the members of a Gemini answer
     failure     an error member of any shape -> a failed Result
+    wire        ids of lines: replaced on the way out, put back on the way home
     classify    a provider's error words and status -> an ErrorClass
 """

@@ -121,7 +121,7 @@ def _refuse_size(remote: Remote, fact: FileFact, asked: InputFact) -> None:
         PermanentError: It is too large; nothing was sent.
     """
     limits = remote.limits
-    if asked.requests > limits.requests:
+    if limits.requests is not None and asked.requests > limits.requests:
         told = f"{many(asked.requests, 'request')}; {remote.name} takes {limits.requests} in one batch"
     elif fact.size > limits.size:
         told = f"{fact.size} bytes; {remote.name} takes {limits.size} in one batch"

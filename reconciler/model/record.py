@@ -162,6 +162,11 @@ class Record:
     cost: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    @property
+    def at_provider(self) -> tuple[Role, ...]:
+        """The answer files that the provider has, whether they were downloaded or not."""
+        return at_provider(self.roles, self.output_file_id, self.error_file_id)
+
     def remote_file(self, role: Role) -> str | None:
         """The provider's file id for *role*, None when the record names none."""
         return {
@@ -169,3 +174,18 @@ class Record:
             Role.OUTPUT: self.output_file_id,
             Role.ERROR: self.error_file_id,
         }.get(role)
+
+
+def at_provider(roles: Mapping[Role, object], output: str | None, error: str | None) -> tuple[Role, ...]:
+    """
+    The answer files that a record says the provider has.
+
+    Args:
+        roles: What was downloaded; None for "the provider has no such file", which outranks an id.
+        output: The provider's id of the answers.
+        error: The provider's id of the failures.
+    """
+    if not (roles or output or error):
+        return ()
+    ids = ((Role.OUTPUT, output), (Role.ERROR, error))
+    return tuple(role for role, known in ids if roles.get(role, known or None) is not None)

@@ -70,11 +70,11 @@ class Limits:
     How large one batch may be.
 
     Attributes:
-        requests: Lines of its input.
+        requests: Lines of its input; None where no bound is documented.
         size: Bytes of its input.
     """
 
-    requests: int
+    requests: int | None
     size: int
 
 

@@ -97,7 +97,8 @@ class Glance:
         name: The batch.
         seen_at: When, in seconds since the epoch.
         roles: Its files, as the scan has listed them.
-        record: What its metadata says; None when there is no metadata file.
+        record: What its metadata says of a batch without answers; None when there is no metadata file.
+        at_provider: Of a batch with answers here, the answer files that its metadata says the provider has.
         odd: Something is unusual about it, so nothing may be decided at a glance.
     """
 
@@ -105,6 +106,7 @@ class Glance:
     seen_at: float
     roles: Container[Role] = ()
     record: Record | None = None
+    at_provider: tuple[Role, ...] = ()
     odd: bool = False
 
 

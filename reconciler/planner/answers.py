@@ -6,7 +6,6 @@ Pure ladders of early returns, one comment per leaf.
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
@@ -37,19 +36,8 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
 
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
     """Answer files that the provider has and this folder has not."""
-    return open_in(snap.record, snap.files)
-
-
-def open_in(record: Record | None, here: Container[Role]) -> tuple[Role, ...]:
-    """Answer files that *record* knows of at the provider and that are not among those *here*."""
-    if record is None:
-        return ()
-    return tuple(
-        role
-        for role in ANSWERS
-        if role not in here
-        and (record.roles[role] is not None if role in record.roles else bool(record.remote_file(role)))
-    )
+    known = () if snap.record is None else snap.record.at_provider
+    return tuple(role for role in known if role not in snap.files)
 
 
 def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:

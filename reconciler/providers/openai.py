@@ -17,7 +17,7 @@ import attrs
 from reconciler.errors import TransientError
 from reconciler.model.exchange import Dialect
 from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
-from reconciler.providers import replies
+from reconciler.providers import members
 from reconciler.providers.calls import Call, Form, Kind, Origin, Sink, Source, Wire
 from reconciler.providers.openai_shape import INTENT, batch_of, file_of
 from reconciler.providers.times import DAY
@@ -141,20 +141,20 @@ class OpenAI:
             fields[form.format("seconds")] = str(self.switches.expires_after)
         body = Form(fields, name, self.switches.content_type, source)
         reply = wire.send(self._call(Kind.UPLOAD, "POST", "/files", content=body)).object()
-        file_id = replies.text(reply.get("id"))
+        file_id = members.text(reply.get("id"))
         if file_id is None:
-            raise replies.unreadable(self.name, "an upload", "file id")
+            raise members.unreadable(self.name, "an upload", "file id")
         return file_id
 
     def is_ready(self, wire: Wire, file_id: str) -> bool:
         """Whether an uploaded file can be made a batch of; only some services have to be asked."""
         if not self.switches.processes:
             return True
-        reply = wire.send(self._call(Kind.READ, "GET", f"/files/{replies.segment(file_id)}")).object()
-        status = (replies.text(reply.get("status")) or "").lower()
+        reply = wire.send(self._call(Kind.READ, "GET", f"/files/{members.segment(file_id)}")).object()
+        status = (members.text(reply.get("status")) or "").lower()
         if status in _BROKEN:
-            told = replies.text(reply.get("status_details")) or ""
-            raise replies.refused(self.name, f"the uploaded file is in state {status!r}", told)
+            told = members.text(reply.get("status_details")) or ""
+            raise members.refused(self.name, f"the uploaded file is in state {status!r}", told)
         return status == PROCESSED
 
     def create(self, wire: Wire, order: Order, source: Source, file_id: str | None) -> RemoteBatch:  # noqa: ARG002 - the protocol's
@@ -168,34 +168,34 @@ class OpenAI:
             body["metadata"] = {INTENT: order.intent}
         if self.switches.expires_after:
             body["output_expires_after"] = {"anchor": "created_at", "seconds": self.switches.expires_after}
-        reply = replies.created(wire.send(self._call(Kind.CREATE, "POST", "/batches", json=body)))
+        reply = members.created(wire.send(self._call(Kind.CREATE, "POST", "/batches", json=body)))
         batch = self._batch(reply)
         if batch is None:
-            raise replies.uncertain(self.name)
+            raise members.uncertain(self.name)
         return batch
 
     def status(self, wire: Wire, batch_id: str) -> RemoteBatch:
         """Ask for one batch."""
-        path = f"/batches/{replies.segment(batch_id)}"
+        path = f"/batches/{members.segment(batch_id)}"
         batch = self._batch(wire.send(self._call(Kind.READ, "GET", path, paced=True)).object())
         if batch is None:
-            raise replies.unreadable(self.name, f"batch {batch_id:.80}", "id")
-        return replies.settled(batch, self.name)
+            raise members.unreadable(self.name, f"batch {batch_id:.80}", "id")
+        return members.settled(batch, self.name)
 
     def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:
         """Batches of this account, page by page."""
         pages = self._pages(wire, "/batches", self.switches.page)
-        return replies.until_old((list(map(self._listed, page)) for page in pages), since)
+        return members.until_old((list(map(self._listed, page)) for page in pages), since)
 
     def download(self, wire: Wire, file_id: str, sink: Sink) -> int | None:
         """Fetch one answer file, and give its size where it is told."""
-        path = f"/files/{replies.segment(file_id)}/content"
-        return replies.size_of(wire.fetch(self._call(Kind.DOWNLOAD, "GET", path), sink))
+        path = f"/files/{members.segment(file_id)}/content"
+        return members.size_of(wire.fetch(self._call(Kind.DOWNLOAD, "GET", path), sink))
 
     def cancel(self, wire: Wire, batch_id: str) -> None:
         """Ask for the end of a batch; one that has ended already is no error."""
-        path = f"/batches/{replies.segment(batch_id)}/cancel"
-        replies.cancelled(
+        path = f"/batches/{members.segment(batch_id)}/cancel"
+        members.cancelled(
             wire, self._call(Kind.CHANGE, "POST", path), lambda: self.status(wire, batch_id).status
         )
 
@@ -209,7 +209,7 @@ class OpenAI:
 
     def delete_file(self, wire: Wire, file_id: str) -> None:
         """Remove a file there; one that is gone already is no error."""
-        replies.gone(wire, self._call(Kind.CHANGE, "DELETE", f"/files/{replies.segment(file_id)}"))
+        members.gone(wire, self._call(Kind.CHANGE, "DELETE", f"/files/{members.segment(file_id)}"))
 
     def _call(self, kind: Kind, method: str, path: str, **more: Any) -> Call:
         """A call, with what every call to this service carries."""
@@ -218,28 +218,28 @@ class OpenAI:
 
     def _pages(self, wire: Wire, path: str, size: int) -> Iterator[list[Any]]:
         """The pages of a list, to its end."""
-        cursor = replies.Cursor(self.name)
+        cursor = members.Cursor(self.name)
         params: dict[str, str | int] = {"limit": size} if size else {}
         while True:
             reply = wire.send(self._call(Kind.READ, "GET", path, params=params, paced=True)).object()
             page = reply.get("data", reply.get("value"))
             if not isinstance(page, list):
-                raise replies.unreadable(self.name, f"the list {path}", "data")
+                raise members.unreadable(self.name, f"the list {path}", "data")
             yield page
             more = reply.get("has_more")
             if not (more is True or (more is None and size and len(page) >= size)):
                 return
-            last = replies.text(replies.mapping(page[-1]).get("id")) if page else None
-            last = last or replies.text(reply.get("last_id"))
+            last = members.text(members.mapping(page[-1]).get("id")) if page else None
+            last = last or members.text(reply.get("last_id"))
             if last is None:
                 raise TransientError(f"{self.name}: its list {path} goes on, and does not say where")
             params = {**params, "after": cursor.move(last)}
 
     def _listed(self, found: Any) -> RemoteBatch:
         """One batch of a list. What cannot be read may be ours, so that the whole list is no answer."""
-        batch = self._batch(replies.mapping(found))
+        batch = self._batch(members.mapping(found))
         if batch is None:
-            raise replies.unreadable(self.name, "its batches", "id")
+            raise members.unreadable(self.name, "its batches", "id")
         return batch
 
     def _batch(self, reply: Mapping[str, Any]) -> RemoteBatch | None:

@@ -14,7 +14,7 @@ from reconciler.model.identity import Role
 from reconciler.model.record import Refusal
 from reconciler.model.remote import RemoteBatch, RemoteFile
 from reconciler.model.status import Phase, phase_of
-from reconciler.providers import replies
+from reconciler.providers import members
 from reconciler.providers.times import seconds
 
 INTENT: Final = "reconciler_intent"
@@ -29,27 +29,27 @@ def batch_of(reply: Mapping[str, Any], kept: float | None) -> RemoteBatch | None
         reply: The object.
         kept: After how many seconds its answers vanish, where it does not say.
     """
-    if replies.text(reply.get("id")) is None:
-        reply = replies.mapping(reply.get("job"))
-    batch_id = replies.text(reply.get("id"))
+    if members.text(reply.get("id")) is None:
+        reply = members.mapping(reply.get("job"))
+    batch_id = members.text(reply.get("id"))
     if batch_id is None:
         return None
-    told = replies.mapping(reply.get("request_counts"))
-    total, completed, failed = (replies.whole(told.get(key)) for key in ("total", "completed", "failed"))
+    told = members.mapping(reply.get("request_counts"))
+    total, completed, failed = (members.whole(told.get(key)) for key in ("total", "completed", "failed"))
     moment = seconds(reply.get("created_at"))
     files = {
-        Role.OUTPUT: replies.text(reply.get("output_file_id")),
-        Role.ERROR: replies.text(reply.get("error_file_id")),
+        Role.OUTPUT: members.text(reply.get("output_file_id")),
+        Role.ERROR: members.text(reply.get("error_file_id")),
     }
-    after = replies.whole(replies.mapping(reply.get("output_expires_after")).get("seconds")) or kept
+    after = members.whole(members.mapping(reply.get("output_expires_after")).get("seconds")) or kept
     return RemoteBatch(
         batch_id=batch_id,
-        status=replies.text(reply.get("status")) or "",
-        endpoint=replies.text(reply.get("endpoint")),
-        counts=replies.counts(total, completed, failed),
+        status=members.text(reply.get("status")) or "",
+        endpoint=members.text(reply.get("endpoint")),
+        counts=members.counts(total, completed, failed),
         created_at=moment,
-        intent=replies.text(replies.mapping(reply.get("metadata")).get(INTENT)),
-        input_file_id=replies.text(reply.get("input_file_id")),
+        intent=members.text(members.mapping(reply.get("metadata")).get(INTENT)),
+        input_file_id=members.text(reply.get("input_file_id")),
         files={role: file_id for role, file_id in files.items() if file_id},
         results_until=None if moment is None or after is None else moment + after,
         refusals=_refusals(reply),
@@ -58,24 +58,24 @@ def batch_of(reply: Mapping[str, Any], kept: float | None) -> RemoteBatch | None
 
 def file_of(found: Any) -> RemoteFile | None:
     """A file object; None where it has no id."""
-    reply = replies.mapping(found)
-    file_id = replies.text(reply.get("id"))
+    reply = members.mapping(found)
+    file_id = members.text(reply.get("id"))
     if file_id is None:
         return None
     return RemoteFile(
         file_id,
-        name=replies.text(reply.get("filename")) or "",
-        size=replies.whole(reply.get("bytes")),
+        name=members.text(reply.get("filename")) or "",
+        size=members.whole(reply.get("bytes")),
         created_at=seconds(reply.get("created_at")),
-        purpose=replies.text(reply.get("purpose")) or "",
+        purpose=members.text(reply.get("purpose")) or "",
     )
 
 
 def _refusals(reply: Mapping[str, Any]) -> tuple[Refusal, ...]:
     """Why an input was not accepted: a list of findings, or one text."""
     errors = reply.get("errors")
-    found = errors if isinstance(errors, list) else replies.items(replies.mapping(errors).get("data"))
-    if not found and phase_of(replies.text(reply.get("status"))) is Phase.REFUSED:
+    found = errors if isinstance(errors, list) else members.items(members.mapping(errors).get("data"))
+    if not found and phase_of(members.text(reply.get("status"))) is Phase.REFUSED:
         found = [errors, reply.get("error")]
     return tuple(filter(None, map(_refusal, found)))
 
@@ -84,8 +84,8 @@ def _refusal(found: Any) -> Refusal | None:
     """One finding; None where it says nothing."""
     if isinstance(found, str):
         return Refusal("", found) if found else None
-    told = replies.mapping(found)
-    code, message = replies.text(told.get("code")), replies.text(told.get("message"))
+    told = members.mapping(found)
+    code, message = members.text(told.get("code")), members.text(told.get("message"))
     if code is None and message is None:
         return None
-    return Refusal(code or "", message or "", replies.whole(told.get("line")) or None)
+    return Refusal(code or "", message or "", members.whole(told.get("line")) or None)
