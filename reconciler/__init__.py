@@ -32,8 +32,10 @@ if TYPE_CHECKING:
         FileChanged,
         Held,
         IdMismatch,
+        InDoubt,
         MissingInput,
         NameTaken,
+        NoKey,
         Quarantined,
         ReconciliationFailed,
         Refused,
@@ -55,8 +57,8 @@ _HOMES = {
     "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",
     "model.failure": (
-        "AnswersGone BadFile BadInput BadRecord Failure FailedForGood FileChanged Held IdMismatch"
-        " MissingInput NameTaken Quarantined ReconciliationFailed Refused StepFailed Unhandled"
+        "AnswersGone BadFile BadInput BadRecord Failure FailedForGood FileChanged Held IdMismatch InDoubt"
+        " MissingInput NameTaken NoKey Quarantined ReconciliationFailed Refused StepFailed Unhandled"
     ),
     "model.outcome": "ErrorClass Outcome",
     "model.plan": "Plan",
@@ -81,8 +83,10 @@ __all__ = [
     "FileChanged",
     "Held",
     "IdMismatch",
+    "InDoubt",
     "MissingInput",
     "NameTaken",
+    "NoKey",
     "Outcome",
     "PermanentError",
     "Plan",

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from math import inf
 from typing import Final
 
 import attrs
 
+from reconciler.errors import ReconcilerError
 from reconciler.executor.ahead import Ahead
 from reconciler.looking import settle_one
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
@@ -26,6 +28,9 @@ PATIENCE: Final = 5.0
 
 MANY: Final = 8
 """Batches with answers from which a pass settles them in groups."""
+
+_AT_PROVIDER: Final = frozenset({Role.INPUT, Role.METADATA})
+"""The files of a batch that was sent and is not answered yet."""
 
 TOGETHER: Final = 16 << 20
 """Bytes of answers in one group: results are kept in memory until they are published."""
@@ -62,6 +67,7 @@ def _work_through(
         The batches that wait only because their input was written a moment ago; nobody was told of them yet.
     """
     young: list[BatchReport] = []
+    _most_urgent_first(held, listing, queue)
     answered = [name for name in queue if _has_answers(listing, name)]
     with Ahead(held.ctx, answered, held.jobs) as ahead, ThreadPoolExecutor(MOST) as pool:
         held = attrs.evolve(held, ctx=attrs.evolve(held.ctx, drawn=ahead.take))
@@ -80,6 +86,23 @@ def _work_through(
             if reports[group[-1]].state is State.INTERRUPTED:
                 break
     return young
+
+
+def _most_urgent_first(held: Session, listing: Listing, queue: list[BatchName]) -> None:
+    """Let batches at a provider come in the order in which their results vanish there; the others stay."""
+    remote = [at for at, name in enumerate(queue) if listing.batches.get(name, {}).keys() == _AT_PROVIDER]
+    if len(remote) < 2:  # noqa: PLR2004 - one alone is in order
+        return
+
+    def vanishes(name: BatchName) -> float:
+        try:
+            record = held.ctx.record(name)
+        except (ReconcilerError, OSError):
+            record = None
+        return inf if record is None or record.results_until is None else record.results_until
+
+    for at, name in zip(remote, sorted((queue[at] for at in remote), key=vanishes), strict=True):
+        queue[at] = name
 
 
 def _settle(held: Session, listing: Listing, group: Sequence[BatchName], pool: Executor) -> list[BatchReport]:

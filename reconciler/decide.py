@@ -1,62 +1,31 @@
-"""
-The verbs of a person: `retry` and `dismiss`, each a decision and then a pass over the batches it touches.
-
-The decision is durable before the pass begins, so a crash between the two loses neither.
-"""
+"""What a person decides about answers: `retry`, `dismiss` and `process`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import attrs
+from collections.abc import Sequence
 
 from reconciler.config import Settings
-from reconciler.engine import one_pass
-from reconciler.errors import NeedsPerson, StaleSnapshot, TransientError, UsageError
+from reconciler.deciding import Decision, carry_out, decide
+from reconciler.errors import NeedsPerson, TransientError
 from reconciler.executor.decisions import (
     dismiss_live,
     dismiss_quarantined,
     process_again,
     retry_settled,
 )
-from reconciler.executor.executor import Execution, execute
 from reconciler.looking import LOOKS
-from reconciler.model.identity import BatchName, Role, file_name, parse_name
+from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import ProcessErrors
 from reconciler.model.overrides import read_overrides
-from reconciler.model.plan import Plan, hint_of
 from reconciler.model.policy import FailurePolicy
 from reconciler.model.receipt import Receipt
-from reconciler.model.report import Report
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
 from reconciler.planner import plan_match, plan_retry
-from reconciler.session import Options, Session, session
-from reconciler.workspace import settled
+from reconciler.session import Options, Session
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import observe
-from reconciler.workspace.scan import Listing, scan
-
-
-@attrs.frozen
-class Decision:
-    """
-    What a person's verb did.
-
-    Attributes:
-        told: One line for each batch that was decided on.
-        report: The pass that followed.
-        refused: Why nothing was done for the others; each is reported, none stops the rest.
-    """
-
-    told: tuple[str, ...]
-    report: Report
-    refused: tuple[NeedsPerson, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the pass, or 3 when a batch was refused."""
-        return NeedsPerson.exit_code if self.refused else self.report.exit_code
+from reconciler.workspace.scan import Listing
 
 
 def retry(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
@@ -68,7 +37,7 @@ def retry(path: str, settings: Settings, names: Sequence[str], options: Options 
         NeedsPerson: Nothing of any batch may be asked again.
         UserError: There is no workspace, or another reconciler holds it.
     """
-    return _decide(path, settings, names, options, _retry)
+    return decide(path, settings, names, options, _retry)
 
 
 def dismiss(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
@@ -80,7 +49,7 @@ def dismiss(path: str, settings: Settings, names: Sequence[str], options: Option
         NeedsPerson: No batch has anything to give up.
         UserError: There is no workspace, or another reconciler holds it.
     """
-    return _decide(path, settings, names, options, _dismiss)
+    return decide(path, settings, names, options, _dismiss)
 
 
 def process(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
@@ -92,53 +61,7 @@ def process(path: str, settings: Settings, names: Sequence[str], options: Option
         NeedsPerson: No batch has been handed to a processor yet.
         UserError: There is no workspace, or another reconciler holds it.
     """
-    return _decide(path, settings, names, options, _process)
-
-
-def _decide(
-    path: str,
-    settings: Settings,
-    names: Sequence[str],
-    options: Options | None,
-    verb: Callable[[Session, Listing, BatchName], tuple[str, list[BatchName]]],
-) -> Decision:
-    """Carry out *verb* for each name under one lock, then one pass over what it touched."""
-    options = options or Options()
-    with session(path, settings, options) as held:
-        told: list[str] = []
-        touched: list[BatchName] = []
-        refused: list[NeedsPerson] = []
-        listing = scan(held.ctx.fx, held.layout)
-        for name in [_known(held, listing, name) for name in names]:
-            try:
-                words, batches = verb(held, scan(held.ctx.fx, held.layout), name)
-            except NeedsPerson as error:
-                refused.append(error)
-            else:
-                told.append(words)
-                touched += batches
-        if refused and not told:
-            raise refused[0]
-        there = scan(held.ctx.fx, held.layout).batches
-        live = [name for name in touched if name in there]
-        report = Report(held.ctx.fx.root, ())
-        if live:
-            report = one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live)))
-        return Decision(tuple(told), report, tuple(refused))
-
-
-def _known(held: Session, listing: Listing, name: str) -> BatchName:
-    """*name*, if it is live, quarantined or settled."""
-    batch = parse_name(name)
-    if batch is None:
-        raise UsageError(
-            f"{name!r:.100} is no batch name", hint="letters, digits, . _ -; at most 90 characters"
-        )
-    if batch in listing.batches or batch in listing.quarantined:
-        return batch
-    if held.ctx.fx.kind(settled.folder_of(name)) is not None:
-        return batch
-    raise UsageError(f"no batch here is called {name}", hint="reconcile status WORKSPACE --all    lists them")
+    return decide(path, settings, names, options, _process)
 
 
 def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
@@ -191,7 +114,7 @@ def _match(held: Session, listing: Listing, name: BatchName) -> Matched:
         if decision is None and snap.matched is not None:
             return snap.matched
         if decision is not None:
-            matched = _execute(held, decision).matched
+            matched = carry_out(held, decision).matched
     raise TransientError(f"{name} kept changing while it was looked at")
 
 
@@ -200,25 +123,9 @@ def _make_child(held: Session, listing: Listing, name: BatchName) -> Receipt:
     matched: Matched | None = None
     for _ in range(LOOKS):
         snap = observe(held.ctx.fx, held.layout, listing, name, matched)
-        execution = _execute(held, plan_retry(snap, held.policy_of(name)))
+        execution = carry_out(held, plan_retry(snap, held.policy_of(name)))
         matched = execution.matched or matched
         for receipt in execution.receipts:
             if "child" in receipt.facts:
                 return receipt
     raise TransientError(f"{name} kept changing while it was looked at")
-
-
-def _execute(held: Session, decision: Plan) -> Execution:
-    """
-    Carry out one plan.
-
-    Raises:
-        NeedsPerson: There is no plan, only a reason.
-        ReconcilerError: A step failed.
-    """
-    if not decision.steps:
-        raise NeedsPerson(f"{decision.name}: {decision.because}", hint=hint_of(decision.then))
-    execution = execute(decision, held.ctx)
-    if execution.failure is not None and not isinstance(execution.failure, StaleSnapshot):
-        raise execution.failure
-    return execution

@@ -14,7 +14,7 @@ from typing import Final, Unpack
 import attrs
 
 from reconciler import check as audit
-from reconciler import decide, engine
+from reconciler import decide, deciding, engine
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
@@ -120,19 +120,19 @@ class Workspace:
         """Recount every id from the files alone."""
         return audit.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
 
-    def retry(self, *names: str) -> decide.Decision:
+    def retry(self, *names: str) -> deciding.Decision:
         """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
         return self._decided(decide.retry, names)
 
-    def dismiss(self, *names: str) -> decide.Decision:
+    def dismiss(self, *names: str) -> deciding.Decision:
         """Give up what *names* have lost, then make a pass."""
         return self._decided(decide.dismiss, names)
 
-    def process(self, *names: str) -> decide.Decision:
+    def process(self, *names: str) -> deciding.Decision:
         """Hand all answers of *names* to the output processor once more, then make a pass."""
         return self._decided(decide.process, names)
 
-    def _decided(self, verb: Callable[..., decide.Decision], names: Sequence[str]) -> decide.Decision:
+    def _decided(self, verb: Callable[..., deciding.Decision], names: Sequence[str]) -> deciding.Decision:
         """A decision of a person, carried out."""
         ready = prepared(self.path, self.choices)
         return verb(self.path, ready.settings, names, options_of(ready, self.choices, ()))

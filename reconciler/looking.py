@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.errors import ReconcilerError, StaleSnapshot, TransientError
-from reconciler.executor.executor import execute
+import attrs
+
+from reconciler.errors import Later, ReconcilerError, StaleSnapshot, TransientError
+from reconciler.executor.context import Context
+from reconciler.executor.executor import Execution, execute
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import RetryLeftovers
+from reconciler.model.operation import Adopt, CheckOnline, FindOrphan, RetryLeftovers, Submit
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
@@ -27,6 +30,10 @@ LOOKS: Final = 12
 """Plans for one batch in one pass; a batch that needs more is chasing a moving world."""
 
 
+_ASKED: Final = frozenset({Submit.verb, FindOrphan.verb, Adopt.verb, CheckOnline.verb})
+"""Operations after which the provider's word is fresh."""
+
+
 def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     """Observe, plan and execute one batch until nothing can be done for it now."""
     ctx, policy = held.ctx, held.policy_of(name)
@@ -38,12 +45,14 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     receipts: list[Receipt] = []
     coverage: Coverage | None = None
     stale: ReconcilerError | None = None
+    asked = False
     for _ in range(LOOKS):
         if ctx.stopping():
             return interrupted(name, receipts)
         ctx.fx.refresh()
         try:
             snap = observe(ctx.fx, held.layout, listing, name, matched)
+            snap = attrs.evolve(snap, asked=asked) if asked else snap
         except OSError as error:
             told = TransientError(f"{error.filename or name}: {error.strerror or error}")
             return stopped(name, told, "", receipts, coverage)
@@ -57,18 +66,16 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
         for receipt in execution.receipts:
             receipts.append(receipt)
             held.options.watcher.done(receipt)
+            asked = asked or receipt.verb in _ASKED
         matched = verdict = execution.matched or matched
         if any(receipt.verb == RetryLeftovers.verb for receipt in execution.receipts):
             # The verdict was drawn before the ids went over to the child.
             matched = None
         coverage = execution.account or coverage
-        match execution.failure:
-            case None:
-                pass
-            case StaleSnapshot():
-                stale, matched = execution.failure, None
-            case failure:
-                return stopped(name, failure, execution.failed_at, receipts, coverage)
+        if isinstance(execution.failure, StaleSnapshot):
+            stale, matched = execution.failure, None
+        elif execution.failure is not None:
+            return _cut_short(ctx, name, execution, receipts, coverage)
     moving = stale or TransientError(f"{name} kept changing while it was worked on")
     return stopped(name, moving, "", receipts, coverage)
 
@@ -85,6 +92,15 @@ def _waits(held: Session, policy: Policy, listing: Listing, name: BatchName) -> 
     if snap is None or decision is None or decision.steps:
         return None
     return at_rest(snap, decision, policy, held.layout.live or ".", Ending(coverage=_coverage(snap)))
+
+
+def _cut_short(
+    ctx: Context, name: BatchName, execution: Execution, receipts: list[Receipt], coverage: Coverage | None
+) -> BatchReport:
+    """The report on a batch of which a step failed, or was put off."""
+    error = execution.failure or TransientError(f"{name} stopped short")
+    report = stopped(name, error, execution.failed_at, receipts, coverage)
+    return attrs.evolve(report, until=ctx.fx.now() + error.seconds) if isinstance(error, Later) else report
 
 
 def _coverage(snap: Snapshot) -> Coverage | None:

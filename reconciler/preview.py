@@ -57,6 +57,7 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
     deep: bool = False,
     progress: Progress | None = None,
     plugged: Plugged = NOTHING_PLUGGED,
+    asked: bool = False,
 ) -> Preview:
     """
     The plan for every batch.
@@ -68,13 +69,17 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
         deep: Read the answers too, so that a plan goes on after match-request-ids.
         progress: Told about long reading.
         plugged: What users have plugged in.
+        asked: Tell where batches at a provider stand, not that it would be asked for them.
 
     Raises:
         UserError: There is no workspace.
     """
     with viewing(path, settings, progress) as view:
         listing = scan(view.look, view.layout)
-        seen = [observe(view.look, view.layout, listing, name) for name in select(listing, only)]
+        seen = [
+            attrs.evolve(observe(view.look, view.layout, listing, name), asked=asked)
+            for name in select(listing, only)
+        ]
         batches = (
             (snap, _foresee(view, snap, plugged.policy_of(snap.name, settings), deep=deep)) for snap in seen
         )

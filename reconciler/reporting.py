@@ -11,9 +11,9 @@ from typing import Any, Final, assert_never
 
 import attrs
 
-from reconciler.errors import BadLine, Clash, Interrupted, PermanentError, ReconcilerError
+from reconciler.errors import BadLine, Clash, Interrupted, KeyRefused, Later, PermanentError, ReconcilerError
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, StepFailed
+from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, NoKey, StepFailed
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds, ProcessOutput
 from reconciler.model.outcome import retryable_classes
@@ -74,8 +74,8 @@ def at_rest(snap: Snapshot, decision: Plan, policy: Policy, live: str, ending: E
             return BatchReport(name, State.SETTLED, last, hint, receipts, coverage, path=path)
         case Waiting(until):
             return BatchReport(name, State.WAITING, because, "", receipts, coverage, until, live)
-        case Held(hint):
-            failure = _failure(Trouble.HELD, name, because, hint, {})
+        case Held(hint, trouble):
+            failure = _failure(trouble, name, because, hint, {})
             return BatchReport(name, State.HELD, because, hint, receipts, coverage, None, live, failure)
         case Attention(hint, trouble):
             failure = _failure(trouble, name, because, hint, _details(trouble, snap, ending))
@@ -106,6 +106,13 @@ def stopped(
         coverage: Where its ids stand, if anybody has counted.
     """
     state = State.FAILED
+    if isinstance(error, Later):
+        return BatchReport(name, State.WAITING, error.message, error.hint, tuple(receipts), coverage)
+    if isinstance(error, KeyRefused):
+        refused = NoKey(batch=name, operation=operation, because=error.message, hint=error.hint)
+        return BatchReport(
+            name, State.HELD, error.message, error.hint, tuple(receipts), coverage, failure=refused
+        )
     if isinstance(error, PermanentError):
         state = State.ATTENTION
     elif isinstance(error, Interrupted):

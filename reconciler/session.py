@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from time import monotonic, sleep
-from typing import Protocol
+from contextlib import closing, contextmanager
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -15,12 +15,17 @@ from reconciler.config import Settings
 from reconciler.executor.calling import Calls
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
+from reconciler.executor.remotes import Remotes
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
-from reconciler.workspace.effects import Effects, Tap
+from reconciler.workspace.effects import Effects, Tap, no_tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
+
+if TYPE_CHECKING:
+    from reconciler.providers.calls import Exchange, Wire
+    from reconciler.providers.http import Http
 
 
 class Watcher(Protocol):
@@ -35,6 +40,9 @@ class Watcher(Protocol):
     def ended(self, report: BatchReport) -> None:
         """The pass is through with a batch."""
 
+    def called(self, exchange: Exchange) -> None:
+        """A call to a provider was made."""
+
 
 class Unwatched:
     """A watcher that keeps its peace."""
@@ -46,6 +54,9 @@ class Unwatched:
         """Say nothing."""
 
     def ended(self, report: BatchReport) -> None:
+        """Say nothing."""
+
+    def called(self, exchange: Exchange) -> None:
         """Say nothing."""
 
 
@@ -69,6 +80,8 @@ class Options:
         tap: Called before each change of the disk.
         plugged: What users have plugged in.
         pause: Waits so many seconds, or until someone asks for an end.
+        wire: Makes calls to providers; None for the network.
+        clock: Seconds since the epoch.
     """
 
     only: Sequence[str] = ()
@@ -78,6 +91,8 @@ class Options:
     tap: Tap | None = None
     plugged: Plugged = NOTHING_PLUGGED
     pause: Callable[[float, Callable[[], bool]], None] = nap
+    wire: Callable[[], Wire] | None = None
+    clock: Callable[[], float] = time
 
 
 @attrs.frozen
@@ -117,6 +132,36 @@ def usable_cores(most: int = 8) -> int:
     return min(os.cpu_count() or 1, most)
 
 
+class Network:
+    """The way to providers, opened with the first call of a pass."""
+
+    def __init__(self, settings: Settings, options: Options) -> None:
+        self._settings = settings
+        self._options = options
+        self._http: Http | None = None
+
+    def open(self) -> Wire:
+        """The room for calls, ready to make them."""
+        from reconciler.providers.http import Http  # noqa: PLC0415 - most passes ask nobody
+        from reconciler.providers.http_settings import HttpSettings  # noqa: PLC0415 - likewise
+
+        settings, options = self._settings, self._options
+        self._http = Http(
+            options.pause,
+            HttpSettings(settings["provider.max_retries"], settings["provider.per_batch_delay"]),
+            stopping=options.stopping,
+            heard=options.watcher.called,
+            agent=f"reconciler/{__version__}",
+            tap=options.tap or no_tap,
+        )
+        return self._http
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        if self._http is not None:
+            self._http.close()
+
+
 @contextmanager
 def session(path: str, settings: Settings, options: Options) -> Iterator[Session]:
     """
@@ -126,9 +171,9 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
         UserError: There is no workspace, or another reconciler holds it.
     """
     layout = find(path)
-    fx = Effects(layout.root, options.tap) if options.tap else Effects(layout.root)
+    fx = Effects(layout.root, options.tap or no_tap, clock=options.clock)
     try:
-        with fx.lock(LOCK), Calls(options.stopping) as calls:
+        with fx.lock(LOCK), Calls(options.stopping) as calls, closing(Network(settings, options)) as network:
             mark(fx, layout)
             limit = settings["limits.line_bytes"]
             ctx = Context(
@@ -140,6 +185,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
                 version=__version__,
                 plugged=options.plugged,
                 calls=calls,
+                remotes=Remotes(options.wire or network.open),
             )
             yield Session(ctx, settings, options)
     finally:

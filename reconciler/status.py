@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
+from typing import Final
 
 import attrs
 
@@ -18,6 +20,9 @@ from reconciler.model.words import many
 from reconciler.preview import Preview, preview, quarantined
 from reconciler.workspace import settled
 from reconciler.workspace.reading import Reading
+
+MARGIN: Final = 5 * 86_400.0
+"""Seconds before results vanish at their provider from which that is a warning."""
 
 
 @attrs.frozen
@@ -40,6 +45,7 @@ class Row:
         parent: The batch whose leftovers it asks again.
         attempt: How often its requests were or will be sent.
         until: When to look again, for a waiting batch.
+        results_until: When its results vanish at the provider; None once they are here, or when nobody says.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Row:
     parent: str | None = None
     attempt: int = 1
     until: float | None = None
+    results_until: float | None = None
 
 
 @attrs.frozen
@@ -83,7 +90,7 @@ def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) ->
     Raises:
         UserError: There is no workspace.
     """
-    seen = preview(path, settings, plugged=plugged)
+    seen = preview(path, settings, plugged=plugged, asked=True)
     look = Reading(seen.layout.root)
     try:
         rows = (*_live(seen), *_quarantined(look, seen), *_settled(look))
@@ -122,14 +129,28 @@ def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
         missing = f"{coverage.missing.requests} of {many(coverage.input.requests, 'id')}"
         told = f"at the last pass {missing} had no answer; reconcile plan tells more"
         row = attrs.evolve(row, state=State.ATTENTION.value, because=told)
+    until = None if snap.answers else record.results_until
+    if until is not None:
+        row = attrs.evolve(row, because=f"{row.because}; {_kept(until, snap.seen_at)}")
     return attrs.evolve(
         row,
         requests=requests if record.input is None else record.input.requests,
         provider=record.provider,
         batch_id=record.batch_id,
         status=record.status,
+        results_until=until,
         parent=record.parent,
         attempt=record.attempt,
+    )
+
+
+def _kept(until: float, now: float) -> str:
+    """How long the provider keeps the results; a warning when that is not long any more."""
+    day = dt.datetime.fromtimestamp(until, dt.UTC).date().isoformat()
+    if until < now:
+        return f"WARNING: its results were kept until {day} only"
+    return (
+        f"its results are kept until {day}" if until - now > MARGIN else f"WARNING: its results vanish {day}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from reconciler import decide, engine
+from reconciler import deciding, engine
 from reconciler.check import check
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.content import Content
@@ -23,7 +23,7 @@ from reconciler.workspace.effects import Tap
 from tests.workspaces import Line, answered, put, request, settings
 
 Function = Callable[..., Any]
-Verb = Callable[..., decide.Decision]
+Verb = Callable[..., deciding.Decision]
 
 NAME: Final = "tests:processor"
 LONG: Final = 60.0
@@ -69,7 +69,7 @@ class Plugs:
         """One pass."""
         return engine.reconcile(str(root), settings(**flags), self.options)
 
-    def decide(self, verb: Verb, root: Path, *names: str, **flags: Any) -> decide.Decision:
+    def decide(self, verb: Verb, root: Path, *names: str, **flags: Any) -> deciding.Decision:
         """A person's verb, and the pass that follows it."""
         return verb(str(root), settings(**flags), names or ["1"], self.options)
 

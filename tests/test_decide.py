@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from reconciler import decide
+from reconciler import decide, deciding
 from reconciler.check import check
 from reconciler.config import Settings
 from reconciler.errors import NeedsPerson, UsageError, UserError, WorkspaceLocked
@@ -20,7 +20,7 @@ from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import LOCK
 from tests.workspaces import answered, failed, files, live, put, request, run, scratch, settings
 
-Verb = Callable[[str, Settings, Sequence[str]], decide.Decision]
+Verb = Callable[[str, Settings, Sequence[str]], deciding.Decision]
 VERBS: Final = [pytest.param(decide.retry, id="retry"), pytest.param(decide.dismiss, id="dismiss")]
 
 

@@ -98,6 +98,17 @@ def test_a_pass_says_what_a_full_look_says(
     assert tree(root) == before
 
 
+@pytest.mark.parametrize("answers", [{}, {"output": [answered(1)]}], ids=["in-flight", "answered"])
+def test_a_damaged_account_stops_the_batch(root: Path, answers: dict[str, Any]) -> None:
+    """A glance passes over the account where answers are here; still nothing is done beside a damaged one."""
+    put(root, "7", input=[request(1)], **answers, metadata={**SENT, "coverage": {"input": 7}})
+    before = tree(root)
+    told = run(root).batches[0]
+    assert told.state is State.ATTENTION
+    assert "batch_metadata_7.jsonl" in told.because
+    assert tree(root) == before
+
+
 def test_answers_of_a_batch_in_flight(root: Path) -> None:
     """Once its answers are here, a batch that was held settles."""
     put(root, "7", input=[request(1)], metadata=SENT)

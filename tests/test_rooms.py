@@ -19,6 +19,7 @@ ROOMS: Final = frozenset(
     {
         "workspace/effects.py",
         "workspace/writing.py",
+        "workspace/incoming.py",
         "workspace/reading.py",
         "workspace/live.py",
         "workspace/locking.py",

@@ -36,7 +36,7 @@ from reconciler import (
     reconcile,
 )
 from reconciler.check.verdict import Verdict
-from reconciler.decide import Decision
+from reconciler.deciding import Decision
 from reconciler.preview import Preview
 from reconciler.status import Status
 

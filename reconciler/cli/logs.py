@@ -20,6 +20,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
 
 if TYPE_CHECKING:
+    from reconciler.providers.calls import Exchange
     from reconciler.workspace.effects import Effects
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -57,6 +58,22 @@ class LogWatcher:
         steps = [step.verb for step in decision.steps]
         self._log("debug", "batch.planned", decision.name, because=decision.because, steps=steps)
 
+    def called(self, exchange: Exchange) -> None:
+        """A call to a provider was made; neither bodies nor keys are in what is told of it."""
+        self._log(
+            "debug",
+            "provider.called",
+            None,
+            provider=exchange.provider,
+            kind=exchange.kind.value,
+            call=f"{exchange.method} {exchange.url}",
+            result=exchange.result,
+            seconds=round(exchange.seconds, 3),
+            sent=exchange.sent,
+            received=exchange.received,
+            number=exchange.number,
+        )
+
     def done(self, receipt: Receipt) -> None:
         """An operation took place."""
         facts = {key: value for key, value in receipt.facts.items() if isinstance(value, str | int | float)}
@@ -76,7 +93,7 @@ class LogWatcher:
         if self._fx is not None:
             self._fx.close()
 
-    def _log(self, level: str, event: str, batch: BatchName, **facts: Any) -> None:
+    def _log(self, level: str, event: str, batch: BatchName | None, **facts: Any) -> None:
         """One event, to those who want to hear it."""
         weight = _LEVELS[level]
         if weight >= min(self._file_level, self._screen_level):

@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from reconciler import __version__
-from reconciler.cli import commands
+from reconciler.cli import commands, options
 from reconciler.cli.console import complain, err, out, safe
 from reconciler.errors import ReconcilerError
 
@@ -33,7 +33,10 @@ HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
 
 _TAKE_A_VALUE: Final = frozenset(
-    "--only --provider --content --output-processor --error-processor --worker --jobs --log-level".split()
+    (
+        "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
+        " --interval --timeout --per-batch-delay --max-retries"
+    ).split()
 )
 
 
@@ -98,7 +101,7 @@ def cli() -> None:
 @click.option(
     "--keep", metavar="PATH", type=click.Path(), help="Make the workspace at PATH and leave it there."
 )
-@commands.DEBUG
+@options.DEBUG
 def demo_(keep: str | None) -> int:
     """A whole run in a temporary workspace: no key, no network, a few seconds."""
     from reconciler.cli.demo import demo

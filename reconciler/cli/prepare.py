@@ -41,6 +41,9 @@ def flags_of(hooks: Mapping[str, Any]) -> dict[str, Any]:
         "output_processor": "output.processor",
         "error_processor": "output.error_processor",
         "worker": "local.worker",
+        "interval": "provider.poll_seconds",
+        "per_batch_delay": "provider.per_batch_delay",
+        "max_retries": "provider.max_retries",
     }
     return {names[flag]: value for flag, value in hooks.items() if flag in names}
 

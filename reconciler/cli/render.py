@@ -162,6 +162,7 @@ def status_fields(found: Status) -> dict[str, Any]:
                 "parent": row.parent,
                 "attempt": row.attempt,
                 "until": row.until,
+                "results_until": row.results_until,
             }
             for row in found.rows
         ],

@@ -20,7 +20,7 @@ import attrs
 from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
-from reconciler.model.policy import FailurePolicy, Policy, SubmitPolicy
+from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, SubmitPolicy
 
 
 @attrs.frozen
@@ -131,6 +131,8 @@ class Settings:
             settle_seconds=self["policy.settle_seconds"],
             poll_seconds=self["provider.poll_seconds"],
             on_failure=FailurePolicy(self["output.on_failure"]),
+            in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
+            in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),

@@ -67,13 +67,21 @@ SETTINGS: Final = (
     Setting("provider", "auth", "", "bearer, or the name of the header that holds the key"),
     Setting("provider", "completion_window", "", "how long a remote batch may take"),
     Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
-    Setting("provider", "per_batch_delay", 2.0, "time between two calls for different batches"),
-    Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
+    Setting("provider", "per_batch_delay", 2.0, "time between two calls for two batches"),
+    Setting("provider", "max_retries", 3, "further tries of a call that may be repeated"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(
         "policy", "failed", "settle", "what failures for good do to their batch", ("settle", "attention")
     ),
+    Setting(
+        "policy",
+        "in_doubt",
+        "hold",
+        "what happens when a create may have left and is not found",
+        ("hold", "resubmit"),
+    ),
+    Setting("policy", "in_doubt_grace_seconds", 600.0, "how long such a create is waited for"),
     Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
     Setting("output", "content", "text", "what answers are read as", ("text", "json", "jsonl")),
     Setting("output", "processor", "results", "what publishes the answers", known=("results", "files")),

@@ -19,16 +19,17 @@ from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Interrupted, PermanentError
 from reconciler.executor.context import Context, Run
+from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.reading import Lines
 from reconciler.executor.values import NoJson, as_json
-from reconciler.model.coverage import FileDigest, hash_id
+from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Request
 from reconciler.model.identity import ANSWERS, Role, file_name
 from reconciler.model.operation import AnswerHere, FileFact
 from reconciler.model.outcome import Outcome
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Counts, InputFact, Record
+from reconciler.model.record import Counts, Record
 from reconciler.model.words import many
 from reconciler.providers.base import Embedded
 from reconciler.providers.local import Local
@@ -37,8 +38,6 @@ from reconciler.workspace import ledger, live
 
 RUNNING: Final = "in_progress"
 COMPLETED: Final = "completed"
-_FAULTS: Final = 5
-"""How many faults of an input are named; the rest is counted."""
 
 
 def answer_here(step: AnswerHere, run: Run) -> Receipt:
@@ -53,7 +52,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     provider = _provider(ctx, step)
     record = ctx.record(step.name) or Record(step.name)
-    asked = _checked(ctx, fact)
+    asked = check_input(ctx, fact)
     if record.input is not None and record.input != asked:
         raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was called")
     live.refuse_links(ctx.fx)
@@ -62,7 +61,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         hint = f"restore it; or move {ctx.record_path(step.name)} away: every request is then called again"
         raise PermanentError(message, hint=hint)
     if record.status is None and record.parent is None:
-        _refuse_copy(ctx, step.name, asked.digest.sha256)
+        refuse_copy(ctx, step.name, asked.digest)
     progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
         if record.status is None:
@@ -91,48 +90,6 @@ def _provider(ctx: Context, step: AnswerHere) -> Embedded:
     if not isinstance(found, Local):
         raise PermanentError(f"{step.name}: no worker was given for the provider {LOCAL!r}")
     return found
-
-
-def _refuse_copy(ctx: Context, name: str, digest: str) -> None:
-    """
-    Hold an input to being new.
-
-    Raises:
-        PermanentError: History knows the same input under another name.
-    """
-    for entry in ledger.entries(ctx.fx):
-        known = entry.event in ("batch.begun", "batch.settled") and entry.fields.get("input") == digest
-        if known and entry.fields.get("batch") != name:
-            message = f"the same input was answered before, as batch {entry.fields.get('batch')}"
-            raise PermanentError(message, hint="remove this copy, or change it if it is another batch")
-
-
-def _checked(ctx: Context, fact: FileFact) -> InputFact:
-    """
-    Read the whole input before anything is called.
-
-    Raises:
-        BadLine: A line is no request, or an id is given twice; the first few of them.
-    """
-    seen: set[int] = set()
-    faults: list[BadLine] = []
-    lines = Lines(ctx, fact, digest=True)
-    for line in lines:
-        try:
-            hashed = hash_id(decode_request(line, fact.path).custom_id)
-            if hashed in seen:
-                raise BadLine(fact.path, line.number, "its custom_id stands on an earlier line too")  # noqa: TRY301 - collected like the others
-            seen.add(hashed)
-        except BadLine as error:
-            faults.append(error)
-    if not faults and not seen:
-        raise BadLine(fact.path, 0, "there is no request in it")
-    if faults:
-        first, *more = faults
-        told = "".join(f"; line {each.line}: {each.reason}" for each in more[: _FAULTS - 1])
-        told += f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
-        raise BadLine(fact.path, first.line, first.reason + told, hint="mend the input, then run again")
-    return InputFact(lines.digest, len(seen))
 
 
 def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Live, requests: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from os import urandom
 from typing import Protocol
 
 import attrs
@@ -11,6 +12,7 @@ import attrs
 from reconciler.config import Settings
 from reconciler.executor.calling import Calls
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
+from reconciler.executor.remotes import Remotes, no_wire
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
@@ -118,6 +120,8 @@ class Context(View):
         plugged: What users have plugged in.
         drawn: Verdicts that were drawn ahead, by batch, files and metadata.
         calls: Calls user code, all of a pass on one loop.
+        remotes: Calls providers, and remembers for a pass what concerns all their batches.
+        token: Makes a token that nobody made before: 32 hexadecimal digits.
     """
 
     look: Effects
@@ -125,6 +129,8 @@ class Context(View):
     plugged: Plugged = NOTHING_PLUGGED
     drawn: Callable[[BatchName, Mapping[Role, FileFact], Record | None], Matched | None] = _none_drawn
     calls: Calls = attrs.field(factory=lambda: Calls(lambda: False))
+    remotes: Remotes = attrs.field(factory=lambda: Remotes(no_wire))
+    token: Callable[[], str] = lambda: urandom(16).hex()
 
     @property
     def fx(self) -> Effects:

@@ -7,7 +7,7 @@ Pure values. `BatchReport.failure` holds one; `Report.raise_for_failures()` rais
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -27,8 +27,10 @@ class Failure:
         operation: The operation that failed, or that cannot be done (`match-request-ids`, ...).
         because: Why, in one line.
         hint: What a person could type or change.
+        exit_code: The exit code that says so, where it is another than the state's.
     """
 
+    exit_code: ClassVar[int | None] = None
     batch: BatchName
     operation: str
     because: str
@@ -143,6 +145,18 @@ class Held(Failure):
 
 
 @attrs.frozen(kw_only=True)
+class NoKey(Failure):
+    """The key of its provider is missing or refused; the batch is unchanged."""
+
+    exit_code = 77
+
+
+@attrs.frozen(kw_only=True)
+class InDoubt(Failure):
+    """Its create may have reached the provider, and nobody can tell."""
+
+
+@attrs.frozen(kw_only=True)
 class Quarantined(Failure):
     """
     It was set aside at an earlier pass.
@@ -179,6 +193,8 @@ BY_TROUBLE: Final[Mapping[Trouble, type[Failure]]] = {
     Trouble.FAILED_FOR_GOOD: FailedForGood,
     Trouble.UNHANDLED: Unhandled,
     Trouble.HELD: Held,
+    Trouble.NO_KEY: NoKey,
+    Trouble.IN_DOUBT: InDoubt,
     Trouble.STEP_FAILED: StepFailed,
     Trouble.OTHER: Failure,
 }

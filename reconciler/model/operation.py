@@ -69,10 +69,17 @@ class _Operation:
 
 @attrs.frozen
 class Submit(_Operation):
-    """Send the input to the provider, or go on with a submission that was interrupted before its create."""
+    """
+    Send the input to the provider, or go on with a submission that was interrupted before its create.
+
+    Attributes:
+        provider: Who is to answer.
+        again: A create may have left already: make sure that it cannot count any more, then begin anew.
+    """
 
     verb = "submit"
     provider: str = attrs.field(kw_only=True)
+    again: bool = attrs.field(kw_only=True, default=False)
 
 
 @attrs.frozen
@@ -87,6 +94,7 @@ class FindOrphan(_Operation):
     """Search the provider for a batch whose create may have left without its id coming back."""
 
     verb = "find-orphan"
+    provider: str = attrs.field(kw_only=True)
 
 
 @attrs.frozen
@@ -94,6 +102,7 @@ class Adopt(_Operation):
     """Write down a remote batch that was found to be this one."""
 
     verb = "adopt"
+    provider: str = attrs.field(kw_only=True)
     batch_id: str = attrs.field(kw_only=True)
 
 
@@ -102,6 +111,7 @@ class CheckOnline(_Operation):
     """Ask the provider how the batch is doing."""
 
     verb = "check-online"
+    provider: str = attrs.field(kw_only=True)
 
 
 @attrs.frozen
@@ -109,6 +119,7 @@ class Download(_Operation):
     """Fetch the answer files that are not here yet."""
 
     verb = "download"
+    provider: str = attrs.field(kw_only=True)
     roles: tuple[Role, ...] = attrs.field(kw_only=True)
 
 
@@ -227,6 +238,7 @@ class Cancel(_Operation):
     """Ask the provider to stop the batch."""
 
     verb = "cancel"
+    provider: str = attrs.field(kw_only=True)
 
 
 Operation: TypeAlias = (

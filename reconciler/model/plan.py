@@ -44,9 +44,11 @@ class Held:
 
     Attributes:
         hint: What to type or change.
+        trouble: What stands in the way, in one word.
     """
 
     hint: str
+    trouble: Trouble = Trouble.HELD
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ Pure. Everything a plan depends on besides the snapshot stands here.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 import attrs
 
@@ -25,6 +26,13 @@ class FailurePolicy(enum.StrEnum):
     ATTENTION = "attention"
 
 
+class InDoubtPolicy(enum.StrEnum):
+    """What happens when a create may have left and nobody can find what came of it."""
+
+    HOLD = "hold"
+    RESUBMIT = "resubmit"
+
+
 NO_PROVIDER = "none"
 LOCAL = "local"
 
@@ -37,6 +45,7 @@ class Policy:
     Attributes:
         provider: The provider to send to; `none` sends nothing and echoes nothing.
         reachable: Providers for which a client is at hand in this process.
+        keyless: Providers that only lack a key, and where it is looked for.
         submit: `manual` holds a batch until a person submits it.
         max_attempts: Sends of one request, the first included.
         failed: Whether failures for good hold the batch back.
@@ -47,11 +56,13 @@ class Policy:
         processor_chosen: The user named it, or what it reads, in a setting or in this call.
         error_processor: Name and version of a custom error processor, None for the built-in summary.
         on_failure: Whether answers that the processor could not handle hold their batch back.
+        in_doubt: What happens when it has not been found by then.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
     """
 
     provider: str = NO_PROVIDER
     reachable: frozenset[str] = frozenset()
+    keyless: Mapping[str, str] = attrs.field(factory=dict)
     submit: SubmitPolicy = SubmitPolicy.AUTO
     max_attempts: int = 3
     failed: FailurePolicy = FailurePolicy.SETTLE
@@ -62,6 +73,7 @@ class Policy:
     processor_chosen: bool = False
     error_processor: str | None = None
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
+    in_doubt: InDoubtPolicy = InDoubtPolicy.HOLD
     in_doubt_grace_seconds: float = 600.0
 
     @property

@@ -65,6 +65,43 @@ class Counts:
 
 
 @attrs.frozen
+class Refusal:
+    """
+    One finding of a provider that did not accept an input.
+
+    Attributes:
+        code: The provider's own code; empty where it gave none.
+        message: The provider's own words.
+        line: The request that it speaks of, counted from 1 in the file that was sent; None for all of it.
+    """
+
+    code: str
+    message: str
+    line: int | None = None
+
+
+@attrs.frozen
+class Online:
+    """
+    What was heard of a batch besides its status.
+
+    Attributes:
+        refusals: Why its input was not accepted.
+        candidates: Remote batches of which any may be this one, while nobody can tell.
+        not_before: Nothing is asked for before that time, in seconds since the epoch.
+        tries: How often in a row it was sent away by a quota, or heard something that cannot be.
+    """
+
+    refusals: tuple[Refusal, ...] = ()
+    candidates: tuple[str, ...] = ()
+    not_before: float | None = None
+    tries: int = 0
+
+
+NOTHING_HEARD = Online()
+
+
+@attrs.frozen
 class Record:
     """
     One generation of a batch's metadata.
@@ -88,6 +125,7 @@ class Record:
         status: The provider's word, as last heard.
         counts: The provider's line counts, as last heard.
         results_until: When the remote results vanish, in seconds since the epoch.
+        online: What else the provider said.
         roles: What was downloaded: a digest, or None for "the provider has no such file".
         coverage: The last account that was drawn up.
         children: Retry children that own ids of this batch.
@@ -115,6 +153,7 @@ class Record:
     status: str | None = None
     counts: Counts = Counts()
     results_until: float | None = None
+    online: Online = NOTHING_HEARD
     roles: Mapping[Role, FileDigest | None] = attrs.field(factory=dict)
     coverage: Coverage | None = None
     children: Mapping[BatchName, Child] = attrs.field(factory=dict)
@@ -123,6 +162,11 @@ class Record:
     cost: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
 
+    @property
+    def at_provider(self) -> tuple[Role, ...]:
+        """The answer files that the provider has, whether they were downloaded or not."""
+        return at_provider(self.roles, self.output_file_id, self.error_file_id)
+
     def remote_file(self, role: Role) -> str | None:
         """The provider's file id for *role*, None when the record names none."""
         return {
@@ -130,3 +174,18 @@ class Record:
             Role.OUTPUT: self.output_file_id,
             Role.ERROR: self.error_file_id,
         }.get(role)
+
+
+def at_provider(roles: Mapping[Role, object], output: str | None, error: str | None) -> tuple[Role, ...]:
+    """
+    The answer files that a record says the provider has.
+
+    Args:
+        roles: What was downloaded; None for "the provider has no such file", which outranks an id.
+        output: The provider's id of the answers.
+        error: The provider's id of the failures.
+    """
+    if not (roles or output or error):
+        return ()
+    ids = ((Role.OUTPUT, output), (Role.ERROR, error))
+    return tuple(role for role, known in ids if roles.get(role, known or None) is not None)

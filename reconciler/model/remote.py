@@ -11,23 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from reconciler.model.identity import Role
-from reconciler.model.record import Counts
-
-
-@attrs.frozen
-class Refusal:
-    """
-    One finding of a provider that did not accept an input.
-
-    Attributes:
-        code: The provider's own code; empty where it gave none.
-        message: The provider's own words.
-        line: The line of the uploaded file that it speaks of, from 1; None for the whole file.
-    """
-
-    code: str
-    message: str
-    line: int | None = None
+from reconciler.model.record import Counts, Refusal
 
 
 @attrs.frozen

@@ -89,7 +89,10 @@ class Report:
     def exit_code(self) -> int:
         """The exit code that says how the pass ended."""
         states = {batch.state for batch in self.batches}
-        return next((code for state, code in _CODES if state in states), 0)
+        code = next((code for state, code in _CODES if state in states), 0)
+        own = [each.exit_code for each in self.failures if each.exit_code is not None]
+        # Only a lack of a key has a code of its own, and it outranks all but an interruption.
+        return own[0] if own and State.INTERRUPTED not in states else code
 
     @property
     def changed(self) -> bool:

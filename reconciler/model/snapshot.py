@@ -97,7 +97,8 @@ class Glance:
         name: The batch.
         seen_at: When, in seconds since the epoch.
         roles: Its files, as the scan has listed them.
-        record: What its metadata says; None when there is no metadata file.
+        record: What its metadata says of a batch without answers; None when there is no metadata file.
+        at_provider: Of a batch with answers here, the answer files that its metadata says the provider has.
         odd: Something is unusual about it, so nothing may be decided at a glance.
     """
 
@@ -105,6 +106,7 @@ class Glance:
     seen_at: float
     roles: Container[Role] = ()
     record: Record | None = None
+    at_provider: tuple[Role, ...] = ()
     odd: bool = False
 
 
@@ -128,7 +130,6 @@ class Snapshot:
         children: Names of this lineage that are taken, in order.
         matched: The verdict on these files, when this pass has drawn one.
         asked: The provider was asked in this pass, so `record.status` is fresh.
-        submitted_as: The batch under which the same input was submitted before, if another.
         unowned: It is a retry child that its parent does not name: the ids are still the parent's.
     """
 
@@ -146,7 +147,6 @@ class Snapshot:
     children: tuple[ChildFact, ...] = ()
     matched: Matched | None = None
     asked: bool = False
-    submitted_as: str | None = None
     unowned: bool = False
 
     @property

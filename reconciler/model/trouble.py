@@ -24,5 +24,7 @@ class Trouble(enum.StrEnum):
     FAILED_FOR_GOOD = "failed-for-good"
     UNHANDLED = "unhandled"
     HELD = "held"
+    NO_KEY = "no-key"
+    IN_DOUBT = "in-doubt"
     STEP_FAILED = "step-failed"
     OTHER = "other"

@@ -6,7 +6,6 @@ Pure ladders of early returns, one comment per leaf.
 
 from __future__ import annotations
 
-from collections.abc import Container
 from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
@@ -37,19 +36,8 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
 
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
     """Answer files that the provider has and this folder has not."""
-    return open_in(snap.record, snap.files)
-
-
-def open_in(record: Record | None, here: Container[Role]) -> tuple[Role, ...]:
-    """Answer files that *record* knows of at the provider and that are not among those *here*."""
-    if record is None:
-        return ()
-    return tuple(
-        role
-        for role in ANSWERS
-        if role not in here
-        and (record.roles[role] is not None if role in record.roles else bool(record.remote_file(role)))
-    )
+    known = () if snap.record is None else snap.record.at_provider
+    return tuple(role for role in known if role not in snap.files)
 
 
 def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
@@ -63,9 +51,13 @@ def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
     words = " and ".join(role.value for role in roles)
     because = f"{provider} has its {words} file too, which is not here yet"
     if provider not in policy.reachable:
+        if provider in policy.keyless:
+            return Plan(snap.name, because, then=Held(policy.keyless[provider], Trouble.NO_KEY))
         hint = f"download the {words} file by hand: this version has no client for provider {provider!r}"
         return Plan(snap.name, because, then=Held(hint))
-    return Plan(snap.name, because, (Download(snap.name, roles=roles, expects=expects(snap)),))
+    return Plan(
+        snap.name, because, (Download(snap.name, provider=provider, roles=roles, expects=expects(snap)),)
+    )
 
 
 def _by_verdict(snap: Snapshot, matched: Matched, policy: Policy) -> Plan:
@@ -125,11 +117,11 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
         if snap.asked:
             told = f"{because}; {provider} is still working on it ({record.status or 'no word'})"
             return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
-        return Plan(name, because, (CheckOnline(name, expects=expects(snap)),))
+        return Plan(name, because, (CheckOnline(name, provider=provider, expects=expects(snap)),))
     roles = tuple(role for role in ANSWERS if record.remote_file(role))
     if roles and "download-again" not in record.receipts:
         # A cut download looks like this; the second look is free.
-        return Plan(name, because, (Download(name, roles=roles, expects=expects(snap)),))
+        return Plan(name, because, (Download(name, provider=provider, roles=roles, expects=expects(snap)),))
     return Plan(
         name, f"{because}, and {provider} has no more", then=Attention(by_hand(name), Trouble.ID_MISMATCH)
     )

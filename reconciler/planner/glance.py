@@ -17,7 +17,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Glance, Snapshot
-from reconciler.planner.answers import TO_MATCH, open_in
+from reconciler.planner.answers import TO_MATCH
 from reconciler.planner.waiting import plan_waiting
 
 UNSEEN: Final = Expects(generation=-1)
@@ -36,10 +36,10 @@ def plan_at_a_glance(seen: Glance, policy: Policy) -> Plan | None:
     here, record = seen.roles, seen.record
     if seen.odd or Role.INPUT not in here:
         return None
-    output, error = Role.OUTPUT in here, Role.ERROR in here
-    if output or error:
-        if not (output and error) and open_in(record, here):
-            return None
+    if Role.OUTPUT in here or Role.ERROR in here:
+        for role in seen.at_provider:
+            if role not in here:
+                return None
         return Plan(seen.name, TO_MATCH, (MatchRequestIds(seen.name, expects=UNSEEN),))
     if record is None or record.batch_id is None or _had_answers(record):
         # What was never sent depends on the age of its input, on done/ and on its parent.

@@ -6,12 +6,14 @@ Pure ladders of early returns, one comment per leaf.
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import ANSWERS, Role, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
-from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
-from reconciler.model.record import Record, Submission
+from reconciler.model.policy import LOCAL, NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
+from reconciler.model.record import Record, Refusal, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
@@ -22,6 +24,15 @@ SET_PROVIDER = (
     "put the answer files beside the input; or\n"
     'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)'
 )
+PATIENCE: Final = 3
+"""How often a provider is heard out that says what cannot be, before its files are believed instead."""
+
+QUOTA_CODES: Final = frozenset({"token_limit_exceeded"})
+"""Codes of a batch that was refused only because too much is queued (openai-python#2084)."""
+
+FINDINGS: Final = 5
+"""How many findings of a provider are told; the rest is counted."""
+
 PUT_BACK = "put the answer files back; nothing is asked again"
 
 
@@ -59,8 +70,12 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         return _in_flight(snap, record, policy)
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
+        path = snap.files[Role.INPUT].path
+        told = "; ".join(_words_of(each, path) for each in record.online.refusals[:FINDINGS])
         hint = "its metadata says why; mend the input and give it another name"
-        return Plan(snap.name, because, then=Attention(hint, Trouble.REFUSED))
+        return Plan(
+            snap.name, f"{because}{': ' if told else ''}{told}", then=Attention(hint, Trouble.REFUSED)
+        )
     if record.state in (Submission.CREATING, Submission.SUBMITTED):
         return _in_doubt(snap, record, policy)
     if snap.unowned:
@@ -88,9 +103,6 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     if snap.record is None and lineage_root(name) != name:
         because = "it is named like a retry child, and has no metadata that says whose"
         return Plan(name, because, then=Attention("put its metadata back, or give the input another name"))
-    if snap.submitted_as is not None:
-        because = f"the same input was submitted before, as batch {snap.submitted_as}"
-        return Plan(name, because, then=Attention("remove this copy, or change it if it is another batch"))
     if not policy.configured:
         because = "no provider is configured, so nothing is sent"
         return Plan(name, because, then=Held(SET_PROVIDER))
@@ -99,7 +111,10 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(name, because, then=Held('set [policy] submit = "auto"'))
     provider = (snap.record and snap.record.provider) or policy.provider
     if provider not in policy.reachable:
-        return _no_client(snap, provider)
+        return _no_client(snap, policy, provider)
+    not_before = None if snap.record is None else snap.record.online.not_before
+    if not_before is not None and snap.seen_at < not_before:
+        return Plan(name, f"{provider} asked to come back later", then=Waiting(not_before))
     child = snap.record is not None and snap.record.parent is not None
     quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
     if snap.seen_at < quiet_at and not child:
@@ -112,18 +127,29 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
 
 
 def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
-    """The create may have left, and no batch id came back: look for it, never repeat it."""
+    """The create may have left, and no batch id came back: look for it, never repeat it blindly."""
     name, provider = snap.name, asked_at(record, policy)
     because = f"its create may have reached {provider}, and no batch id came back"
     if provider not in policy.reachable:
-        return _no_client(snap, provider)
+        return _no_client(snap, policy, provider)
     if not snap.asked:
-        return Plan(name, because, (FindOrphan(name, expects=expects(snap)),))
+        return Plan(name, because, (FindOrphan(name, provider=provider, expects=expects(snap)),))
+    if record.online.candidates:
+        found = ", ".join(record.online.candidates)
+        told = f"{because}; {found} may be it, which shows when it has ended"
+        return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
     until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
     if snap.seen_at < until:
         return Plan(name, f"{because}; it may still appear there", then=Waiting(until))
-    hint = f"look for it in the list of batches at {provider}; every pass looks again"
-    return Plan(name, f"{because}, and none was found", then=Held(hint))
+    if policy.in_doubt is InDoubtPolicy.RESUBMIT:
+        step = Submit(name, provider=provider, again=True, expects=expects(snap))
+        return Plan(name, f"{because}, and none was found", (step,))
+    hint = (
+        f"every pass looks for it again; when you find it in the list of batches at {provider}:\n"
+        f"reconcile adopt WORKSPACE {name} BATCH_ID\n"
+        f"reconcile resubmit WORKSPACE {name}    to send it again, and maybe pay for it twice"
+    )
+    return Plan(name, f"{because}, and none was found", then=Held(hint, Trouble.IN_DOUBT))
 
 
 def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
@@ -131,35 +157,66 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     phase = phase_of(record.status)
     named = tuple(role for role in ANSWERS if record.remote_file(role))
-    if phase is Phase.RUNNING:
-        if snap.asked:
-            because = f"{provider} is still working on {record.batch_id} ({record.status or 'no word'})"
-            return Plan(name, because, then=Waiting(snap.seen_at + policy.poll_seconds))
-        if provider not in policy.reachable:
-            return _no_client(snap, provider)
-        because = f"it is at {provider} as {record.batch_id}"
-        return Plan(name, because, (CheckOnline(name, expects=expects(snap)),))
     if phase is Phase.REFUSED and not named:
-        # Nothing ran and nothing was paid.
-        because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
-        hint = "mend the input and give it another name"
-        return Plan(name, because, then=Attention(hint, Trouble.REFUSED))
+        return _refused(snap, record, policy)
+    unsettled = phase is Phase.DONE and not named and not record.roles and record.online.tries < PATIENCE
+    if phase is Phase.RUNNING or unsettled:
+        if snap.asked:
+            told = f"{provider} is still working on {record.batch_id} ({record.status or 'no word'})"
+            if unsettled:
+                told = f"{provider} says that {record.batch_id} is {record.status}, and names no file yet"
+            return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
+        if provider not in policy.reachable:
+            return _no_client(snap, policy, provider)
+        because = f"it is at {provider} as {record.batch_id}"
+        return Plan(name, because, (CheckOnline(name, provider=provider, expects=expects(snap)),))
     missing = tuple(role for role in named if record.roles.get(role, ...) is not None)
     if not missing:
         # Finished without one answer file: every id is missing, and matching says so.
         return plan_answers(snap, policy)
     if provider not in policy.reachable:
-        return _no_client(snap, provider)
+        return _no_client(snap, policy, provider)
     because = f"{provider} has finished {record.batch_id} ({record.status})"
-    return Plan(name, because, (Download(name, roles=missing, expects=expects(snap)),))
+    step = Download(name, provider=provider, roles=missing, expects=expects(snap))
+    return Plan(name, because, (step,))
 
 
-def _no_client(snap: Snapshot, provider: str) -> Plan:
+def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
+    """The provider did not accept the input: nothing ran and nothing was paid."""
+    name, provider = snap.name, asked_at(record, policy)
+    refusals = record.online.refusals
+    because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
+    if refusals and all(each.code in QUOTA_CODES for each in refusals):
+        until = record.online.not_before or 0.0
+        told = f"{because}, because its quota was full ({refusals[0].code})"
+        if snap.seen_at < until:
+            return Plan(name, told, then=Waiting(until))
+        if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
+            return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
+    path = snap.files[Role.INPUT].path
+    told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
+    if len(refusals) > FINDINGS:
+        told += f"; and {len(refusals) - FINDINGS} more"
+    hint = "mend the input and give it another name"
+    return Plan(name, f"{because}{': ' if told else ''}{told}", then=Attention(hint, Trouble.REFUSED))
+
+
+def _words_of(refusal: Refusal, path: str) -> str:
+    """A finding of the provider, held against the file that it was sent from."""
+    where = "" if refusal.line is None else f"{path}:{refusal.line}: "
+    code = f" ({refusal.code})" if refusal.code else ""
+    return f"{where}{refusal.message or 'no reason given'}{code}"
+
+
+def _no_client(snap: Snapshot, policy: Policy, provider: str) -> Plan:
     """A provider is named that this process cannot talk to, or none is."""
     batch_id = None if snap.record is None else snap.record.batch_id
     if provider == NO_PROVIDER:
         where = f"it was sent as {batch_id}, and " if batch_id else ""
         return Plan(snap.name, f"{where}no provider is configured", then=Held(SET_PROVIDER))
     where = f"it is at {provider} as {batch_id}, and " if batch_id else ""
+    if provider in policy.keyless:
+        because = f"{where}there is no key for {provider}"
+        return Plan(snap.name, because, then=Held(policy.keyless[provider], Trouble.NO_KEY))
     because = f"{where}this version has no client for provider {provider!r}"
     return Plan(snap.name, because, then=Held("put the answer files beside the input by hand"))

@@ -76,6 +76,11 @@ class Anthropic:
         return False
 
     @property
+    def numbers_ids(self) -> bool:
+        """Yes: nothing else would show whose batch it is."""
+        return True
+
+    @property
     def one_stream(self) -> bool:
         """Yes: answers and failures come as one file."""
         return True

@@ -9,7 +9,7 @@ those that it was given, and holds batches of all others. An `Embedded` one answ
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from reconciler.model.exchange import Dialect, Request
 from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
@@ -46,6 +46,7 @@ class Embedded(Provider, Protocol):
         """
 
 
+@runtime_checkable
 class Remote(Provider, Protocol):
     """
     A provider that takes whole batches over the network.
@@ -74,6 +75,14 @@ class Remote(Provider, Protocol):
     @property
     def tags(self) -> bool:
         """Whether it keeps the intent of an order, so that a batch can be found by it."""
+
+    @property
+    def numbers_ids(self) -> bool:
+        """
+        Whether ids travel as `<first 8 characters of the intent>-<n>`, n counting the requests from 1.
+
+        For a provider that keeps no tag: such ids show whose batch it is.
+        """
 
     @property
     def one_stream(self) -> bool:

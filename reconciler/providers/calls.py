@@ -64,6 +64,14 @@ class Origin:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     secret: Mapping[str, Secret] = attrs.field(factory=dict)
 
+    def hide(self, text: str) -> str:
+        """*text* without any of the secrets, which some servers repeat in their replies."""
+        values = [secret.reveal() for secret in self.secret.values()]
+        words = {word for value in values for word in (value, value.rpartition(" ")[2]) if len(word) > 5}  # noqa: PLR2004
+        for word in sorted(words, key=len, reverse=True):
+            text = text.replace(word, "***")
+        return text
+
 
 @attrs.frozen
 class Source:
@@ -182,6 +190,34 @@ class Reply:
         return found
 
 
+@attrs.frozen
+class Exchange:
+    """
+    One try of a call, for a log: no body, no query, no header, no key.
+
+    Attributes:
+        provider: Whom it was sent to.
+        kind: What it does.
+        method: `GET`, `POST`, `DELETE`.
+        url: Scheme, host, port and path.
+        result: The HTTP status, or what kept it from coming.
+        seconds: How long it took.
+        sent: Bytes of body that went out.
+        received: Bytes of body that came back.
+        number: Which try it was, from 1.
+    """
+
+    provider: str
+    kind: Kind
+    method: str
+    url: str
+    result: int | str
+    seconds: float
+    sent: int
+    received: int
+    number: int
+
+
 class Wire(Protocol):
     """Makes calls."""
 
@@ -194,7 +230,9 @@ class Wire(Protocol):
             KeyRefused: It did not accept the key.
             Later: It asks to come back, or its quota is full.
             Uncertain: A create may have arrived, and no reply tells.
-            TransientError: It cannot be reached, or does not speak its own API.
+            TransientError: It cannot be reached, or does not speak its own API; a create was not sent.
+            PermanentError: The address is not one that the key may be sent to; nothing was sent.
+            Interrupted: Someone asked for an end during a wait; a create was not sent.
         """
 
     def fetch(self, call: Call, sink: Sink) -> Mapping[str, str]:

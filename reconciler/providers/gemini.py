@@ -81,6 +81,11 @@ class Gemini:
         return True
 
     @property
+    def numbers_ids(self) -> bool:
+        """No: ids travel as they are."""
+        return False
+
+    @property
     def one_stream(self) -> bool:
         """Yes: answers and failures come as one file."""
         return True

@@ -14,7 +14,8 @@ import msgspec
 
 from reconciler.errors import TransientError
 from reconciler.model.identity import Role
-from reconciler.model.remote import Refusal, RemoteBatch, RemoteFile
+from reconciler.model.record import Refusal
+from reconciler.model.remote import RemoteBatch, RemoteFile
 from reconciler.model.status import Phase, phase_of
 from reconciler.providers import members
 from reconciler.providers.times import seconds

@@ -18,7 +18,8 @@ import attrs
 from reconciler.errors import ConfigError
 from reconciler.model.exchange import Dialect
 from reconciler.model.identity import Role
-from reconciler.model.remote import Limits, Order, Refusal, RemoteBatch, RemoteFile
+from reconciler.model.record import Refusal
+from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
 from reconciler.providers import members
 from reconciler.providers.calls import Call, Form, Kind, Origin, Sink, Source, Wire
 from reconciler.providers.openai_shape import INTENT, file_of
@@ -91,6 +92,11 @@ class Mistral:
     def tags(self) -> bool:
         """Yes: metadata is kept."""
         return True
+
+    @property
+    def numbers_ids(self) -> bool:
+        """No: ids travel as they are."""
+        return False
 
     @property
     def one_stream(self) -> bool:

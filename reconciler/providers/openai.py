@@ -118,6 +118,11 @@ class OpenAI:
         return self.switches.metadata
 
     @property
+    def numbers_ids(self) -> bool:
+        """No: ids travel as they are."""
+        return False
+
+    @property
     def one_stream(self) -> bool:
         """No: answers and failures come as two files."""
         return False

@@ -13,12 +13,14 @@ import errno
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
+from reconciler.workspace.incoming import Incoming
 from reconciler.workspace.locking import hold
 from reconciler.workspace.reading import BLOCK, Reading
 from reconciler.workspace.together import sync_now
@@ -37,7 +39,7 @@ Tap = Callable[[str, str], None]
 """Called with the name and path of each change just before it is made; tests stop the world there."""
 
 
-def _no_tap(_change: str, _path: str) -> None:
+def no_tap(_change: str, _path: str) -> None:
     """Let every change through."""
 
 
@@ -49,16 +51,23 @@ class Effects(Reading):
         root: The workspace, a real path.
         tap: Called before each change.
         syncs: Brings open files and folders to disk.
+        clock: Seconds since the epoch.
     """
 
-    def __init__(self, root: str, tap: Tap = _no_tap, syncs: Syncs = sync_now) -> None:
-        super().__init__(root)
+    def __init__(
+        self,
+        root: str,
+        tap: Tap = no_tap,
+        syncs: Syncs = sync_now,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(root, clock)
         self._tap = tap
         self._sync = syncs
 
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
-        return Effects(self.root, self._tap, syncs)
+        return Effects(self.root, self._tap, syncs, self.now)
 
     def tell(self, change: str, path: str) -> None:
         """Let the tap know of a change that another room is about to make."""
@@ -118,6 +127,42 @@ class Effects(Reading):
     def place(self, path: str) -> None:
         """Give a staged file its name, in place of an older one; the caller syncs the folder."""
         self._take_place(temporary_for(path), path)
+
+    @contextlib.contextmanager
+    def receive(self, path: str) -> Iterator[Incoming]:
+        """
+        A file that arrives in pieces under the temporary name of *path*; `reveal` gives it its own.
+
+        On disk when this ends; gone when it ends with an error.
+        """
+        self.make_folder(path.rpartition("/")[0])
+        temporary = temporary_for(path)
+        self.discard(temporary)
+        with self._parent(temporary) as (at, leaf):
+            self._tap("create", temporary)
+            opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
+        try:
+            try:
+                incoming = Incoming(opened, temporary, lambda: self._tap("write", temporary))
+                yield incoming
+                self._tap("fsync", temporary)
+                self._sync([opened])
+                incoming.check()
+            finally:
+                os.close(opened)
+        except Exception:
+            with contextlib.suppress(OSError):
+                self.discard(temporary)
+            raise
+
+    def reveal(self, path: str, digest: FileDigest) -> None:
+        """
+        Give a staged file its name; an older file of equal content is left as it is.
+
+        Raises:
+            Clash: Other bytes stand under that name.
+        """
+        self._give_name(temporary_for(path), path, digest)
 
     def unstage(self, path: str) -> None:
         """Take a staged file back."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role, parse_name
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child
+from reconciler.model.record import Child, Online, Refusal
 
 _T = TypeVar("_T")
 
@@ -86,6 +86,44 @@ def read_children(found: Any) -> dict[BatchName, Child]:
         name(key, "child"): Child(read_tally(value["owns"]), read_digest(value["input"]))
         for key, value in mapping(found, "children").items()
     }
+
+
+def online_fields(online: Online) -> dict[str, Any]:
+    """What a provider said, as it stands in metadata; empty when it said nothing."""
+    refusals = [
+        {"code": each.code, "message": each.message} | ({} if each.line is None else {"line": each.line})
+        for each in online.refusals
+    ]
+    found = {"refusals": refusals, "candidates": list(online.candidates), "tries": online.tries}
+    said: dict[str, Any] = {key: value for key, value in found.items() if value}
+    return said if online.not_before is None else said | {"not_before": online.not_before}
+
+
+def read_online(found: Any) -> Online:
+    """The inverse of `online_fields`."""
+    fields = mapping(found, "online")
+    return Online(
+        refusals=tuple(_read_refusal(each) for each in _listed(fields, "refusals")),
+        candidates=tuple(text(each, "candidates") for each in _listed(fields, "candidates")),
+        not_before=maybe(fields, "not_before", number),
+        tries=whole(fields.get("tries", 0), "tries"),
+    )
+
+
+def _read_refusal(found: Any) -> Refusal:
+    """One finding of a provider."""
+    fields = mapping(found, "refusal")
+    return Refusal(
+        text(fields["code"], "code"), text(fields["message"], "message"), maybe(fields, "line", whole)
+    )
+
+
+def _listed(fields: Mapping[str, Any], key: str) -> list[Any]:
+    """A JSON array, empty when it is absent."""
+    value = fields.get(key, [])
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is {value!r:.40}, expected an array")
+    return value
 
 
 def read_receipts(found: Any) -> dict[str, Mapping[str, Any]]:

@@ -8,16 +8,16 @@ newer schema is refused, unknown keys of our own schema are kept. Pure: bytes in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import attrs
 import msgspec
 
 from reconciler.errors import BadMetadata
-from reconciler.model.coverage import FileDigest, Tally
+from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.record import Counts, InputFact, Record, Submission
-from reconciler.workspace import fields
+from reconciler.model.record import NOTHING_HEARD, Counts, InputFact, Record, Submission, at_provider
+from reconciler.workspace import fields, typed
 
 SCHEMA: Final = 1
 
@@ -31,79 +31,11 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("roles", "coverage", "children", "dismissed", "receipts", "cost"),
+        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost"),
         *_TEXTS,
     }
 )
-
-_Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class _Narrow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """What the quick way knows; an unknown field is for the careful way, which keeps it."""
-
-
-class _Input(_Narrow, frozen=True):
-    """The input of a record, as written."""
-
-    sha256: str
-    bytes: _Whole
-    requests: _Whole
-
-
-class _Counts(_Narrow, frozen=True):
-    """The counts of a record, as written."""
-
-    total: _Whole | None = None
-    completed: _Whole | None = None
-    failed: _Whole | None = None
-
-
-_UNCOUNTED: Final = _Counts()
-_NO_COUNTS: Final = Counts()
-
-
-class _Plain(_Narrow, frozen=True):
-    """A record of ours; what is absent from most records is left to the careful readers."""
-
-    schema: Literal[1]
-    name: str
-    generation: _Whole
-    input: _Input | None = None
-    parent: str | None = None
-    attempt: _Whole = 1
-    provider: str | None = None
-    endpoint: str | None = None
-    account: str | None = None
-    state: Submission | None = None
-    sent_at: float | None = None
-    intent: str | None = None
-    batch_id: str | None = None
-    input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
-    status: str | None = None
-    counts: _Counts = _UNCOUNTED
-    results_until: float | None = None
-    roles: dict[str, Any] = {}
-    coverage: dict[str, Any] | None = None
-    children: dict[str, Any] = {}
-    dismissed: dict[str, Any] = {}
-    receipts: dict[str, dict[str, Any]] = {}
-    cost: dict[str, Any] | None = None
-
-
-class _Ids(_Narrow, frozen=True):
-    """A record of the Rust batch-mode tools."""
-
-    batch_id: str
-    input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
-
-
-_PLAIN: Final = msgspec.json.Decoder(_Plain)
-_IDS: Final = msgspec.json.Decoder(_Ids)
+_UNCOUNTED: Final = Counts()
 
 
 def decode(data: bytes, path: str, name: BatchName) -> Record:
@@ -122,14 +54,34 @@ def decode(data: bytes, path: str, name: BatchName) -> Record:
     return _quickly(data, name) or _carefully(data, path, name)
 
 
+def decode_for_answers(data: bytes, path: str, name: BatchName) -> tuple[Role, ...]:
+    """
+    `Record.at_provider` of a metadata file: what counts at a glance where answers are here.
+
+    The account is passed over. Nothing may be done on the word of this; `decode` comes before.
+
+    Raises:
+        BadMetadata: As `decode`, but for what is wrong with the account.
+    """
+    try:
+        found = typed.PLAIN.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return decode(data, path, name).at_provider
+    unread = found.roles or found.children or found.dismissed
+    if found.name != name or found.parent is not None or found.online is not None or unread:
+        # The typed decode says too little of these.
+        return decode(data, path, name).at_provider
+    return at_provider({}, found.output_file_id, found.error_file_id)
+
+
 def _quickly(data: bytes, name: BatchName) -> Record | None:
     """The record, when it is sound and has no field that is unknown; the careful way must agree."""
     try:
         if b'"schema"' not in data:
-            ids = _IDS.decode(data)
+            ids = typed.IDS.decode(data)
             batch_id, files = ids.batch_id, (ids.input_file_id, ids.output_file_id, ids.error_file_id)
             return _submitted(name, batch_id, *files) if batch_id else None
-        found = _PLAIN.decode(data)
+        found = typed.PLAIN.decode(data)
         if found.name != name:
             return None
         known, counts = found.input, found.counts
@@ -151,10 +103,13 @@ def _quickly(data: bytes, name: BatchName) -> Record | None:
             found.output_file_id,
             found.error_file_id,
             found.status,
-            Counts(counts.total, counts.completed, counts.failed) if counts is not _UNCOUNTED else _NO_COUNTS,
+            _UNCOUNTED
+            if counts is typed.UNCOUNTED
+            else Counts(counts.total, counts.completed, counts.failed),
             found.results_until,
+            NOTHING_HEARD if found.online is None else fields.read_online(found.online),
             _roles(found.roles) if found.roles else {},
-            None if found.coverage is None else fields.read_coverage(found.coverage),
+            None if found.coverage is typed.UNSAID else _account(msgspec.json.decode(found.coverage)),
             fields.read_children(found.children) if found.children else {},
             _dismissed(found.dismissed) if found.dismissed else {},
             found.receipts,
@@ -210,6 +165,7 @@ def encode(record: Record) -> bytes:
     }
     groups: dict[str, Mapping[str, Any]] = {
         "counts": {key: value for key, value in attrs.asdict(record.counts).items() if value is not None},
+        "online": fields.online_fields(record.online),
         "roles": roles,
         "children": fields.children_fields(record.children),
         "dismissed": {part: fields.tally_fields(tally) for part, tally in record.dismissed.items()},
@@ -268,8 +224,9 @@ def _record(found: dict[str, Any]) -> Record:
         sent_at=fields.maybe(found, "sent_at", fields.number),
         counts=Counts(*(fields.maybe(counts, key, fields.whole) for key in ("total", "completed", "failed"))),
         results_until=fields.maybe(found, "results_until", fields.number),
+        online=fields.read_online(found.get("online", {})),
         roles=_roles(fields.mapping(found.get("roles", {}), "roles")),
-        coverage=fields.maybe(found, "coverage", lambda value, _: fields.read_coverage(value)),
+        coverage=_account(found.get("coverage")),
         children=fields.read_children(found.get("children", {})),
         dismissed=_dismissed(fields.mapping(found.get("dismissed", {}), "dismissed")),
         receipts=fields.read_receipts(found.get("receipts", {})),
@@ -277,6 +234,11 @@ def _record(found: dict[str, Any]) -> Record:
         extra={key: value for key, value in found.items() if key not in _KNOWN},
         **texts,
     )
+
+
+def _account(found: Any) -> Coverage | None:
+    """The last account, None where none was drawn up."""
+    return None if found is None else fields.read_coverage(found)
 
 
 def _roles(found: Mapping[str, Any]) -> dict[Role, FileDigest | None]:

@@ -48,17 +48,23 @@ def glance(look: Reading, layout: Layout, listing: Listing, name: BatchName) -> 
         name: The batch.
     """
     kinds = listing.batches.get(name, {})
-    odd, record = not kinds or name in listing.odd, None
+    record: Record | None = None
+    at_provider: tuple[Role, ...] = ()
+    odd = not kinds or name in listing.odd
     if not odd and Role.METADATA in kinds:
         path = layout.live_path(f"batch_metadata_{name}.jsonl")
         data = look.peek(path, GLANCE_LIMIT)
         try:
-            record = None if data is None else metadata.decode(data, path, name)
+            # What is wrong with it, `observe` says.
+            if data is None:
+                odd = True
+            elif Role.OUTPUT in kinds or Role.ERROR in kinds:
+                at_provider = metadata.decode_for_answers(data, path, name)
+            else:
+                record = metadata.decode(data, path, name)
         except BadMetadata:
-            record = None
-        # What is wrong with it, `observe` says.
-        odd = record is None
-    return Glance(name, look.now(), kinds, record, odd)
+            odd = True
+    return Glance(name, look.now(), kinds, record, at_provider, odd)
 
 
 def vet(look: Reading, layout: Layout, seen: Glance) -> Snapshot | None:

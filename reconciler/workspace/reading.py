@@ -46,10 +46,12 @@ class Reading:
 
     Args:
         root: The workspace, a real path.
+        clock: Seconds since the epoch.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, clock: Callable[[], float] = time.time) -> None:
         self.root = root
+        self.now = clock
         self._open: dict[str, int] = {}
 
     def close(self) -> None:
@@ -61,10 +63,6 @@ class Reading:
     def refresh(self) -> None:
         """Look each folder up anew from here on: one may have been renamed meanwhile."""
         self.close()
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
 
     def listing(self, folder: str) -> list[Entry]:
         """The names in *folder*, unordered; empty when there is no such folder."""

@@ -26,12 +26,12 @@ WRONG: Final = (
 FAULT: Final = """
 import sys
 import click
-from reconciler.cli import commands
+from reconciler.cli import commands, options
 from reconciler.cli.main import cli, main
 
 @cli.command("broken")
 @click.option("--json", "as_json", is_flag=True)
-@commands.DEBUG
+@options.DEBUG
 def broken(as_json):
     return [][1]
 

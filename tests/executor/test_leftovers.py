@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from reconciler import decide
+from reconciler import decide, deciding
 from reconciler.check import check
 from reconciler.errors import NeedsPerson, UsageError
 from reconciler.model.report import State
@@ -259,7 +259,7 @@ def test_without_a_provider_no_child_is_made(root: Path) -> None:
 # By hand
 
 
-def retry(root: Path, *batches: str, **flags: int) -> decide.Decision:
+def retry(root: Path, *batches: str, **flags: int) -> deciding.Decision:
     """`reconcile retry`."""
     return decide.retry(str(root), settings(**flags), batches)
 

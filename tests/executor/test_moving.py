@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import decide
+from reconciler import decide, deciding
 from reconciler.check import check
 from reconciler.errors import NeedsPerson
 from reconciler.model.report import State
@@ -65,7 +65,7 @@ def held_in(folder: Path) -> dict[str, bytes]:
     return {path.name.split("_")[1]: path.read_bytes() for path in folder.glob("batch_*")}
 
 
-def dismiss(root: Path, *names: str, **flags: str) -> decide.Decision:
+def dismiss(root: Path, *names: str, **flags: str) -> deciding.Decision:
     """`reconcile dismiss`."""
     return decide.dismiss(str(root), settings(**flags), names)
 

@@ -10,7 +10,16 @@ from reconciler.model.identity import BatchName, Role, child_name, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import FailurePolicy, Policy, SubmitPolicy
-from reconciler.model.record import Child, Counts, InputFact, Record, Submission
+from reconciler.model.record import (
+    NOTHING_HEARD,
+    Child,
+    Counts,
+    InputFact,
+    Online,
+    Record,
+    Refusal,
+    Submission,
+)
 from reconciler.model.snapshot import ChildFact, Matched, Mismatch, Place, Snapshot
 from tests.planner.builders import NAME, NOW
 
@@ -124,6 +133,16 @@ records = st.builds(
     error_file_id=st.sampled_from((None, None, "file-e")),
     status=st.sampled_from(STATUSES),
     counts=st.builds(Counts, completed=maybe_count, failed=maybe_count),
+    online=st.just(NOTHING_HEARD)
+    | st.builds(
+        Online,
+        refusals=st.sampled_from(
+            ((), (Refusal("token_limit_exceeded", "full"),), (Refusal("invalid_json_line", "no", 3),))
+        ),
+        candidates=st.sampled_from(((), ("msgbatch_1",))),
+        not_before=st.none() | times,
+        tries=st.integers(0, 4),
+    ),
     roles=st.just({}) | st.dictionaries(st.sampled_from(TRIPLE), st.none() | digests, max_size=2),
     coverage=st.none() | coverages,
     children=st.dictionaries(NAMES, st.builds(Child, owns=tallies, digest=digests), max_size=2),
@@ -154,7 +173,6 @@ RARELY: Final[dict[str, st.SearchStrategy[Any]]] = {
     "in_done": st.just(value=True),
     "history": st.frozensets(st.sampled_from(TRIPLE), min_size=1),
     "quarantine_tail": st.just("7.1"),
-    "submitted_as": st.just("6"),
 }
 
 
@@ -195,9 +213,7 @@ sound = st.builds(
 
 unsent = st.builds(
     _snapshot,
-    outranking=st.fixed_dictionaries(
-        {}, optional={"history": RARELY["history"], "submitted_as": st.just("6")}
-    ),
+    outranking=st.fixed_dictionaries({}, optional={"history": RARELY["history"]}),
     seen_at=times,
     files=st.fixed_dictionaries({Role.INPUT: _fact(Role.INPUT)}),
     record=st.none() | st.builds(lambda parent: Record(NAME, parent=parent, attempt=2), st.none() | NAMES),

@@ -1,11 +1,13 @@
 """What is decided at a glance is what a full look decides, unless that refuses."""
 
+from collections.abc import Collection
+
 import attrs
 import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from reconciler.model.identity import Role
+from reconciler.model.identity import BatchName, Role
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import Record
@@ -33,13 +35,24 @@ from tests.planner.strategies import policies, records, snapshots
 
 def at_a_glance(snapshot: Snapshot) -> Glance:
     """The same batch, before anything but names and metadata was looked at."""
-    return Glance(
-        snapshot.name,
-        snapshot.seen_at,
-        frozenset(role for role, fact in snapshot.files.items() if fact.path.startswith("workdir/")),
-        snapshot.record,
-        odd=bool(snapshot.problems or snapshot.bad_record or snapshot.quarantine_tail),
-    )
+    live = frozenset(role for role, fact in snapshot.files.items() if fact.path.startswith("workdir/"))
+    odd = bool(snapshot.problems or snapshot.bad_record or snapshot.quarantine_tail)
+    return glance(live, snapshot.record, name=snapshot.name, seen_at=snapshot.seen_at, odd=odd)
+
+
+def glance(
+    roles: Collection[Role],
+    known: Record | None,
+    *,
+    name: BatchName = NAME,
+    seen_at: float = NOW,
+    odd: bool = False,
+) -> Glance:
+    """What is seen of a batch with that metadata: where answers are here, no more of it than counts there."""
+    if Role.OUTPUT in roles or Role.ERROR in roles:
+        remote = () if known is None else known.at_provider
+        return Glance(name, seen_at, roles, at_provider=remote, odd=odd)
+    return Glance(name, seen_at, roles, known, odd=odd)
 
 
 def bare(plan: Plan) -> Plan:
@@ -76,7 +89,7 @@ def test_what_may_refuse_a_batch_in_flight(snapshot: Snapshot, policy: Policy) -
     full = attrs.evolve(snapshot, matched=None, asked=False)
     first = plan_at_a_glance(at_a_glance(full), policy)
     if first is not None and not first.steps:
-        vetted = attrs.evolve(full, children=(), unowned=False, submitted_as=None, quarantined=())
+        vetted = attrs.evolve(full, children=(), unowned=False, quarantined=())
         assert plan(vetted, policy) == plan(full, policy)
 
 
@@ -121,12 +134,12 @@ def test_what_is_decided_at_a_glance(
     letters: str, known: Record | None, policy: Policy, expected: str | None
 ) -> None:
     """Answers without an open file are matched, what is in flight waits; everything else is looked at."""
-    first = plan_at_a_glance(Glance(NAME, NOW, {ROLES[letter] for letter in letters}, known), policy)
+    first = plan_at_a_glance(glance({ROLES[letter] for letter in letters}, known), policy)
     assert (None if first is None else told(first)) == expected
 
 
 @pytest.mark.parametrize("letters", ["i", "io", "ioe"])
 def test_nothing_odd_is_decided_at_a_glance(letters: str) -> None:
     """Where the scan or the metadata is unusual, a full look has to say what is wrong."""
-    seen = Glance(NAME, NOW, {ROLES[letter] for letter in letters}, remote("in_progress"), odd=True)
+    seen = glance({ROLES[letter] for letter in letters}, remote("in_progress"), odd=True)
     assert plan_at_a_glance(seen, POLICY_OPENAI) is None

@@ -129,7 +129,6 @@ def test_a_first_send_obeys_the_policy(snapshot: Snapshot, policy: Policy) -> No
         if isinstance(step, Submit | AnswerHere):
             assert policy.configured
             assert policy.submit is SubmitPolicy.AUTO
-            assert snapshot.submitted_as is None
             assert snapshot.record is None or not snapshot.unowned
             assert not snapshot.history or snapshot.files[Role.INPUT].path.startswith("done/")
             assert (step.provider if isinstance(step, Submit) else LOCAL) == policy.provider

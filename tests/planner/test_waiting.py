@@ -67,14 +67,6 @@ def test_a_young_input_waits(age: float, settle_seconds: float, expected: Waitin
         assert (decided.steps, decided.then) == ((), expected)
 
 
-@pytest.mark.parametrize("policy", [POLICY_NONE, POLICY_OPENAI, POLICY_MANUAL, POLICY_OPENAI_REACHABLE])
-def test_an_input_that_was_sent_under_another_name_is_not_sent_again(policy: Policy) -> None:
-    """The same bytes are paid for once; a person says whether the copy is meant."""
-    decided = plan(snap("i", submitted_as="6"), policy)
-    assert told(decided) == ": needs attention"
-    assert "batch 6" in decided.because
-
-
 def test_a_fresh_child_is_sent_like_any_other() -> None:
     """A child's record says nothing of a submission, so its input is sent."""
     child = record(parent="4", attempt=2)

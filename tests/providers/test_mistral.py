@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from reconciler.errors import CallRefused, ConfigError, NotThere, TransientError, Uncertain
 from reconciler.model.exchange import Dialect
 from reconciler.model.identity import Role
-from reconciler.model.record import Counts
-from reconciler.model.remote import Order, Refusal, RemoteBatch, RemoteFile
+from reconciler.model.record import Counts, Refusal
+from reconciler.model.remote import Order, RemoteBatch, RemoteFile
 from reconciler.model.status import Phase, phase_of
 from reconciler.providers.calls import Call, Form, Kind, Origin, Secret
 from reconciler.providers.mistral import Mistral, hours_of

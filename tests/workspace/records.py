@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Counts, InputFact, Record, Submission
+from reconciler.model.record import Child, Counts, InputFact, Online, Record, Refusal, Submission
 
 WHOLE = st.integers(0, 2**63 - 1)
 # Surrogates cannot be written as UTF-8; the codec refuses them wherever text comes in.
@@ -56,6 +56,13 @@ RECORDS = st.builds(
     status=st.none() | TEXT,
     counts=COUNTS,
     results_until=st.none() | NUMBERS,
+    online=st.builds(
+        Online,
+        refusals=st.lists(st.builds(Refusal, TEXT, TEXT, st.none() | WHOLE), max_size=2).map(tuple),
+        candidates=st.lists(TEXT, max_size=2).map(tuple),
+        not_before=st.none() | NUMBERS,
+        tries=WHOLE,
+    ),
     roles=st.dictionaries(st.sampled_from(Role), st.none() | DIGESTS, max_size=3),
     coverage=st.none() | COVERAGES,
     children=CHILDREN,

@@ -1,6 +1,8 @@
 """The history: lines are added, never changed, and a line that cannot be trusted says so."""
 
+import itertools
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,21 +16,10 @@ from reconciler.workspace.reading import Reading
 from tests.workspace.faults import Trip
 
 
-class Clock(Effects):
-    """The room with a clock that moves on by an hour with each look."""
-
-    at = 1000.0
-
-    def now(self) -> float:
-        """The next hour."""
-        self.at += 3600
-        return self.at
-
-
 @pytest.fixture
-def fx(tmp_path: Path) -> Iterator[Clock]:
-    """The room, on an empty folder."""
-    room = Clock(str(tmp_path))
+def fx(tmp_path: Path) -> Iterator[Effects]:
+    """The room, on an empty folder, with a clock that moves on by an hour with each look."""
+    room = Effects(str(tmp_path), clock=partial(next, itertools.count(4600.0, 3600.0)))
     yield room
     room.close()
 
@@ -53,7 +44,7 @@ def test_no_history_yet(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_lines_come_back_in_order(fx: Clock, tmp_path: Path) -> None:
+def test_lines_come_back_in_order(fx: Effects, tmp_path: Path) -> None:
     """What was written is read again, first to last, with line numbers and times."""
     append(fx, "batch.submitted", "7", input="ab", requests=3)
     append(fx, "batch.settled", "7.r1", counts={"answered": 1})
@@ -65,7 +56,7 @@ def test_lines_come_back_in_order(fx: Clock, tmp_path: Path) -> None:
     assert facts(second)["counts"] == {"answered": 1}
 
 
-def test_a_line_is_one_line_and_what_was_there_stays(fx: Clock, tmp_path: Path) -> None:
+def test_a_line_is_one_line_and_what_was_there_stays(fx: Effects, tmp_path: Path) -> None:
     """Every entry takes exactly one line, whatever its text holds, and adding one changes no other."""
     append(fx, "batch.quarantined", "7", why='two\nlines, a \u2028 and ","crc":"00000000"}')
     before = (tmp_path / PATH).read_bytes()
@@ -100,7 +91,7 @@ def test_any_facts_come_back(
     }
 
 
-def test_a_torn_tail_is_reported_and_mended(fx: Clock, tmp_path: Path) -> None:
+def test_a_torn_tail_is_reported_and_mended(fx: Effects, tmp_path: Path) -> None:
     """Cut anywhere, the last line is skipped and reported, the others stand, and the next append is whole."""
     append(fx, "batch.submitted", "7")
     first = (tmp_path / PATH).read_bytes()
@@ -120,7 +111,7 @@ def test_a_torn_tail_is_reported_and_mended(fx: Clock, tmp_path: Path) -> None:
         assert after[1].problem is not None or size == len(both) - 1
 
 
-def test_every_flipped_bit_is_noticed(fx: Clock, tmp_path: Path) -> None:
+def test_every_flipped_bit_is_noticed(fx: Effects, tmp_path: Path) -> None:
     """No single bit of the file can change without a line being reported, and no line changes its meaning."""
     append(fx, "batch.submitted", "7", input="ab")
     append(fx, "batch.settled", "7")
@@ -147,7 +138,7 @@ def test_every_flipped_bit_is_noticed(fx: Clock, tmp_path: Path) -> None:
         pytest.param(b"[" * 100_000, id="deep"),
     ],
 )
-def test_a_foreign_line_is_not_trusted(fx: Clock, tmp_path: Path, line: bytes) -> None:
+def test_a_foreign_line_is_not_trusted(fx: Effects, tmp_path: Path, line: bytes) -> None:
     """A line that somebody else wrote says nothing; the lines around it stand."""
     append(fx, "batch.submitted", "7")
     with (tmp_path / PATH).open("ab") as file:
@@ -158,14 +149,14 @@ def test_a_foreign_line_is_not_trusted(fx: Clock, tmp_path: Path, line: bytes) -
     assert (found[1].event, found[1].fields) == ("", {})
 
 
-def test_once_is_once_though_the_clock_moves(fx: Clock, tmp_path: Path) -> None:
+def test_once_is_once_though_the_clock_moves(fx: Effects, tmp_path: Path) -> None:
     """A step that is done again after a crash adds its line only if history does not hold it yet."""
     for _ in range(3):
         append_once(fx, "batch.settled", "7", input=None, requests=3, names=("a", "b"))
     assert [entry.fields["at"] for entry in seen(tmp_path)] == [4600]
 
 
-def test_once_adds_what_is_new(fx: Clock, tmp_path: Path) -> None:
+def test_once_adds_what_is_new(fx: Effects, tmp_path: Path) -> None:
     """Another event, another batch or another fact is another line."""
     append_once(fx, "batch.settled", "7", requests=3)
     append_once(fx, "batch.settled", "7", requests=4)
@@ -175,7 +166,7 @@ def test_once_adds_what_is_new(fx: Clock, tmp_path: Path) -> None:
     assert len(seen(tmp_path)) == 5
 
 
-def test_once_after_a_torn_line(fx: Clock, tmp_path: Path) -> None:
+def test_once_after_a_torn_line(fx: Effects, tmp_path: Path) -> None:
     """A line that was torn does not count as history: the step writes it again, whole."""
     append(fx, "batch.settled", "7", requests=3)
     whole = (tmp_path / PATH).read_bytes()
@@ -186,7 +177,7 @@ def test_once_after_a_torn_line(fx: Clock, tmp_path: Path) -> None:
     assert facts(again) == {"event": "batch.settled", "batch": "7", "requests": 3}
 
 
-def test_once_after_a_line_that_lacks_its_end(fx: Clock, tmp_path: Path) -> None:
+def test_once_after_a_line_that_lacks_its_end(fx: Effects, tmp_path: Path) -> None:
     """A line whose write was cut off just before its line feed does not end up in history twice."""
     append(fx, "batch.settled", "7", requests=3)
     (tmp_path / PATH).write_bytes((tmp_path / PATH).read_bytes()[:-1])
@@ -194,7 +185,7 @@ def test_once_after_a_line_that_lacks_its_end(fx: Clock, tmp_path: Path) -> None
     assert len([entry for entry in seen(tmp_path) if entry.problem is None]) == 1
 
 
-def test_once_writes_nothing_the_second_time(fx: Clock, tmp_path: Path) -> None:
+def test_once_writes_nothing_the_second_time(fx: Effects, tmp_path: Path) -> None:
     """Where history holds the line already, not even a time of the file changes."""
     append_once(fx, "batch.settled", "7")
     trip = Trip()

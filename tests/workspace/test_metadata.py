@@ -12,9 +12,9 @@ from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Counts, InputFact, Record, Submission
+from reconciler.model.record import Child, Counts, InputFact, Online, Record, Refusal, Submission
 from reconciler.workspace import metadata
-from reconciler.workspace.metadata import decode, encode
+from reconciler.workspace.metadata import decode, decode_for_answers, encode
 from tests.workspace.records import JSON, NUMBERS, RECORDS, TEXT
 
 PATH = "workdir/batch_metadata_7.jsonl"
@@ -39,6 +39,7 @@ FULL = Record(
     status="completed",
     counts=Counts(3, 2, 1),
     results_until=9.5,
+    online=Online((Refusal("invalid_json_line", "no", 3), Refusal("", "why")), ("msgbatch_1",), 7.5, 2),
     roles={Role.OUTPUT: DIGEST, Role.ERROR: None},
     coverage=Coverage(Tally(3, 7), Tally(2, 5), Tally(1, 2), by_class={ErrorClass.TIMEOUT: Tally(1, 2)}),
     children={BatchName("6.r2"): Child(Tally(1, 2), DIGEST)},
@@ -47,6 +48,8 @@ FULL = Record(
     cost={"usd": 0.5},
     extra={"of-tomorrow": [1, {"a": None}]},
 )
+
+BARE = Record(NAME, generation=4, output_file_id="file-2", error_file_id="file-3")
 
 
 def refused(data: bytes) -> str:
@@ -376,6 +379,32 @@ def test_the_quick_way_is_taken(record: Record) -> None:
     """Every record that holds no field of another version is read the quick way."""
     known = attrs.evolve(record, extra={})
     assert metadata._quickly(encode(known), record.name) == known  # noqa: SLF001 - likewise
+
+
+def test_only_the_account_is_passed_over_for_answers() -> None:
+    """Where answers are here, any other damage is refused as ever, and a damaged account alone is not."""
+    for path, values in WRONG:
+        for value in values:
+            if not path.startswith("coverage"):
+                with pytest.raises(BadMetadata, match=PATH):
+                    decode_for_answers(with_field(path, value), PATH, NAME)
+    data = encode(attrs.evolve(BARE, coverage=FULL.coverage)).replace(b'"requests":3', b'"requests":-3')
+    refused(data)
+    assert decode_for_answers(data, PATH, NAME) == BARE.at_provider == (Role.OUTPUT, Role.ERROR)
+
+
+@given(RECORDS)
+def test_what_counts_for_answers(record: Record) -> None:
+    """The answer files at the provider are those that the whole record names, of whatever version it is."""
+    assert decode_for_answers(encode(record), PATH, record.name) == record.at_provider
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_count_for_answers_or_are_refused(data: bytes) -> None:
+    """What is read for answers takes no bytes that are no record."""
+    if told(data) is None:
+        with pytest.raises(BadMetadata):
+            decode_for_answers(data, PATH, NAME)
 
 
 @given(

@@ -97,7 +97,22 @@ def test_a_glance_sees_what_a_look_sees(ws: Disk, roles: str, with_record: str) 
     seen, full = first_look(ws), ws.look()
     assert not seen.odd
     assert [role for role in TRIPLE if role in seen.roles] == list(full.files)
-    assert seen.record == full.record
+    if full.answers:
+        assert seen.record is None
+        assert seen.at_provider == (() if full.record is None else full.record.at_provider)
+    else:
+        assert seen.record == full.record
+
+
+@pytest.mark.parametrize("roles", ["i", "io"])
+def test_a_damaged_account_is_never_passed_over(ws: Disk, roles: str) -> None:
+    """With answers here it shows at the full look that comes before every step; without, at a glance too."""
+    ws.triple(roles)
+    ws.put("workdir/batch_metadata_7.jsonl", metadata.encode(RECORD)[:-2] + b',"coverage":{"input":7}}\n')
+    seen, full = first_look(ws), ws.look()
+    assert seen.odd is (roles == "i")
+    assert full.record is None
+    assert full.bad_record is not None
 
 
 @pytest.mark.parametrize("role", list(Role))

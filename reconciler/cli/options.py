@@ -1,0 +1,146 @@
+"""What the verbs share: options, and how a person's decision is carried out and told."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import click
+
+from reconciler.cli.console import complain, typed
+from reconciler.cli.prepare import Listening, flags_of, load
+from reconciler.errors import ReconcilerError
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+WORKSPACE: Final = click.argument("workspace", type=click.Path(), required=True)
+NAMES: Final = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+ONLY: Final = click.option(
+    "--only", multiple=True, metavar="NAME", help="Only this batch; a pattern such as '7*' works; repeatable."
+)
+PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
+JOBS: Final = click.option(
+    "--jobs", type=int, metavar="N", help="Processes that match large workspaces; overrides [limits] jobs."
+)
+HOOKS: Final = (
+    click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),
+    click.option(
+        "--output-processor",
+        metavar="M:F",
+        help="results, files, module:function or file.py:function; overrides [output] processor.",
+    ),
+    click.option(
+        "--error-processor",
+        metavar="M:F",
+        help="summary, module:function or file.py:function; overrides [output] error_processor.",
+    ),
+    click.option("--worker", metavar="M:F", help="What the provider local runs; overrides [local] worker."),
+)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or a number with s, m, h or d behind it."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`90`, `90s`, `15m`, `2h`, `1d` as seconds."""
+        units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+        text = str(value).strip().lower()
+        try:
+            seconds = float(text[:-1]) * units[text[-1]] if text[-1:] in units else float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r:.40} is no duration; write 90, 90s, 15m, 2h or 1d", param, ctx)
+        return seconds
+
+
+_DURATION: Final = Duration()
+ONLINE: Final = (
+    click.option(
+        "--per-batch-delay",
+        type=float,
+        metavar="SECONDS",
+        help="Between two calls for two batches; overrides [provider] per_batch_delay.",
+    ),
+    click.option(
+        "--max-retries",
+        type=int,
+        metavar="N",
+        help="Further tries of a call that may be repeated; overrides [provider] max_retries.",
+    ),
+)
+WAITING: Final = (
+    click.option("--wait", is_flag=True, help="Keep going until nothing waits any more; Ctrl-C is safe."),
+    click.option(
+        "--interval",
+        type=_DURATION,
+        metavar="DURATION",
+        help="With --wait: time between two looks at a remote batch; overrides [provider] poll_seconds.",
+    ),
+    click.option(
+        "--timeout", type=_DURATION, metavar="DURATION", help="With --wait: stop after so long (90, 15m, 2h)."
+    ),
+    *ONLINE,
+)
+TALK: Final = (
+    click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr, no summary."),
+    click.option("-v", "--verbose", count=True, help="Say each step on stderr; -vv says why."),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        help="What is worth a line in logs/; overrides [log] level.",
+    ),
+)
+DEBUG: Final = click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")
+
+
+def with_options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Put several options on one command, in the order in which help shows them."""
+
+    def put(command: _F) -> _F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return put
+
+
+def verb(command: _F) -> _F:
+    """Let the hints of a verb's errors name the workspace as it was typed."""
+
+    @functools.wraps(command)
+    def run(workspace: str, *args: Any, **words: Any) -> Any:
+        try:
+            return command(workspace, *args, **words)
+        except ReconcilerError as error:
+            error.hint = typed(error.hint, workspace)
+            raise
+
+    return cast("_F", run)
+
+
+def decided(
+    verb_: Callable[..., Any], workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any
+) -> int:
+    """Carry out a person's decision and say what came of it."""
+    from reconciler.cli import render
+
+    ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
+    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
+        decision = verb_(workspace, ready.settings, names, options)
+    if as_json:
+        fields = {**render.report_fields(decision.report), "told": list(decision.told)}
+        fields["changed"] = bool(decision.told)
+        fields["refused"] = [{"message": each.message, "hint": each.hint} for each in decision.refused]
+        render.document(fields, workspace, decision.exit_code)
+    elif not talk["quiet"]:
+        render.told(decision.told)
+        if decision.report.batches:
+            render.report(decision.report, workspace)
+    for refusal in decision.refused:
+        complain(refusal.message, typed(refusal.hint, workspace))
+    return int(decision.exit_code)

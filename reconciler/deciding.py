@@ -1,0 +1,115 @@
+"""
+What all verbs of a person share: a decision under the lock, then a pass over the batches that it touches.
+
+The decision is durable before the pass begins, so a crash between the two loses neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.engine import one_pass
+from reconciler.errors import NeedsPerson, StaleSnapshot, UsageError
+from reconciler.executor.executor import Execution, execute
+from reconciler.model.identity import BatchName, parse_name
+from reconciler.model.plan import Plan, hint_of
+from reconciler.model.report import Report
+from reconciler.session import Options, Session, session
+from reconciler.workspace import settled
+from reconciler.workspace.scan import Listing, scan
+
+Verb = Callable[[Session, Listing, BatchName], tuple[str, list[BatchName]]]
+"""Decides on one batch; gives one line for people and the batches that it touched."""
+
+
+@attrs.frozen
+class Decision:
+    """
+    What a person's verb did.
+
+    Attributes:
+        told: One line for each batch that was decided on.
+        report: The pass that followed.
+        refused: Why nothing was done for the others; each is reported, none stops the rest.
+    """
+
+    told: tuple[str, ...]
+    report: Report
+    refused: tuple[NeedsPerson, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the pass, or 3 when a batch was refused."""
+        return NeedsPerson.exit_code if self.refused else self.report.exit_code
+
+
+def decide(
+    path: str,
+    settings: Settings,
+    names: Sequence[str],
+    options: Options | None,
+    verb: Verb,
+) -> Decision:
+    """
+    Carry out *verb* for each name under one lock, then one pass over what it touched.
+
+    Raises:
+        UsageError: A name is no batch of the workspace.
+        NeedsPerson: It was refused for every one of them.
+        UserError: There is no workspace, or another reconciler holds it.
+    """
+    options = options or Options()
+    with session(path, settings, options) as held:
+        told: list[str] = []
+        touched: list[BatchName] = []
+        refused: list[NeedsPerson] = []
+        listing = scan(held.ctx.fx, held.layout)
+        for name in [_known(held, listing, name) for name in names]:
+            try:
+                words, batches = verb(held, scan(held.ctx.fx, held.layout), name)
+            except NeedsPerson as error:
+                refused.append(error)
+            else:
+                told.append(words)
+                touched += batches
+        if refused and not told:
+            raise refused[0]
+        there = scan(held.ctx.fx, held.layout).batches
+        live = [name for name in touched if name in there]
+        report = Report(held.ctx.fx.root, ())
+        if live:
+            report = one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live)))
+        return Decision(tuple(told), report, tuple(refused))
+
+
+def _known(held: Session, listing: Listing, name: str) -> BatchName:
+    """*name*, if it is live, quarantined or settled."""
+    batch = parse_name(name)
+    if batch is None:
+        raise UsageError(
+            f"{name!r:.100} is no batch name", hint="letters, digits, . _ -; at most 90 characters"
+        )
+    if batch in listing.batches or batch in listing.quarantined:
+        return batch
+    if held.ctx.fx.kind(settled.folder_of(name)) is not None:
+        return batch
+    raise UsageError(f"no batch here is called {name}", hint="reconcile status WORKSPACE --all    lists them")
+
+
+def carry_out(held: Session, decision: Plan) -> Execution:
+    """
+    Carry out one plan.
+
+    Raises:
+        NeedsPerson: There is no plan, only a reason.
+        ReconcilerError: A step failed.
+    """
+    if not decision.steps:
+        raise NeedsPerson(f"{decision.name}: {decision.because}", hint=hint_of(decision.then))
+    execution = execute(decision, held.ctx)
+    if execution.failure is not None and not isinstance(execution.failure, StaleSnapshot):
+        raise execution.failure
+    return execution

@@ -1,0 +1,109 @@
+"""Ask a provider how a batch is doing, or to stop it."""
+
+from __future__ import annotations
+
+import attrs
+
+from reconciler.errors import Later, NotThere, PermanentError
+from reconciler.executor.context import Run
+from reconciler.executor.remotes import remote_of
+from reconciler.executor.submitted import heard
+from reconciler.model.operation import Cancel, CheckOnline
+from reconciler.model.receipt import Receipt
+from reconciler.model.record import Online, Record
+from reconciler.model.remote import RemoteBatch
+from reconciler.model.status import Phase, phase_of
+from reconciler.planner.waiting import PATIENCE, QUOTA_CODES
+from reconciler.providers.base import Remote
+from reconciler.workspace import ledger
+
+FIRST_WAIT = 300.0
+"""Seconds until an input is sent again that a full quota has refused; doubled each time."""
+
+LONGEST_WAIT = 3600.0
+SOON = 30.0
+"""Seconds until a provider is asked again that says what cannot be."""
+
+
+def check_online(step: CheckOnline, run: Run) -> Receipt:
+    """
+    Ask for the status, and write down what is new.
+
+    Raises:
+        Later: It does not know the batch, which may pass.
+        PermanentError: It does not know the batch, or the key sees other batches.
+        ReconcilerError: It cannot be asked.
+    """
+    ctx = run.ctx
+    record = ctx.record(step.name)
+    if record is None or record.batch_id is None:
+        raise PermanentError(f"the metadata of {step.name} names no remote batch")
+    remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
+    try:
+        told = ctx.remotes.look(remote, record.batch_id)
+    except NotThere as error:
+        raise _unknown(run, remote, record, error) from error
+    after = _after(run, record, told)
+    if after != record:
+        run.publish(after)
+    counts = told.counts
+    ended = [number for number in (counts.completed, counts.failed) if number is not None]
+    how = f", {sum(ended)} of {counts.total} ended" if ended and counts.total else ""
+    facts = {"status": told.status, "batch_id": record.batch_id}
+    return Receipt(step.name, step.verb, f"{told.status or 'no word'}{how}", facts)
+
+
+def cancel(step: Cancel, run: Run) -> Receipt:
+    """
+    Ask for the end of a batch; what was answered until then is fetched when it has ended.
+
+    Raises:
+        PermanentError: There is no remote batch.
+        ReconcilerError: The provider cannot be asked.
+    """
+    ctx = run.ctx
+    record = ctx.record(step.name)
+    if record is None or record.batch_id is None:
+        raise PermanentError(f"the metadata of {step.name} names no remote batch")
+    remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
+    with ctx.remotes.asking(remote) as wire:
+        remote.cancel(wire, record.batch_id)
+        told = remote.status(wire, record.batch_id)
+    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=record.batch_id, why="asked")
+    after = heard(record, told)
+    if after != record:
+        run.publish(after)
+    summary = f"{remote.name} was asked to stop {record.batch_id}, which is now {told.status}"
+    return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": record.batch_id})
+
+
+def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
+    """The record once the provider has spoken."""
+    after = heard(record, told)
+    phase = phase_of(told.status)
+    if phase is Phase.DONE and not any(after.remote_file(role) for role in told.files):
+        # It says that it is done and names no file: it is asked again, but not for ever.
+        return attrs.evolve(after, online=attrs.evolve(after.online, tries=record.online.tries + 1))
+    if phase is Phase.REFUSED and any(each.code in QUOTA_CODES for each in told.refusals):
+        if record.online.not_before is not None:
+            return attrs.evolve(after, online=record.online)
+        wait = min(FIRST_WAIT * 2**record.online.tries, LONGEST_WAIT)
+        online = Online(told.refusals, (), run.ctx.fx.now() + wait, record.online.tries + 1)
+        return attrs.evolve(after, online=online)
+    return after
+
+
+def _unknown(run: Run, remote: Remote, record: Record, error: NotThere) -> PermanentError | Later:
+    """The provider knows nothing of the batch: another key, a slip, or it is gone."""
+    if record.account is not None and record.account != remote.account:
+        message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
+        return PermanentError(message, hint="set the key, organisation or project that it was sent with")
+    tries = record.online.tries + 1
+    run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=tries)))
+    if tries < PATIENCE:
+        return Later(f"{remote.name} does not know {record.batch_id} ({error.message})", SOON)
+    hint = (
+        f"look for it in the list of batches at {remote.name}\n"
+        f"reconcile resubmit WORKSPACE {record.name}    to send it again, and pay again"
+    )
+    return PermanentError(f"{remote.name} does not know {record.batch_id} any more", hint=hint)

@@ -1,0 +1,35 @@
+"""What a provider says of a batch, taken over into its metadata."""
+
+from __future__ import annotations
+
+import attrs
+
+from reconciler.executor.context import Run
+from reconciler.model.identity import Role
+from reconciler.model.record import Online, Record, Submission
+from reconciler.model.remote import RemoteBatch
+from reconciler.model.status import Phase, phase_of
+
+
+def heard(record: Record, told: RemoteBatch) -> Record:
+    """*record* with what the provider says of its batch now; unchanged when that is nothing new."""
+    return attrs.evolve(
+        record,
+        input_file_id=told.input_file_id or record.input_file_id,
+        output_file_id=told.files.get(Role.OUTPUT) or record.output_file_id,
+        error_file_id=told.files.get(Role.ERROR) or record.error_file_id,
+        status=told.status,
+        counts=told.counts,
+        results_until=told.results_until if told.results_until is not None else record.results_until,
+        online=Online(refusals=told.refusals, tries=0 if _runs(told.status) else record.online.tries),
+    )
+
+
+def _runs(status: str) -> bool:
+    """Whether a batch has got past the gate: no quota has sent it away, and its provider knows it well."""
+    return phase_of(status) is Phase.RUNNING and status.strip().lower() not in ("", "validating", "queued")
+
+
+def submitted(run: Run, record: Record, made: RemoteBatch) -> Record:
+    """Write down which remote batch this is."""
+    return run.publish(heard(attrs.evolve(record, state=Submission.SUBMITTED, batch_id=made.batch_id), made))

@@ -1,0 +1,88 @@
+"""
+Pass after pass until nothing waits any more: `--wait`.
+
+The lock is held for each pass and never between two, so another reconciler, or a person, gets a turn.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.engine import reconcile
+from reconciler.errors import Interrupted, WorkspaceLocked
+from reconciler.model.report import BatchReport, Report, State
+from reconciler.session import Options
+
+LEAST: Final = 1.0
+"""Seconds between two passes, at the least."""
+
+_GOES_ON: Final = frozenset({State.WAITING, State.FAILED})
+"""States that another pass may end: what failed in a way that a re-run may mend is tried again."""
+
+
+def reconcile_until_settled(
+    path: str,
+    settings: Settings,
+    options: Options,
+    timeout: float | None = None,
+) -> Report:
+    """
+    Reconcile again and again, each time when the first batch that waits is due.
+
+    Args:
+        path: The workspace.
+        settings: Every setting.
+        options: What else the caller wants; its `pause` waits between passes.
+        timeout: Seconds after which to stop, however much still waits; None for never.
+
+    Returns:
+        The last word on every batch that any of the passes looked at, with all that was done for it.
+
+    Raises:
+        Interrupted: Someone asked for an end between two passes.
+        UserError: There is no workspace, or another reconciler holds it at the first pass.
+    """
+    now = options.clock
+    ends = None if timeout is None else now() + timeout
+    told: dict[tuple[str, bool], BatchReport] = {}
+    report: Report | None = None
+    while True:
+        try:
+            report = reconcile(path, settings, options)
+        except WorkspaceLocked:
+            if report is None:
+                raise
+        _remember(told, report)
+        whole = attrs.evolve(report, batches=tuple(told.values()))
+        states = {batch.state for batch in report.batches}
+        if State.INTERRUPTED in states or not states & _GOES_ON:
+            return whole
+        if ends is not None and now() >= ends:
+            return whole
+        options.pause(_until_next(report, settings, now(), ends), options.stopping)
+        if options.stopping():
+            raise Interrupted("stopped between two passes; everything is resumable")
+
+
+def _until_next(report: Report, settings: Settings, now: float, ends: float | None) -> float:
+    """Seconds until the first batch is due."""
+    poll = settings["provider.poll_seconds"]
+    due = [
+        now + poll if batch.until is None else batch.until
+        for batch in report.batches
+        if batch.state in _GOES_ON
+    ]
+    first = min(due) if ends is None else min(*due, ends)
+    return max(first - now, LEAST)
+
+
+def _remember(told: dict[tuple[str, bool], BatchReport], report: Report) -> None:
+    """Let the newest word on each batch count, and keep what was done for it before."""
+    for batch in report.batches:
+        key = (batch.name, batch.path.startswith("quarantine/"))
+        before = told.pop(key, None)
+        earlier = () if before is None else before.receipts
+        told[key] = attrs.evolve(batch, receipts=(*earlier, *batch.receipts))
