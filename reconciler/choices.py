@@ -102,7 +102,8 @@ def prepare(
     settings = settle(settings_files(workspace, named), ours, flags)
     mine = own_file(workspace)
     pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
-    return Prepared(settings, Plugs(settings, mine, given, pinned=pinned, mode=mode).plugged)
+    plugs = Plugs(settings, mine, given, pinned=pinned, mode=mode, environment=os.environ)
+    return Prepared(settings, plugs.plugged)
 
 
 def merged(first: Choices, then: Choices) -> Choices:

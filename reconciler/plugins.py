@@ -17,15 +17,21 @@ from reconciler.config import SETTINGS, Settings
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.content import Content
-from reconciler.model.policy import LOCAL
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
+from reconciler.reaching import Reach
 from reconciler.workspace.code import digest_of, refer
 
 _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
 """The settings that may name code, and the words for which they name none."""
+
+_OF_HOOKS: Final = (
+    *("output.content", "local.concurrency"),
+    *(setting.name for setting in SETTINGS if setting.section == "provider"),
+)
+"""The other settings that hooks depend on."""
 
 
 @attrs.frozen
@@ -68,6 +74,7 @@ class Plugs:
         given: Code that the caller hands over itself.
         pinned: What code that the workspace's own file names has to hold, by `setting = name`.
         mode: What it is for. Only a pass imports user code; everybody else knows it by name and digest.
+        environment: Where keys of providers are looked for.
 
     Raises:
         ConfigError: A setting names code that is not there, cannot be imported, or is no function.
@@ -81,7 +88,9 @@ class Plugs:
         *,
         pinned: Mapping[str, str] | None = None,
         mode: Mode = Mode.RUN,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._environment = environment or {}
         self._settings = settings
         self._own_file = own_file
         self._given = given
@@ -106,7 +115,7 @@ class Plugs:
 
     def _hooks_for(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for, made once."""
-        wanted = tuple(own[setting] for setting in (*_BUILT_IN, "output.content", "local.concurrency"))
+        wanted = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
         key = (*wanted, *(own.origins[setting] for setting in _BUILT_IN))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
@@ -123,8 +132,8 @@ class Plugs:
         worker: Worker = self._given.worker or echo
         if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
             worker = self._load("local.worker", own)[0]
-        providers = {LOCAL: Local(worker, own["local.concurrency"])}
-        return Hooks(output, Content(own["output.content"]), error, providers)
+        reach = Reach(own, self._environment, Local(worker, own["local.concurrency"]))
+        return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
 
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""

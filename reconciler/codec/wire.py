@@ -2,8 +2,8 @@
 Ids for the wire: in place of a line's `custom_id` on the way out, and taken out again on the way home.
 
 For a provider that keeps no tag: what it does keep, the ids, says whose batch it is. A wire id is the
-beginning of the intent and the number of the request in the input, so that the input is the map and nothing else
-is stored. All bytes of a line but those of its id stay.
+beginning of the intent and the number of the request in the input, so that the input is the map and nothing
+else is stored. All bytes of a line but those of its id stay.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ SETTINGS: Final = (
     Setting("provider", "auth", "", "bearer, or the name of the header that holds the key"),
     Setting("provider", "completion_window", "", "how long a remote batch may take"),
     Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
-    Setting("provider", "per_batch_delay", 2.0, "time between two calls for two batches"),
-    Setting("provider", "max_retries", 3, "further tries of a call that may be repeated"),
+    Setting("provider", "per_batch_delay", 2.0, "time between two calls for different batches"),
+    Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(

@@ -23,12 +23,14 @@ class Hooks:
         content: What answers are read as.
         error: A custom error processor, None for the built-in summary.
         providers: Who can be asked in this process, by name.
+        keyless: Who only lacks a key, by name, and where it is looked for.
     """
 
     output: OutputProcessor = RESULTS
     content: Content = Content.TEXT
     error: Processor | None = None
     providers: Mapping[str, Provider] = attrs.field(factory=dict)
+    keyless: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def identity(self) -> str:
@@ -54,6 +56,7 @@ class Hooks:
         return attrs.evolve(
             policy,
             reachable=frozenset(self.providers),
+            keyless=self.keyless,
             processor=self.identity,
             processor_may_fail=self.may_fail,
             processor_chosen=policy.processor_chosen or not self.plain,

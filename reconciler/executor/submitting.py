@@ -22,6 +22,7 @@ from reconciler.codec.jsonl import Line
 from reconciler.errors import (
     BadLine,
     CallRefused,
+    Interrupted,
     KeyRefused,
     Later,
     PermanentError,
@@ -199,7 +200,7 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     except Uncertain as error:
         told = f"no reply to the create ({error.message}); looking for the batch"
         return Receipt(record.name, Submit.verb, told, {"uncertain": True})
-    except (KeyRefused, Later, TransientError) as error:
+    except (KeyRefused, Later, TransientError, Interrupted) as error:
         raise _back(run, record, error) from error
     except CallRefused as error:
         raise _refused(run, record, error) from error

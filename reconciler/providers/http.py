@@ -27,7 +27,7 @@ from reconciler.providers.bodies import BadBody, Bounds, CutBody, LargeBody, Wat
 from reconciler.providers.calls import Call, Exchange, Form, Kind, Origin, Reply, Sink
 from reconciler.providers.downloading import Download
 from reconciler.providers.http_settings import HttpSettings
-from reconciler.providers.multipart import form
+from reconciler.providers.multipart import encoded
 from reconciler.providers.patience import Patience, raised
 from reconciler.providers.retrying import Fault, Tally, Trouble, fault_of_status, fault_of_trouble
 from reconciler.providers.taking import Coming, refused, streamed, whole
@@ -260,11 +260,8 @@ class Http:
         elif call.content is not None:
             source = call.content
             if isinstance(source, Form):
-                encoded = form(
-                    source.fields, source.source, filename=source.filename, file_type=source.content_type
-                )
-                headers |= encoded.headers
-                source = encoded.source
+                form = encoded(source)
+                headers["content-type"], source = form.content_type, form.source
             content = one.blocks(source)
             headers["content-length"] = str(source.size)
         for more in (call.origin.headers, call.headers, extra):

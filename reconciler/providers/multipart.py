@@ -8,63 +8,44 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
-from reconciler.providers.calls import Source
+from reconciler.providers.calls import Form, Source
 
 _UNQUOTABLE: Final = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
 @attrs.frozen
-class Form:
+class Encoded:
     """
-    A form, encoded.
+    A form as bytes.
 
     Attributes:
-        content_type: The header that goes with it; names the boundary.
-        source: Its bytes.
+        content_type: The header that goes with them; names the boundary.
+        source: The bytes.
     """
 
     content_type: str
     source: Source
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """For the call that sends it."""
-        return {"content-type": self.content_type}
 
-
-def form(
-    fields: Mapping[str, str],
-    source: Source,
-    *,
-    filename: str,
-    file_type: str = "application/jsonl",
-    boundary: str | None = None,
-) -> Form:
-    """
-    Encode a form.
-
-    Args:
-        fields: Plain fields, which come first and in this order (`purpose`, `expires_after[seconds]`).
-        source: The file's bytes; its field is called `file`.
-        filename: The file's name.
-        file_type: The file's content type.
-        boundary: Between the parts; a new one when None.
-    """
+def encoded(form: Form, boundary: str | None = None) -> Encoded:
+    """A form as bytes, its parts between *boundary*, or a new one."""
+    source = form.source
     mark = (boundary or secrets.token_hex(16)).encode("ascii")
     opening = b"--%b\r\nContent-Disposition: form-data; name=" % mark
     head = b"".join(
         b'%b"%b"\r\n\r\n%b\r\n' % (opening, quoted(name), value.encode("utf-8", "replace"))
-        for name, value in fields.items()
+        for name, value in form.fields.items()
     )
-    head += b'%b"file"; filename="%b"\r\nContent-Type: %b\r\n\r\n' % (
+    head += b'%b"%b"; filename="%b"\r\nContent-Type: %b\r\n\r\n' % (
         opening,
-        quoted(filename),
-        file_type.encode("ascii"),
+        quoted(form.name),
+        quoted(form.filename),
+        form.content_type.encode("ascii"),
     )
     tail = b"\r\n--%b--\r\n" % mark
 
@@ -80,7 +61,7 @@ def form(
             yield rest
 
     size = len(head) + source.size + len(tail)
-    return Form(f"multipart/form-data; boundary={mark.decode()}", Source(size, read))
+    return Encoded(f"multipart/form-data; boundary={mark.decode()}", Source(size, read))
 
 
 def quoted(name: str) -> bytes:

@@ -1,5 +1,6 @@
 """A download goes on where it was cut, and holds the file's bytes or nothing at all."""
 
+import gzip
 import hashlib
 from collections.abc import Callable
 from typing import Final
@@ -150,6 +151,16 @@ def test_a_page_is_no_part_of_a_file() -> None:
     sink, _seen = fetched(file(cut=5000), page, page, file())
 
     assert (sink.data, sink.restarts) == (DATA, 0)
+
+
+def test_the_middle_of_a_packed_file_is_not_asked_for() -> None:
+    """Offsets count packed bytes there and unpacked ones here: a packed file comes anew."""
+    packed = gzip.compress(DATA)
+    cut = raw(message(200, packed, BINARY | {"content-encoding": "gzip"})[:-5000])
+    sink, seen = fetched(cut, file())
+
+    assert (sink.data, sink.restarts) == (DATA, 1)
+    assert "range" not in seen[1].headers
 
 
 def test_an_absolute_bound_ends_what_always_moves() -> None:

@@ -112,6 +112,7 @@ FAULTS: Final = {
         f"{number}": Fault(reply(number, b"", {"location": "https://elsewhere.example/x"}), calls=1)
         for number in (300, 301, 302, 303, 307, 308)
     },
+    "302 to be repeated": Fault(status(302, x_should_retry="true"), calls=1),
     "304": Fault(raw(b"HTTP/1.1 304 Not Modified\r\n\r\n"), calls=1),
 }
 

@@ -1,0 +1,97 @@
+"""
+Which providers can be asked for a batch: the embedded one, and every remote one that has a key.
+
+Clients are made when the first of them is wanted, so that a pass over nothing loads none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TypeVar
+
+import attrs
+
+from reconciler.config import Settings
+from reconciler.errors import ConfigError
+from reconciler.model.policy import LOCAL, NO_PROVIDER
+from reconciler.providers.base import Provider
+from reconciler.providers.local import Local
+
+T = TypeVar("T")
+
+
+class Reach:
+    """
+    The providers of batches that share their settings.
+
+    Args:
+        own: The settings.
+        environment: Where keys are looked for.
+        local: The embedded provider.
+
+    Raises:
+        ConfigError: The settings of the chosen provider cannot be obeyed.
+    """
+
+    def __init__(self, own: Settings, environment: Mapping[str, str], local: Local) -> None:
+        self._own = own
+        self._environment = environment
+        self._local = local
+        if own["provider.name"] not in (NO_PROVIDER, LOCAL):
+            # A fault in its settings has to stop the pass before it begins.
+            _ = self._made
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """Who can be asked, by name."""
+        return _Later(lambda: self._made[0])
+
+    @property
+    def keyless(self) -> Mapping[str, str]:
+        """Who only lacks a key, and in words where it is looked for."""
+        return _Later(lambda: self._made[1])
+
+    @cached_property
+    def _made(self) -> tuple[Mapping[str, Provider], Mapping[str, str]]:
+        from reconciler.providers.keys import KeyMissing, ProviderOptions  # noqa: PLC0415 - see above
+        from reconciler.providers.registry import NAMES, make  # noqa: PLC0415 - likewise
+
+        chosen = self._own["provider.name"]
+        found: dict[str, Provider] = {LOCAL: self._local}
+        keyless: dict[str, str] = {}
+        for name in NAMES:
+            # What [provider] says besides the name, it says of the provider that it names.
+            options = ProviderOptions()
+            if name == chosen:
+                said = {
+                    field.name: self._own[f"provider.{field.name}"] for field in attrs.fields(ProviderOptions)
+                }
+                options = ProviderOptions(**said)
+            try:
+                made = make(name, options, self._environment)
+            except ConfigError:
+                if name == chosen:
+                    raise
+                continue
+            if isinstance(made, KeyMissing):
+                keyless[name] = f"{made.message}; set {' or '.join(made.variables)}"
+            else:
+                found[name] = made
+        return found, keyless
+
+
+class _Later(Mapping[str, T]):
+    """A mapping that is made when it is first looked at."""
+
+    def __init__(self, make: Callable[[], Mapping[str, T]]) -> None:
+        self._make = make
+
+    def __getitem__(self, name: str) -> T:
+        return self._make()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make())
+
+    def __len__(self) -> int:
+        return len(self._make())
