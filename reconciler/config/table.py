@@ -66,6 +66,7 @@ SETTINGS: Final = (
     Setting("provider", "anthropic_version", "", "the version of the API, at Anthropic"),
     Setting("provider", "auth", "", "bearer, or the name of the header that holds the key"),
     Setting("provider", "completion_window", "", "how long a remote batch may take"),
+    Setting("provider", "expires_after", 0, "seconds until files vanish there; 0: the provider's own choice"),
     Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
     Setting("provider", "per_batch_delay", 2.0, "time between two calls for different batches"),
     Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
