@@ -9,11 +9,13 @@ those that it was given, and holds batches of all others. An `Embedded` one answ
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from reconciler.model.exchange import Dialect, Request
-from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
-from reconciler.providers.calls import Sink, Source, Wire
+
+if TYPE_CHECKING:
+    from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
+    from reconciler.providers.calls import Sink, Source, Wire
 
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
