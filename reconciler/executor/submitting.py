@@ -22,12 +22,9 @@ from reconciler.codec.jsonl import Line
 from reconciler.errors import (
     BadLine,
     CallRefused,
-    Interrupted,
-    KeyRefused,
     Later,
     PermanentError,
     ReconcilerError,
-    TransientError,
     Uncertain,
 )
 from reconciler.executor.context import Context, Run
@@ -200,10 +197,11 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     except Uncertain as error:
         told = f"no reply to the create ({error.message}); looking for the batch"
         return Receipt(record.name, Submit.verb, told, {"uncertain": True})
-    except (KeyRefused, Later, TransientError, Interrupted) as error:
-        raise _back(run, record, error) from error
     except CallRefused as error:
         raise _refused(run, record, error) from error
+    except ReconcilerError as error:
+        # All others are raised before anything leaves: once it may have, a client says Uncertain.
+        raise _back(run, record, error) from error
     record = submitted(run, record, made)
     ledger.append_once(ctx.fx, "batch.submitted", record.name, batch_id=made.batch_id, intent=record.intent)
     told = f"{many(requests, 'request')} sent to {remote.name} as {made.batch_id}"
