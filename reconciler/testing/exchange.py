@@ -104,8 +104,7 @@ class Exchange:
                 message["headers"] = [*message.get("headers", ()), *marks]
             await self.send(message)
 
-        with contextlib.suppress(OSError):
-            await response(self.scope, self.take, send)
+        await response(self.scope, self.take, send)
 
     async def drain(self) -> None:
         """Read what is left of the request and let go of it."""

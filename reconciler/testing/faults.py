@@ -1,8 +1,8 @@
 """
 Faults: what goes wrong with a call, on purpose.
 
-A fault is a value; it is set for a kind of call and for which of the next such calls. It acts on the connection
-itself, so that a client meets what it would meet in a network, not an exception in its own process.
+A fault is a value; it is set for a kind of call and for which of the next such calls. It acts on the
+connection itself, so that a client meets what a network would do, not an exception in its own process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Fault(Protocol):
 
 @attrs.frozen
 class Reset:
-    """The connection is reset: `before` the request is read, or in the `middle` of its body. Nothing happens."""
+    """The connection is reset `before` the request is read, or in its `middle`; nothing happens."""
 
     when: Literal["before", "middle"] = "before"
 
@@ -58,7 +58,7 @@ class ReplyDropped:
 @attrs.frozen
 class LateEffect:
     """
-    The client is turned away, and the effect comes later: after *seconds* of the clock and *calls* further calls.
+    The client is turned away and the effect comes later: *seconds* of the clock and *calls* further calls on.
 
     The measured case of a resubmit that paid twice; *reply* is what the client sees meanwhile.
     """
@@ -146,8 +146,8 @@ class Cut:
 
     Attributes:
         after: How many bytes of the body come.
-        how: `length`: the connection closes before Content-Length is reached; `chunked`: before the last chunk;
-            `line`: at the end of a line, with no length at all, which HTTP cannot notice; `reset`.
+        how: `length`: the connection closes before Content-Length is reached; `chunked`: before the last
+            chunk; `line`: at the end of a line, with no length at all, which HTTP cannot notice; `reset`.
     """
 
     after: int = 100

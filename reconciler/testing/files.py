@@ -30,6 +30,8 @@ class Content:
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from *start* up to *stop*, in pieces."""
         left = (self.size if stop is None else stop) - start
+        if left <= 0:  # whoever waits for no bytes does not wait: the file may be gone by now
+            return
         with self.path.open("rb") as file:
             file.seek(start)
             while left > 0 and (data := file.read(min(CHUNK, left))):
@@ -37,7 +39,7 @@ class Content:
                 yield data
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Every line that is not blank, with its 1-based number; they are cut at `\\n` only."""
+        """Every line that is not blank, with its 1-based number; line feeds alone end a line."""
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():

@@ -1,4 +1,4 @@
-"""The pytest fixture `fake_provider`. Loaded by every pytest run beside this package, so it imports nothing."""
+"""The pytest fixture `fake_provider`. Every pytest run beside this package loads it: it imports nothing."""
 
 from __future__ import annotations
 
