@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -165,8 +166,9 @@ class Exchange:
 
 
 async def _never() -> Message:
-    """A request of which nothing more comes."""
-    return {"type": "http.request", "body": b"", "more_body": False}
+    """A request of which nothing more comes, not even its end: whoever listens for that waits."""
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}
 
 
 def replay(scope: Scope, body: bytes) -> Request:

@@ -71,7 +71,7 @@ def examine(content: Content, rules: Rules) -> Looked:
     The codes: OpenAI facts, batch object (from Azure's documentation of the same pipeline).
     """
     looked, at = Looked(), 0
-    for number, line in _all_lines(content):
+    for number, line in content.every_line():
         if number == 1 and rules.bom and line.startswith(BOM):
             looked.blame(None, "invalid_request", rules.bom)
             return looked
@@ -86,11 +86,6 @@ def examine(content: Content, rules: Rules) -> Looked:
     if rules.one_model and len(looked.models) > 1:
         looked.blame(None, "model_mismatch", "The requests name more than one model.", "body.model")
     return looked
-
-
-def _all_lines(content: Content) -> Iterator[tuple[int, bytes]]:
-    with content.path.open("rb") as file:
-        yield from enumerate(file, 1)
 
 
 def _examine_line(looked: Looked, number: int, line: bytes, rules: Rules) -> None:
@@ -134,7 +129,7 @@ def requests_of(batch: Batch) -> Iterator[tuple[int, Json]]:
     """Each request of a batch, with its position in the input, in the order in which it is answered."""
     order = list(range(batch.total))
     if batch.fate.shuffle:
-        Random(SEED).shuffle(order)  # noqa: S311 - repeatable, not secret
+        Random(SEED).shuffle(order)
         if order == list(range(batch.total)):
             order.reverse()
     lines = batch.source.line_at(batch.lines[position] for position in order)

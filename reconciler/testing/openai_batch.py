@@ -216,7 +216,7 @@ class Results:
         if outcome.body is not None:
             return outcome.body
         code = outcome.code or None
-        kind = "server_error" if outcome.status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP
+        kind = "server_error" if outcome.status >= 500 else "invalid_request_error"
         return {"error": {"message": outcome.message, "type": kind, "param": None, "code": code}}
 
     def _error(self, code: str, message: str) -> Json:

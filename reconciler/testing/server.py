@@ -157,6 +157,7 @@ class FakeProvider:
         """Forget everything that happened and was scripted; the server goes on."""
         for file in self._desk.world.files.values():
             self._disk.drop(file.content)
+        self._disk.abandon()
         self._desk.world = self._world()
         self._desk.faults.clear()
         self._desk.records.clear()
@@ -183,7 +184,7 @@ class FakeProvider:
             def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
                 self.peer = transport.get_extra_info("peername")
                 connections[self.peer] = transport
-                # asyncio sees to that only for sockets that say TCP when they are made; 40 ms a call otherwise.
+                # asyncio does that for sockets made as TCP, which this one is not; 40 ms a call otherwise.
                 peer = transport.get_extra_info("socket")
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 super().connection_made(transport)

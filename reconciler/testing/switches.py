@@ -119,7 +119,7 @@ class GeminiSwitches:
     Attributes:
         versions: Which API versions are served.
         state_prefix: What stands before a state on the wire; the REST guide's samples show `JOB_STATE_`.
-        place: Where results are told: `metadata.output` (read by the SDK), `response` (by the guide), or both.
+        place: Where results are told: `metadata.output` (as the SDK), `response` (as the guide), or both.
         error_member: The member of a failed line: `error`, or `status` as for a status object.
         partially_succeeded: A batch with lines missing ends as PARTIALLY_SUCCEEDED.
         cancelled_output: A cancelled batch tells what it has (not documented).

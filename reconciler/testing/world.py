@@ -250,6 +250,6 @@ def _stage(look: int, fate: Fate) -> str:
     """The stage at the *look*-th (from 1) look at a batch that is under way."""
     if fate.end == "failed" or (fate.seconds is None and fate.polls > 1 and look == 1):
         return "queued"
-    if fate.seconds is None and fate.polls > 2 and look == fate.polls:  # noqa: PLR2004 - queued, running, finalizing
+    if fate.seconds is None and fate.polls > 2 and look == fate.polls:
         return "finalizing"
     return "running"

@@ -20,7 +20,7 @@ from tests.testing.speaking import (
 @pytest.fixture(scope="session")
 def http() -> Iterator[httpx.Client]:
     """A client that goes straight to the server."""
-    with httpx.Client(timeout=20, trust_env=False) as client:
+    with httpx.Client(timeout=5, trust_env=False) as client:
         yield client
 
 
