@@ -158,7 +158,7 @@ def _group(outcome: Outcome) -> str:
     return "failed" if outcome.kind in FAILED else "ok"
 
 
-def _line(
+def _line(  # noqa: PLR0913, PLR0917 - what a line is made of
     batch: Batch, key: str | None, request: Json, outcome: Outcome, number: int, switches: GeminiSwitches
 ) -> Json:
     line: Json = {}

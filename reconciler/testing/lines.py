@@ -129,7 +129,7 @@ def requests_of(batch: Batch) -> Iterator[tuple[int, Json]]:
     """Each request of a batch, with its position in the input, in the order in which it is answered."""
     order = list(range(batch.total))
     if batch.fate.shuffle:
-        Random(SEED).shuffle(order)
+        Random(SEED).shuffle(order)  # noqa: S311 - repeatable, not secret
         if order == list(range(batch.total)):
             order.reverse()
     lines = batch.source.line_at(batch.lines[position] for position in order)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def fake_provider_server() -> Iterator[FakeProvider]:
     """One server for the whole run; tests take `fake_provider`."""
-    from reconciler.testing.server import FakeProvider
+    from reconciler.testing.server import FakeProvider  # noqa: PLC0415 - it needs the extra `testing`
 
     with FakeProvider() as fake:
         yield fake
