@@ -9,15 +9,22 @@ come to equal values, though not always to equal bytes (`\u00e9` stays `\u00e9` 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from reconciler.codec.plain import NOT_PLAIN, SUCCESS, head_of, tail_of
-
-Fields = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
-"""An id without its quotes; then text, finish reason, refusal, tool calls, usage and model as JSON text."""
+from reconciler.codec.plain import (
+    NOT_PLAIN,
+    SUCCESS,
+    Answered,
+    Block,
+    Fields,
+    head_of,
+    plain_answers,
+    tail_of,
+)
 
 _Words = tuple[str | None, str | None, str | None]
 """Finish reason, refusal, model."""
@@ -114,6 +121,20 @@ _RESPONSE: Final = msgspec.json.Decoder(_Response)
 _RESULT: Final = msgspec.json.Decoder(_Result)
 
 
+def passed_answers(block: Block, end: int) -> Iterator[Answered]:
+    """What `plain_answers` yields, and the fields of each answer that has them."""
+    stop = 0
+    while stop < end:
+        at, stop = stop, block.find(b"\n", stop, end) + 1 or end
+        raw = bytes(memoryview(block)[at:stop])
+        fields = plain_fields(raw)
+        if fields is None:
+            for _, _, custom_id, _ in plain_answers(raw, len(raw)):
+                yield at, stop, custom_id, None
+        else:
+            yield at, stop, fields[0], fields
+
+
 def plain_fields(raw: bytes) -> Fields | None:
     """
     Take what the results say from a line that is plainly an answer.
@@ -125,7 +146,7 @@ def plain_fields(raw: bytes) -> Fields | None:
         JSON text for each field; None where the line has to be read the long way.
     """
     head = head_of(raw)
-    end = tail_of(raw)
+    end = tail_of(raw, 0, len(raw))
     if head is None or not end:
         return None
     try:
