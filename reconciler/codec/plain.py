@@ -36,7 +36,7 @@ Block = bytes | bytearray
 """Bytes among which lines are looked at where they stand."""
 
 Asked = tuple[int, int, bytes | None]
-"""Where a line begins, where it ends behind its line feed, and its id as UTF-8; None leaves it to the long way."""
+"""Where a line begins, where it ends behind its line feed, and its id as UTF-8; None if not plain."""
 
 Fields = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 """An id without its quotes; then text, finish reason, refusal, tool calls, usage and model as JSON text."""

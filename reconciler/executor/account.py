@@ -19,7 +19,7 @@ from reconciler.executor.reading import Lines
 from reconciler.model.answers import ROLE_CODES, Answers
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, digest_id
 from reconciler.model.exchange import Verdict
-from reconciler.model.identity import BatchName, Role
+from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.snapshot import Mismatch
@@ -27,6 +27,9 @@ from reconciler.processors.results import head_of_plain
 
 EXAMPLES: Final = 5
 """How many findings of a kind are named; the rest are counted."""
+
+KEPT: Final = 8 << 20
+"""Bytes of answers up to which the results are made while matching, and kept until they are published."""
 
 _KINDS: Final = ("unknown", "duplicate", "both", "corrupt")
 
@@ -231,6 +234,11 @@ class Found:
         named = self.examples.setdefault(kind, [])
         if len(named) < EXAMPLES:
             named.append(what)
+
+
+def is_small(files: Mapping[Role, FileFact]) -> bool:
+    """Whether the results of a batch with these files may be kept in memory."""
+    return sum(files[role].size for role in ANSWERS if role in files) <= KEPT
 
 
 def _key_of(digest: bytes) -> bytes:

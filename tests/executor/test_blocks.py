@@ -69,7 +69,7 @@ def both(root: Path, data: bytes, limit: int) -> None:
     limit=st.integers(1, 40),
 )
 def test_lines_are_the_same(tmp_path: Path, data: bytes, limit: int) -> None:
-    """Wherever blocks begin, whatever the file holds: equal lines and places, or the same line is too long."""
+    """Wherever blocks begin, whatever the file holds: equal lines, or the same one is too long."""
     both(tmp_path / "w", data, limit)
 
 
