@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -54,8 +53,9 @@ class Lines:
             BadLine: A line is over the limit.
             StaleSnapshot: The file was written to meanwhile.
         """
-        with self._opened() as raw, io.BufferedReader(raw, BLOCK) as stream:
-            for line in iter_lines(stream, self._fact.path, limit=self._view.line_limit):
+        path, limit = self._fact.path, self._view.line_limit
+        with self._watched(), self._view.look.open(path, self._block) as stream:
+            for line in iter_lines(stream, path, limit=limit):
                 self.line = line.number
                 yield line
 
@@ -69,9 +69,12 @@ class Lines:
         Raises:
             StaleSnapshot: The file was written to meanwhile.
         """
-        with self._opened(beside=self._fact.size >= BESIDE) as stream:
-            most = self._view.line_limit + 1
-            block = bytearray(min(BLOCK, most, self._fact.size + 1))
+        fact, most = self._fact, self._view.line_limit + 1
+        with (
+            self._watched(beside=fact.size >= BESIDE),
+            self._view.look.open_raw(fact.path, self._block) as stream,
+        ):
+            block = bytearray(min(BLOCK, most, fact.size + 1))
             # The digest of a block may still be under way when the next one is read.
             other = bytearray(len(block)) if isinstance(self._hasher, Beside) else block
             filled = 0
@@ -95,15 +98,14 @@ class Lines:
                 yield block, filled
 
     @contextlib.contextmanager
-    def _opened(self, *, beside: bool = False) -> Iterator[io.RawIOBase]:
-        """The stream, to be read to its end; *beside* it a thread hashes blocks, which stay as they are."""
+    def _watched(self, *, beside: bool = False) -> Iterator[None]:
+        """Around a reading to the end; with *beside*, a thread hashes blocks, which stay as they are."""
         view, path = self._view, self._fact.path
         if self._digest:
             self._hasher = Beside() if beside else hashlib.sha256()
         try:
             view.progress.start(path, self._fact.size)
-            with view.look.open_raw(path, self._block) as stream:
-                yield stream
+            yield
         finally:
             view.progress.finish()
             if isinstance(self._hasher, Beside):

@@ -157,7 +157,7 @@ def test_hostile_lines(data: bytes) -> None:
     st.binary(max_size=9) | st.sampled_from([b'{"custom_id":"z","params":{}}\n', b"}\n", b"\xff"]),
 )
 def test_lines_in_a_block(lines: list[bytes], last: bytes, behind: bytes) -> None:
-    """A line says the same wherever in a block it stands, among any neighbours, with anything behind the end."""
+    """A line says the same wherever in a block it stands, among any neighbours, whatever follows."""
     data = b"\n".join(lines) + last
     block, end = bytearray(data + behind), len(data)
     asked, answered = list(plain_requests(block, end)), list(plain_answers(block, end))
