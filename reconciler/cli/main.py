@@ -126,7 +126,7 @@ def demo_(keep: str | None) -> int:
     help="How batches end.",
 )
 @click.option("--shuffle", is_flag=True, help="Results come in another order than the requests.")
-@commands.DEBUG
+@options.DEBUG
 def fake_provider_(port: int, polls: int, seconds: float | None, end: str, shuffle: bool) -> int:
     """OpenAI, Azure, Anthropic, Gemini and Mistral on loopback: batches answered by an echo, until Ctrl-C."""
     from reconciler.cli.fake import serve
