@@ -17,7 +17,7 @@ from typing import Any, Final
 from tests.judging.tape import Said, Spoken
 
 FOLDER: Final = Path(__file__).parent.parent / "golden_http"
-SENT: Final = ("accept", "anthropic-version", "content-type", "range", "x-goog-upload-")
+SENT: Final = ("anthropic-version", "content-type", "range", "x-goog-upload-")
 GIVEN: Final = ("content-type", "retry-after", "x-goog-upload-")
 KEYS: Final = ("api-key", "authorization", "x-api-key", "x-goog-api-key")
 WIDTH: Final = 140

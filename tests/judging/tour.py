@@ -27,12 +27,15 @@ START: Final = 4_000_000_000.0
 INTENTS: Final = tuple(f"{number:032x}" for number in (0xA11CE, 0xB0B))
 MODELS: Final = {"gemini": "gemini-x", "mistral": "mistral-x"}
 KEYS: Final = "OPENAI_API_KEY AZURE_OPENAI_API_KEY ANTHROPIC_API_KEY GEMINI_API_KEY MISTRAL_API_KEY".split()
+WEEKS: Final = 14 * 86_400
+"""How long files are kept where that can be asked for."""
 NAMES: Final = ("openai", "azure", "anthropic", "gemini", "mistral")
 
 
 def client_of(name: str, base: str, key: str, **more: Any) -> Remote:
     """The client that settings would make."""
-    options = ProviderOptions(base_url=base, model=MODELS.get(name, ""), **more)
+    kept = {"expires_after": WEEKS} if name in {"openai", "azure"} else {}
+    options = ProviderOptions(base_url=base, model=MODELS.get(name, ""), **kept, **more)
     made = make(name, options, dict.fromkeys(KEYS, key))
     assert not isinstance(made, KeyMissing)
     return made
