@@ -18,6 +18,7 @@ import openai.types as openai_types
 from google.genai import batches as google_batches
 from google.genai import types as google_types
 from mistralai.client import models as mistral_types
+from mistralai.client.types.basemodel import UnrecognizedStr
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, Required, get_origin, get_type_hints
 
@@ -97,7 +98,7 @@ class Rule:
 
 
 def strays(raw: Any, parsed: Any, at: str = "") -> Iterator[str]:
-    """Members of *raw* of which nothing came into *parsed*."""
+    """Members of *raw* of which nothing came into *parsed*, and words that its lists of words do not have."""
     if isinstance(raw, dict):
         names = {}
         if isinstance(parsed, BaseModel):
@@ -110,6 +111,8 @@ def strays(raw: Any, parsed: Any, at: str = "") -> Iterator[str]:
                 continue
             inner = getattr(parsed, names[key]) if isinstance(parsed, BaseModel) else parsed[names[key]]
             yield from strays(value, inner, f"{at}.{key}")
+    elif isinstance(parsed, UnrecognizedStr):
+        yield f"{at} = {raw!r}"
     elif isinstance(raw, list) and isinstance(parsed, Iterable):
         for number, (each, one) in enumerate(zip(raw, parsed, strict=True)):
             yield from strays(each, one, f"{at}[{number}]")
