@@ -34,8 +34,8 @@ NAMES: Final = ("openai", "azure", "anthropic", "gemini", "mistral")
 
 def client_of(name: str, base: str, key: str, **more: Any) -> Remote:
     """The client that settings would make."""
-    kept = {"expires_after": WEEKS} if name in {"openai", "azure"} else {}
-    options = ProviderOptions(base_url=base, model=MODELS.get(name, ""), **kept, **more)
+    usual = {"expires_after": WEEKS} if name in {"openai", "azure"} else {}
+    options = ProviderOptions(base_url=base, model=MODELS.get(name, ""), **usual | more)
     made = make(name, options, dict.fromkeys(KEYS, key))
     assert not isinstance(made, KeyMissing)
     return made
