@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import pytest
 
 from reconciler import waiting
+from reconciler.errors import NotThere
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.report import Report
 from reconciler.providers.base import Remote
+from reconciler.providers.http import Http
+from reconciler.providers.http_settings import HttpSettings
 from reconciler.session import Options
 from tests.judging.serving import free_port, served, tool
 from tests.judging.tape import Said, taped
@@ -145,7 +149,11 @@ SERVERS: Final = {
 
 
 def foreign_tour(root: Path, client: Remote, options: Options, model: str) -> Report:
-    """A whole `reconcile --wait` over a good batch and one for an unknown model, and the rest by hand."""
+    """
+    A whole `reconcile --wait` over a good batch and one for an unknown model, and the rest by hand.
+
+    Besides what any tour does: the cancel of a batch that has ended, and a look at one that never was.
+    """
     for name, asked in (("1", model), ("2", "nobody")):
         put_input(root, [line_of("openai", number, asked) for number in range(4)], name)
     for path in root.rglob("*.jsonl"):
@@ -155,6 +163,11 @@ def foreign_tour(root: Path, client: Remote, options: Options, model: str) -> Re
     set_up = settings(provider=client.name, settle_seconds=0.0, poll_seconds=1.0, max_attempts=1)
     report = waiting.reconcile_until_settled(str(root), set_up, options, 120.0)
     by_hand(client, lambda seconds: options.pause(seconds, lambda: False), model)
+    with Http(options.pause, HttpSettings(spacing=0.0)) as wire:
+        ended = [each.batch_id for each in client.batches(wire) if each.status == "completed"]
+        client.cancel(wire, ended[-1])
+        with pytest.raises(NotThere):
+            client.status(wire, "batch_0000000000000000")
     return report
 
 

@@ -100,7 +100,10 @@ def _body(said: Said) -> dict[str, Any]:
 
 
 def _lines(body: bytes) -> dict[str, Any]:
-    return {"lines": [json.loads(line) for line in body.splitlines()]}
+    told: dict[str, Any] = {"lines": [json.loads(line) for line in body.splitlines()]}
+    if body and not body.endswith(b"\n"):
+        told["unended"] = True
+    return told
 
 
 def form_of(said: Said) -> list[dict[str, Any]]:

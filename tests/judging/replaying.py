@@ -43,6 +43,7 @@ class Replay:
         told = self._answers[asked.method, path, json.dumps(asked.query, sort_keys=True)].popleft()
         if "lines" in told:
             text = "".join(json.dumps(line) + "\n" for line in told["lines"])
+            text = text[:-1] if told.get("unended") else text
         else:
             text = json.dumps(told["json"]) if "json" in told else ""
         for number, intent in enumerate(self._intents, start=1):

@@ -94,7 +94,7 @@ def _created(exchange: dict[str, Any]) -> float:
 
 
 def test_the_oddities_are_among_what_ogx_said() -> None:
-    """An answer's body as a text, a failure without `response`, nulls where OpenAI's description has numbers."""
+    """A body as a text, a failure without `response`, a last line without end, nulls where there should be numbers."""
     exchanges = kept.read("ogx")
     lines = [line for each in exchanges for line in each["answered"].get("lines", ())]
     batches = [each["answered"]["json"] for each in exchanges if each["answered"].get("json", {}).get("object") == "batch"]
@@ -102,4 +102,6 @@ def test_the_oddities_are_among_what_ogx_said() -> None:
     assert any(isinstance((line.get("response") or {}).get("body"), str) for line in lines)
     assert any("response" not in line for line in lines)
     assert any(batch["request_counts"] is None for batch in batches)
+    assert any(each["answered"].get("unended") for each in exchanges)
+    assert {each["answered"]["status"] for each in exchanges} == {200, 404, 409}
     assert any((batch["errors"] or {}).get("data") for batch in batches)
