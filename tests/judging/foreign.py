@@ -162,7 +162,7 @@ def foreign_tour(root: Path, client: Remote, options: Options, model: str) -> Re
     options = attrs.evolve(options, plugged=Plugged(lambda _name: hooks))
     set_up = settings(provider=client.name, settle_seconds=0.0, poll_seconds=1.0, max_attempts=1)
     report = waiting.reconcile_until_settled(str(root), set_up, options, 120.0)
-    by_hand(client, lambda seconds: options.pause(seconds, lambda: False), model)
+    by_hand(client, options.pause, model)
     with Http(options.pause, HttpSettings(spacing=0.0)) as wire:
         ended = [each.batch_id for each in client.batches(wire) if each.status == "completed"]
         client.cancel(wire, ended[-1])

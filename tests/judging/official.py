@@ -1,8 +1,8 @@
 """
 What the providers' own packages say about one exchange: their types, taken strictly.
 
-A request is held against the type of the official client's arguments, an answer against the type that it would
-give to its user. A member that the type does not know is a finding, and so is a value of another type.
+A request is held against the type of the official client's arguments, an answer against the type that it
+would give to its user. A member that the type does not know is a finding, and so is a value of another type.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NotRequired, Required, get_origin
 
 import anthropic.types.messages as anthropic_types
 import attrs
@@ -20,7 +20,7 @@ from google.genai import types as google_types
 from mistralai.client import models as mistral_types
 from mistralai.client.types.basemodel import UnrecognizedStr
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from typing_extensions import NotRequired, Required, get_origin, get_type_hints
+from typing_extensions import get_type_hints
 
 from tests.judging.kept import form_of
 from tests.judging.tape import Said, Spoken
@@ -53,11 +53,13 @@ def page_of(kind: Any, *names: str) -> Parse:
 def form(kind: Any) -> Parse:
     """The fields of a form as *kind*; its `file` is bytes here."""
     fields = {name: lax(hint) for name, hint in get_type_hints(kind).items() if name != "file"}
-    told = get_type_hints(kind, include_extras=True)
+    marks: dict[str, Any] = {
+        name: get_origin(hint) for name, hint in get_type_hints(kind, include_extras=True).items()
+    }
     needed = {
         name
-        for name, hint in told.items()
-        if (kind.__total__ or get_origin(hint) is Required) and get_origin(hint) is not NotRequired
+        for name, mark in marks.items()
+        if mark == Required or (kind.__total__ and mark != NotRequired)  # the type's own set forgets strings
     }
 
     def parse(value: Any) -> Any:
@@ -158,15 +160,17 @@ def _body(asked: Said) -> Any:
         return {}  # the bytes of a file
     fields: dict[str, Any] = {}
     for part in form_of(asked):
-        outer, inner = re.fullmatch(r"(\w+)(?:[.\[](\w+)\]?)?", part["name"]).groups()  # type: ignore[union-attr] - it matches
+        outer, *inner = re.split(r"[.\[]", part["name"].removesuffix("]"))
         if inner:
-            fields.setdefault(outer, {})[inner] = int(part["value"]) if part["value"].isdigit() else part["value"]
+            fields.setdefault(outer, {})[inner[0]] = (
+                int(part["value"]) if part["value"].isdigit() else part["value"]
+            )
         else:
             fields[outer] = part.get("value", b"")
     return fields
 
 
-# --- OpenAI, and Azure ------------------------------------------------------------------------------------------
+# --- OpenAI, and Azure --------------------------------------------------------------------------------------
 
 
 def _openai_line(line: Any) -> Any:
@@ -178,7 +182,11 @@ def _openai_line(line: Any) -> Any:
     if reply is None:
         return line
     assert set(reply) == {"status_code", "request_id", "body"}, reply
-    body = typed(openai_types.chat.ChatCompletion)(reply["body"]) if reply["status_code"] == 200 else reply["body"]
+    body = (
+        typed(openai_types.chat.ChatCompletion)(reply["body"])
+        if reply["status_code"] == 200
+        else reply["body"]
+    )
     return {**line, "response": {**reply, "body": body}}
 
 
@@ -198,7 +206,7 @@ OPENAI: Final = (
 )
 AZURE: Final = tuple(attrs.evolve(rule, path=f"/openai/v1{rule.path}") for rule in OPENAI)
 
-# --- Anthropic --------------------------------------------------------------------------------------------------
+# --- Anthropic ----------------------------------------------------------------------------------------------
 
 _BATCHES: Final = "/v1/messages/batches"
 _MESSAGE_BATCH: Final = typed(anthropic_types.MessageBatch)
@@ -215,7 +223,7 @@ ANTHROPIC: Final = (
     Rule("GET", f"{_BATCHES}/[^/]+/results", typed(anthropic_types.MessageBatchIndividualResponse)),
 )
 
-# --- Gemini -----------------------------------------------------------------------------------------------------
+# --- Gemini -------------------------------------------------------------------------------------------------
 
 
 def _operation(value: Any) -> Any:
@@ -258,7 +266,7 @@ GEMINI: Final = (
 )
 """What a request is, `test_official.py` asks the official client: its types do not say it."""
 
-# --- Mistral ----------------------------------------------------------------------------------------------------
+# --- Mistral ------------------------------------------------------------------------------------------------
 
 
 def _mistral_line(line: Any) -> Any:

@@ -47,7 +47,7 @@ def served(command: Sequence[str], port: int, folder: Path, patience: float = 12
     """A server for as long as a test lasts; its words are in `server.log` of *folder*."""
     log = folder / "server.log"
     with log.open("wb") as words:
-        process = subprocess.Popen(  # noqa: S603 - a command of our own
+        process = subprocess.Popen(
             command,
             cwd=folder,
             stdout=words,

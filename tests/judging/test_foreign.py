@@ -59,7 +59,7 @@ def check(server: Server, report: Report, root: Path) -> None:
 
 @pytest.mark.parametrize("name", LIVE)
 def test_a_foreign_server_is_understood(name: str, tmp_path: Path) -> None:
-    """Both batches come to their end, with each request's outcome told; lists, cancel and delete are understood."""
+    """Both batches end as they should, each request too; lists, cancel and delete are understood."""
     server = SERVERS[name]
     with server.start(tmp_path) as origin, taped(forward(origin)) as tape:
         base = f"{tape.url}/v1"
@@ -94,10 +94,14 @@ def _created(exchange: dict[str, Any]) -> float:
 
 
 def test_the_oddities_are_among_what_ogx_said() -> None:
-    """A body as a text, a failure without `response`, a last line without end, nulls where there should be numbers."""
+    """A body as a text, a failure without `response`, a last line without end, null for numbers."""
     exchanges = kept.read("ogx")
     lines = [line for each in exchanges for line in each["answered"].get("lines", ())]
-    batches = [each["answered"]["json"] for each in exchanges if each["answered"].get("json", {}).get("object") == "batch"]
+    batches = [
+        each["answered"]["json"]
+        for each in exchanges
+        if each["answered"].get("json", {}).get("object") == "batch"
+    ]
 
     assert any(isinstance((line.get("response") or {}).get("body"), str) for line in lines)
     assert any("response" not in line for line in lines)

@@ -26,7 +26,7 @@ UPDATE: Final = bool(os.environ.get("GOLDEN_UPDATE"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tour_says_what_the_golden_file_says(name: str, tmp_path: Path) -> None:
-    """Request by request and answer by answer, times and all; only the tokens of batches are new each time."""
+    """Request by request, answer by answer, times and all; only the tokens of batches are new each time."""
     with FakeProvider(start=START) as fake, taped(forward(fake.url())) as tape:
         base = tape.url + fake.dialects[name].prefix
         tour(tmp_path, fake, client_of(name, base, fake.key))

@@ -22,7 +22,7 @@ from tests.judging.tour import NAMES, START, client_of, line_of, tour
 
 @pytest.mark.parametrize("name", NAMES)
 def test_official_types_take_every_word(name: str, tmp_path: Path) -> None:
-    """Every request and every answer of the tour is of the types of the provider's own package, member by member."""
+    """Each request and each answer of a tour is of the types of the provider's package, member by member."""
     with FakeProvider(start=START) as fake, taped(forward(fake.url())) as tape:
         prefix = fake.dialects[name].prefix
         tour(tmp_path, fake, client_of(name, tape.url + prefix, fake.key))
@@ -88,7 +88,7 @@ def test_the_judge_sees_what_is_wrong(name: str, said: Spoken, words: str | None
     assert (found == []) if words is None else (words in " ".join(found))
 
 
-# --- Gemini, whose types do not say what is sent ------------------------------------------------------------------
+# --- Gemini, whose types do not say what is sent ------------------------------------------------------------
 
 
 @attrs.frozen
@@ -112,9 +112,8 @@ def shape_of(asked: Said) -> Shape:
     path = re.sub(r"^/gemini(/upload)?/v1(?=/)", r"/gemini\1/v1beta", asked.path)
     path = re.sub(r"(files|batches)/[^/:]+", r"\1/*", path)
     query = tuple(sorted((name, "*" if name == "upload_id" else each) for name, each in asked.query.items()))
-    body = ""
-    if asked.body and not path.endswith("/files") or "x-goog-upload-header-content-length" in asked.headers:
-        body = json.dumps(_alike(asked.json()), sort_keys=True) if not query else ""
+    carries = asked.headers.get("content-type") == "application/json" and not query
+    body = json.dumps(_alike(asked.json()), sort_keys=True) if carries and asked.body else ""
     headers = {
         (name, "*" if name.endswith("content-length") else value)
         for name, value in asked.headers.items()
@@ -136,7 +135,9 @@ def official_tour(fake: FakeProvider, base: str) -> None:
     options = types.HttpOptions(base_url=base)
     content = io.BytesIO(json.dumps(line_of("gemini", 0)).encode())
     with genai.Client(api_key=fake.key, http_options=options) as client:
-        file = client.files.upload(file=content, config={"display_name": "T", "mime_type": "application/jsonl"})
+        file = client.files.upload(
+            file=content, config={"display_name": "T", "mime_type": "application/jsonl"}
+        )
         name = client.files.get(name=file.name or "").name or ""
         made = [client.batches.create(model="gemini-x", src=name, config={"display_name": "T"}) for _ in "12"]
         done = client.batches.get(name=made[0].name or "")
@@ -155,7 +156,7 @@ def shapes(fill: Callable[[FakeProvider, str], object]) -> set[Shape]:
 
 
 def test_gemini_is_asked_as_the_official_client_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of our requests is one of the official client's: path, query, body; ours tell no more of an upload."""
+    """Each of our requests is one of the official client's: path, query, body, and what an upload tells."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     ours = shapes(lambda fake, base: tour(tmp_path, fake, client_of("gemini", base, fake.key)))

@@ -1,12 +1,13 @@
 """
 A tour through a provider's API: everything that our clients ever send, once.
 
-First a whole `reconcile --wait` over a batch of mixed fortune, with the real engine and the real network; then
-by hand what a good pass does not need: lists, a cancel, a delete, a batch that is refused.
+First a whole `reconcile --wait` over a batch of mixed fortune, with the real engine and the real network;
+then by hand what a good pass does not need: lists, a cancel, a delete, a batch that is refused.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -64,8 +65,9 @@ def tour(root: Path, fake: FakeProvider, client: Remote) -> None:
     """Both halves."""
     outcomes = {"q-1": http_error(400, "invalid_request"), "q-2": REFUSAL, "q-3": error_object()}
     fake.script(Fate(polls=1, outcomes=outcomes), Fate(polls=9), refused())
-    whole_pass(Online(root, fake, client, {"max_attempts": 1}))
-    by_hand(client, fake.clock.advance)
+    online = Online(root, fake, client, {"max_attempts": 1})
+    whole_pass(online)
+    by_hand(client, online.pause)
 
 
 def whole_pass(online: Online) -> None:
@@ -75,16 +77,18 @@ def whole_pass(online: Online) -> None:
     assert [batch.state for batch in report.batches] == ["settled"], report
 
 
-def by_hand(client: Remote, passes: Callable[[float], object], model: str = "gpt-4o-mini") -> None:
+def by_hand(
+    client: Remote, pause: Callable[[float, Callable[[], bool]], None], model: str = "gpt-4o-mini"
+) -> None:
     """Two batches more, one of them cancelled; lists; the end of a file."""
     source = source_of(b"".join(_lines(client.name, model)), 1 << 16)
-    with Http(lambda seconds, _stop: passes(seconds) and None, HttpSettings(spacing=0.0)) as wire:
+    with Http(pause, HttpSettings(spacing=0.0)) as wire:
         for number, intent in enumerate(INTENTS):
             file_id = None
             if client.takes_file:
                 file_id = client.upload(wire, source, f"batch_input_{intent}.jsonl")
                 while not client.is_ready(wire, file_id):
-                    passes(1.0)
+                    pause(1.0, lambda: False)
             order = Order(intent, client.endpoint, client.model, 2)
             batch = client.create(wire, order, source, file_id)
             if number == 0:
@@ -98,7 +102,5 @@ def by_hand(client: Remote, passes: Callable[[float], object], model: str = "gpt
 
 
 def _lines(name: str, model: str) -> Iterator[bytes]:
-    import json
-
     for number in range(2):
         yield json.dumps(line_of(name, number, model)).encode() + b"\n"
