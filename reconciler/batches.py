@@ -6,6 +6,7 @@ Knows what one batch needs to know of another; what is done for each is in `look
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from reconciler.crew import Crew
 from reconciler.executor.ahead import Ahead
 from reconciler.looking import settle_one
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
@@ -43,6 +45,8 @@ def settle_all(
         queue: The batches, in order; children that come of them are added.
         reports: Where the reports go, by batch.
     """
+    asked = dict.fromkeys(queue)
+    queue = _by_a_crew(held, listing, queue, reports)
     young = _work_through(held, listing, queue, reports)
     if young and not held.ctx.stopping():
         seconds = max(report.until or 0.0 for report in young) - held.ctx.fx.now()
@@ -50,6 +54,37 @@ def settle_all(
         young = _work_through(held, listing, [report.name for report in young], reports)
     for report in young:
         held.options.watcher.ended(report)
+    # Reports stand in the order of the queue, whoever settled what.
+    for name in (*asked, *(each for each in [*reports] if each not in asked)):
+        if name in reports:
+            reports[name] = reports.pop(name)
+
+
+def _by_a_crew(
+    held: Session, listing: Listing, queue: Sequence[BatchName], reports: dict[BatchName, BatchReport]
+) -> list[BatchName]:
+    """
+    Have worker processes settle what they may, where there is enough of it.
+
+    Returns:
+        The batches that are left, in order, and the children that came of the others.
+    """
+    families = Counter(lineage_root(name) for name in queue)
+    shared = [name for name in queue if _may_share(held, listing, name)]
+    # Of a lineage all or none: a batch may look at its parent, and has its turn after it.
+    whole = Counter(lineage_root(name) for name in shared)
+    names = [name for name in shared if whole[lineage_root(name)] == families[lineage_root(name)]]
+    children: list[BatchName] = []
+    interrupted = False
+    with Crew(held, listing, names) as crew:
+        for report in crew.reports():
+            reports[report.name] = report
+            held.options.watcher.ended(report)
+            children += _children(report)
+            interrupted = interrupted or report.state is State.INTERRUPTED
+    if interrupted:
+        return []
+    return list(dict.fromkeys(name for name in (*queue, *children) if name not in reports))
 
 
 def _work_through(

@@ -49,12 +49,16 @@ class Effects(Reading):
         root: The workspace, a real path.
         tap: Called before each change.
         syncs: Brings open files and folders to disk.
+
+    Attributes:
+        locks: The lock files that are held, open; a process that inherits one holds the lock too.
     """
 
     def __init__(self, root: str, tap: Tap = _no_tap, syncs: Syncs = sync_now) -> None:
         super().__init__(root)
         self._tap = tap
         self._sync = syncs
+        self.locks: list[int] = []
 
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
@@ -242,7 +246,11 @@ class Effects(Reading):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
         with hold(held, self.root, path):
-            yield
+            self.locks.append(held)
+            try:
+                yield
+            finally:
+                self.locks.remove(held)
 
     # Within
 
