@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
-from reconciler.hand import Outcome, Task
+from reconciler.hand import Reply, Task
 from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, file_name, lineage_root
 from reconciler.model.plan import Plan
 from reconciler.model.report import BatchReport, State
@@ -57,9 +57,6 @@ class Crew:
         held: The locked workspace.
         listing: What lies in it.
         names: The batches, in order: with answers, looked at by no user code, each with its whole lineage.
-
-    Attributes:
-        left: The batches that nobody has settled here; the pass has to.
     """
 
     def __init__(self, held: Session, listing: Listing, names: Sequence[BatchName]) -> None:
@@ -67,9 +64,8 @@ class Crew:
         self._listing = listing
         self._next = deque(names)
         self._workers: list[_Worker] = []
-        self._out: dict[BatchName, Outcome | None] = {}
+        self._out: dict[BatchName, Reply | None] = {}
         self._asked = False
-        self.left: list[BatchName] = []
         if held.jobs > 1 and len(names) > 1 and self._worth_it(names):
             self._prepare()
             self._start(min(held.jobs + SPARE, len(names)))
@@ -84,7 +80,13 @@ class Crew:
             self._give_up(worker)
 
     def reports(self) -> Iterator[BatchReport]:
-        """Report on each batch, in the order in which they were given out, once its watcher was told."""
+        """
+        Report on batches in the order in which they were given out, each once its watcher was told.
+
+        Batches that nobody reports on are for the pass itself.
+        """
+        if not self._workers:
+            return
         from multiprocessing.connection import wait  # noqa: PLC0415 - small workspaces start no process
 
         while self._workers and (self._out or self._next):
@@ -95,8 +97,6 @@ class Crew:
             self._pass_on_an_end()
             yield from self._told()
         yield from self._told()
-        self.left += self._next
-        self._next.clear()
 
     # Within
 
@@ -180,39 +180,37 @@ class Crew:
     def _receive(self, worker: _Worker) -> None:
         """What a worker has to say."""
         try:
-            outcome: Outcome = worker.line.recv()
+            reply: Reply = worker.line.recv()
         except (OSError, EOFError):
             self._give_up(worker)
             return
-        worker.before.remove(outcome.name)
-        report = outcome.report
+        worker.before.remove(reply.name)
+        report = reply.report
         if report is not None and report.state is State.INTERRUPTED and not self._held.ctx.stopping():
             # Somebody wanted that process to end, and not the pass.
-            outcome = Outcome(outcome.name)
-        self._out[outcome.name] = outcome
+            reply = Reply(reply.name)
+        self._out[reply.name] = reply
 
     def _told(self) -> Iterator[BatchReport]:
         """Of the batches given out, those that are through and before which none is still under way."""
-        for name, outcome in list(self._out.items()):
-            if outcome is None:
+        for name, reply in list(self._out.items()):
+            if reply is None:
                 return
             del self._out[name]
-            if outcome.report is None:
-                self.left.append(name)
+            if reply.report is None:
                 continue
             watcher = self._held.options.watcher
-            for each in outcome.told:
+            for each in reply.told:
                 if isinstance(each, Plan):
                     watcher.planned(each)
                 else:
                     watcher.done(each)
-            yield outcome.report
+            yield reply.report
 
     def _pass_on_an_end(self) -> None:
         """Ask every worker for an end when someone has asked this process for one."""
         if self._held.ctx.stopping() and not self._asked:
             self._asked = True
-            self.left += self._next
             self._next.clear()
             for worker in self._workers:
                 worker.process.terminate()
@@ -229,7 +227,7 @@ class Crew:
         # Nothing is done to these batches before that process is gone.
         worker.process.wait()
         for name in worker.before:
-            self._out[name] = Outcome(name)
+            self._out[name] = Reply(name)
 
 
 def about(listing: Listing, name: BatchName) -> Listing:

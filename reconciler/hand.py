@@ -65,7 +65,7 @@ class Task:
 
 
 @attrs.frozen
-class Outcome:
+class Reply:
     """
     What became of a batch.
 
@@ -146,7 +146,7 @@ def serve(line: Connection, tap: Tap | None, stopping: Callable[[], bool]) -> No
             fx.close()
 
 
-def settled(task: Task, fx: Effects, stopping: Callable[[], bool]) -> Outcome:
+def settled(task: Task, fx: Effects, stopping: Callable[[], bool]) -> Reply:
     """Settle one batch."""
     heard = _Heard()
     plugged = _Plain(policy=task.policy)
@@ -162,5 +162,5 @@ def settled(task: Task, fx: Effects, stopping: Callable[[], bool]) -> Outcome:
     try:
         report = settle_one(held, task.listing, task.name)
     except NotHere:
-        return Outcome(task.name)
-    return Outcome(task.name, tuple(heard.told), report)
+        return Reply(task.name)
+    return Reply(task.name, tuple(heard.told), report)

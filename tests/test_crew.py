@@ -22,7 +22,7 @@ from reconciler.check import check
 from reconciler.crew import about
 from reconciler.errors import WorkspaceLocked
 from reconciler.executor.hooks import Hooks, Plugged
-from reconciler.hand import Outcome, Task, serve, settled
+from reconciler.hand import Reply, Task, serve, settled
 from reconciler.model.content import Content
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.plan import Plan
@@ -303,7 +303,7 @@ def test_a_step_that_is_not_for_a_worker_is_not_done() -> None:
         local = plugged(lambda _request: None).hooks_of("8").applied_to(Policy(LOCAL, settle_seconds=0))
         fx = Effects(str(root))
         try:
-            assert settled(task(root, "8", local), fx, lambda: False) == Outcome(BatchName("8"))
+            assert settled(task(root, "8", local), fx, lambda: False) == Reply(BatchName("8"))
         finally:
             fx.close()
         assert workspaces.files(root) == before
@@ -316,9 +316,9 @@ def test_a_worker_ends_with_its_pipe_or_when_asked() -> None:
         ours.send(task(root, "1", Policy()))
         ours.send(task(root, "2", Policy()))
         serve(theirs, None, ours.poll)
-        outcome: Outcome = ours.recv()
-        assert outcome.report is not None
-        assert (outcome.name, outcome.report.state) == ("1", State.SETTLED)
+        reply: Reply = ours.recv()
+        assert reply.report is not None
+        assert (reply.name, reply.report.state) == ("1", State.SETTLED)
         assert not (root / "done" / "2").exists()
         ours.close()
         serve(theirs, None, lambda: False)

@@ -24,7 +24,7 @@ _ONLY: Final = click.option(
 )
 _PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
 _JOBS: Final = click.option(
-    "--jobs", type=int, metavar="N", help="Processes that match large workspaces; overrides [limits] jobs."
+    "--jobs", type=int, metavar="N", help="Cores that work on large workspaces; overrides [limits] jobs."
 )
 _HOOKS: Final = (
     click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),
