@@ -19,7 +19,7 @@ from typing import Final
 from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
-from reconciler.workspace.locking import hold
+from reconciler.workspace.locking import hold, one_at_a_time
 from reconciler.workspace.reading import BLOCK, Reading
 from reconciler.workspace.together import sync_now
 from reconciler.workspace.writing import blocks, check_size, write_all
@@ -137,9 +137,10 @@ class Effects(Reading):
         try:
             if not stat.S_ISREG(os.fstat(opened).st_mode):
                 raise PermanentError(f"{path} is not a regular file; nothing was written to it")
-            size = os.fstat(opened).st_size
-            torn = size > 0 and not self._ends_with_newline(path)
-            write_all(opened, (b"\n" if torn else b"") + line + b"\n")
+            with one_at_a_time(opened):
+                size = os.fstat(opened).st_size
+                torn = size > 0 and not self._ends_with_newline(path)
+                write_all(opened, (b"\n" if torn else b"") + line + b"\n")
             if sync:
                 self._sync([opened])
         finally:
