@@ -20,7 +20,7 @@ from reconciler.looking import settle_one
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
 from reconciler.model.report import BatchReport, State
 from reconciler.session import Session
-from reconciler.workspace.scan import Listing
+from reconciler.workspace.scan import Listing, scan
 from reconciler.workspace.together import MOST, Together
 
 PATIENCE: Final = 5.0
@@ -46,7 +46,7 @@ def settle_all(
         reports: Where the reports go, by batch.
     """
     asked = dict.fromkeys(queue)
-    queue = _by_a_crew(held, listing, queue, reports)
+    queue, listing = _by_a_crew(held, listing, queue, reports)
     young = _work_through(held, listing, queue, reports)
     if young and not held.ctx.stopping():
         seconds = max(report.until or 0.0 for report in young) - held.ctx.fx.now()
@@ -62,12 +62,12 @@ def settle_all(
 
 def _by_a_crew(
     held: Session, listing: Listing, queue: Sequence[BatchName], reports: dict[BatchName, BatchReport]
-) -> list[BatchName]:
+) -> tuple[list[BatchName], Listing]:
     """
     Have worker processes settle what they may, where there is enough of it.
 
     Returns:
-        The batches that are left, in order, and the children that came of the others.
+        The batches that are left, in order, the children that came of the others, and what lies there now.
     """
     families = Counter(lineage_root(name) for name in queue)
     shared = [name for name in queue if _may_share(held, listing, name)]
@@ -83,8 +83,13 @@ def _by_a_crew(
             children += _children(report)
             interrupted = interrupted or report.state is State.INTERRUPTED
     if interrupted:
-        return []
-    return list(dict.fromkeys(name for name in (*queue, *children) if name not in reports))
+        return [], listing
+    if crew.lost:
+        # A worker that died may have left what only a scan sees: a folder in quarantine, a temporary file.
+        listing = scan(held.ctx.fx, held.layout)
+        for path in listing.stale:
+            held.ctx.fx.unlink(path)
+    return list(dict.fromkeys(name for name in (*queue, *children) if name not in reports)), listing
 
 
 def _work_through(

@@ -57,6 +57,9 @@ class Crew:
         held: The locked workspace.
         listing: What lies in it.
         names: The batches, in order: with answers, looked at by no user code, each with its whole lineage.
+
+    Attributes:
+        lost: A batch was given out and came back without a report; what the scan saw may not hold any more.
     """
 
     def __init__(self, held: Session, listing: Listing, names: Sequence[BatchName]) -> None:
@@ -66,6 +69,7 @@ class Crew:
         self._workers: list[_Worker] = []
         self._out: dict[BatchName, Reply | None] = {}
         self._asked = False
+        self.lost = False
         if held.jobs > 1 and len(names) > 1 and self._worth_it(names):
             self._prepare()
             self._start(min(held.jobs + SPARE, len(names)))
@@ -198,6 +202,7 @@ class Crew:
                 return
             del self._out[name]
             if reply.report is None:
+                self.lost = True
                 continue
             watcher = self._held.options.watcher
             for each in reply.told:

@@ -7,7 +7,6 @@ nobody else gets the workspace before the worker has ended. It ends when its pip
 
 from __future__ import annotations
 
-import gc
 import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -121,8 +120,6 @@ def main(opened: int, tap: Tap | None = None) -> None:
     # Ctrl-C reaches every process of the terminal; it is the pass that passes it on, as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    # What was loaded stays to the end: the collector need not look through it with every batch.
-    gc.freeze()
     from multiprocessing.connection import Connection  # noqa: PLC0415 - in the worker alone
 
     with Connection(opened) as line:

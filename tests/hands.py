@@ -55,6 +55,19 @@ def dying(point: int, log: str, *, with_the_pass: bool) -> Tap:
     return tap
 
 
+def dying_after(renamed: str, log: str) -> Tap:
+    """Kill this process just before the change that follows the renaming to *renamed*."""
+    last: list[tuple[str, str]] = []
+
+    def tap(change: str, path: str) -> None:
+        if ("rename", renamed) in last:
+            _note(log, "died\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        last.append((change, path))
+
+    return tap
+
+
 def outliving(gate: str) -> Tap:
     """Kill the pass at the first change, then stand still there while somebody else holds the file *gate*."""
     count = _counter()

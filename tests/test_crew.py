@@ -213,6 +213,15 @@ def test_workers_killed_before_every_change(wanted: dict[str, bytes], *, with_th
     kill_workers(1, wanted, with_the_pass=with_the_pass)
 
 
+def test_a_worker_that_dies_while_it_sets_a_batch_aside(wanted: dict[str, bytes]) -> None:
+    """The pass sees the folder that came into quarantine after its scan, and makes no second one."""
+    with fresh() as root:
+        together(root, workers("dying_after", "quarantine/5.1", log_of(root)))
+        assert noted(root)
+        run(root, provider="openai")
+        assert normal(root) == wanted
+
+
 def test_a_pass_makes_up_for_its_dead_workers(wanted: dict[str, bytes]) -> None:
     """Workers that die at their first change leave every batch to the pass, which settles them all."""
     with fresh() as root:
