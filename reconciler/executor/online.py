@@ -10,7 +10,7 @@ from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import heard
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Online, Record
+from reconciler.model.record import Record
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.waiting import PATIENCE, QUOTA_CODES
@@ -71,8 +71,7 @@ def cancel(step: Cancel, run: Run) -> Receipt:
         told = remote.status(wire, record.batch_id)
     ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=record.batch_id, why="asked")
     after = heard(record, told)
-    if after != record:
-        run.publish(after)
+    run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
     summary = f"{remote.name} was asked to stop {record.batch_id}, which is now {told.status}"
     return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": record.batch_id})
 
@@ -88,7 +87,8 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
         if record.online.not_before is not None:
             return attrs.evolve(after, online=record.online)
         wait = min(FIRST_WAIT * 2**record.online.tries, LONGEST_WAIT)
-        online = Online(told.refusals, (), run.ctx.fx.now() + wait, record.online.tries + 1)
+        tries = record.online.tries + 1
+        online = attrs.evolve(after.online, not_before=run.ctx.fx.now() + wait, tries=tries)
         return attrs.evolve(after, online=online)
     return after
 
