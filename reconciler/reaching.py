@@ -26,7 +26,8 @@ class Reach:
     The providers of batches that share their settings.
 
     Args:
-        own: The settings.
+        own: The settings of these batches.
+        shared: The settings of the workspace: what `[provider]` says, it says of the provider that they name.
         environment: Where keys are looked for.
         local: The embedded provider.
 
@@ -34,8 +35,9 @@ class Reach:
         ConfigError: The settings of the chosen provider cannot be obeyed.
     """
 
-    def __init__(self, own: Settings, environment: Mapping[str, str], local: Local) -> None:
+    def __init__(self, own: Settings, shared: Settings, environment: Mapping[str, str], local: Local) -> None:
         self._own = own
+        self._shared = shared
         self._environment = environment
         self._local = local
         if own["provider.name"] not in (NO_PROVIDER, LOCAL):
@@ -61,13 +63,10 @@ class Reach:
         found: dict[str, Provider] = {LOCAL: self._local}
         keyless: dict[str, str] = {}
         for name in NAMES:
-            # What [provider] says besides the name, it says of the provider that it names.
             options = ProviderOptions()
-            if name == chosen:
-                said = {
-                    field.name: self._own[f"provider.{field.name}"] for field in attrs.fields(ProviderOptions)
-                }
-                options = ProviderOptions(**said)
+            if name == self._shared["provider.name"]:
+                keys = [field.name for field in attrs.fields(ProviderOptions)]
+                options = ProviderOptions(**{key: self._shared.of_provider(name, key) for key in keys})
             try:
                 made = make(name, options, self._environment)
             except ConfigError:
