@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from reconciler.cli.options import (
+    CAP,
     DEBUG,
     HOOKS,
     JSON,
@@ -22,7 +23,7 @@ from reconciler.cli.options import (
 
 
 @click.command("submit", short_help="Send inputs that a person has to send.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, CAP, JSON, *TALK, DEBUG)
 @verb
 def submit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Send inputs now, also where [policy] submit = "manual" leaves that to you."""
@@ -32,7 +33,7 @@ def submit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) 
 
 
 @click.command("resubmit", short_help="Send inputs once more, and maybe pay twice.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, CAP, JSON, *TALK, DEBUG)
 @verb
 def resubmit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """

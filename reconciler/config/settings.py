@@ -22,6 +22,8 @@ from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, SubmitPolicy
 
+CAP = "budget.max_cost_usd"
+
 
 @attrs.frozen
 class BatchTable:
@@ -133,6 +135,7 @@ class Settings:
             on_failure=FailurePolicy(self["output.on_failure"]),
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
+            capped="" if self.origins[CAP] == BUILT_IN else self.origins[CAP],
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -84,6 +85,9 @@ SETTINGS: Final = (
     ),
     Setting("policy", "in_doubt_grace_seconds", 600.0, "how long such a create is waited for"),
     Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
+    Setting(
+        "budget", "max_cost_usd", math.inf, "the most that may be spent; this version sends nothing under it"
+    ),
     Setting("output", "content", "text", "what answers are read as", ("text", "json", "jsonl")),
     Setting("output", "processor", "results", "what publishes the answers", known=("results", "files")),
     Setting("output", "error_processor", "summary", "what looks at the failures", known=("summary",)),

@@ -38,7 +38,7 @@ from reconciler.executor.remotes import NO_CREDIT, remote_of
 from reconciler.executor.submitted import submitted
 from reconciler.model.exchange import Request
 from reconciler.model.identity import Role
-from reconciler.model.operation import FileFact, Submit
+from reconciler.model.operation import Cancel, FileFact, Submit
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
@@ -162,6 +162,7 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             input_file_id=None,
             status=None,
             online=Online(tries=record.online.tries),
+            receipts={verb: proof for verb, proof in record.receipts.items() if verb != Cancel.verb},
         )
     )
 

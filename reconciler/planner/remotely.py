@@ -18,6 +18,7 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.planner import plan
 from reconciler.planner.safety import asked_at, expects, refuse
+from reconciler.planner.waiting import capped
 
 
 def plan_submit(snap: Snapshot, policy: Policy) -> Plan:
@@ -70,6 +71,8 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if record is None or record.state in (None, Submission.PREPARED, Submission.UPLOADED):
         because = "it was never sent, so it cannot be sent again"
         return Plan(snap.name, because, then=Attention(f"reconcile submit WORKSPACE {snap.name}"))
+    if policy.capped:
+        return capped(snap, policy)
     provider = asked_at(record, policy)
     return _ask(
         snap, policy, provider, Submit(snap.name, provider=provider, again=True, expects=expects(snap))

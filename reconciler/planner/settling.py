@@ -11,7 +11,14 @@ from typing import Any
 
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
-from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
+from reconciler.model.operation import (
+    Cancel,
+    MoveToDone,
+    Operation,
+    ProcessErrors,
+    ProcessOutput,
+    RetryLeftovers,
+)
 from reconciler.model.outcome import ErrorClass, retryable_classes
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
@@ -30,9 +37,16 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
     classes = retryable_classes(attempt, policy.max_attempts) if again_here else frozenset()
+    stopped = record is not None and Cancel.verb in record.receipts
+    if stopped:
+        # Who stops a batch does not want the rest of it sent again.
+        classes -= {ErrorClass.CANCELLED, ErrorClass.MISSING}
     missing = coverage.missing != NOTHING
     if missing and not again_here:
         because = f"{many(coverage.missing.requests, 'id')} without an answer, and nobody is asked by itself"
+        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
+    if missing and stopped:
+        because = f"{many(coverage.missing.requests, 'id')} without an answer: a person has cancelled it"
         return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
     if missing and ErrorClass.MISSING not in classes:
         because = f"{many(coverage.missing.requests, 'id')} without an answer, and no attempt is left"
