@@ -113,6 +113,7 @@ def cli() -> None:
 
     \b
     reconcile WORKSPACE           one pass: do all that can be done now
+    reconcile WORKSPACE --wait    pass after pass, until the providers have answered everything
     reconcile plan WORKSPACE      the same decision, printed; touches nothing
     reconcile demo                see it work: no key, no network, a few seconds
     """  # noqa: D301 - click reads the \b as "leave these lines alone"
