@@ -66,7 +66,7 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
         for receipt in execution.receipts:
             receipts.append(receipt)
             held.options.watcher.done(receipt)
-            asked = asked or receipt.verb in _ASKED
+            asked = asked or (receipt.verb in _ASKED and "uncertain" not in receipt.facts)
         matched = verdict = execution.matched or matched
         if any(receipt.verb == RetryLeftovers.verb for receipt in execution.receipts):
             # The verdict was drawn before the ids went over to the child.

@@ -80,7 +80,7 @@ class Plugs:
         ConfigError: A setting names code that is not there, cannot be imported, or is no function.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what hooks hang on, and no more
         self,
         settings: Settings,
         own_file: str,

@@ -131,6 +131,31 @@ def demo_(keep: str | None) -> int:
     return demo(keep, main)
 
 
+@cli.command("fake-provider", short_help="Batch providers on loopback, for tests.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=0, help="Where to listen; a free port by default."
+)
+@click.option(
+    "--polls", type=click.IntRange(0), default=1, metavar="N", help="Looks until a batch has ended."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0), metavar="N", help="A batch ends after this long, not after looks."
+)
+@click.option(
+    "--end",
+    type=click.Choice(["completed", "failed", "expired", "cancelled"]),
+    default="completed",
+    help="How batches end.",
+)
+@click.option("--shuffle", is_flag=True, help="Results come in another order than the requests.")
+@options.DEBUG
+def fake_provider_(port: int, polls: int, seconds: float | None, end: str, shuffle: bool) -> int:
+    """OpenAI, Azure, Anthropic, Gemini and Mistral on loopback: batches answered by an echo, until Ctrl-C."""
+    from reconciler.cli.fake import serve
+
+    return serve(port=port, polls=polls, seconds=seconds, end=end, shuffle=shuffle)
+
+
 for command in commands.ALL:
     cli.add_command(command)
 

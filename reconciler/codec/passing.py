@@ -9,15 +9,22 @@ come to equal values, though not always to equal bytes (`\u00e9` stays `\u00e9` 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from reconciler.codec.plain import NOT_PLAIN, SUCCESS, head_of, tail_of
-
-Fields = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
-"""An id without its quotes; then text, finish reason, refusal, tool calls, usage and model as JSON text."""
+from reconciler.codec.plain import (
+    NOT_PLAIN,
+    SUCCESS,
+    Answered,
+    Block,
+    Fields,
+    head_of,
+    plain_answers,
+    tail_of,
+)
 
 _Words = tuple[str | None, str | None, str | None]
 """Finish reason, refusal, model."""
@@ -25,6 +32,8 @@ _Words = tuple[str | None, str | None, str | None]
 _NULL: Final = b"null"
 _NONE: Final = Raw(_NULL)
 _QUOTE: Final = b'"'
+_QUOTED: Final = ord(_QUOTE)
+_OBJECT: Final = ord("{")
 _SAME: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _EXPONENT: Final = b"0e"
 _LONG: Final = b"0" * 300
@@ -114,6 +123,20 @@ _RESPONSE: Final = msgspec.json.Decoder(_Response)
 _RESULT: Final = msgspec.json.Decoder(_Result)
 
 
+def passed_answers(block: Block, end: int) -> Iterator[Answered]:
+    """What `plain_answers` yields, and the fields of each answer that has them."""
+    view, ascii_only, stop = memoryview(block), block.isascii(), 0
+    while stop < end:
+        at, stop = stop, block.find(b"\n", stop, end) + 1 or end
+        fields = _taken(block, view, at, stop, ascii_only)
+        if fields is None:
+            raw = bytes(view[at:stop])
+            for _, _, custom_id, _ in plain_answers(raw, len(raw)):
+                yield at, stop, custom_id, None
+        else:
+            yield at, stop, fields[0], fields
+
+
 def plain_fields(raw: bytes) -> Fields | None:
     """
     Take what the results say from a line that is plainly an answer.
@@ -124,16 +147,23 @@ def plain_fields(raw: bytes) -> Fields | None:
     Returns:
         JSON text for each field; None where the line has to be read the long way.
     """
-    head = head_of(raw)
-    end = tail_of(raw)
-    if head is None or not end:
+    return _taken(raw, memoryview(raw), 0, len(raw), raw.isascii())
+
+
+def _taken(block: Block, view: memoryview, at: int, stop: int, ascii_only: bool) -> Fields | None:  # noqa: FBT001 - called for every line
+    """The same of the line from *at* to *stop*."""
+    head = head_of(block, at, stop)
+    if head is None:
+        return None
+    end = tail_of(block, at, stop)
+    if not end:
         return None
     try:
-        if not raw.isascii():
-            raw.decode()
+        if not ascii_only:
+            str(view[at:stop], "utf-8")
         if not head[2]:
-            return _of_result(head[1], _RESULT.decode(raw[head.end() : end]))
-        response = _RESPONSE.decode(raw[head.end() : end])
+            return _of_result(head[1], _RESULT.decode(view[head.end() : end]))
+        response = _RESPONSE.decode(view[head.end() : end])
     except NOT_PLAIN:
         return None
     body = response.body
@@ -156,7 +186,7 @@ def _of_choices(custom_id: bytes, body: _Body, choices: list[_Choice]) -> Fields
     if calls is None:
         return None
     text = bytes(message.content)
-    if text[:1] != _QUOTE and text != _NULL:
+    if text[0] != _QUOTED and text != _NULL:
         return None
     words = choice.finish_reason, message.refusal, body.model
     return _fields(custom_id, text, words, body.usage, calls)
@@ -206,7 +236,7 @@ def _fields(
     """The fields as JSON text; None where usage is odd, or where the body has to speak for the answer."""
     finish_reason, refusal, model = words
     used = bytes(usage)
-    if used != _NULL and (used[:1] != b"{" or _is_odd(used)):
+    if used != _NULL and (used[0] != _OBJECT or _is_odd(used)):
         return None
     if text is None or (text == _NULL and refusal is None and calls is _NULL):
         return None
@@ -233,7 +263,8 @@ def _array(items: list[Raw]) -> bytes | None:
 def _is_odd(text: bytes) -> bool:
     """Whether a number may stand in *text* that is too big to be decoded and encoded as a number."""
     alike = text.translate(_SAME)
-    return _EXPONENT in alike or (len(text) >= len(_LONG) and _LONG in alike)
+    # Looked for from its end, digits are what is compared first, and they are rarer than the letter e.
+    return alike.rfind(_EXPONENT) >= 0 or (len(text) >= len(_LONG) and _LONG in alike)
 
 
 @functools.lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ Lines come with their "\n"; the last one of a file may lack it, and then goes th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -28,9 +29,20 @@ _REQUEST: Final = re.compile(
 _ANSWER: Final = re.compile(
     rb'\{(?:"id": ?%b, ?)?"(?:custom_id|key)": ?%b, ?"(?:(response)|result)": ?' % (_TEXT, _ID)
 )
-_BLANK: Final = ord(" ")
+_BLANK: Final = ord(" ")  # before "null": where the longer of the two tails has a blank
 _NO_ERROR: Final = (b', "error": null}\n', b',"error":null}\n')
 
+Block = bytes | bytearray
+"""Bytes among which lines are looked at where they stand."""
+
+Asked = tuple[int, int, bytes | None]
+"""Where a line begins, where it ends behind its line feed, and its id as UTF-8; None if not plain."""
+
+Fields = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+"""An id without its quotes; then text, finish reason, refusal, tool calls, usage and model as JSON text."""
+
+Answered = tuple[int, int, bytes | None, Fields | None]
+"""The same of an answer; and what `passing` has taken from it, if it was asked to."""
 
 NOT_PLAIN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SUCCESS: Final = range(200, 300)
@@ -72,49 +84,64 @@ RESPONSE: Final = msgspec.json.Decoder(Response)
 RESULT: Final = msgspec.json.Decoder(Succeeded)
 
 
-def plain_request(raw: bytes) -> bytes | None:
-    """The id of a request line, as UTF-8; None where the line has to be read the long way."""
-    head = _REQUEST.match(raw)
-    if head is None or not raw.endswith(b"}\n"):
-        return None
-    try:
-        if not raw.isascii():
-            raw.decode()
-        _ANYTHING.decode(raw[head.end() : -2])
-    except NOT_PLAIN:
-        return None
-    return head[1] or head[2]
+def plain_requests(block: Block, end: int) -> Iterator[Asked]:
+    """
+    The lines of requests in a block, each with its id where it is written plainly.
+
+    Args:
+        block: Whole lines; no copy is made of them.
+        end: Where they end; what stands behind it is of no account.
+    """
+    view, ascii_only, stop = memoryview(block), block.isascii(), 0
+    while stop < end:
+        at, stop = stop, block.find(b"\n", stop, end) + 1 or end
+        head = _REQUEST.match(block, at, stop)
+        custom_id: bytes | None = None
+        if head is not None and block.endswith(b"}\n", at, stop):
+            try:
+                if not ascii_only:
+                    str(view[at:stop], "utf-8")
+                _ANYTHING.decode(view[head.end() : stop - 2])
+            except NOT_PLAIN:
+                pass
+            else:
+                custom_id = head[1] or head[2]
+        yield at, stop, custom_id
 
 
-def plain_answer(raw: bytes) -> bytes | None:
-    """The id of a line that is plainly an answer, as UTF-8; None where it has to be read the long way."""
-    head = head_of(raw)
-    end = tail_of(raw)
-    if head is None or not end:
-        return None
-    try:
-        if not raw.isascii():
-            raw.decode()
-        if head[2]:
-            return head[1] if is_answer(RESPONSE.decode(raw[head.end() : end])) else None
-        return head[1] if RESULT.decode(raw[head.end() : end]).type == "succeeded" else None
-    except NOT_PLAIN:
-        return None
+def plain_answers(block: Block, end: int) -> Iterator[Answered]:
+    """The same of answers: the lines, each with its id where it is plainly an answer."""
+    view, ascii_only, stop = memoryview(block), block.isascii(), 0
+    while stop < end:
+        at, stop = stop, block.find(b"\n", stop, end) + 1 or end
+        head = head_of(block, at, stop)
+        tail = 0 if head is None else tail_of(block, at, stop)
+        custom_id: bytes | None = None
+        if head is not None and tail:
+            try:
+                if not ascii_only:
+                    str(view[at:stop], "utf-8")
+                value = view[head.end() : tail]
+                if is_answer(RESPONSE.decode(value)) if head[2] else RESULT.decode(value).type == "succeeded":
+                    custom_id = head[1]
+            except NOT_PLAIN:
+                pass
+        yield at, stop, custom_id, None
 
 
 head_of: Final = _ANSWER.match
 """The head of an answer line: group 1 is the id, group 2 stands where a `response` follows, no `result`."""
 
 
-def tail_of(raw: bytes) -> int:
+def tail_of(block: Block, at: int, end: int) -> int:
     """
-    Where the last value of an answer line ends, counted from the end of the line; 0 where none is seen.
+    Where the last value of the answer line from *at* to *end* ends; 0 where no end is seen.
 
     An error inside of the value cannot be mistaken for the line's: what remained would be cut short.
     """
-    if raw.endswith(_NO_ERROR):
-        return -len(_NO_ERROR[0]) if raw[-7] == _BLANK else -len(_NO_ERROR[1])
-    return -2 if raw.endswith(b"}\n") else 0
+    if block.endswith(_NO_ERROR, at, end):
+        return end - len(_NO_ERROR[0] if block[end - 7] == _BLANK else _NO_ERROR[1])
+    return end - 2 if block.endswith(b"}\n", at, end) else 0
 
 
 def is_answer(response: Response) -> bool:
@@ -122,10 +149,11 @@ def is_answer(response: Response) -> bool:
     body = response.body
     if body is UNSET:
         return response.status_code is UNSET and bool(response.candidates)
-    if response.status_code not in SUCCESS or body.choices == []:
+    if response.status_code not in SUCCESS:
         return False
-    if body.choices:
-        return True
+    choices = body.choices
+    if choices is not UNSET:
+        return bool(choices)
     if body.output:
         return body.status in ("completed", "incomplete")
     return body.output is UNSET and body.object == "list" and bool(body.data)

@@ -2,8 +2,8 @@
 Ids for the wire: in place of a line's `custom_id` on the way out, and taken out again on the way home.
 
 For a provider that keeps no tag: what it does keep, the ids, says whose batch it is. A wire id is the
-beginning of the intent and the number of the line in the input, so that the input is the map and nothing else
-is stored. All bytes of a line but those of its id stay.
+beginning of the intent and the number of the request in the input, so that the input is the map and nothing
+else is stored. All bytes of a line but those of its id stay.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _JSON: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 def wire_id(intent: str, number: int) -> str:
-    """The id that line *number* (from 1) has on the wire."""
+    """The id that request *number* (from 1) has on the wire."""
     return f"{intent[:MARK]}-{number}"
 
 
 def line_number(found: str, intent: str | None = None) -> int | None:
     """
-    The line that a wire id speaks of.
+    The request that a wire id speaks of.
 
     Args:
         found: An id of an answer.

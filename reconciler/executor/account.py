@@ -8,9 +8,9 @@ from typing import Final
 
 import attrs
 
-from reconciler.codec.jsonl import line_at, raw_lines
-from reconciler.codec.passing import plain_fields
-from reconciler.codec.plain import plain_answer, plain_request
+from reconciler.codec.jsonl import line_at
+from reconciler.codec.passing import passed_answers
+from reconciler.codec.plain import plain_answers, plain_requests
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine
@@ -19,7 +19,7 @@ from reconciler.executor.reading import Lines
 from reconciler.model.answers import ROLE_CODES, Answers
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, digest_id
 from reconciler.model.exchange import Verdict
-from reconciler.model.identity import BatchName, Role
+from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.snapshot import Mismatch
@@ -27,6 +27,9 @@ from reconciler.processors.results import head_of_plain
 
 EXAMPLES: Final = 5
 """How many findings of a kind are named; the rest are counted."""
+
+KEPT: Final = 8 << 20
+"""Bytes of answers up to which the results are made while matching, and kept until they are published."""
 
 _KINDS: Final = ("unknown", "duplicate", "both", "corrupt")
 
@@ -60,15 +63,13 @@ class Asked:
 
     def _read(self, view: View, lines: Lines, path: str) -> None:
         positions, digests, limit = self.positions, self.digests, view.line_limit
-        count = offset = 0
-        with lines.raw() as stream:
-            for number, raw in enumerate(raw_lines(stream, limit), start=1):
-                lines.line = number
-                start = offset
-                offset += len(raw)
-                custom_id = plain_request(raw)
+        count = number = offset = 0
+        for block, end in lines.blocks():
+            for at, stop, plain in plain_requests(block, end):
+                number += 1
+                custom_id = plain
                 if custom_id is None:
-                    line = line_at(raw, path, number, start, limit)
+                    line = line_at(bytes(block[at:stop]), path, number, offset + at, limit)
                     if line is None:
                         continue
                     try:
@@ -83,6 +84,8 @@ class Asked:
                     continue
                 digests += digest
                 count += 1
+            offset += end
+            lines.line = number
 
     def _complain(self, what: str) -> None:
         if len(self.bad) < EXAMPLES:
@@ -133,23 +136,22 @@ class Found:
         position, answers, limit = self.asked.positions.get, self.answers, view.line_limit
         roles, numbers, offsets, sizes = answers.roles, answers.numbers, answers.offsets, answers.sizes
         heads = answers.heads
-        code, owned, offset = ROLE_CODES[role], bool(self.owners), 0
-        with lines.raw() as stream:
-            for number, raw in enumerate(raw_lines(stream, limit), start=1):
-                lines.line = number
-                start = offset
-                offset += len(raw)
-                fields = None if heads is None else plain_fields(raw)
-                custom_id = plain_answer(raw) if fields is None else fields[0]
+        taken_apart = plain_answers if heads is None else passed_answers
+        code, owned = ROLE_CODES[role], bool(self.owners)
+        number = offset = 0
+        for block, end in lines.blocks():
+            for first, stop, custom_id, fields in taken_apart(block, end):
+                number += 1
                 if custom_id is not None and not owned:
                     # The way that nearly every line takes: a plain answer to a short id without another.
                     at = position(custom_id)
                     if at is not None and not roles[at]:
-                        roles[at], numbers[at], offsets[at], sizes[at] = code, number, start, len(raw) - 1
+                        roles[at], numbers[at] = code, number
+                        offsets[at], sizes[at] = offset + first, stop - first - 1
                         if heads is not None and fields is not None:
                             heads[at] = head_of_plain(fields)
                         continue
-                line = line_at(raw, path, number, start, limit)
+                line = line_at(bytes(block[first:stop]), path, number, offset + first, limit)
                 if line is None:
                     continue
                 if custom_id is not None:
@@ -163,6 +165,8 @@ class Found:
                 at = self._take(verdict, f"{path}:{number}", code)
                 if at is not None:
                     numbers[at], offsets[at], sizes[at] = number, line.offset, len(line.data)
+            offset += end
+            lines.line = number
 
     def _take(self, verdict: Verdict, where: str, code: int) -> int | None:
         """The position of a request that gets its answer here; None when there is something to note."""
@@ -230,6 +234,11 @@ class Found:
         named = self.examples.setdefault(kind, [])
         if len(named) < EXAMPLES:
             named.append(what)
+
+
+def is_small(files: Mapping[Role, FileFact]) -> bool:
+    """Whether the results of a batch with these files may be kept in memory."""
+    return sum(files[role].size for role in ANSWERS if role in files) <= KEPT
 
 
 def _key_of(digest: bytes) -> bytes:

@@ -9,7 +9,7 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_result
 from reconciler.errors import PermanentError
-from reconciler.executor.account import Asked, Found
+from reconciler.executor.account import Asked, Found, is_small
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
 from reconciler.model.answers import Answers, Place
@@ -25,7 +25,9 @@ ChildOf = Callable[[int, Place | None], BatchName | None]
 """The retry child that asks an unanswered id again, by its hash and place; None when nobody does."""
 
 
-def places(view: View, files: Mapping[Role, FileFact], known: Matched | None = None) -> Answers:
+def places(
+    view: View, files: Mapping[Role, FileFact], known: Matched | None = None, *, keep: bool = False
+) -> Answers:
     """
     Where each answer stands; the ids are known to match.
 
@@ -33,6 +35,7 @@ def places(view: View, files: Mapping[Role, FileFact], known: Matched | None = N
         view: Rooms and settings.
         files: The triple.
         known: The verdict that was drawn before. If it is on these files, nothing is read again.
+        keep: Make the results lines of a small batch on the way, if it has to be read.
 
     Raises:
         PermanentError: The input cannot be read, or an answer.
@@ -42,7 +45,7 @@ def places(view: View, files: Mapping[Role, FileFact], known: Matched | None = N
     asked = Asked(view, files[Role.INPUT])
     if asked.bad:
         raise PermanentError(asked.bad[0])
-    found = Found(asked, {})
+    found = Found(asked, {}, keep=keep and is_small(files))
     for role in ANSWERS:
         if role in files:
             found.read(view, files[role], role)

@@ -113,6 +113,9 @@ def search(run: Run, remote: Remote, record: Record) -> Found:
     Raises:
         ReconcilerError: The provider cannot be asked.
     """
+    if record.account not in (None, remote.account):
+        message = f"the create of {record.name} was sent with another key of {remote.name} than the one set"
+        raise PermanentError(message, hint="set that key: the batch can be found with no other")
     sent = record.sent_at
     since = None if sent is None else sent - SKEW
     proven: list[RemoteBatch] = []

@@ -30,7 +30,7 @@ class Beside:
 
     def __init__(self) -> None:
         self._hasher = hashlib.sha256()
-        self._block: bytes | None = None
+        self._block: memoryview | None = None
         self._go, self._begun, self._free = (threading.Lock() for _ in range(3))
         self._go.acquire()
         self._begun.acquire()
@@ -38,9 +38,13 @@ class Beside:
         self._thread.start()
 
     def update(self, block: memoryview) -> None:
-        """Take in the next bytes, of which a copy is kept; waits for those before."""
+        """
+        Take in the next bytes; waits for those before.
+
+        No copy is made: their memory may change once the next call, or the last one, has returned.
+        """
         self._free.acquire()
-        self._block = bytes(block)
+        self._block = block
         self._go.release()
         self._begun.acquire()
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 import attrs
 
 from reconciler.codec.request import request_id
 from reconciler.errors import PermanentError
-from reconciler.executor.account import EXAMPLES, Asked, Found, quoted
+from reconciler.executor.account import EXAMPLES, Asked, Found, is_small, quoted
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.model.coverage import NOTHING, Coverage
@@ -25,9 +24,6 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Record
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
-
-KEPT: Final = 8 << 20
-"""Bytes of answers up to which the results are made while matching, and kept until they are published."""
 
 
 def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
@@ -66,8 +62,7 @@ def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> 
     if asked.bad:
         return Matched(files, bad_input=tuple(asked.bad))
     owners = owners_of(view, record.children) if record is not None else {}
-    answered = sum(files[role].size for role in ANSWERS if role in files)
-    found = Found(asked, owners, keep=answered <= KEPT)
+    found = Found(asked, owners, keep=is_small(files))
     digests = {Role.INPUT: asked.digest}
     for role in ANSWERS:
         if role in files:

@@ -10,7 +10,7 @@ from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import heard
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Online, Record
+from reconciler.model.record import Record
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.waiting import PATIENCE, QUOTA_CODES
@@ -67,16 +67,15 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     if record is None or batch_id is None:
         raise PermanentError(f"the metadata of {step.name} names no remote batch")
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
-    if step.verb not in record.receipts:
+    if not record.online.stopped:
         # Before the call: what it stops must never be sent again by itself.
-        record = run.publish(attrs.evolve(record, receipts={**record.receipts, step.verb: {}}))
+        record = run.publish(attrs.evolve(record, online=attrs.evolve(record.online, stopped=True)))
     with ctx.remotes.asking(remote) as wire:
         remote.cancel(wire, batch_id)
         told = remote.status(wire, batch_id)
     ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
     after = heard(record, told)
-    if after != record:
-        run.publish(after)
+    run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
     summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"
     return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": batch_id})
 
@@ -92,7 +91,8 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
         if record.online.not_before is not None:
             return attrs.evolve(after, online=record.online)
         wait = min(FIRST_WAIT * 2**record.online.tries, LONGEST_WAIT)
-        online = Online(told.refusals, (), run.ctx.fx.now() + wait, record.online.tries + 1)
+        tries = record.online.tries + 1
+        online = attrs.evolve(after.online, not_before=run.ctx.fx.now() + wait, tries=tries)
         return attrs.evolve(after, online=online)
     return after
 

@@ -15,6 +15,7 @@ from reconciler.model.operation import FileFact
 from reconciler.model.snapshot import Matched
 from reconciler.processors import results
 from reconciler.workspace.fields import digest_fields
+from reconciler.workspace.reading import BLOCK
 
 
 def publish_results(
@@ -37,7 +38,7 @@ def publish_results(
     Returns:
         Path, size and SHA-256 of what was published.
     """
-    rows = _Rows(ctx, files, places(ctx, files, known), origin, child_of)
+    rows = _Rows(ctx, files, places(ctx, files, known, keep=True), origin, child_of)
     path = results.published_as(origin.batch)
     published = {"path": path, **digest_fields(ctx.fx.publish(path, rows.lines(), replace=True))}
     # They are on disk now; what else happens to the batch must not keep them in memory.
@@ -56,12 +57,14 @@ class _Rows:
     child_of: ChildOf
 
     def lines(self) -> Iterator[bytes]:
-        """Each line: made while matching, composed of JSON text, or written anew."""
+        """Every line, in blocks: made while matching, composed of JSON text, or written anew."""
         answers, heads = self.answers, self.answers.heads
         shared = results.tail_of_plain(self.origin)
         names = silent(self.view, self.files, answers)
         with opened(self.view, self.files) as read:
             by_code = {code: read[role] for role, code in ROLE_CODES.items() if role in read}
+            parts: list[bytes] = []
+            size = 0
             for at, code in enumerate(answers.roles):
                 head = None
                 if heads is not None:
@@ -69,7 +72,17 @@ class _Rows:
                 elif code and not answers.failed[at]:
                     fields = plain_fields(by_code[code](answers.offsets[at], answers.sizes[at] + 1))
                     head = None if fields is None else results.head_of_plain(fields)
-                yield self._line(at, names, read) if head is None else head + shared
+                if head is None:
+                    line = self._line(at, names, read)
+                    parts.append(line)
+                    size += len(line)
+                else:
+                    parts += (head, shared)
+                    size += len(head) + len(shared)
+                if size >= BLOCK:
+                    yield b"".join(parts)
+                    parts, size = [], 0
+            yield b"".join(parts)
 
     def _line(self, at: int, names: Mapping[int, str], read: Mapping[Role, Read]) -> bytes:
         """A line that is not a plain answer's."""

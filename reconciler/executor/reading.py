@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Final
+from typing import Final
 
 from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import request_id
@@ -17,6 +17,7 @@ from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.record import Child
 from reconciler.workspace.layout import DONE, QUARANTINE
+from reconciler.workspace.reading import BLOCK
 from reconciler.workspace.scan import batch_of_folder
 
 BESIDE: Final = 8 << 20
@@ -33,7 +34,7 @@ class Lines:
         digest: Compute the digest on the way.
 
     Attributes:
-        line: How far reading has come; who reads `raw` lines counts them here.
+        line: How far reading has come; who takes `blocks` apart counts lines here.
     """
 
     def __init__(self, view: View, fact: FileFact, *, digest: bool = False) -> None:
@@ -52,26 +53,59 @@ class Lines:
             BadLine: A line is over the limit.
             StaleSnapshot: The file was written to meanwhile.
         """
-        with self.raw() as stream:
-            for line in iter_lines(stream, self._fact.path, limit=self._view.line_limit):
+        path, limit = self._fact.path, self._view.line_limit
+        with self._watched(), self._view.look.open(path, self._block) as stream:
+            for line in iter_lines(stream, path, limit=limit):
                 self.line = line.number
                 yield line
 
-    @contextlib.contextmanager
-    def raw(self) -> Iterator[BinaryIO]:
-        """
-        The stream itself, for who takes its lines apart; it has to be read to its end.
+    def blocks(self) -> Iterator[tuple[bytearray, int]]:
+        r"""
+        The file in blocks of whole lines, each with its end; what stands behind the end is of no account.
+
+        A block may be looked at until the next one is asked for. No line in it has more bytes than the limit
+        and its "\n"; of a longer one, so many stand at the end of the last block.
 
         Raises:
             StaleSnapshot: The file was written to meanwhile.
         """
+        fact, most = self._fact, self._view.line_limit + 1
+        with (
+            self._watched(beside=fact.size >= BESIDE),
+            self._view.look.open_raw(fact.path, self._block) as stream,
+        ):
+            block = bytearray(min(BLOCK, most, fact.size + 1))
+            # The digest of a block may still be under way when the next one is read.
+            other = bytearray(len(block)) if isinstance(self._hasher, Beside) else block
+            filled = 0
+            while size := stream.readinto(memoryview(block)[filled:]):
+                end = block.rfind(b"\n", filled, filled + size) + 1
+                filled += size
+                if end:
+                    yield block, end
+                    if len(other) < len(block):
+                        other = bytearray(len(block))
+                    filled -= end
+                    memoryview(other)[:filled] = memoryview(block)[end : end + filled]
+                    block, other = other, block
+                elif filled == most:
+                    break
+                elif filled == len(block):
+                    longer = bytearray(min(2 * filled, most))
+                    memoryview(longer)[:filled] = block
+                    block = longer
+            if filled:
+                yield block, filled
+
+    @contextlib.contextmanager
+    def _watched(self, *, beside: bool = False) -> Iterator[None]:
+        """Around a reading to the end; with *beside*, a thread hashes blocks, which stay as they are."""
         view, path = self._view, self._fact.path
         if self._digest:
-            self._hasher = Beside() if self._fact.size >= BESIDE else hashlib.sha256()
+            self._hasher = Beside() if beside else hashlib.sha256()
         try:
             view.progress.start(path, self._fact.size)
-            with view.look.open(path, self._block) as stream:
-                yield stream
+            yield
         finally:
             view.progress.finish()
             if isinstance(self._hasher, Beside):

@@ -6,7 +6,7 @@ import attrs
 
 from reconciler.executor.context import Run
 from reconciler.model.identity import Role
-from reconciler.model.record import Online, Record, Submission
+from reconciler.model.record import Record, Submission
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 
@@ -21,7 +21,13 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         status=told.status,
         counts=told.counts,
         results_until=told.results_until if told.results_until is not None else record.results_until,
-        online=Online(refusals=told.refusals, tries=0 if _runs(told.status) else record.online.tries),
+        online=attrs.evolve(
+            record.online,
+            refusals=told.refusals,
+            candidates=(),
+            not_before=None,
+            tries=0 if _runs(told.status) else record.online.tries,
+        ),
     )
 
 

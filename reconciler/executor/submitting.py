@@ -22,12 +22,9 @@ from reconciler.codec.jsonl import Line
 from reconciler.errors import (
     BadLine,
     CallRefused,
-    Interrupted,
-    KeyRefused,
     Later,
     PermanentError,
     ReconcilerError,
-    TransientError,
     Uncertain,
 )
 from reconciler.executor.context import Context, Run
@@ -38,7 +35,7 @@ from reconciler.executor.remotes import NO_CREDIT, remote_of
 from reconciler.executor.submitted import submitted
 from reconciler.model.exchange import Request
 from reconciler.model.identity import Role
-from reconciler.model.operation import Cancel, FileFact, Submit
+from reconciler.model.operation import FileFact, Submit
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
@@ -162,7 +159,6 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             input_file_id=None,
             status=None,
             online=Online(tries=record.online.tries),
-            receipts={verb: proof for verb, proof in record.receipts.items() if verb != Cancel.verb},
         )
     )
 
@@ -201,10 +197,11 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     except Uncertain as error:
         told = f"no reply to the create ({error.message}); looking for the batch"
         return Receipt(record.name, Submit.verb, told, {"uncertain": True})
-    except (KeyRefused, Later, TransientError, Interrupted) as error:
-        raise _back(run, record, error) from error
     except CallRefused as error:
         raise _refused(run, record, error) from error
+    except ReconcilerError as error:
+        # All others are raised before anything leaves: once it may have, a client says Uncertain.
+        raise _back(run, record, error) from error
     record = submitted(run, record, made)
     ledger.append_once(ctx.fx, "batch.submitted", record.name, batch_id=made.batch_id, intent=record.intent)
     told = f"{many(requests, 'request')} sent to {remote.name} as {made.batch_id}"

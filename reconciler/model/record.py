@@ -90,12 +90,14 @@ class Online:
         candidates: Remote batches of which any may be this one, while nobody can tell.
         not_before: Nothing is asked for before that time, in seconds since the epoch.
         tries: How often in a row it was sent away by a quota, or heard something that cannot be.
+        stopped: A person asked for its end.
     """
 
     refusals: tuple[Refusal, ...] = ()
     candidates: tuple[str, ...] = ()
     not_before: float | None = None
     tries: int = 0
+    stopped: bool = False
 
 
 NOTHING_HEARD = Online()

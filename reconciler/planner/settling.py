@@ -11,14 +11,7 @@ from typing import Any
 
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
-from reconciler.model.operation import (
-    Cancel,
-    MoveToDone,
-    Operation,
-    ProcessErrors,
-    ProcessOutput,
-    RetryLeftovers,
-)
+from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
 from reconciler.model.outcome import ErrorClass, retryable_classes
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
@@ -37,21 +30,13 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
     classes = retryable_classes(attempt, policy.max_attempts) if again_here else frozenset()
-    stopped = record is not None and Cancel.verb in record.receipts
-    if stopped:
-        # Who stops a batch does not want the rest of it sent again.
-        classes -= {ErrorClass.CANCELLED, ErrorClass.MISSING}
     missing = coverage.missing != NOTHING
-    if missing and not again_here:
-        because = f"{many(coverage.missing.requests, 'id')} without an answer, and nobody is asked by itself"
-        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
-    if missing and stopped:
-        because = f"{many(coverage.missing.requests, 'id')} without an answer: a person has cancelled it"
-        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
-    if missing and ErrorClass.MISSING not in classes:
-        because = f"{many(coverage.missing.requests, 'id')} without an answer, and no attempt is left"
-        hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
-        return Plan(name, because, then=Attention(hint, Trouble.ID_MISMATCH))
+    if record is not None and record.online.stopped:
+        # What a person has stopped is not begun again by itself.
+        classes -= {ErrorClass.CANCELLED, ErrorClass.MISSING}
+    unanswered = _unanswered(snap, coverage, classes, again_here=again_here) if missing else None
+    if unanswered is not None:
+        return unanswered
     asking = _ask(snap, coverage, policy, classes, missing=missing)
     if isinstance(asking, ProcessErrors):
         # What it answers decides who is asked again.
@@ -99,6 +84,24 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         return Plan(name, stays[0], tuple(steps), stays[1])
     steps.append(MoveToDone(name, expects=expects(snap)))
     return Plan(name, _told(coverage, child), tuple(steps))
+
+
+def _unanswered(
+    snap: Snapshot, coverage: Coverage, classes: frozenset[ErrorClass], *, again_here: bool
+) -> Plan | None:
+    """Why ids without an answer are not asked again by themselves, None when they are."""
+    name, count = snap.name, many(coverage.missing.requests, "id")
+    if not again_here:
+        because = f"{count} without an answer, and nobody is asked by itself"
+        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
+    if snap.record is not None and snap.record.online.stopped:
+        because = f"a person stopped it, and {count} never ran"
+        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
+    if ErrorClass.MISSING not in classes:
+        because = f"{count} without an answer, and no attempt is left"
+        hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
+        return Plan(name, because, then=Attention(hint, Trouble.ID_MISMATCH))
+    return None
 
 
 def asks_again(record: Record | None, policy: Policy) -> bool:

@@ -151,7 +151,8 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
     until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
     if snap.seen_at < until:
-        return Plan(name, f"{because}; it may still appear there", then=Waiting(until))
+        next_look = min(until, snap.seen_at + policy.poll_seconds)
+        return Plan(name, f"{because}; it may still appear there", then=Waiting(next_look))
     if policy.in_doubt is InDoubtPolicy.RESUBMIT and policy.capped:
         return capped(snap, policy)
     if policy.in_doubt is InDoubtPolicy.RESUBMIT:

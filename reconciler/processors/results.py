@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from reconciler.codec.passing import Fields
+from reconciler.codec.plain import Fields
 from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome

@@ -124,6 +124,7 @@ class Remote(Provider, Protocol):
         Raises:
             CallRefused: Nothing was created.
             Uncertain: It may have been, or not.
+            ReconcilerError: Any other one: nothing was sent.
         """
 
     def status(self, wire: Wire, batch_id: str) -> RemoteBatch:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import attrs
 
-from reconciler.errors import CallRefused, ConfigError, NotThere
+from reconciler.errors import CallRefused, NotThere, PermanentError
 from reconciler.model.exchange import Dialect
 from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
 from reconciler.providers import members
@@ -108,7 +108,7 @@ class Gemini:
         model = (order.model or "").removeprefix("models/")
         if not model:
             hint = "set model under [provider]: this provider asks one model for a whole batch"
-            raise ConfigError(f"{self.name}: no model for the batch", hint=hint)
+            raise PermanentError(f"{self.name}: no model for the batch; nothing was sent", hint=hint)
         path = f"/{self.version}/models/{quote(model, safe='')}:{order.endpoint or GENERATE}"
         batch = {"displayName": order.intent, "inputConfig": {"fileName": file_id}}
         call = Call(Kind.CREATE, self.origin, "POST", path, json={"batch": batch})

@@ -51,13 +51,14 @@ def _blocks(source: Source, intent: str) -> Iterator[bytes]:
 
 
 def _wire_lines(source: Source, intent: str) -> Iterator[bytes]:
-    """The lines under their wire ids; lines of white space count and are left out."""
-    end = 0
+    """The lines under their wire ids, which count requests: lines of white space are left out."""
+    end = count = 0
     for number, raw in enumerate(_raw_lines(source.read(0)), start=1):
         line = line_at(raw, _PATH, number, end)
         end += len(raw)
         if line is not None:
-            yield to_wire(line, _PATH, wire_id(intent, number))
+            count += 1
+            yield to_wire(line, _PATH, wire_id(intent, count))
 
 
 def _raw_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

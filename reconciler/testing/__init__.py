@@ -1,8 +1,8 @@
 """
 Batch providers on loopback, for tests: real HTTP, scripted fates and faults, no key and no network.
 
-It shares no code with the reconciler that it tests: what it knows of the providers it knows by itself. Needs the
-extra: `pip install 'reconciler[testing]'`. docs/testing.md shows its use.
+It shares no code with the reconciler that it tests: what it knows of the providers it knows by itself.
+Needs the extra: `pip install 'reconciler[testing]'`. docs/testing.md shows its use.
 """
 
 from importlib import import_module

@@ -100,7 +100,7 @@ def _response(body: Json, outcome: Outcome, number: int, now: int) -> Json:
         "top_p": 1.0,
         "usage": {
             "input_tokens": usage["prompt_tokens"],
-            "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
             "output_tokens": usage["completion_tokens"],
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": usage["total_tokens"],
@@ -108,7 +108,7 @@ def _response(body: Json, outcome: Outcome, number: int, now: int) -> Json:
     }
 
 
-def _embedding(body: Json, outcome: Outcome, number: int, now: int) -> Json:  # noqa: ARG001 - one shape for all
+def _embedding(body: Json, outcome: Outcome, number: int, now: int) -> Json:
     given = body.get("input", "")
     inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
     used = sum(tokens(str(each)) for each in inputs)
@@ -136,7 +136,7 @@ def _completion(body: Json, outcome: Outcome, number: int, now: int) -> Json:
     }
 
 
-def _moderation(body: Json, outcome: Outcome, number: int, now: int) -> Json:  # noqa: ARG001
+def _moderation(body: Json, outcome: Outcome, number: int, now: int) -> Json:
     flagged = outcome.kind == "refusal"
     verdict = {"flagged": flagged, "categories": {"violence": flagged}, "category_scores": {"violence": 0.5}}
     return {"id": f"modr-{number:08}", "model": body.get("model", ""), "results": [verdict]}

@@ -81,7 +81,7 @@ class Anthropic(Dialect):
 
     def refuse(self, refusal: Refusal) -> Response:
         """`{"type": "error", "error": {type, message}, "request_id"}`."""
-        kind = TYPES.get(refusal.status, "api_error" if refusal.status >= 500 else "invalid_request_error")  # noqa: PLR2004
+        kind = TYPES.get(refusal.status, "api_error" if refusal.status >= 500 else "invalid_request_error")
         body = {"type": "error", "error": {"type": kind, "message": refusal.message}, "request_id": None}
         return body_of(body, refusal.status, refusal.headers)
 

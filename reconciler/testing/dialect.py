@@ -1,12 +1,12 @@
-"""What the five dialects share: their endpoints, who is calling, and how a call goes through faults and records."""
+"""What the dialects share: who is calling, and how a call goes through records, faults and its handler."""
 
 from __future__ import annotations
 
-import contextlib
 from abc import ABC, abstractmethod
 from asyncio import Transport
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from email.utils import formatdate
+from traceback import format_exc
 from typing import Any, ClassVar
 
 import attrs
@@ -28,12 +28,22 @@ Kinds = Kind | Callable[[Scope], Kind]
 
 @attrs.define
 class Desk:
-    """Where every call passes: the world, what goes wrong, what was asked, and the open connections."""
+    """
+    Where every call passes.
+
+    Attributes:
+        world: What happened so far.
+        faults: What goes wrong.
+        records: What was asked.
+        connections: Those that are open, by the other side's address.
+        mistakes: Tracebacks of handlers that failed by a fault of their own.
+    """
 
     world: World
     faults: Faults = attrs.field(factory=Faults)
     records: Records = attrs.field(factory=Records)
     connections: dict[tuple[str, int], Transport] = attrs.field(factory=dict)
+    mistakes: list[str] = attrs.field(factory=list)
 
 
 class Endpoint:
@@ -50,21 +60,26 @@ class Endpoint:
         name = self.dialect.name if self.dialect else ""
         kind = self.kind(scope) if callable(self.kind) else self.kind
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        url = (scope["path"], scope["query_string"].decode("latin-1"))
+        line = (scope["method"], scope["path"], scope["query_string"].decode("latin-1"))
         world = self.desk.world
-        call = self.desk.records.note(world.clock.now, name, kind, scope["method"], url, headers)
+        call = self.desk.records.note(world.clock.now, (name, kind), line, headers)
         transport = self.desk.connections[tuple(scope["client"])]
         exchange = Exchange(
             scope, receive, send, call, transport, self._answer, lambda: self._marks(call, world.clock.now)
         )
         await world.land()
         fault = self.desk.faults.take(kind, name)
-        with contextlib.suppress(ClientDisconnect):
+        try:
             if fault is None:
                 await exchange.deliver(await exchange.answer())
             else:
                 call.fault = type(fault).__name__
                 await fault.play(exchange, world)
+        except ClientDisconnect:
+            pass
+        except Exception:
+            self.desk.mistakes.append(format_exc())
+            raise
 
     def _marks(self, call: Call, now: float) -> list[tuple[bytes, bytes]]:
         """What every answer carries: the virtual date and its number."""
@@ -74,12 +89,20 @@ class Endpoint:
         return marks
 
     async def _answer(self, request: Request) -> Response:
+        scripted: Refusal | None = request.scope.get("refusal")
         try:
-            if (refusal := request.scope.get("refusal")) is not None:
-                raise refusal
-            return await self.handle(request)
-        except Refusal as refusal:
-            return self.dialect.refuse(refusal) if self.dialect else Response(status_code=refusal.status)
+            if scripted is None:
+                return await self.handle(request)
+            refusal = scripted
+        except Refusal as raised:
+            refusal = raised
+        except ClientDisconnect:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it was, the test has to learn of it
+            # Nothing shows it otherwise: the client would see a 500 that no test has scripted.
+            self.desk.mistakes.append(format_exc())
+            return Response("the fake provider has made a mistake of its own", 500, media_type="text/plain")
+        return self.dialect.refuse(refusal) if self.dialect else Response(status_code=refusal.status)
 
 
 class Dialect(ABC):

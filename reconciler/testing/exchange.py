@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -104,8 +105,7 @@ class Exchange:
                 message["headers"] = [*message.get("headers", ()), *marks]
             await self.send(message)
 
-        with contextlib.suppress(OSError):
-            await response(self.scope, self.take, send)
+        await response(self.scope, self.take, send)
 
     async def drain(self) -> None:
         """Read what is left of the request and let go of it."""
@@ -166,8 +166,9 @@ class Exchange:
 
 
 async def _never() -> Message:
-    """A request of which nothing more comes."""
-    return {"type": "http.request", "body": b"", "more_body": False}
+    """A request of which nothing more comes, not even its end: whoever listens for that waits."""
+    await asyncio.Event().wait()
+    return {"type": "http.disconnect"}
 
 
 def replay(scope: Scope, body: bytes) -> Request:

@@ -27,7 +27,7 @@ class Outcome:
     What becomes of one request.
 
     Attributes:
-        kind: `http` is an answer with a status other than 200, `error` a line that has an error and no answer,
+        kind: `http` is an answer with a status other than 200, `error` a line with an error and no answer,
             `missing` no line at all, `twice` the same answer on two lines.
         status: The HTTP status of a line of kind `http`.
         code: The error's code or type; the dialect's usual one when empty.
@@ -133,7 +133,7 @@ class Fate:
     place: Literal["metadata", "response", "both"] | None = None
 
     def outcome(self, custom_id: str, position: int, total: int, end: str) -> Outcome:
-        """What becomes of the request *custom_id*, the *position*-th (from 0) of *total*, when *end* comes."""
+        """What becomes of a request, the *position*-th (from 0) of *total*, when *end* comes."""
         if custom_id in self.outcomes:
             return self.outcomes[custom_id]
         if end in PARTIAL:

@@ -1,8 +1,8 @@
 """
 Faults: what goes wrong with a call, on purpose.
 
-A fault is a value; it is set for a kind of call and for which of the next such calls. It acts on the connection
-itself, so that a client meets what it would meet in a network, not an exception in its own process.
+A fault is a value; it is set for a kind of call and for which of the next such calls. It acts on the
+connection itself, so that a client meets what a network would do, not an exception in its own process.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Fault(Protocol):
 
 @attrs.frozen
 class Reset:
-    """The connection is reset: `before` the request is read, or in the `middle` of its body. Nothing happens."""
+    """The connection is reset `before` the request is read, or in its `middle`; nothing happens."""
 
     when: Literal["before", "middle"] = "before"
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002 - the protocol
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Reset, with at most one piece read."""
         if self.when == "middle":
             await exchange.take()
@@ -49,7 +49,7 @@ class ReplyDropped:
 
     reset: bool = True
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Do it, then hang up."""
         await exchange.answer()
         await (exchange.reset() if self.reset else exchange.raw())
@@ -58,7 +58,7 @@ class ReplyDropped:
 @attrs.frozen
 class LateEffect:
     """
-    The client is turned away, and the effect comes later: after *seconds* of the clock and *calls* further calls.
+    The client is turned away and the effect comes later: *seconds* of the clock and *calls* further calls on.
 
     The measured case of a resubmit that paid twice; *reply* is what the client sees meanwhile.
     """
@@ -87,7 +87,7 @@ class Silent:
 
     effect: bool = False
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Wait for the client to give up."""
         if self.effect:
             await exchange.answer()
@@ -103,7 +103,7 @@ class Reply:
     content_type: str = "application/json"
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Answer that."""
         answer = Response(self.body or None, self.status, dict(self.headers), self.content_type)
         await exchange.deliver(answer)
@@ -119,7 +119,7 @@ class Refuse:
     param: str | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Let the dialect word it."""
         refusal = Refusal(self.status, self.message, self.code, self.param, self.headers)
         exchange.scope["refusal"] = refusal
@@ -132,7 +132,7 @@ class Retype:
 
     content_type: str = "text/html"
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Change the header alone."""
         answer = await exchange.answer()
         answer.headers["content-type"] = self.content_type
@@ -146,14 +146,14 @@ class Cut:
 
     Attributes:
         after: How many bytes of the body come.
-        how: `length`: the connection closes before Content-Length is reached; `chunked`: before the last chunk;
-            `line`: at the end of a line, with no length at all, which HTTP cannot notice; `reset`.
+        how: `length`: the connection closes before Content-Length is reached; `chunked`: before the last
+            chunk; `line`: at the end of a line, with no length at all, which HTTP cannot notice; `reset`.
     """
 
     after: int = 100
     how: Literal["length", "chunked", "line", "reset"] = "length"
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Send the first part by hand."""
         captured = await exchange.capture(await exchange.answer(), self.after)
         body = bytes(captured.body)
@@ -177,7 +177,7 @@ class Drip:
     pause: float = 0.02
     size: int = 1
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Go on until all is sent or the client has gone."""
         captured = await exchange.capture(await exchange.answer(), MIB)
         exchange.transport.write(captured.head())
@@ -195,7 +195,7 @@ class GzipBomb:
 
     mib: int = 100
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Answer with blanks, which JSON would allow."""
         packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
         packed = b"".join(packer.compress(b" " * MIB) for _ in range(self.mib)) + packer.flush()
@@ -207,7 +207,7 @@ class GzipBomb:
 class Gzipped:
     """The right answer, compressed whether it was asked for or not (up to a mebibyte of it)."""
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Pack it."""
         captured = await exchange.capture(await exchange.answer(), MIB)
         kind = dict(captured.headers).get(b"content-type", b"application/json").decode()
@@ -222,7 +222,7 @@ class Endless:
     line: bytes = b'{"custom_id": "endless"}\n'
     status: int = 200
 
-    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002
+    async def play(self, exchange: Exchange, world: World) -> None:
         """Send until the connection is closed."""
 
         async def forever() -> AsyncIterator[bytes]:

@@ -28,29 +28,33 @@ class Content:
     sha256: bytes = b""
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from *start* up to *stop*, in pieces."""
-        left = (self.size if stop is None else stop) - start
-        with self.path.open("rb") as file:
-            file.seek(start)
-            while left > 0 and (data := file.read(min(CHUNK, left))):
-                left -= len(data)
-                yield data
+        """The bytes from *start* up to *stop*, in pieces; between two of them no file is open."""
+        end = self.size if stop is None else stop
+        while start < end:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                data = file.read(min(CHUNK, end - start))
+            if not data:
+                return
+            start += len(data)
+            yield data
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Every line that is not blank, with its 1-based number; they are cut at `\\n` only."""
+        """Every line that is not blank, with its 1-based number."""
+        return ((number, line) for number, line in self.every_line() if line.strip())
+
+    def every_line(self) -> Iterator[tuple[int, bytes]]:
+        """Every line with its 1-based number; line feeds alone end a line."""
         with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line
+            yield from enumerate(file, 1)
 
     def places(self) -> list[tuple[int, int]]:
         """The offset and length of every line that is not blank."""
         found, at = [], 0
-        with self.path.open("rb") as file:
-            for line in file:
-                if line.strip():
-                    found.append((at, len(line)))
-                at += len(line)
+        for _, line in self.every_line():
+            if line.strip():
+                found.append((at, len(line)))
+            at += len(line)
         return found
 
     def line_at(self, places: Iterator[tuple[int, int]]) -> Iterator[bytes]:
@@ -89,6 +93,11 @@ class Writer:
         """How many bytes are written."""
         return self.content.size
 
+    @property
+    def closed(self) -> bool:
+        """Whether no more bytes come."""
+        return self._file.closed
+
     def write(self, data: bytes) -> None:
         """Put *data* at the end."""
         self._file.write(data)
@@ -96,7 +105,7 @@ class Writer:
         self.content.size += len(data)
 
     def close(self) -> Content:
-        """No more bytes."""
+        """No more bytes; a second time is nothing."""
         self._file.close()
         self.content.sha256 = self._digest.digest()
         return self.content
@@ -108,16 +117,25 @@ class Disk:
     def __init__(self) -> None:
         self._folder = TemporaryDirectory(prefix="reconciler-fake-")
         self._made = 0
+        self._open: list[Writer] = []
 
     def new(self) -> Writer:
         """Begin a new file."""
         self._made += 1
-        return Writer(Path(self._folder.name) / f"{self._made:08}")
+        self._open = [writer for writer in self._open if not writer.closed]
+        self._open.append(Writer(Path(self._folder.name) / f"{self._made:08}"))
+        return self._open[-1]
 
     def drop(self, content: Content) -> None:
         """Give a file's room back."""
         content.path.unlink(missing_ok=True)
 
+    def abandon(self) -> None:
+        """Close what nobody finished: refused creates, uploads that broke off."""
+        for writer in self._open:
+            writer.close()
+
     def close(self) -> None:
         """Remove the folder with all files."""
+        self.abandon()
         self._folder.cleanup()

@@ -2,13 +2,14 @@
 Gemini's Developer API: a resumable upload, jobs in the shape of long-running operations.
 
 The behaviours are those of the provider facts, Google Gemini Batch (google-genai 3.4.0, cookbook
-`Batch_mode.ipynb`, the Batch API guide and reference, js-genai#1227); what is only remembered there is a switch.
+`Batch_mode.ipynb`, the Batch API guide and reference); what is only remembered there is a switch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import attrs
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from reconciler.testing.exchange import Json, Refusal
 from reconciler.testing.files import Content
 from reconciler.testing.gemini_batch import DONE, operation, write_results
 from reconciler.testing.gemini_files import GeminiFiles, camel, page_of
+from reconciler.testing.lines import first_bad
 from reconciler.testing.world import ENDS, Batch
 
 
@@ -52,15 +54,20 @@ class Gemini(GeminiFiles):
             raise Refusal(429, "Resource has been exhausted (e.g. check quota).")
         if isinstance(config.get("fileName"), str):
             source, places = self._from_file(account, config["fileName"])
+            wrong = first_bad(source, places)
         else:
             if len(body) > self.switches.most_inline:
                 raise Refusal(400, "Request payload size exceeds the limit.")
             source, places = self._inline(config)
+            wrong = None
+        fate = self.world.next_fate()
+        if wrong is not None:
+            fate = attrs.evolve(fate, end="failed", errors=(wrong,))
         batch = Batch(
             id=f"batches/{self.world.number('gemini batch'):012}",
             dialect=self.name,
             account=account,
-            fate=self.world.next_fate(),
+            fate=fate,
             created_at=self.now,
             source=source,
             lines=places,

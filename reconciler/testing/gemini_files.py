@@ -247,7 +247,7 @@ def page_of(request: Request, name: str, found: list[Any], usual: int, most: int
 
 
 def camel(value: Json) -> Json:
-    """The keys of an object in camel case: REST samples show snake_case, too. One level, and a batch's own."""
+    """The keys of an object in camel case, down to a batch's own: REST samples show snake_case, too."""
     told = {}
     for name, each in value.items():
         first, *rest = name.split("_")

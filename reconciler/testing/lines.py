@@ -68,10 +68,10 @@ def examine(content: Content, rules: Rules) -> Looked:
     """
     Read an input file as validation does.
 
-    The codes are those that OpenAI facts, batch object, list (from Azure's documentation of the same pipeline).
+    The codes: OpenAI facts, batch object (from Azure's documentation of the same pipeline).
     """
     looked, at = Looked(), 0
-    for number, line in _all_lines(content):
+    for number, line in content.every_line():
         if number == 1 and rules.bom and line.startswith(BOM):
             looked.blame(None, "invalid_request", rules.bom)
             return looked
@@ -88,11 +88,6 @@ def examine(content: Content, rules: Rules) -> Looked:
     return looked
 
 
-def _all_lines(content: Content) -> Iterator[tuple[int, bytes]]:
-    with content.path.open("rb") as file:
-        yield from enumerate(file, 1)
-
-
 def _examine_line(looked: Looked, number: int, line: bytes, rules: Rules) -> None:
     try:
         value = msgspec.json.decode(line)
@@ -107,14 +102,14 @@ def _examine_line(looked: Looked, number: int, line: bytes, rules: Rules) -> Non
     if not isinstance(body, dict):
         looked.blame(number, "invalid_request", "Missing required parameter: 'body'.", "body")
         return
-    if rules.endpoint:
-        if value.get("method") != "POST":
-            looked.blame(number, "invalid_request", "The method has to be POST.", "method")
-        if value.get("url") != rules.endpoint:
-            looked.blame(
-                number, "url_mismatch", "The URL of the request and of the batch are not the same.", "url"
-            )
-    model = body.get("model")
+    if rules.endpoint and value.get("method") != "POST":
+        looked.blame(number, "invalid_request", "The method has to be POST.", "method")
+    if rules.endpoint and value.get("url") != rules.endpoint:
+        looked.blame(number, "url_mismatch", "The URL of the request is not that of the batch.", "url")
+    _examine_model(looked, number, body.get("model"), rules)
+
+
+def _examine_model(looked: Looked, number: int, model: Any, rules: Rules) -> None:
     if isinstance(model, str) and model:
         looked.models.add(model)
     elif rules.needs_model:
@@ -140,6 +135,18 @@ def requests_of(batch: Batch) -> Iterator[tuple[int, Json]]:
     lines = batch.source.line_at(batch.lines[position] for position in order)
     for position, line in zip(order, lines, strict=True):
         yield position, msgspec.json.decode(line)
+
+
+def first_bad(content: Content, places: list[tuple[int, int]]) -> LineError | None:
+    """The first line that is not a JSON object."""
+    for number, line in enumerate(content.line_at(iter(places)), 1):
+        try:
+            value = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            value = None
+        if not isinstance(value, dict):
+            return LineError("INVALID_ARGUMENT", f"Line {number} is not a JSON object.", number)
+    return None
 
 
 def asked(body: Any) -> str:

@@ -1,8 +1,8 @@
 """
 Mistral's batch jobs, over files or with the requests inside.
 
-The behaviours are those of the provider facts, Mistral Batch (mistralai 3.7.0, platform-docs-public); what is only
-remembered there is a switch.
+The behaviours are those of the provider facts, Mistral Batch (mistralai 3.7.0, platform-docs-public); what is
+only remembered there is a switch.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class MistralFiles(Dialect):
 
     def refuse(self, refusal: Refusal) -> Response:
         """`{"object": "error", ...}`, and `{"detail": [...]}` for a 422 [recall]."""
-        if refusal.status == 422 and self.switches.detail:  # noqa: PLR2004 - HTTP
+        if refusal.status == 422 and self.switches.detail:
             detail = {"loc": ["body", refusal.param], "msg": refusal.message, "type": "value_error"}
             return body_of({"detail": [detail]}, 422, refusal.headers)
         body = {

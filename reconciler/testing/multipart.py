@@ -71,7 +71,7 @@ class _Reader:
 
     async def another(self) -> bool:
         """Whether a part follows the boundary just passed."""
-        while len(self._held) < 2:  # noqa: PLR2004 - two dashes or a line end
+        while len(self._held) < 2:
             await self._more()
         follows = bytes(self._held[:2]) == b"\r\n"
         del self._held[:2]

@@ -65,7 +65,7 @@ class OpenAI(Dialect):
     def refuse(self, refusal: Refusal) -> Response:
         """`{"error": {message, type, param, code}}`."""
         kinds = {401: "authentication_error", 429: "requests", 404: "invalid_request_error"}
-        kind = "server_error" if refusal.status >= 500 else kinds.get(refusal.status, "invalid_request_error")  # noqa: PLR2004
+        kind = "server_error" if refusal.status >= 500 else kinds.get(refusal.status, "invalid_request_error")
         if refusal.code == "insufficient_quota":
             kind = "insufficient_quota"
         error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}

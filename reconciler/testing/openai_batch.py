@@ -1,4 +1,4 @@
-"""A batch as OpenAI tells it, and its result lines. Mistral's lines are the same and are written here, too."""
+"""A batch as OpenAI tells it, and its result lines, which Mistral's are like."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STAMPS: Final = {
     "cancelled_at": "cancelled",
 }
 GROUP: Final = {"ok": "completed", "refusal": "completed", "length": "completed", "twice": "completed"}
-"""What a request counts as; one that never ran counts as nothing (warmbly#333: total 10, completed 1, failed 0)."""
+"""What a request counts as; one that never ran is not counted (warmbly#333: 10 in all, 1 completed)."""
 
 
 def batch_object(batch: Batch, switches: OpenAISwitches) -> Json:
@@ -216,7 +216,7 @@ class Results:
         if outcome.body is not None:
             return outcome.body
         code = outcome.code or None
-        kind = "server_error" if outcome.status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP
+        kind = "server_error" if outcome.status >= 500 else "invalid_request_error"
         return {"error": {"message": outcome.message, "type": kind, "param": None, "code": code}}
 
     def _error(self, code: str, message: str) -> Json:

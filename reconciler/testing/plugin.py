@@ -1,4 +1,4 @@
-"""The pytest fixture `fake_provider`. Loaded by every pytest run beside this package, so it imports nothing."""
+"""The pytest fixture `fake_provider`. Every pytest run beside this package loads it: it imports nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def fake_provider_server() -> Iterator[FakeProvider]:
     """One server for the whole run; tests take `fake_provider`."""
-    from reconciler.testing.server import FakeProvider  # noqa: PLC0415 - needs the extra `testing`
+    from reconciler.testing.server import FakeProvider  # noqa: PLC0415 - it needs the extra `testing`
 
     with FakeProvider() as fake:
         yield fake

@@ -1,7 +1,7 @@
 """
 What was asked: every call as it arrived, without bodies and without keys.
 
-A key is kept as a fingerprint only, so that a test can say which key came, and where one came that should not.
+A key is kept as a fingerprint only, so that a test can say which key came, and that none came elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ Kind = Literal[
     "other",
 ]
 """What a call is about. `upload_start` is Gemini's; `other` is a path that no dialect serves."""
+
+Headers = Mapping[str, str]
 
 KEY_HEADERS: Final = ("authorization", "api-key", "x-api-key", "x-goog-api-key")
 KEY_FIELDS: Final = frozenset({"key", "api_key", "api-key", "access_token"})
@@ -87,17 +89,10 @@ class Records:
     def __getitem__(self, index: int) -> Call:
         return self._calls[index]
 
-    def note(
-        self,
-        at: float,
-        dialect: str,
-        kind: Kind,
-        method: str,
-        url: tuple[str, str],
-        headers: Mapping[str, str],
-    ) -> Call:
-        """Write down a call that has just arrived; *url* is its path and its query."""
-        path, query = url
+    def note(self, at: float, whose: tuple[str, Kind], line: tuple[str, str, str], headers: Headers) -> Call:
+        """Write down a call that has just arrived; *line* is its method, path and query."""
+        dialect, kind = whose
+        method, path, query = line
         pairs = parse_qsl(query, keep_blank_values=True)
         keys = {name: fingerprint(bare(headers[name])) for name in KEY_HEADERS if name in headers}
         keys |= {f"?{name}": fingerprint(value) for name, value in pairs if name in KEY_FIELDS}

@@ -23,18 +23,15 @@ INSUFFICIENT_QUOTA: Final = Refuse(
 )
 """Provider facts, retry table: permanent until billing is mended [recall]."""
 
-RESOURCE_EXHAUSTED: Final = Refuse(
-    429, "Resource has been exhausted (e.g. check quota).", "RESOURCE_EXHAUSTED"
-)
+RESOURCE_EXHAUSTED: Final = Refuse(429, "Resource has been exhausted (e.g. check quota).")
 """Gemini facts, limits: the enqueued-token quota is full (discuss.ai.google.dev thread 112624)."""
 
 CANNOT_FIND_FILE: Final = Refuse(
     400,
     "Cannot find file file-000001, or organization org-x does not have access to it.",
-    "invalid_request_error",
-    "file_id",
+    param="file_id",
 )
-"""OpenAI facts, errors: 400, not 404, seen right after an upload although the file was there (curator#116)."""
+"""OpenAI facts, errors: 400, not 404, right after an upload although the file was there (curator#116)."""
 
 FILE_TOO_LARGE: Final = Refuse(400, "File is too large.", "invalid_request_error")
 """OpenAI facts, gotchas (curator#111)."""

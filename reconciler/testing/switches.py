@@ -119,7 +119,7 @@ class GeminiSwitches:
     Attributes:
         versions: Which API versions are served.
         state_prefix: What stands before a state on the wire; the REST guide's samples show `JOB_STATE_`.
-        place: Where results are told: `metadata.output` (what the SDK reads), `response` (the guide), or both.
+        place: Where results are told: `metadata.output` (as the SDK), `response` (as the guide), or both.
         error_member: The member of a failed line: `error`, or `status` as for a status object.
         partially_succeeded: A batch with lines missing ends as PARTIALLY_SUCCEEDED.
         cancelled_output: A cancelled batch tells what it has (not documented).
@@ -163,8 +163,8 @@ class MistralSwitches:
     Mistral.
 
     Attributes:
-        metadata_filter: A list is narrowed by bare pairs such as `prep_id=abc`; whether the real server does so
-            was never tested.
+        metadata_filter: A list is narrowed by bare pairs such as `prep_id=abc`; whether the real server does
+            so was never tested.
         partial: TIMEOUT_EXCEEDED and CANCELLED tell what they have (not documented).
         delete: Jobs can be deleted (in SDK 3.7.0, not in the public description of August 2026).
         detail: A 422 has the body `{"detail": [...]}` [recall].

@@ -1,8 +1,8 @@
 """
 The world behind the five APIs: a clock, accounts, files and batches.
 
-It holds what happened and decides when things happen; how any of it looks on the wire is the dialects' matter.
-All of it lives on the server's thread; what tests reach from theirs are single reads and writes.
+It holds what happened and decides when things happen; how any of it looks on the wire is the dialects'
+matter. All of it lives on the server's thread; what tests reach from theirs are single reads and writes.
 """
 
 from __future__ import annotations
@@ -204,7 +204,8 @@ class World:
         elif batch.cancel_asked:
             batch.cancel_looks += 1
             if batch.cancel_looks > fate.cancelling:
-                self._end(batch, "cancelled", finish)
+                # What was refused at validation has nothing to cancel.
+                self._end(batch, "failed" if fate.end == "failed" else "cancelled", finish)
         elif self._due(batch):
             self._end(batch, fate.end, finish)
         else:
@@ -249,6 +250,6 @@ def _stage(look: int, fate: Fate) -> str:
     """The stage at the *look*-th (from 1) look at a batch that is under way."""
     if fate.end == "failed" or (fate.seconds is None and fate.polls > 1 and look == 1):
         return "queued"
-    if fate.seconds is None and fate.polls > 2 and look == fate.polls:  # noqa: PLR2004 - queued, running, finalizing
+    if fate.seconds is None and fate.polls > 2 and look == fate.polls:
         return "finalizing"
     return "running"

@@ -94,7 +94,12 @@ def online_fields(online: Online) -> dict[str, Any]:
         {"code": each.code, "message": each.message} | ({} if each.line is None else {"line": each.line})
         for each in online.refusals
     ]
-    found = {"refusals": refusals, "candidates": list(online.candidates), "tries": online.tries}
+    found = {
+        "refusals": refusals,
+        "candidates": list(online.candidates),
+        "tries": online.tries,
+        "stopped": online.stopped,
+    }
     said: dict[str, Any] = {key: value for key, value in found.items() if value}
     return said if online.not_before is None else said | {"not_before": online.not_before}
 
@@ -107,6 +112,7 @@ def read_online(found: Any) -> Online:
         candidates=tuple(text(each, "candidates") for each in _listed(fields, "candidates")),
         not_before=maybe(fields, "not_before", number),
         tries=whole(fields.get("tries", 0), "tries"),
+        stopped=_flag(fields.get("stopped", False), "stopped"),
     )
 
 
@@ -116,6 +122,13 @@ def _read_refusal(found: Any) -> Refusal:
     return Refusal(
         text(fields["code"], "code"), text(fields["message"], "message"), maybe(fields, "line", whole)
     )
+
+
+def _flag(value: Any, key: str) -> bool:
+    """A truth value."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{key} is {value!r:.40}, expected true or false")
+    return value
 
 
 def _listed(fields: Mapping[str, Any], key: str) -> list[Any]:

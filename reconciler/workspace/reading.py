@@ -134,6 +134,11 @@ class Reading:
             return os.fdopen(opened, "rb", buffering=BLOCK)
         return io.BufferedReader(Told(os.fdopen(opened, "rb", buffering=0), on_block), BLOCK)
 
+    def open_raw(self, path: str, on_block: Callable[[memoryview], None]) -> io.RawIOBase:
+        """The same without a buffer of its own: what is told stands in the memory that the caller lends."""
+        opened, _ = self._regular(path)
+        return Told(os.fdopen(opened, "rb", buffering=0), on_block)
+
     @contextlib.contextmanager
     def open_random(self, path: str) -> Iterator[Callable[[int, int], bytes]]:
         """Open a regular file for reading anywhere: yields `(offset, size) -> bytes`."""

@@ -14,7 +14,9 @@ code = main(sys.argv[1:])
 sys.stdout.write("\\nloaded: " + " ".join(sorted({name.partition(".")[0] for name in sys.modules})))
 sys.exit(code)
 """
-HEAVY: Final = frozenset({"asyncio", "httpx", "multiprocessing", "rich", "sqlite3", "structlog"})
+HEAVY: Final = frozenset(
+    {"asyncio", "httpx", "multiprocessing", "rich", "sqlite3", "starlette", "structlog", "uvicorn"}
+)
 READING: Final = frozenset({"attrs", "msgspec", "platformdirs", "tomllib"})
 
 

@@ -1,6 +1,7 @@
 """The short way never says anything that the long way would not say."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.codec.jsonl import Line, line_at
-from reconciler.codec.plain import plain_answer, plain_request
+from reconciler.codec.passing import passed_answers, plain_fields
+from reconciler.codec.plain import plain_answers, plain_requests
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine
@@ -30,6 +32,20 @@ PIECES = [
 def line(raw: bytes) -> Line | None:
     """Line 3 of a file."""
     return line_at(raw, PATH, 3, 100)
+
+
+def plain_request(raw: bytes) -> bytes | None:
+    """The short way over a block of one line."""
+    ((at, end, custom_id),) = plain_requests(raw, len(raw))
+    assert (at, end) == (0, len(raw))
+    return custom_id
+
+
+def plain_answer(raw: bytes) -> bytes | None:
+    """The same for an answer."""
+    ((at, end, custom_id, _),) = plain_answers(raw, len(raw))
+    assert (at, end) == (0, len(raw))
+    return custom_id
 
 
 def same(raw: bytes) -> tuple[bool, bool]:
@@ -90,6 +106,70 @@ def test_answers_take_the_short_way(data: bytes) -> None:
 def test_a_repeat_never_takes_the_short_way(data: bytes) -> None:
     """A member given twice is left to the long way, which refuses it."""
     assert same(data + b"\n") == (False, False)
+
+
+INSIDE = [
+    *(
+        b"",
+        b',"error":null',
+        b',"error":{}',
+        b',"error":{"code":"x"}',
+        b',"error":"x"',
+        b',"err\\u006fr":"x"',
+    ),
+    *(b',"error":{"code":"x"},"error":null', b',"error":null,"error":{"code":"x"}', b',"choices":[]'),
+    *(b',"choices":null', b',"choices":[1]', b',"a":NaN', b',"a":1e999', b',"a":' + b"9" * 5000, b',"a":-0'),
+    *(b',"a":"\xff"', b',"a":"\xed\xa0\x80"', b',"a":"\\ud800"', b',"a":"\\ud83d\\ude80"', b',"a":"\x00"'),
+    *(
+        b',"a":' + b"[" * 5000 + b"]" * 5000,
+        b',"a":[' + b"[" * 5000,
+        b"}},1",
+        b'}},"error":null} {"b":{"c":{}',
+    ),
+    *(b'}},"response":{"status_code":500,"body":{}', b'}},"custom_id":"b","x":{"y":{}', b',"a":"\xc3\xa9"'),
+    *(b'},"status_code":500,"x":{}', b'},"body":{"error":1}', b'}},"error":{"a":{"b":{}}},"x":{"y":{}'),
+    *(b'}},"\\u0065rror":{"a":1},"x":{"y":{}', b'}},"custom_\\u0069d":"b","x":{"y":{}', b',"a":"\x1f"'),
+]
+HOSTILE = [
+    start + inside + end
+    for inside in INSIDE
+    for start, end in (
+        (b'{"custom_id":"a","response":{"status_code":200,"body":{"choices":[{}]', b'}},"error":null}'),
+        (b'{"id":"i","custom_id":"a","response":{"status_code":200,"body":{"choices":[{}]', b"}}}"),
+        (b'{"key":"a","response":{"candidates":[{"content":{"parts":[{"text":"t"}]', b"}}]}}"),
+        (b'{"custom_id":"a","result":{"type":"succeeded","message":{"content":[]', b"}}}"),
+        (b'{"custom_id":"a","method":"POST","url":"/v1","body":{"x":{"y":1', b"}}}"),
+        (b'{"custom_id":"a","params":{"x":{"y":1', b"}}}"),
+    )
+]
+
+
+@pytest.mark.parametrize("data", HOSTILE)
+def test_hostile_lines(data: bytes) -> None:
+    """Repeats, errors inside, escaped names, odd numbers, bad UTF-8, depth: nothing the long way denies."""
+    same(data + b"\n")
+    same(data)
+
+
+@given(
+    st.lists(st.sampled_from([*LINES, *HOSTILE, b"", b" ", b"\r", b"}", b"{"]), max_size=8),
+    st.sampled_from([b"", b"\n"]),
+    st.binary(max_size=9) | st.sampled_from([b'{"custom_id":"z","params":{}}\n', b"}\n", b"\xff"]),
+)
+def test_lines_in_a_block(lines: list[bytes], last: bytes, behind: bytes) -> None:
+    """A line says the same wherever in a block it stands, among any neighbours, whatever follows."""
+    data = b"\n".join(lines) + last
+    block, end = bytearray(data + behind), len(data)
+    asked, answered = list(plain_requests(block, end)), list(plain_answers(block, end))
+    passed = list(passed_answers(block, end))
+    alone = re.findall(rb"[^\n]*\n|[^\n]+\Z", data)
+    assert [bytes(block[at:stop]) for at, stop, _ in asked] == alone
+    assert [each[:2] for each in asked] == [each[:2] for each in answered] == [each[:2] for each in passed]
+    assert [each[2] for each in asked] == [plain_request(raw) for raw in alone]
+    assert (
+        [each[2] for each in answered] == [each[2] for each in passed] == [plain_answer(raw) for raw in alone]
+    )
+    assert [each[3] for each in passed] == [plain_fields(raw) for raw in alone]
 
 
 @given(

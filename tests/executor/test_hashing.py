@@ -16,10 +16,11 @@ from tests.workspaces import put
 
 @pytest.mark.parametrize("count", [0, 1, 2, 50])
 def test_blocks_are_taken_in_order(count: int) -> None:
-    """However many blocks there are, and though their memory is used again, the digest is hashlib's."""
+    """However many blocks there are, and though two lend their memory in turn, the digest is hashlib's."""
     expected, beside = hashlib.sha256(), Beside()
-    buffer = bytearray(1 << 16)
+    buffers = [bytearray(1 << 16), bytearray(1 << 16)]
     for n in range(count):
+        buffer = buffers[n % 2]
         buffer[:] = bytes([n]) * len(buffer)
         expected.update(buffer)
         beside.update(memoryview(buffer))
@@ -28,7 +29,7 @@ def test_blocks_are_taken_in_order(count: int) -> None:
 
 @pytest.mark.parametrize("size", [BESIDE - 1, BESIDE, 2 * BESIDE + 7])
 def test_a_file_of_any_size(size: int, tmp_path: Path) -> None:
-    """On both sides of the size from which a thread is used, a file has one digest."""
+    """On both sides of the size from which a thread is used, a file has one digest, however it is read."""
     data = (b"x" * 999 + b"\n") * (size // 1000) + b"y" * (size % 1000)
     put(tmp_path / "w", "1", input=[])
     (tmp_path / "w/workdir/batch_input_1.jsonl").write_bytes(data)
@@ -36,10 +37,13 @@ def test_a_file_of_any_size(size: int, tmp_path: Path) -> None:
     look = Reading(layout.root)
     fact = look.fact("workdir/batch_input_1.jsonl")
     assert fact is not None
-    lines = Lines(View(look=look, layout=layout), fact, digest=True)
+    lines, blocks = (Lines(View(look=look, layout=layout), fact, digest=True) for _ in range(2))
     assert sum(1 for _ in lines) == -(-size // 1000)
-    assert lines.digest == look.digest(fact.path)
+    assert sum(end for _, end in blocks.blocks()) == size
+    assert lines.digest == blocks.digest == look.digest(fact.path)
     assert lines.digest.sha256 == hashlib.sha256(data).hexdigest()
     stopped = Lines(View(look=look, layout=layout, stopping=lambda: True), fact, digest=True)
     with pytest.raises(Interrupted):
         list(stopped)
+    with pytest.raises(Interrupted):
+        list(stopped.blocks())

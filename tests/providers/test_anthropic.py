@@ -88,14 +88,14 @@ def test_says_what_it_is() -> None:
         pytest.param(
             b'\xef\xbb\xbf{"custom_id":"a","params":{}}\r\n\n  \n{"custom_id":"b","params":{}}',
             2,
-            b'{"requests":[{"custom_id":"01234567-1","params":{}},{"custom_id":"01234567-4","params":{}}]}',
+            b'{"requests":[{"custom_id":"01234567-1","params":{}},{"custom_id":"01234567-2","params":{}}]}',
             id="mark-blank-lines-and-no-line-feed-at-the-end",
         ),
     ],
 )
 @pytest.mark.parametrize("block", [1, 7, 1000])
 def test_create(data: bytes, count: int, body: bytes, block: int) -> None:
-    """A create is one array of the lines, each under its line's number, its other bytes as they were."""
+    """A create is one array of the lines, each under its number, its other bytes as they were."""
     wire = Script(BATCH)
 
     assert CLIENT.create(wire, order(count), source_of(data, block), None) == READ

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import CallRefused, ConfigError, NotThere, TransientError, Uncertain
+from reconciler.errors import CallRefused, NotThere, PermanentError, TransientError, Uncertain
 from reconciler.model.exchange import Dialect
 from reconciler.model.identity import Role
 from reconciler.model.record import Counts, Refusal
@@ -93,7 +93,7 @@ def test_create(client: Gemini, order: Order, path: str) -> None:
 def test_a_create_without_a_model_is_not_sent() -> None:
     """There is no address for a batch without a model."""
     wire = Script()
-    with pytest.raises(ConfigError):
+    with pytest.raises(PermanentError, match="no model"):
         CLIENT.create(wire, attrs.evolve(ORDER, model=None), NOBODY, "files/in")
     assert wire.calls == []
 

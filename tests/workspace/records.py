@@ -62,6 +62,7 @@ RECORDS = st.builds(
         candidates=st.lists(TEXT, max_size=2).map(tuple),
         not_before=st.none() | NUMBERS,
         tries=WHOLE,
+        stopped=st.booleans(),
     ),
     roles=st.dictionaries(st.sampled_from(Role), st.none() | DIGESTS, max_size=3),
     coverage=st.none() | COVERAGES,

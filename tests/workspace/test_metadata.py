@@ -39,7 +39,9 @@ FULL = Record(
     status="completed",
     counts=Counts(3, 2, 1),
     results_until=9.5,
-    online=Online((Refusal("invalid_json_line", "no", 3), Refusal("", "why")), ("msgbatch_1",), 7.5, 2),
+    online=Online(
+        (Refusal("invalid_json_line", "no", 3), Refusal("", "why")), ("msgbatch_1",), 7.5, 2, stopped=True
+    ),
     roles={Role.OUTPUT: DIGEST, Role.ERROR: None},
     coverage=Coverage(Tally(3, 7), Tally(2, 5), Tally(1, 2), by_class={ErrorClass.TIMEOUT: Tally(1, 2)}),
     children={BatchName("6.r2"): Child(Tally(1, 2), DIGEST)},
