@@ -8,6 +8,7 @@ name; variables of other programs that happen to begin with RECONCILER_ are left
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -122,6 +123,11 @@ class Settings:
                         (name, value) for name, value in values.items() if BY_NAME[name].address and value
                     )
 
+    def _capped(self) -> str:
+        """Who set a limit of cost; whoever comes later may lower it, but not lift it."""
+        set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)
+        return next(set_by, "")
+
     def policy(self, reachable: frozenset[str] = frozenset()) -> Policy:
         """What the planner may decide, given the providers that this process has clients for."""
         return Policy(
@@ -135,7 +141,7 @@ class Settings:
             on_failure=FailurePolicy(self["output.on_failure"]),
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
-            capped="" if self.origins[CAP] == BUILT_IN else self.origins[CAP],
+            capped=self._capped(),
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),

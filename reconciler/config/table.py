@@ -140,7 +140,7 @@ def checked(origin: str, name: str, value: Any) -> Any:
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
-    if not isinstance(value, str) and not setting.least <= value < HUGE:
+    if not isinstance(value, str) and value != setting.default and not setting.least <= value < HUGE:
         raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
     return value
 

@@ -39,7 +39,7 @@ def plan_cancel(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
     if phase_of(record.status) is not Phase.RUNNING:
         because = f"{record.batch_id} has ended already ({record.status})"
-        return Plan(snap.name, because, then=Attention("run reconcile WORKSPACE: it goes on from there"))
+        return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    goes on from there"))
     provider = asked_at(record, policy)
     return _ask(snap, policy, provider, Cancel(snap.name, provider=provider, expects=expects(snap)))
 

@@ -108,7 +108,8 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(name, because, then=Held(SET_PROVIDER))
     if policy.submit is SubmitPolicy.MANUAL:
         because = 'submit = "manual": a person decides when it is sent'
-        return Plan(name, because, then=Held('set [policy] submit = "auto"'))
+        hint = f'reconcile submit WORKSPACE {name}    to send it now\nset [policy] submit = "auto"'
+        return Plan(name, because, then=Held(hint))
     provider = (snap.record and snap.record.provider) or policy.provider
     if policy.capped and provider != LOCAL:
         return capped(snap, policy)

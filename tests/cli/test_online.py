@@ -77,7 +77,7 @@ def test_a_pass_sends_and_ends_with_75(there: There, workspace: Path) -> None:
 
 def test_the_interval_is_the_time_between_two_looks(there: There, workspace: Path) -> None:
     """`--interval` is how long `--wait` pauses, as a number of seconds or with a unit."""
-    there.fake.default(Fate(polls=3))
+    there.fake.default(Fate(polls=2))
     put_input(workspace, there)
 
     said = there.call(workspace, "--wait", "--interval", "15m", "--per-batch-delay", "0")
@@ -87,14 +87,16 @@ def test_the_interval_is_the_time_between_two_looks(there: There, workspace: Pat
 
 
 def test_the_delay_between_batches_is_kept(there: There, workspace: Path) -> None:
-    """`--per-batch-delay` keeps calls for different batches apart."""
-    for number in range(3):
+    """`--per-batch-delay` keeps two questions for different batches apart."""
+    there.fake.default(Fate(seconds=DAY))
+    for number in range(2):
         put_input(workspace, there, count=1, name=str(number), start=number)
+    there.call(workspace, "--per-batch-delay", "0")
 
     there.call(workspace, "--per-batch-delay", "7")
 
-    times = [call.at for call in there.fake.calls.of("create")]
-    assert [round(after - before) for before, after in zip(times, times[1:], strict=False)] == [14, 14]
+    first, second = (call.at for call in there.fake.calls.of("get"))
+    assert 6 < second - first <= 7
 
 
 def test_retries_can_be_turned_off(there: There, workspace: Path) -> None:
@@ -185,7 +187,6 @@ def test_status_of_a_batch_in_flight(there: There, workspace: Path) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime(row["results_until"]))
     assert row["state"] == "waiting"
     assert (row["provider"], row["batch_id"], row["status"]) == ("openai", there.batch_id, "validating")
-    assert row["results_until"] > row["seen_at"] if "seen_at" in row else row["results_until"] > 0
     assert f"its results are kept until {day}" in text
     assert "WARNING" not in text
 
@@ -312,6 +313,7 @@ def test_resubmit_finds_what_is_there_and_sends_nothing(there: There, workspace:
 
 def test_adopt_takes_over_a_batch_by_its_id(there: There, workspace: Path) -> None:
     """An input whose metadata was lost is given its remote batch back, and settles without a second create."""
+    there.fake.default(Fate(polls=5))
     put_input(workspace, there)
     there.call(workspace)
     (workspace / "workdir" / "batch_metadata_1.jsonl").unlink()
@@ -330,7 +332,7 @@ def test_audit_tells_what_the_provider_keeps(there: There, workspace: Path) -> N
     """After a settled batch, `audit` counts its remote files and changes nothing."""
     put_input(workspace, there)
     there.call(workspace, "--wait")
-    kept = sum(len(file.content) if hasattr(file.content, "__len__") else 0 for file in there.fake.files)
+    kept = sum(file.content.size for file in there.fake.files)
     before = files(workspace)
 
     said = there.call("audit", workspace)
@@ -340,7 +342,7 @@ def test_audit_tells_what_the_provider_keeps(there: There, workspace: Path) -> N
     assert "openai  keeps 1 batch, 2 files" in said.out
     (held,) = document["held"]
     assert (held["provider"], held["batches"], held["files"], held["removable"]) == ("openai", 1, 2, 2)
-    assert held["bytes"] == held["removable_bytes"] >= kept
+    assert held["bytes"] == held["removable_bytes"] == kept
     assert (document["findings"], document["unasked"], held["removed"]) == ([], [], 0)
 
 
@@ -372,7 +374,7 @@ def test_audit_finds_a_batch_whose_files_are_gone(there: There, workspace: Path)
     said = there.call("audit", workspace)
 
     assert said.code == 3
-    assert f"openai  {there.batch_id}: validating; made by this workspace, and not here any more" in said.out
+    assert f"openai  {there.batch_id}: in_progress; made by this workspace, and not here any more" in said.out
 
 
 def test_audit_finds_a_batch_that_the_provider_lost(there: There, workspace: Path) -> None:
@@ -433,7 +435,6 @@ def test_other_batches_go_on_without_the_key(
     there: There, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch of another provider settles in the pass that lacks a key for the first."""
-    (workspace / "reconciler.toml").write_text('[[batch]]\nmatch = "2"\nprovider = "local"\n', "utf-8")
     monkeypatch.delenv("RECONCILER_PROVIDER_NAME")
     (workspace / "reconciler.toml").write_text(
         '[provider]\nname = "openai"\n[[batch]]\nmatch = "2"\nprovider = "local"\n', "utf-8"
@@ -597,7 +598,7 @@ def test_cancelling_what_has_ended(there: There, workspace: Path) -> None:
 
     assert (said.code, there.fake.calls.count("cancel")) == (3, 0), said
     assert f"{there.batch_id} has ended already (completed)" in said.err
-    assert f"run reconcile {workspace}" in said.err
+    assert f"-> reconcile {workspace}" in said.err
 
 
 def test_cancelling_what_was_never_sent(there: There, workspace: Path) -> None:
