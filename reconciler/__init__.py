@@ -58,8 +58,8 @@ _HOMES = {
     "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",
     "model.failure": (
-        "AnswersGone BadFile BadInput BadRecord Capped Failure FailedForGood FileChanged Held IdMismatch InDoubt"
-        " MissingInput NameTaken NoKey Quarantined ReconciliationFailed Refused StepFailed Unhandled"
+        "AnswersGone BadFile BadInput BadRecord Capped Failure FailedForGood FileChanged Held IdMismatch"
+        " InDoubt MissingInput NameTaken NoKey Quarantined ReconciliationFailed Refused StepFailed Unhandled"
     ),
     "model.outcome": "ErrorClass Outcome",
     "model.plan": "Plan",

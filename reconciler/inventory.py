@@ -91,7 +91,7 @@ class Inventory:
 
 def audit(path: str, settings: Settings, options: Options, *, delete_remote: bool = False) -> Inventory:
     """
-    Compare a workspace with the accounts of its providers: those that settings name, and those of its batches.
+    Compare a workspace with the accounts that it uses: of providers that settings or its batches name.
 
     Args:
         path: The workspace.

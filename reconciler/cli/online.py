@@ -57,18 +57,22 @@ def cancel_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) 
     return decided(cancel, workspace, names, as_json, **talk)
 
 
-@click.command("adopt", short_help="Say which remote batch an input is.")
+@click.command("adopt", short_help="Say which remote batch, or which file, answers an input.")
 @with_options(WORKSPACE)
 @click.argument("name")
-@click.argument("batch_id", metavar="BATCH_ID")
+@click.argument("what", metavar="BATCH_ID|FILE")
 @with_options(PROVIDER, *HOOKS, *ONLINE, JSON, *TALK, DEBUG)
 @verb
-def adopt_(workspace: str, name: str, batch_id: str, as_json: bool, **talk: Any) -> int:
-    """Take over the remote batch BATCH_ID as the answers of the input NAME."""
+def adopt_(workspace: str, name: str, what: str, as_json: bool, **talk: Any) -> int:
+    """
+    Take over a remote batch, or a results file downloaded by hand, as the answers of the input NAME.
+
+    A file is held against the ids of the input first; it may lie anywhere, is read, and stays where it is.
+    """
     from reconciler.decide_online import adopt
 
     def this(path: str, settings: Any, names: tuple[str, ...], options: Any) -> Any:
-        return adopt(path, settings, names[0], batch_id, options)
+        return adopt(path, settings, names[0], what, options)
 
     return decided(this, workspace, (name,), as_json, **talk)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import attrs
 
-from reconciler.model.identity import Role
-from reconciler.model.operation import Adopt, AnswerHere, Cancel, Submit
+from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.operation import Adopt, AdoptFile, AnswerHere, Cancel, Submit
 from reconciler.model.plan import Attention, Held, Plan
-from reconciler.model.policy import NO_PROVIDER, Policy, SubmitPolicy
+from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
 from reconciler.model.record import Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
@@ -58,6 +58,24 @@ def plan_adopt(snap: Snapshot, policy: Policy, batch_id: str) -> Plan:
     provider = asked_at(record, policy)
     step = Adopt(snap.name, provider=provider, batch_id=batch_id, expects=expects(snap))
     return _ask(snap, policy, provider, step)
+
+
+def plan_adopt_file(snap: Snapshot, _policy: Policy, path: str) -> Plan:
+    """Take over a results file that a person names; nobody is asked."""
+    refusal, record = refuse(snap), snap.record
+    if refusal is not None:
+        return refusal
+    halfway = record is not None and any(
+        record.roles.get(role) and role not in snap.files for role in ANSWERS
+    )
+    if Role.INPUT not in snap.files or (snap.answers and not halfway):
+        because = "only an input without answers can take over a file of answers"
+        return Plan(snap.name, because, then=Attention("reconcile plan WORKSPACE    tells what it needs"))
+    if record is not None and record.provider == LOCAL:
+        because = "it is answered on this machine, and its progress is here"
+        return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    goes on with it"))
+    step = AdoptFile(snap.name, path=path, expects=expects(snap))
+    return Plan(snap.name, "a person decides so", (step,))
 
 
 def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:

@@ -312,7 +312,7 @@ def test_resubmit_finds_what_is_there_and_sends_nothing(there: There, workspace:
 
 
 def test_adopt_takes_over_a_batch_by_its_id(there: There, workspace: Path) -> None:
-    """An input whose metadata was lost is given its remote batch back, and settles without a second create."""
+    """An input whose metadata was lost gets its remote batch back, and settles without a second create."""
     there.fake.default(Fate(polls=5))
     put_input(workspace, there)
     there.call(workspace)
@@ -347,7 +347,7 @@ def test_audit_tells_what_the_provider_keeps(there: There, workspace: Path) -> N
 
 
 def test_audit_removes_only_what_is_settled_and_sound(there: There, workspace: Path) -> None:
-    """`--delete-remote` takes the files of settled batches whose local copies are what their manifest says."""
+    """`--delete-remote` takes files of settled batches whose local copies are what their manifest says."""
     for number in range(3):
         put_input(workspace, there, count=2, name=str(number), start=10 * number)
     there.call(workspace, "--wait", "--only", "0", "--only", "1")
