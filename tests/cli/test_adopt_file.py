@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reconciler.testing import FakeProvider, Fate
@@ -81,7 +82,7 @@ def test_what_answers_something_else_is_refused(
     downloads: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A line of nobody's, twice an id, or no answers at all: 3, the exact difference, and nothing is changed."""
+    """A line of nobody's, an id twice, or no answers: 3, the exact difference, and nothing is changed."""
     put(workspace, "1", input=[request(0), request(1)])
     path = put_results(downloads, lines)
     before = kept(workspace)
@@ -147,7 +148,7 @@ def test_answers_that_are_here_are_not_replaced(
 def test_an_adoption_that_was_cut_off_is_done_again(
     workspace: Path, downloads: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Metadata knows the files and one is not there yet: the same command finishes, another file is refused."""
+    """Metadata knows the files and one is not there yet: the same command finishes, no other file does."""
     put(workspace, "1", input=[request(0), request(1)])
     path = put_results(downloads, [answered(0), failed(1)])
     call(capsys, "adopt", workspace, "1", path, "--log-level", "error")
@@ -184,8 +185,6 @@ def anthropic(
 
 def results_of(there: There) -> list[dict[str, Any]]:
     """The results of the last batch as the provider serves them."""
-    import httpx
-
     address = f"{there.fake.url('anthropic')}/v1/messages/batches/{there.batch_id}"
     headers = {"x-api-key": there.fake.key, "anthropic-version": "2023-06-01"}
     for _ in range(3):
