@@ -6,6 +6,7 @@ Knows what one batch needs to know of another; what is done for each is in `look
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -14,13 +15,14 @@ from typing import Final
 
 import attrs
 
+from reconciler.crew import Crew
 from reconciler.errors import ReconcilerError
 from reconciler.executor.ahead import Ahead
 from reconciler.looking import settle_one
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
 from reconciler.model.report import BatchReport, State
 from reconciler.session import Session
-from reconciler.workspace.scan import Listing
+from reconciler.workspace.scan import Listing, scan
 from reconciler.workspace.together import MOST, Together
 
 PATIENCE: Final = 5.0
@@ -48,6 +50,8 @@ def settle_all(
         queue: The batches, in order; children that come of them are added.
         reports: Where the reports go, by batch.
     """
+    asked = dict.fromkeys(queue)
+    queue, listing = _by_a_crew(held, listing, queue, reports)
     young = _work_through(held, listing, queue, reports)
     if young and not held.ctx.stopping():
         seconds = max(report.until or 0.0 for report in young) - held.ctx.fx.now()
@@ -55,6 +59,42 @@ def settle_all(
         young = _work_through(held, listing, [report.name for report in young], reports)
     for report in young:
         held.options.watcher.ended(report)
+    # Reports stand in the order of the queue, whoever settled what.
+    for name in (*asked, *(each for each in [*reports] if each not in asked)):
+        if name in reports:
+            reports[name] = reports.pop(name)
+
+
+def _by_a_crew(
+    held: Session, listing: Listing, queue: Sequence[BatchName], reports: dict[BatchName, BatchReport]
+) -> tuple[list[BatchName], Listing]:
+    """
+    Have worker processes settle what they may, where there is enough of it.
+
+    Returns:
+        The batches that are left, in order, the children that came of the others, and what lies there now.
+    """
+    families = Counter(lineage_root(name) for name in queue)
+    shared = [name for name in queue if _may_share(held, listing, name)]
+    # Of a lineage all or none: a batch may look at its parent, and has its turn after it.
+    whole = Counter(lineage_root(name) for name in shared)
+    names = [name for name in shared if whole[lineage_root(name)] == families[lineage_root(name)]]
+    children: list[BatchName] = []
+    interrupted = False
+    with Crew(held, listing, names) as crew:
+        for report in crew.reports():
+            reports[report.name] = report
+            held.options.watcher.ended(report)
+            children += _children(report)
+            interrupted = interrupted or report.state is State.INTERRUPTED
+    if interrupted:
+        return [], listing
+    if crew.lost:
+        # A worker that died may have left what only a scan sees: a folder in quarantine, a temporary file.
+        listing = scan(held.ctx.fx, held.layout)
+        for path in listing.stale:
+            held.ctx.fx.unlink(path)
+    return list(dict.fromkeys(name for name in (*queue, *children) if name not in reports)), listing
 
 
 def _work_through(

@@ -132,7 +132,7 @@ class Plugs:
         worker: Worker = self._given.worker or echo
         if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
             worker = self._load("local.worker", own)[0]
-        reach = Reach(own, self._environment, Local(worker, own["local.concurrency"]))
+        reach = Reach(own, self._settings, self._environment, Local(worker, own["local.concurrency"]))
         return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
 
     def _processor(self, setting: str, own: Settings) -> Processor:

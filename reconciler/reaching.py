@@ -26,7 +26,8 @@ class Reach:
     The providers of batches that share their settings.
 
     Args:
-        own: The settings.
+        own: The settings of these batches.
+        shared: The settings of the workspace: what `[provider]` says, it says of the provider that they name.
         environment: Where keys are looked for.
         local: The embedded provider.
 
@@ -34,8 +35,9 @@ class Reach:
         ConfigError: The settings of the chosen provider cannot be obeyed.
     """
 
-    def __init__(self, own: Settings, environment: Mapping[str, str], local: Local) -> None:
+    def __init__(self, own: Settings, shared: Settings, environment: Mapping[str, str], local: Local) -> None:
         self._own = own
+        self._shared = shared
         self._environment = environment
         self._local = local
         if own["provider.name"] not in (NO_PROVIDER, LOCAL):
@@ -55,19 +57,20 @@ class Reach:
     @cached_property
     def _made(self) -> tuple[Mapping[str, Provider], Mapping[str, str]]:
         from reconciler.providers.keys import KeyMissing, ProviderOptions  # noqa: PLC0415 - see above
+        from reconciler.providers.presets import PRESETS  # noqa: PLC0415 - likewise
         from reconciler.providers.registry import NAMES, make  # noqa: PLC0415 - likewise
 
         chosen = self._own["provider.name"]
         found: dict[str, Provider] = {LOCAL: self._local}
         keyless: dict[str, str] = {}
         for name in NAMES:
-            # What [provider] says besides the name, it says of the provider that it names.
+            if name in PRESETS and not PRESETS[name].base_url and name != chosen:
+                # A server of one's own has no address but the one that is set for the chosen provider.
+                continue
             options = ProviderOptions()
-            if name == chosen:
-                said = {
-                    field.name: self._own[f"provider.{field.name}"] for field in attrs.fields(ProviderOptions)
-                }
-                options = ProviderOptions(**said)
+            if name == self._shared["provider.name"]:
+                keys = [field.name for field in attrs.fields(ProviderOptions)]
+                options = ProviderOptions(**{key: self._shared.of_provider(name, key) for key in keys})
             try:
                 made = make(name, options, self._environment)
             except ConfigError:
@@ -75,7 +78,8 @@ class Reach:
                     raise
                 continue
             if isinstance(made, KeyMissing):
-                keyless[name] = f"{made.message}; set {' or '.join(made.variables)}"
+                wanted = f"set {' or '.join(made.variables)}"
+                keyless[name] = f"{made.message}; {wanted}" if made.problem else wanted
             else:
                 found[name] = made
         return found, keyless

@@ -68,6 +68,20 @@ def nap(seconds: float, stopping: Callable[[], bool]) -> None:
 
 
 @attrs.frozen
+class Workers:
+    """
+    When worker processes settle batches, and how one is started.
+
+    Attributes:
+        worth: Bytes of batches with answers from which starting processes pays.
+        boot: The program of a worker; its argument is the descriptor of its pipe.
+    """
+
+    worth: int = 50 << 20
+    boot: str = "import sys; from reconciler.hand import main; main(int(sys.argv[1]))"
+
+
+@attrs.frozen
 class Options:
     """
     What a caller may add to a pass.
@@ -82,6 +96,7 @@ class Options:
         pause: Waits so many seconds, or until someone asks for an end.
         wire: Makes calls to providers; None for the network.
         clock: Seconds since the epoch.
+        workers: When there are worker processes, and how they start.
     """
 
     only: Sequence[str] = ()
@@ -93,6 +108,7 @@ class Options:
     pause: Callable[[float, Callable[[], bool]], None] = nap
     wire: Callable[[], Wire] | None = None
     clock: Callable[[], float] = time
+    workers: Workers = attrs.field(factory=Workers)
 
 
 @attrs.frozen
@@ -112,7 +128,7 @@ class Session:
 
     @property
     def jobs(self) -> int:
-        """How many processes may match ahead of the pass."""
+        """How many cores a pass may use, with processes beside this one."""
         return self.settings["limits.jobs"] or usable_cores()
 
     def policy_of(self, name: str) -> Policy:

@@ -22,7 +22,7 @@ ONLY: Final = click.option(
 )
 PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
 JOBS: Final = click.option(
-    "--jobs", type=int, metavar="N", help="Processes that match large workspaces; overrides [limits] jobs."
+    "--jobs", type=int, metavar="N", help="Cores that work on large workspaces; overrides [limits] jobs."
 )
 HOOKS: Final = (
     click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),

@@ -128,6 +128,21 @@ class Settings:
         set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)
         return next(set_by, "")
 
+    def of_provider(self, name: str, key: str) -> Any:
+        """
+        What `[provider] key` says of the provider *name*: nothing, where it was written for another.
+
+        A level that only names another provider must not send that one's key to an address of the first.
+        """
+        setting = BY_NAME[f"provider.{key}"]
+        named, value = BY_NAME["provider.name"].default, setting.default
+        for layer in self.layers:
+            named = layer.values.get("provider.name", named)
+            if setting.name in layer.values:
+                found = layer.values[setting.name]
+                value = found if named in (name, BY_NAME["provider.name"].default) else setting.default
+        return value
+
     def policy(self, reachable: frozenset[str] = frozenset()) -> Policy:
         """What the planner may decide, given the providers that this process has clients for."""
         return Policy(

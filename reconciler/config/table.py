@@ -101,7 +101,12 @@ SETTINGS: Final = (
     Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo",)),
     Setting("local", "concurrency", 32, "requests that the embedded provider works on at once", least=1),
     Setting("limits", "line_bytes", 64 << 20, "a longer line is refused", least=1024),
-    Setting("limits", "jobs", 0, "processes that match large workspaces; 0: one for each core"),
+    Setting(
+        "limits",
+        "jobs",
+        0,
+        "cores that large workspaces are settled on; 1: a single process; 0: all",
+    ),
     Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
 )
 

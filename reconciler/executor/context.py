@@ -14,6 +14,7 @@ from reconciler.executor.calling import Calls
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes, no_wire
 from reconciler.model.coverage import Coverage
+from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.receipt import Receipt
@@ -151,6 +152,7 @@ class Run:
         matched: The verdict that this run has drawn.
         proofs: Receipts of processors, for metadata or manifest.
         account: Where the ids stood when the batch moved to `done/`.
+        failures: Failures of a small batch that were decoded for its output, by position.
     """
 
     ctx: Context
@@ -160,6 +162,7 @@ class Run:
     matched: Matched | None = None
     proofs: dict[str, dict[str, object]] = attrs.field(factory=dict)
     account: Coverage | None = None
+    failures: dict[int, Result] = attrs.field(factory=dict)
 
     def publish(self, record: Record) -> Record:
         """Write the next generation of a record and return it."""

@@ -56,7 +56,7 @@ class Hooks:
         return attrs.evolve(
             policy,
             reachable=frozenset(self.providers),
-            keyless=self.keyless,
+            keyless=dict(self.keyless),
             processor=self.identity,
             processor_may_fail=self.may_fail,
             processor_chosen=policy.processor_chosen or not self.plain,

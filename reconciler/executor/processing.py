@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -13,8 +13,9 @@ from reconciler.executor.context import Context, Run
 from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import owners_of
 from reconciler.executor.unhandled import discard_unhandled
-from reconciler.model.answers import Place
+from reconciler.model.answers import Answers, Place
 from reconciler.model.coverage import NOTHING
+from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import ProcessErrors, ProcessOutput
 from reconciler.model.receipt import Receipt
@@ -38,7 +39,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
         if step.verb in record.receipts:
             # An earlier processor may have left what it could not handle.
             discard_unhandled(ctx, step.name)
-        published = publish_results(ctx, step.expects.files, origin, child_of, run.known)
+        published = publish_results(ctx, step.expects.files, origin, child_of, run.known, run.failures)
     else:
         from reconciler.executor.delivering import Delivery  # noqa: PLC0415 - asyncio, for user code
 
@@ -89,15 +90,25 @@ def process_errors(step: ProcessErrors, run: Run) -> Receipt:
         # The child has no name yet; the summary only asks whether there will be one.
         step = attrs.evolve(step, again=overrides.again, never=overrides.never, child=step.name)
     child_of = _disposition(ctx, record, step)
-    rows = joined(ctx, step.expects.files, answers, only=[at for at, _ in answers.failures()])
-    told = summary.summarise(
-        (custom_id, result, child_of(hashed, place) is not None) for custom_id, hashed, place, result in rows
-    )
+    told = summary.summarise(_failures(run, step, answers, child_of))
     words = ", ".join(f"{group['count']} {word}" for word, group in told.items())
     run.proofs[step.verb] = {"classes": told, **proof}
     attention = proof.get("attention")
     asked = f"; {many(attention, 'request')} for a person to look at" if attention else ""
     return Receipt(step.name, step.verb, f"failed: {words}{asked}", {"classes": told})
+
+
+def _failures(
+    run: Run, step: ProcessErrors, answers: Answers, child_of: ChildOf
+) -> Iterator[tuple[str, Result | None, bool]]:
+    """Id and answer of each failure, and whether it is asked again; no line is decoded a second time."""
+    failed, known = dict(answers.failures()), run.failures
+    if known.keys() >= failed.keys():
+        for at, place in failed.items():
+            yield known[at].custom_id, known[at], child_of(answers.hashed(at), place) is not None
+        return
+    for custom_id, hashed, where, result in joined(run.ctx, step.expects.files, answers, only=failed):
+        yield custom_id, result, child_of(hashed, where) is not None
 
 
 def _disposition(ctx: Context, record: Record, step: ProcessOutput | ProcessErrors) -> ChildOf:

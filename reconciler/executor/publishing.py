@@ -10,20 +10,23 @@ from reconciler.codec.passing import plain_fields
 from reconciler.executor.answers import ChildOf, Read, opened, places, read_result, silent
 from reconciler.executor.context import Context, View
 from reconciler.model.answers import ROLE_CODES, Answers
+from reconciler.model.exchange import Result
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact
+from reconciler.model.outcome import Outcome
 from reconciler.model.snapshot import Matched
 from reconciler.processors import results
 from reconciler.workspace.fields import digest_fields
 from reconciler.workspace.reading import BLOCK
 
 
-def publish_results(
+def publish_results(  # noqa: PLR0913, PLR0917 - a batch, its verdict, and what is kept of it
     ctx: Context,
     files: Mapping[Role, FileFact],
     origin: results.Origin,
     child_of: ChildOf,
     known: Matched | None = None,
+    failures: dict[int, Result] | None = None,
 ) -> dict[str, object]:
     """
     Publish the results file of one batch.
@@ -34,11 +37,14 @@ def publish_results(
         origin: What all lines share.
         child_of: The retry child that asks an unanswered id again, by its hash and place.
         known: The verdict that this pass has drawn on these files.
+        failures: Where the failures of a small batch are kept, for whoever needs them next.
 
     Returns:
         Path, size and SHA-256 of what was published.
     """
-    rows = _Rows(ctx, files, places(ctx, files, known, keep=True), origin, child_of)
+    answers = places(ctx, files, known, keep=True)
+    kept = None if answers.heads is None else failures
+    rows = _Rows(ctx, files, answers, origin, child_of, kept)
     path = results.published_as(origin.batch)
     published = {"path": path, **digest_fields(ctx.fx.publish(path, rows.lines(), replace=True))}
     # They are on disk now; what else happens to the batch must not keep them in memory.
@@ -55,6 +61,7 @@ class _Rows:
     answers: Answers
     origin: results.Origin
     child_of: ChildOf
+    failures: dict[int, Result] | None = None
 
     def lines(self) -> Iterator[bytes]:
         """Every line, in blocks: made while matching, composed of JSON text, or written anew."""
@@ -89,6 +96,8 @@ class _Rows:
         place = self.answers.place(at)
         result = None if place is None else read_result(place, self.files, read)
         custom_id = names[at] if result is None else result.custom_id
+        if self.failures is not None and result is not None and result.outcome is Outcome.FAILED:
+            self.failures[at] = result
         child = None
         if place is None or place.failed is not None:
             child = self.child_of(self.answers.hashed(at), place)

@@ -43,6 +43,8 @@ class Switches:
 
     Attributes:
         purpose: What an uploaded input is for, in the service's own word.
+        upload: Where files are uploaded to.
+        named: Whether the name of an upload is a field of its own, too.
         window: How long a batch may take.
         metadata: Whether it keeps what a batch is tagged with.
         bare: Whether its lines may go without `method` and `url`.
@@ -58,6 +60,8 @@ class Switches:
     """
 
     purpose: str = "batch"
+    upload: str = "/files"
+    named: bool = False
     window: str = "24h"
     metadata: bool = True
     bare: bool = False
@@ -135,12 +139,14 @@ class OpenAI:
     def upload(self, wire: Wire, source: Source, name: str) -> str:
         """Store an input, and give its file id."""
         fields = {"purpose": self.switches.purpose}
+        if self.switches.named:
+            fields["file_name"] = name
         if self.switches.expires_after:
             form = self.switches.expiry.value
             fields[form.format("anchor")] = "created_at"
             fields[form.format("seconds")] = str(self.switches.expires_after)
         body = Form(fields, name, self.switches.content_type, source)
-        reply = wire.send(self._call(Kind.UPLOAD, "POST", "/files", content=body)).object()
+        reply = wire.send(self._call(Kind.UPLOAD, "POST", self.switches.upload, content=body)).object()
         file_id = members.text(reply.get("id"))
         if file_id is None:
             raise members.unreadable(self.name, "an upload", "file id")

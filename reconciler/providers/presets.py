@@ -48,9 +48,18 @@ PRESETS: Final = {
         ("GROQ_API_KEY",),
         "https://api.groq.com/openai/v1",
     ),
-    # No tags: a batch is found by the file that it was made of.
+    # No tags: a batch is found by the file that it was made of. What its own client does instead of this
+    # upload, a redirect to another origin, is not followed here.
     "together": Preset(
-        Switches(purpose="batch-api", metadata=False, bare=True, page=0, files_page=0),
+        Switches(
+            purpose="batch-api",
+            upload="/files/upload",
+            named=True,
+            metadata=False,
+            bare=True,
+            page=0,
+            files_page=0,
+        ),
         ("TOGETHER_API_KEY",),
         "https://api.together.ai/v1",
         "TOGETHER_BASE_URL",

@@ -21,7 +21,7 @@ from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
 from reconciler.workspace.incoming import Incoming
-from reconciler.workspace.locking import hold
+from reconciler.workspace.locking import hold, one_at_a_time
 from reconciler.workspace.reading import BLOCK, Reading
 from reconciler.workspace.together import sync_now
 from reconciler.workspace.writing import blocks, check_size, write_all
@@ -52,6 +52,9 @@ class Effects(Reading):
         tap: Called before each change.
         syncs: Brings open files and folders to disk.
         clock: Seconds since the epoch.
+
+    Attributes:
+        locks: The lock files that are held, open; a process that inherits one holds the lock too.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Effects(Reading):
         super().__init__(root, clock)
         self._tap = tap
         self._sync = syncs
+        self.locks: list[int] = []
 
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
@@ -178,9 +182,10 @@ class Effects(Reading):
         try:
             if not stat.S_ISREG(os.fstat(opened).st_mode):
                 raise PermanentError(f"{path} is not a regular file; nothing was written to it")
-            size = os.fstat(opened).st_size
-            torn = size > 0 and not self._ends_with_newline(path)
-            write_all(opened, (b"\n" if torn else b"") + line + b"\n")
+            with one_at_a_time(opened):
+                size = os.fstat(opened).st_size
+                torn = size > 0 and not self._ends_with_newline(path)
+                write_all(opened, (b"\n" if torn else b"") + line + b"\n")
             if sync:
                 self._sync([opened])
         finally:
@@ -287,7 +292,11 @@ class Effects(Reading):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
         with hold(held, self.root, path):
-            yield
+            self.locks.append(held)
+            try:
+                yield
+            finally:
+                self.locks.remove(held)
 
     # Within
 

@@ -1,4 +1,4 @@
-"""Hold an open lock file; part of the room for changes."""
+"""Hold an open lock file, or a file that several processes add to; part of the room for changes."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def hold(opened: int, root: str, path: str) -> Iterator[None]:
         yield
     finally:
         os.close(opened)
+
+
+@contextmanager
+def one_at_a_time(opened: int) -> Iterator[None]:
+    """Keep others that ask for the same from the file open as *opened*: a line stays in one piece."""
+    fcntl.flock(opened, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(opened, fcntl.LOCK_UN)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import attrs
 import pytest
 
 from reconciler.codec.wire import line_number
@@ -22,6 +23,7 @@ from reconciler.providers.calls import Source
 from reconciler.providers.http import Http
 from reconciler.providers.http_settings import HttpSettings
 from reconciler.providers.keys import KeyMissing, ProviderOptions
+from reconciler.providers.openai import OpenAI
 from reconciler.providers.registry import make
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import http_error
@@ -75,6 +77,9 @@ class Asked:
             switches.counts = False
         made = make(name.removesuffix("-old"), options, dict.fromkeys(KEYS, key))
         assert not isinstance(made, KeyMissing)
+        if isinstance(made, OpenAI):
+            # The fake takes uploads at one address alone.
+            made = attrs.evolve(made, switches=attrs.evolve(made.switches, upload="/files"))
         self.client: Remote = made
         self.wire = Http(lambda seconds, _stop: fake.clock.advance(seconds), HttpSettings(spacing=0.0))
 

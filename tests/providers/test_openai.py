@@ -59,6 +59,16 @@ def call(kind: Kind, method: str, path: str, **more: Any) -> Call:
     return Call(kind, ORIGIN, method, path, **more)
 
 
+def test_together_uploads_elsewhere() -> None:
+    """A service that has its own address for uploads gets them there, under a name that is a field, too."""
+    wire, source = Script({"id": "file-1"}), source_of(b"{}")
+    switches = Switches(purpose="batch-api", upload="/files/upload", named=True)
+
+    assert client(switches).upload(wire, source, "a.jsonl") == "file-1"
+    form = Form({"purpose": "batch-api", "file_name": "a.jsonl"}, "a.jsonl", "application/jsonl", source)
+    assert wire.calls == [call(Kind.UPLOAD, "POST", "/files/upload", content=form)]
+
+
 def test_says_what_it_is() -> None:
     """An input is uploaded, batches are found by their tags, and answers come as two files."""
     asked = client()

@@ -1,6 +1,7 @@
 """The history: lines are added, never changed, and a line that cannot be trusted says so."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,24 @@ def seen(root: Path) -> list[Entry]:
 def facts(entry: Entry) -> dict[str, object]:
     """What a line says, without its time and checksum."""
     return {key: value for key, value in entry.fields.items() if key not in ("at", "crc")}
+
+
+def test_lines_of_several_processes_stay_whole(tmp_path: Path) -> None:
+    """Processes that add lines at the same time lose none, tear none and take none for torn."""
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if child == 0:
+            room = Effects(str(tmp_path))
+            for line in range(50):
+                append(room, "batch.settled", str(number), line=line)
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    found = seen(tmp_path)
+    assert [each.problem for each in found] == [None] * 200
+    for number in range(4):
+        assert [each.fields["line"] for each in found if each.fields["batch"] == str(number)] == [*range(50)]
 
 
 def test_no_history_yet(tmp_path: Path) -> None:
