@@ -78,6 +78,11 @@ class There:
         os.kill(os.getpid(), signal.SIGINT)
 
     @property
+    def now(self) -> float:
+        """The provider's time."""
+        return self.fake.clock.now
+
+    @property
     def batch_id(self) -> str:
         """The id of the batch that was created last."""
         return self.fake.batches[-1].id

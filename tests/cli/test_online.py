@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.faults import Refuse, ReplyDropped
 from tests.cli.calling import named
 from tests.cli.remote import KEYS, There, asked, reach
+from tests.cli.test_interrupt import begin
 from tests.workspaces import files, put
 
 DAY: Final = 86_400.0
@@ -134,6 +136,21 @@ def test_ctrl_c_while_waiting_ends_with_130_and_is_resumable(there: There, works
     assert (there.call(workspace, "--wait").code, there.creates()) == (0, 1)
 
 
+def test_a_process_that_waits_hears_ctrl_c(
+    there: There, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own, an hour between two looks does not keep it from ending at once."""
+    monkeypatch.setenv("RECONCILER_POLICY_SETTLE_SECONDS", "0")
+    there.fake.default(Fate(seconds=DAY))
+    put_input(workspace, there)
+    waiting = begin(workspace, "--wait", "--interval", "1h")
+    waiting.hear("1  submit: 4 requests sent to openai")
+    waiting.send([signal.SIGINT])
+
+    assert waiting.end().code == 130
+    assert there.creates() == 1
+
+
 def test_a_failed_request_is_asked_again(there: There, workspace: Path) -> None:
     """What a cut-short batch leaves unanswered goes to a child, which `--wait` settles too."""
     there.fake.script(Fate(end="expired", done=3))
@@ -226,6 +243,17 @@ def test_submit_sends_what_is_left_to_a_person(
 
     again = there.call("submit", workspace, "1")
     assert (again.code, there.creates()) == (3, 1)
+
+
+def test_submit_waits_for_an_input_that_may_still_grow(there: There, workspace: Path) -> None:
+    """An input that was written a moment ago is not sent yet: 75, as in a pass."""
+    put(workspace, "1", input=[asked("openai", 0)])
+    there.fake.clock.advance((workspace / "workdir" / "batch_input_1.jsonl").stat().st_mtime - there.now)
+
+    said = there.call("submit", workspace, "1")
+
+    assert (said.code, there.creates()) == (75, 0), said
+    assert "its input was written a moment ago" in said.err
 
 
 def test_cancel_stops_a_batch_and_keeps_what_was_answered(there: There, workspace: Path) -> None:
