@@ -66,7 +66,9 @@ class Said:
         if self.status == HTTPStatus.FORBIDDEN:
             return bool(_KEY.search(f"{self.code} {self.reason} {self.told}"))
         if self.status == HTTPStatus.BAD_REQUEST:
-            return bool({self.code, self.reason} & _KEY_CODES)
+            # Gemini's words, for when a proxy leaves out the details that hold the reason.
+            invalid = self.told.lower().startswith("api key not valid")
+            return invalid or bool({self.code, self.reason} & _KEY_CODES)
         return self.status == HTTPStatus.UNAUTHORIZED
 
 
