@@ -27,6 +27,7 @@ from reconciler.model.operation import Download, FileFact
 from reconciler.model.outcome import Outcome
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
+from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.planner.waiting import PATIENCE
 from reconciler.providers.base import Remote
@@ -64,7 +65,7 @@ def download(step: Download, run: Run) -> Receipt:
     finally:
         for role in ANSWERS:
             ctx.fx.unstage(fetched.path(role))
-    facts = {role.value: fetched.lines[role] for role in ANSWERS if role in roles}
+    facts = {role.value: fetched.lines.get(role, 0) for role in ANSWERS if role in roles}
     told = ", ".join(many(count, f"line of {role}", f"lines of {role}") for role, count in facts.items())
     return Receipt(step.name, step.verb, told or "nothing to fetch", facts)
 
@@ -76,7 +77,7 @@ class _Fetched:
         self._run = run
         self._remote = remote
         self._record = record
-        self.lines: dict[Role, int] = dict.fromkeys(ANSWERS, 0)
+        self.lines: dict[Role, int] = {}
 
     def path(self, role: Role) -> str:
         """The final name of an answer file."""
@@ -193,20 +194,32 @@ class _Fetched:
 
 def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: Digests) -> None:
     """
-    Hold what came down against what the provider counts.
+    Hold what came down against the input, and against what the provider counts.
+
+    A body that ends early, at the end of a line, and whose length nobody told, shows in nothing else. Once it
+    has its final name it is too late to mend that, so the doubt comes first.
 
     Raises:
-        Later: They differ; after a while the files are believed.
+        Later: Answers seem to be missing; after a while the files are believed.
     """
-    counts = record.counts
-    if counts.completed is None or counts.failed is None or record.online.tries >= PATIENCE:
+    whole = all(role in lines or roles.get(role) is None for role in ANSWERS)
+    if not whole or record.input is None or record.online.tries >= PATIENCE:
         return
-    said, here = counts.completed + counts.failed, sum(lines.values())
-    whole = all(role in roles and (roles[role] is None or lines[role]) for role in ANSWERS)
-    if not whole or here >= said:
+    here, counts = sum(lines.values()), record.counts
+    if here >= record.input.requests:
         return
+    said = f"{many(here, 'line')} for {many(record.input.requests, 'request')} came down"
+    if counts.completed is not None and counts.failed is not None:
+        if phase_of(record.status) is Phase.PARTIAL:
+            # What never ran may have lines too, and may have none: answers alone can be counted.
+            agree = lines.get(Role.OUTPUT, 0) == counts.completed
+        else:
+            agree = here == counts.completed + counts.failed
+        if agree:
+            return
+        said += f", where {counts.completed + counts.failed} are counted there"
     run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=record.online.tries + 1)))
-    raise Later(f"{record.batch_id} has {said} answers by its own count, and {here} came down", SOON)
+    raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
 
 
 def _write_down(run: Run, record: Record, step: Download, roles: Digests) -> Record:
