@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from reconciler.providers.base import Remote
 from reconciler.providers.http import Http
 from reconciler.providers.http_settings import HttpSettings
 from reconciler.providers.keys import KeyMissing, ProviderOptions
+from reconciler.providers.openai import OpenAI
 from reconciler.providers.registry import make
 from reconciler.testing import FakeProvider, Outcome
 from tests.online import Online, put_input
@@ -32,15 +35,20 @@ _VARIABLES: Final = {
     "anthropic": "ANTHROPIC_API_KEY",
     "gemini": "GEMINI_API_KEY",
     "mistral": "MISTRAL_API_KEY",
+    "together": "TOGETHER_API_KEY",
 }
 
 
 def client_of(name: str, fake: FakeProvider, key: str = KEY, base_url: str = "") -> Remote:
     """The client of a provider, as settings and environment would make it."""
     model = {"gemini": "gemini-flash", "mistral": "mistral-small"}.get(name, "")
-    options = ProviderOptions(base_url=base_url or fake.url(name), model=model)
+    spoken = "openai" if name == "together" else name
+    options = ProviderOptions(base_url=base_url or fake.url(spoken), model=model)
     made = make(name, options, {_VARIABLES[name]: key})
     assert not isinstance(made, KeyMissing)
+    if isinstance(made, OpenAI):
+        # The fake takes uploads at one address alone.
+        made = attrs.evolve(made, switches=attrs.evolve(made.switches, upload="/files"))
     return made
 
 

@@ -17,7 +17,7 @@ from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.codec.wire import from_wire, line_number
-from reconciler.errors import BadLine, Later, NotThere, PermanentError, TransientError
+from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
@@ -128,14 +128,18 @@ class _Fetched:
             raise self._gone(file_id, error) from error
         return incoming.digest
 
-    def _gone(self, file_id: str, error: NotThere) -> PermanentError:
-        """The provider does not have the file: kept no longer, deleted, or another key's."""
+    def _gone(self, file_id: str, error: NotThere) -> ReconcilerError:
+        """The provider does not have the file: not yet, another key's, kept no longer, or deleted."""
         record, remote = self._record, self._remote
         if record.account is not None and record.account != remote.account:
             message = f"{file_id} belongs to another key of {remote.name} than the one that is set"
             return PermanentError(message, hint="set the key, organisation or project that it was sent with")
-        until = record.results_until
+        until, online = record.results_until, record.online
         over = until is not None and until < self._run.ctx.fx.now()
+        if not over and online.tries < PATIENCE:
+            # Some name a file before they serve it.
+            self._run.publish(attrs.evolve(record, online=attrs.evolve(online, tries=online.tries + 1)))
+            return Later(f"{remote.name} does not have {file_id} ({error.message})", SOON)
         why = "they were kept until a while ago" if over else error.message
         hint = f"look for {file_id} at {remote.name}; every pass tries again"
         return PermanentError(f"the results of {record.batch_id} are gone at {remote.name}: {why}", hint=hint)

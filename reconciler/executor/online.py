@@ -6,7 +6,7 @@ import itertools
 
 import attrs
 
-from reconciler.errors import Later, NotThere, PermanentError
+from reconciler.errors import CallRefused, Later, NotThere, PermanentError
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
@@ -45,8 +45,10 @@ def check_online(step: CheckOnline, run: Run) -> Receipt:
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     try:
         told = ctx.remotes.look(remote, record.batch_id)
-    except NotThere as error:
-        raise _unknown(run, remote, record, error) from error
+    except CallRefused as error:
+        if isinstance(error, NotThere) or _of_another_key(remote, record):
+            raise _unknown(run, remote, record, error) from error
+        raise
     told = attrs.evolve(told, refusals=_placed(run, step, told.refusals))
     after = _after(run, record, told)
     if after != record:
@@ -112,9 +114,14 @@ def _placed(run: Run, step: CheckOnline, refusals: tuple[Refusal, ...]) -> tuple
     )
 
 
-def _unknown(run: Run, remote: Remote, record: Record, error: NotThere) -> PermanentError | Later:
-    """The provider knows nothing of the batch: another key, a slip, or it is gone."""
-    if record.account is not None and record.account != remote.account:
+def _of_another_key(remote: Remote, record: Record) -> bool:
+    """Whether the batch was sent with another key than the one that asks."""
+    return record.account is not None and record.account != remote.account
+
+
+def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> PermanentError | Later:
+    """The provider shows nothing of the batch: another key, a slip, or it is gone."""
+    if _of_another_key(remote, record):
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
     tries = record.online.tries + 1
