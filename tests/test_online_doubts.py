@@ -7,6 +7,7 @@ Real HTTP against the fake provider; a wait moves its clock and takes no time.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -35,7 +36,7 @@ def all_answered(asked: Online, requests: int = 5, batch: str = "1") -> bool:
     return found == list(range(1, requests + 1)) and outcomes == {"answered"} and asked.creates() == 1
 
 
-STATUSES = {
+STATUSES: Final = {
     "unknown": ("moonlit", "moonlit_again"),
     "backwards": ("finalizing", "in_progress", "validating"),
     "no-word": ("",),
@@ -118,7 +119,7 @@ def test_results_in_any_order(tmp_path: Path, fake: FakeProvider, name: str) -> 
     assert all_answered(asked, 20)
 
 
-LIES = {
+LIES: Final[dict[str, dict[str, Any]]] = {
     "openai": {"total": 5, "completed": 9, "failed": 3},
     "azure": {"total": 5, "completed": 9, "failed": 3},
     "anthropic": {"succeeded": 0, "errored": 5},
@@ -297,7 +298,7 @@ def test_nothing_new_of_many_writes_nothing(tmp_path: Path, fake: FakeProvider) 
     assert (files(asked.root), stats(asked.root)) == before
 
 
-SERVICES = {
+SERVICES: Final[dict[str, dict[str, Any]]] = {
     "together": {
         "purpose": "batch-api", "metadata": False, "wrapper": "job", "upper_case": True, "iso": True,
         "counts": False,
