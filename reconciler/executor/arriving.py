@@ -54,13 +54,13 @@ class Arrival:
         name: The batch.
 
     Attributes:
-        lines: How many lines each file has.
+        lines: How many lines each file has that has arrived.
     """
 
     def __init__(self, run: Run, name: BatchName) -> None:
         self._run = run
         self._name = name
-        self.lines: dict[Role, int] = dict.fromkeys(ANSWERS, 0)
+        self.lines: dict[Role, int] = {}
 
     def path(self, role: Role) -> str:
         """The final name of an answer file."""
@@ -108,7 +108,7 @@ class Arrival:
 
     def told(self, roles: Collection[Role]) -> str:
         """What arrived, in words."""
-        counted = [(role, self.lines[role]) for role in ANSWERS if role in roles]
+        counted = [(role, self.lines.get(role, 0)) for role in ANSWERS if role in roles]
         return ", ".join(many(count, f"line of {role}", f"lines of {role}") for role, count in counted)
 
     def _of(self, role: Role, lines: Iterable[Line], where: str, names: Names | None) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import attrs
 from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
-from reconciler.errors import BadLine, Later, NotThere, PermanentError, TransientError
+from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
 from reconciler.executor.arriving import Arrival, Digests, Names
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
@@ -24,6 +24,8 @@ from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Download, FileFact
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
+from reconciler.model.status import Phase, phase_of
+from reconciler.model.words import many
 from reconciler.planner.waiting import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.workspace.effects import temporary_for
@@ -54,7 +56,7 @@ def download(step: Download, run: Run) -> Receipt:
         arrival.publish(record, _with_roles(record, step, roles), step.expects.files)
     finally:
         arrival.drop()
-    facts = {role.value: arrival.lines[role] for role in ANSWERS if role in roles}
+    facts = {role.value: arrival.lines.get(role, 0) for role in ANSWERS if role in roles}
     return Receipt(step.name, step.verb, arrival.told(roles) or "nothing to fetch", facts)
 
 
@@ -108,14 +110,18 @@ class _Fetched:
             raise self._gone(file_id, error) from error
         return incoming.digest
 
-    def _gone(self, file_id: str, error: NotThere) -> PermanentError:
-        """The provider does not have the file: kept no longer, deleted, or another key's."""
+    def _gone(self, file_id: str, error: NotThere) -> ReconcilerError:
+        """The provider does not have the file: not yet, another key's, kept no longer, or deleted."""
         record, remote = self._record, self._remote
         if record.account is not None and record.account != remote.account:
             message = f"{file_id} belongs to another key of {remote.name} than the one that is set"
             return PermanentError(message, hint="set the key, organisation or project that it was sent with")
-        until = record.results_until
+        until, online = record.results_until, record.online
         over = until is not None and until < self._run.ctx.fx.now()
+        if not over and online.tries < PATIENCE:
+            # Some name a file before they serve it.
+            self._run.publish(attrs.evolve(record, online=attrs.evolve(online, tries=online.tries + 1)))
+            return Later(f"{remote.name} does not have {file_id} ({error.message})", SOON)
         why = "they were kept until a while ago" if over else error.message
         hint = f"look for {file_id} at {remote.name}; every pass tries again"
         return PermanentError(f"the results of {record.batch_id} are gone at {remote.name}: {why}", hint=hint)
@@ -151,20 +157,32 @@ class _Fetched:
 
 def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: Digests) -> None:
     """
-    Hold what came down against what the provider counts.
+    Hold what came down against the input, and against what the provider counts.
+
+    A body that ends early, at the end of a line, and whose length nobody told, shows in nothing else. Once it
+    has its final name it is too late to mend that, so the doubt comes first.
 
     Raises:
-        Later: They differ; after a while the files are believed.
+        Later: Answers seem to be missing; after a while the files are believed.
     """
-    counts = record.counts
-    if counts.completed is None or counts.failed is None or record.online.tries >= PATIENCE:
+    whole = all(role in lines or roles.get(role) is None for role in ANSWERS)
+    if not whole or record.input is None or record.online.tries >= PATIENCE:
         return
-    said, here = counts.completed + counts.failed, sum(lines.values())
-    whole = all(role in roles and (roles[role] is None or lines[role]) for role in ANSWERS)
-    if not whole or here >= said:
+    here, counts = sum(lines.values()), record.counts
+    if here >= record.input.requests:
         return
+    said = f"{many(here, 'line')} for {many(record.input.requests, 'request')} came down"
+    if counts.completed is not None and counts.failed is not None:
+        if phase_of(record.status) is Phase.PARTIAL:
+            # What never ran may have lines too, and may have none: answers alone can be counted.
+            agree = lines.get(Role.OUTPUT, 0) == counts.completed
+        else:
+            agree = here == counts.completed + counts.failed
+        if agree:
+            return
+        said += f", where {counts.completed + counts.failed} are counted there"
     run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=record.online.tries + 1)))
-    raise Later(f"{record.batch_id} has {said} answers by its own count, and {here} came down", SOON)
+    raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
 
 
 def _with_roles(record: Record, step: Download, roles: Digests) -> Record:
