@@ -22,7 +22,8 @@ from reconciler.planner.safety import asked_at, expects
 
 SET_PROVIDER = (
     "put the answer files beside the input; or\n"
-    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)'
+    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)\n'
+    'or name a remote provider there, such as "openai", whose key is in the environment'
 )
 PATIENCE: Final = 3
 """How often a provider is heard out that says what cannot be, before its files are believed instead."""
