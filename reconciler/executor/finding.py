@@ -101,9 +101,9 @@ def adopt(step: Adopt, run: Run) -> Receipt:
 
 
 def adopted(run: Run, record: Record, found: RemoteBatch) -> None:
-    """Write down that a remote batch is this one; history learns of it too."""
-    submitted(run, record, found)
+    """Write down that a remote batch is this one; history learns of it first, so that it cannot miss it."""
     ledger.append_once(run.ctx.fx, "batch.adopted", record.name, batch_id=found.batch_id)
+    submitted(run, record, found)
 
 
 def search(run: Run, remote: Remote, record: Record) -> Found:
