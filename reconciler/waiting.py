@@ -81,8 +81,17 @@ def _until_next(report: Report, settings: Settings, now: float, ends: float | No
 
 def _remember(told: dict[tuple[str, bool], BatchReport], report: Report) -> None:
     """Let the newest word on each batch count, and keep what was done for it before."""
+    here = {batch.name for batch in report.batches if not _set_aside(batch)}
     for batch in report.batches:
-        key = (batch.name, batch.path.startswith("quarantine/"))
+        key = (batch.name, _set_aside(batch))
         before = told.pop(key, None)
+        if key[1] and batch.name not in here:
+            # It went there in this pass, and nothing of it waits any more.
+            before = told.pop((batch.name, False), before)
         earlier = () if before is None else before.receipts
         told[key] = attrs.evolve(batch, receipts=(*earlier, *batch.receipts))
+
+
+def _set_aside(batch: BatchReport) -> bool:
+    """Whether a report is about a folder in `quarantine/`."""
+    return batch.path.startswith("quarantine/")

@@ -16,7 +16,7 @@ from reconciler import engine, waiting
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.report import Report
 from reconciler.providers.base import Provider
-from reconciler.providers.calls import Exchange
+from reconciler.providers.calls import Exchange, Wire
 from reconciler.session import Options, Unwatched
 from reconciler.testing import FakeProvider
 from reconciler.workspace.effects import Tap, no_tap
@@ -48,6 +48,9 @@ class Online:
         flags: Settings of every pass.
         tap: Called before each change, of the disk or at the provider.
         heard: Every call.
+        keyless: Who only lacks a key, and what is told of it; there is no client then.
+        others: Further clients, for batches that their metadata gives to them.
+        wire: Makes the calls; None for the network as a pass opens it.
     """
 
     root: Path
@@ -57,17 +60,21 @@ class Online:
     tap: Tap = no_tap
     heard: Heard = attrs.field(factory=Heard)
     keyless: Mapping[str, str] = attrs.field(factory=dict)
+    others: tuple[Provider, ...] = ()
+    wire: Callable[[], Wire] | None = None
 
     @property
     def options(self) -> Options:
         """What a pass takes."""
-        hooks = Hooks(providers={} if self.keyless else {self.client.name: self.client})
+        clients = self.others if self.keyless else (self.client, *self.others)
+        hooks = Hooks(providers={each.name: each for each in clients}, keyless=self.keyless)
         return Options(
             plugged=Plugged(lambda _name: hooks),
             pause=self.pause,
             clock=self.now,
             tap=self.tap,
             watcher=self.heard,
+            wire=self.wire,
         )
 
     def settings(self, **flags: Any) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import attrs
 
-from reconciler.errors import Later, NotThere, PermanentError
+from reconciler.errors import CallRefused, Later, NotThere, PermanentError
 from reconciler.executor.context import Run
+from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import heard
+from reconciler.model.identity import Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Record
+from reconciler.model.record import Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.waiting import PATIENCE, QUOTA_CODES
@@ -41,8 +45,11 @@ def check_online(step: CheckOnline, run: Run) -> Receipt:
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     try:
         told = ctx.remotes.look(remote, record.batch_id)
-    except NotThere as error:
-        raise _unknown(run, remote, record, error) from error
+    except CallRefused as error:
+        if isinstance(error, NotThere) or _of_another_key(remote, record):
+            raise _unknown(run, remote, record, error) from error
+        raise
+    told = attrs.evolve(told, refusals=_placed(run, step, told.refusals))
     after = _after(run, record, told)
     if after != record:
         run.publish(after)
@@ -63,17 +70,21 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     """
     ctx = run.ctx
     record = ctx.record(step.name)
-    if record is None or record.batch_id is None:
+    batch_id = None if record is None else record.batch_id
+    if record is None or batch_id is None:
         raise PermanentError(f"the metadata of {step.name} names no remote batch")
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
+    if not record.online.stopped:
+        # Before the call: what it stops must never be sent again by itself.
+        record = run.publish(attrs.evolve(record, online=attrs.evolve(record.online, stopped=True)))
     with ctx.remotes.asking(remote) as wire:
-        remote.cancel(wire, record.batch_id)
-        told = remote.status(wire, record.batch_id)
-    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=record.batch_id, why="asked")
+        remote.cancel(wire, batch_id)
+        told = remote.status(wire, batch_id)
+    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
     after = heard(record, told)
     run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
-    summary = f"{remote.name} was asked to stop {record.batch_id}, which is now {told.status}"
-    return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": record.batch_id})
+    summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"
+    return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": batch_id})
 
 
 def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
@@ -93,9 +104,28 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
     return after
 
 
-def _unknown(run: Run, remote: Remote, record: Record, error: NotThere) -> PermanentError | Later:
-    """The provider knows nothing of the batch: another key, a slip, or it is gone."""
-    if record.account is not None and record.account != remote.account:
+def _placed(run: Run, step: CheckOnline, refusals: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+    """Findings, each at its line of the input file: a provider counts lines as sent, without blank ones."""
+    sent = {each.line for each in refusals if each.line is not None}
+    fact = step.expects.files.get(Role.INPUT)
+    if not sent or fact is None:
+        return refusals
+    lines = enumerate(Lines(run.ctx, fact), 1)
+    here = {number: line.number for number, line in itertools.islice(lines, max(sent)) if number in sent}
+    return tuple(
+        each if each.line is None else attrs.evolve(each, line=here.get(each.line, each.line))
+        for each in refusals
+    )
+
+
+def _of_another_key(remote: Remote, record: Record) -> bool:
+    """Whether the batch was sent with another key than the one that asks."""
+    return record.account is not None and record.account != remote.account
+
+
+def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> PermanentError | Later:
+    """The provider shows nothing of the batch: another key, a slip, or it is gone."""
+    if _of_another_key(remote, record):
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
     tries = record.online.tries + 1

@@ -72,7 +72,8 @@ class Refusal:
     Attributes:
         code: The provider's own code; empty where it gave none.
         message: The provider's own words.
-        line: The request that it speaks of, counted from 1 in the file that was sent; None for all of it.
+        line: The line that it speaks of, from 1: in the file that was sent, and from metadata on in the input
+            file here; None for all of it.
     """
 
     code: str

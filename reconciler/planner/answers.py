@@ -11,6 +11,7 @@ from typing import Final
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, MatchRequestIds, Quarantine
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held, Plan, Waiting
 from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import Record
@@ -21,6 +22,7 @@ from reconciler.model.words import many
 from reconciler.planner.safety import asked_at, expects
 from reconciler.planner.settling import by_hand, plan_settling
 
+_NEVER_RAN: Final = frozenset({ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 TO_MATCH: Final = "its answers are here: hold them against the input"
 
 
@@ -88,12 +90,14 @@ def _missing_are_leftovers(record: Record | None, coverage: Coverage) -> bool:
     """Whether the provider itself agrees that the missing ids were never answered."""
     if record is None or record.batch_id is None:
         return False
-    phase = phase_of(record.status)
-    if phase is Phase.PARTIAL:
-        return True
-    counts, here = record.counts, coverage.input - coverage.missing
+    phase, counts = phase_of(record.status), record.counts
     said = None if counts.completed is None or counts.failed is None else counts.completed + counts.failed
-    return phase is Phase.DONE and said == here.requests
+    here = (coverage.input - coverage.missing).requests
+    if phase is Phase.PARTIAL:
+        # What never ran is missing, or has a line that says so. An answer that is counted there and is not
+        # here was paid for: asking it again would pay twice.
+        return said is None or said <= here - coverage.failed_in(_NEVER_RAN).requests
+    return phase is Phase.DONE and said == here
 
 
 def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Policy) -> Plan:

@@ -1,0 +1,99 @@
+"""
+The five providers as a workspace meets them: a client from the registry, and lines of its shape.
+
+Requests are numbered from 1 and named `q-<n>`. On the wire they may have other names; the number stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from reconciler.providers.base import Remote
+from reconciler.providers.http import Http
+from reconciler.providers.http_settings import HttpSettings
+from reconciler.providers.keys import KeyMissing, ProviderOptions
+from reconciler.providers.openai import OpenAI
+from reconciler.providers.registry import make
+from reconciler.testing import FakeProvider, Outcome
+from tests.online import Online, put_input
+from tests.workspaces import Line
+
+FIVE: Final = ("openai", "azure", "anthropic", "gemini", "mistral")
+TWO_FILES: Final = ("openai", "azure", "mistral")
+"""Providers with an output and an error file; the others serve one stream."""
+
+KEY: Final = FakeProvider.key
+OTHER_KEY: Final = "other-key"
+REQUESTS: Final = 5
+_VARIABLES: Final = {
+    "openai": "OPENAI_API_KEY",
+    "azure": "AZURE_OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "together": "TOGETHER_API_KEY",
+}
+
+
+def client_of(name: str, fake: FakeProvider, key: str = KEY, base_url: str = "") -> Remote:
+    """The client of a provider, as settings and environment would make it."""
+    model = {"gemini": "gemini-flash", "mistral": "mistral-small"}.get(name, "")
+    spoken = "openai" if name == "together" else name
+    options = ProviderOptions(base_url=base_url or fake.url(spoken), model=model)
+    made = make(name, options, {_VARIABLES[name]: key})
+    assert not isinstance(made, KeyMissing)
+    if isinstance(made, OpenAI):
+        # The fake takes uploads at one address alone.
+        made = attrs.evolve(made, switches=attrs.evolve(made.switches, upload="/files"))
+    return made
+
+
+def line_of(name: str, number: int) -> Line:
+    """Request number *number*, in the shape of a provider."""
+    custom_id, text = f"q-{number}", f"question {number}"
+    messages = [{"role": "user", "content": text}]
+    match name:
+        case "anthropic":
+            params = {"model": "claude", "max_tokens": 9, "messages": messages}
+            return {"custom_id": custom_id, "params": params}
+        case "gemini":
+            contents = [{"role": "user", "parts": [{"text": text}]}]
+            return {"key": custom_id, "request": {"contents": contents}}
+        case "mistral":
+            return {"custom_id": custom_id, "body": {"messages": messages}}
+        case _:
+            body = {"model": "m", "messages": messages}
+            url = "/v1/chat/completions"
+            return {"custom_id": custom_id, "method": "POST", "url": url, "body": body}
+
+
+def lines_of(name: str, requests: int = REQUESTS) -> list[Line]:
+    """The first requests."""
+    return [line_of(name, number) for number in range(1, requests + 1)]
+
+
+def number_of(custom_id: str) -> int:
+    """Which request an id stands for, ours or the wire's."""
+    return int(custom_id.rpartition("-")[2])
+
+
+def by_number(outcomes: Mapping[int, Outcome]) -> Callable[[str], Outcome | None]:
+    """What becomes of single requests, for `Fate.choose`, whatever their ids are on the wire."""
+    return lambda custom_id: outcomes.get(number_of(custom_id))
+
+
+def online(root: Path, fake: FakeProvider, name: str, requests: int = REQUESTS, **more: Any) -> Online:
+    """A workspace with one input that nobody has sent, and its provider."""
+    put_input(root, lines_of(name, requests))
+    return Online(root, fake, client_of(name, fake), **more)
+
+
+def quick(fake: FakeProvider, **more: Any) -> Http:
+    """The room for calls, in which no wait takes time; silence is noticed after a fifth of a second."""
+    silence = dict.fromkeys(HttpSettings().silence, 0.2)
+    settings = HttpSettings(**{"spacing": 0.0, "connect": 2.0, "reply": 1.0, "silence": silence, **more})
+    return Http(lambda seconds, _stop: fake.clock.advance(seconds), settings, now=lambda: fake.clock.now)

@@ -1,0 +1,283 @@
+"""
+What becomes of batches at each of the five providers, from input to `done/`.
+
+Real HTTP against the fake provider; a wait moves its clock and takes no time.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.report import Report, State
+from reconciler.testing import FakeProvider, Fate
+from reconciler.testing.fates import (
+    LENGTH,
+    MISSING,
+    REFUSAL,
+    End,
+    LineError,
+    all_failed,
+    cancelled,
+    error_object,
+    expired,
+    http_error,
+    refused,
+    token_limit_exceeded,
+)
+from reconciler.testing.faults import Refuse
+from tests.five import FIVE, TWO_FILES, by_number, line_of, number_of, online
+from tests.workspaces import leftovers, live, manifest, record, results
+
+provider = pytest.mark.parametrize("name", FIVE)
+
+
+@pytest.fixture
+def fake(fake_provider: FakeProvider) -> FakeProvider:
+    """A fake provider whose clock is past the times of all files."""
+    fake_provider.clock.advance(60)
+    return fake_provider
+
+
+def outcomes(root: Path, batch: str = "1") -> dict[int, str]:
+    """What was published of each request of a batch, by its number."""
+    return {number_of(line["custom_id"]): line["outcome"] for line in results(root, batch)}
+
+
+def lines_in(root: Path, role: str, batch: str = "1") -> list[int]:
+    """The requests that a file in `done/` holds, by their numbers."""
+    path = root / "done" / batch / f"batch_{role}_{batch}.jsonl"
+    found = [json.loads(line) for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
+    return sorted(number_of(line.get("custom_id") or line.get("key")) for line in found)
+
+
+def settled(report: Report, root: Path, *batches: str) -> bool:
+    """Whether these batches and no others are in `done/`, and all is well."""
+    done = sorted(path.name for path in (root / "done").iterdir())
+    return report.exit_code == 0 and done == sorted(batches) and not leftovers(root)
+
+
+@provider
+def test_from_input_to_done(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A batch is sent once, asked about until it has ended, fetched, published and archived."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    sent = (live(root) / "batch_input_1.jsonl").read_bytes()
+    report = asked.wait()
+
+    assert settled(report, root, "1")
+    assert outcomes(root) == dict.fromkeys(range(1, 6), "answered")
+    assert (root / "done/1/batch_input_1.jsonl").read_bytes() == sent
+    assert (asked.creates(), fake.calls.count("create")) == (1, 1)
+    assert manifest(root, "1")["provider"] == name
+
+
+@provider
+def test_success_and_failure(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """What failed stands in the error file; what may succeed is asked again in a child."""
+    root = tmp_path / "ws"
+    fake.script(Fate(choose=by_number({2: http_error(400), 4: http_error(500)})))
+    asked = online(root, fake, name)
+
+    assert settled(asked.wait(), root, "1", "1.r1")
+    assert outcomes(root) == {1: "answered", 2: "failed", 3: "answered", 4: "retried", 5: "answered"}
+    assert outcomes(root, "1.r1") == {4: "answered"}
+    assert (lines_in(root, "output"), lines_in(root, "error")) == ([1, 3, 5], [2, 4])
+    assert asked.creates() == 2
+
+
+@provider
+@pytest.mark.parametrize("end", ["expired", "cancelled"])
+def test_an_early_end_keeps_what_was_answered(
+    tmp_path: Path, fake: FakeProvider, name: str, end: End
+) -> None:
+    """Answers before an early end are paid for: they are fetched, and only the rest is asked again."""
+    root = tmp_path / "ws"
+    switches = fake.gemini.switches
+    switches.expired_output = switches.cancelled_output = True
+    fake.script(Fate(end=end, done=2))
+    asked = online(root, fake, name)
+
+    assert settled(asked.wait(), root, "1", "1.r1")
+    assert outcomes(root) == {1: "answered", 2: "answered", 3: "retried", 4: "retried", 5: "retried"}
+    assert outcomes(root, "1.r1") == dict.fromkeys((3, 4, 5), "answered")
+    assert asked.creates() == 2
+
+
+@provider
+def test_attempts_come_to_an_end(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """What expires each time is sent `max_attempts` times, and then has failed."""
+    root = tmp_path / "ws"
+    fake.default(expired(0))
+    asked = online(root, fake, name)
+    report = asked.wait()
+
+    assert asked.creates() == 3
+    if name == "gemini":
+        # It serves nothing of an expired batch: the last send leaves ids without any answer.
+        assert (report.exit_code, report.batch("1.r2").state) == (3, State.ATTENTION)
+        return
+    assert settled(report, root, "1", "1.r1", "1.r2")
+    assert outcomes(root, "1.r2") == dict.fromkeys(range(1, 6), "failed")
+
+
+@pytest.mark.parametrize("fate", [expired(0), cancelled(0)], ids=["expired", "cancelled"])
+def test_an_early_end_without_a_file(tmp_path: Path, fake: FakeProvider, fate: Fate) -> None:
+    """Gemini serves no file of a batch that ended early: all of it is asked again."""
+    root = tmp_path / "ws"
+    fake.script(fate)
+
+    assert settled(online(root, fake, "gemini").wait(), root, "1", "1.r1")
+    assert outcomes(root, "1.r1") == dict.fromkeys(range(1, 6), "answered")
+
+
+@provider
+def test_all_failed(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A completed batch may have no output file at all: its failures are its answers."""
+    root = tmp_path / "ws"
+    fake.script(all_failed(400))
+    report = online(root, fake, name).wait()
+
+    assert settled(report, root, "1")
+    assert outcomes(root) == dict.fromkeys(range(1, 6), "failed")
+    assert lines_in(root, "error") == [1, 2, 3, 4, 5]
+
+
+@provider
+def test_answers_that_are_no_use(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A refusal, an answer that was cut short and an error without a status settle like any others."""
+    root = tmp_path / "ws"
+    fake.script(Fate(choose=by_number({1: REFUSAL, 2: LENGTH, 3: error_object("server_error")})))
+    report = online(root, fake, name).wait()
+
+    assert report.exit_code == 0
+    assert set(outcomes(root)) == {1, 2, 3, 4, 5}
+    assert outcomes(root)[4] == "answered"
+
+
+@pytest.mark.parametrize("name", [each for each in FIVE if each != "anthropic"])
+def test_refused_at_validation(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """Findings are shown against the input file here; nothing ran, and nothing is sent again."""
+    root = tmp_path / "ws"
+    fake.script(refused(LineError("invalid_json_line", "no JSON", 2), LineError("empty", "no body", 4)))
+    asked = online(root, fake, name)
+    report = asked.wait()
+
+    told = report.batch("1").because
+    assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
+    assert "nothing ran" in told
+    assert "no JSON" in told
+    if name in ("openai", "azure"):
+        assert "workdir/batch_input_1.jsonl:2: no JSON (invalid_json_line)" in told
+        assert "workdir/batch_input_1.jsonl:4: no body (empty)" in told
+    assert asked.run().exit_code == 3
+    assert asked.creates() == 1
+
+
+def test_findings_of_an_input_with_blank_lines(tmp_path: Path, fake: FakeProvider) -> None:
+    """What is sent has no blank lines; the input file here has: findings name the line of the file here."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    path = live(root) / "batch_input_1.jsonl"
+    path.write_bytes(b"\n" + path.read_bytes().replace(b"\n", b"\n\n"))
+    fake.script(refused(LineError("invalid_json_line", "no JSON", 2)))
+    told = asked.wait().batch("1").because
+
+    number = int(told.partition("batch_input_1.jsonl:")[2].partition(":")[0])
+    assert b"question 2" in path.read_bytes().split(b"\n")[number - 1]
+
+
+@provider
+def test_a_full_queue_is_waited_for(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A create that a full quota refuses is made again, less and less often, and costs no attempt."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    code = "RESOURCE_EXHAUSTED" if name == "gemini" else "rate_limit_exceeded"
+    fake.fault("create", Refuse(429, "enqueued tokens exceed the quota", code), times=6)
+    report = asked.wait()
+
+    assert settled(report, root, "1")
+    assert manifest(root, "1")["attempt"] == 1
+    assert (asked.creates(), fake.calls.count("create"), fake.calls.count("upload")) == (
+        1,
+        7,
+        0 if name == "anthropic" else 1,
+    )
+    grows(fake)
+
+
+@pytest.mark.parametrize("name", ["openai", "azure"])
+def test_a_full_queue_that_shows_later(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A batch that fails as `token_limit_exceeded` ran nothing: it is sent again, and costs no attempt."""
+    root = tmp_path / "ws"
+    fake.script(*[token_limit_exceeded()] * 4)
+    asked = online(root, fake, name)
+    report = asked.wait()
+
+    assert settled(report, root, "1")
+    assert manifest(root, "1")["attempt"] == 1
+    assert asked.creates() == 5
+    grows(fake)
+
+
+def grows(fake: FakeProvider) -> None:
+    """Hold the times between creates to growing."""
+    at = [call.at for call in fake.calls.of("create")]
+    gaps = [after - before for before, after in pairwise(at)]
+    assert gaps[-1] >= 2 * gaps[0]
+    assert all(after >= before - 60 for before, after in pairwise(gaps))
+
+
+@pytest.mark.parametrize("name", ["openai", "azure"])
+def test_no_credit_stops_and_says_so(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """Without credit nothing will be accepted: it is said, nothing is tried again, and nothing is lost."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    fake.fault("create", Refuse(429, "You exceeded your current quota", "insufficient_quota"), times=1)
+    report = asked.wait()
+
+    told = report.batch("1")
+    assert (report.exit_code, told.state) == (3, State.ATTENTION)
+    assert "credit" in told.hint
+    assert fake.calls.count("create") == 1
+    assert record(root, "1")["state"] in ("prepared", "uploaded")
+    assert settled(asked.wait(), root, "1")
+    assert asked.creates() == 1
+
+
+@provider
+def test_a_missing_answer_is_never_asked_again_by_itself(
+    tmp_path: Path, fake: FakeProvider, name: str
+) -> None:
+    """An id that neither file has, in a batch that counts it as answered, is for a person to decide."""
+    root = tmp_path / "ws"
+    told: dict[str, Any] = {"anthropic": {"succeeded": 5}}.get(name, {})
+    fake.script(Fate(choose=by_number({3: MISSING}), counts=told))
+    fake.gemini.switches.partially_succeeded = False
+    asked = online(root, fake, name)
+    report = asked.wait()
+
+    if name == "gemini":
+        # It does not count the answer either: nobody will ever have it.
+        assert settled(report, root, "1", "1.r1")
+        return
+    assert (report.exit_code, asked.creates()) == (3, 1)
+    assert "q-3" in report.batch("1").because
+
+
+@pytest.mark.parametrize("name", TWO_FILES)
+def test_a_line_of_another_shape_is_not_sent(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A line that its provider would refuse is found before anything leaves."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    with (live(root) / "batch_input_1.jsonl").open("ab") as stream:
+        stream.write(json.dumps(line_of("gemini", 6)).encode() + b"\n")
+    report = asked.wait()
+
+    assert report.exit_code == 3
+    assert "batch_input_1.jsonl:6" in report.batch("1").because
+    assert len(fake.calls) == 0
