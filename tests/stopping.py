@@ -120,7 +120,7 @@ class Shared(Online):
     @property
     def options(self) -> Options:
         """What a pass takes."""
-        options = Online.options.fget(self)  # type: ignore[attr-defined]
+        options: Options = Online.options.fget(self)  # type: ignore[attr-defined]
         room = self.room
         if room is None:
             return options

@@ -1,10 +1,10 @@
 """
 A process may die at any effect of a batch on its way through a provider: it is paid for once all the same.
 
-Each scenario is run once without a fault: from the input to `done/`, or to where a person is asked. Then it is
-stopped before its N-th effect, on the disk or at the provider, and passes follow until nothing waits. They
-end where the run without a fault has ended; or hold the batch in doubt, if its create may have left and nothing
-came of it.
+Each scenario is run once without a fault: from the input to `done/`, or to where a person is asked. Then it
+is stopped before its N-th effect, on the disk or at the provider, and passes follow until nothing waits. They
+end where the run without a fault has ended; or hold the batch in doubt, if its create may have left and
+nothing came of it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def stop_at(provider: str, create: str, fake: FakeProvider, points: Sequence[int
 def sample(provider: str, create: str, fake: FakeProvider) -> list[int]:
     """Some points of a scenario, the same in every run."""
     _, effects = end_of(provider, create, fake)
-    chance = random.Random(f"{provider} {create}")  # noqa: S311 - a sample
+    chance = random.Random(f"{provider} {create}")
     sent = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
     until = min(sent + 8, len(effects))
     behind = range(until + 1, len(effects) + 1)

@@ -75,7 +75,7 @@ def submit(step: Submit, run: Run) -> Receipt:
     if record.state is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest, fresh=True)
     if step.again:
-        fence(run, remote, record)
+        fence(run, remote, record, step.not_before)
     if record.state not in (Submission.PREPARED, Submission.UPLOADED) or record.account != remote.account:
         record = _prepare(run, remote, record, asked, shape)
     source = _source(ctx, fact)
