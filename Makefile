@@ -8,13 +8,19 @@ VENV   ?= .venv
 DIST   ?= dist
 ARGS   ?=
 
+# The foreign servers of `make judges` live outside the checkout and outside $(VENV).
+JUDGES  ?= $(or $(TMPDIR),/tmp)/reconciler-judges
+OPENAPI ?=
+MISTRAL ?=
+PYTHON_OGX ?= python3.12
+
 BIN := $(VENV)/bin
 PIP := PIP_REQUIRE_VIRTUALENV=1 $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check lint format format-check types contracts coverage bench build clean
+.PHONY: help demo test test-all judges check lint format format-check types contracts coverage bench build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -26,7 +32,13 @@ test: $(VENV)/.installed-dev  ## run the tests (ARGS='-k name' narrows them)
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-all: $(VENV)/.installed-dev  ## run the tests, sampled suites in full
-	@$(BIN)/python -m pytest -m 'slow or not slow' $(ARGS)
+	@$(BIN)/python -m pytest -m 'not judges_node and not judges_ogx' $(ARGS)
+
+judges: $(VENV)/.installed-dev $(JUDGES)/.node $(JUDGES)/.ogx  ## foreign servers judge clients and fake: OPENAPI=... MISTRAL=... (docs/judges.md)
+	@test -f '$(OPENAPI)' -a -f '$(MISTRAL)' || { \
+	    echo 'Name the published descriptions: make judges OPENAPI=openai.yaml MISTRAL=mistral.yaml' >&2; exit 1; }
+	@OPENAI_OPENAPI='$(OPENAPI)' MISTRAL_OPENAPI='$(MISTRAL)' JUDGES_DIR='$(JUDGES)' \
+	    $(BIN)/python -m pytest -m 'judges_node or judges_ogx' tests/judging $(ARGS)
 
 check: lint format-check types contracts test  ## everything that must be clean before a commit
 
@@ -73,4 +85,18 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo 'Installing the development tools into $(VENV) ...' >&2
 	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(JUDGES)/.node:
+	@mkdir -p '$(JUDGES)'
+	@echo 'Installing Prism and aimock into $(JUDGES) ...' >&2
+	@npm install --silent --no-fund --no-audit --prefix '$(JUDGES)' @stoplight/prism-cli@5.14.2 @copilotkit/aimock@1.43.0
+	@touch $@
+
+# OGX wants Python 3.12 or newer.
+$(JUDGES)/.ogx:
+	@mkdir -p '$(JUDGES)'
+	@echo 'Installing OGX into $(JUDGES) ...' >&2
+	@$(PYTHON_OGX) -m venv '$(JUDGES)/ogx'
+	@PIP_REQUIRE_VIRTUALENV=1 '$(JUDGES)/ogx/bin/python' -m pip install --quiet --quiet --disable-pip-version-check ogx==1.5.0
 	@touch $@

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.config import settle
+from reconciler.engine import reconcile
 from reconciler.executor.context import Context, View, viewing
+from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.executor.matching import match
 from reconciler.executor.publishing import publish_results
 from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
@@ -19,16 +22,35 @@ from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import InputFact, Record
+from reconciler.model.report import Report
 from reconciler.model.snapshot import Matched
 from reconciler.model.triple import Shape, shape_of
 from reconciler.planner import plan_at_a_glance
 from reconciler.processors.results import Origin
+from reconciler.providers.calls import Origin as Address
+from reconciler.providers.calls import Secret
+from reconciler.providers.http import Http
+from reconciler.providers.http_settings import HttpSettings
+from reconciler.providers.openai import OpenAI
 from reconciler.session import Options, session
 from reconciler.workspace import metadata
 from reconciler.workspace.observe import glance
 from reconciler.workspace.scan import scan
 
 _POLICY = Policy()
+
+
+class Clock(Protocol):
+    """A clock that others move."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+
+
 _TRIPLE = (Role.INPUT, Role.OUTPUT, Role.ERROR)
 
 
@@ -111,3 +133,26 @@ def environment(home: Path) -> dict[str, str]:
     """The environment of a user who has set nothing, with *home* as the place of settings."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("RECONCILER_")}
     return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+
+
+def asked_online(
+    workspace: Path, base_url: str, key: str, clock: Clock, delay: float
+) -> Callable[[], Report]:
+    """One pass that asks OpenAI, or who stands for it, in the time of *clock*; connections stay open."""
+    origin = Address("openai", base_url, {}, {"Authorization": Secret(f"Bearer {key}")})
+    hooks = Hooks(providers={"openai": OpenAI(origin, "bench")})
+
+    def pause(seconds: float, _stopping: Callable[[], bool]) -> None:
+        clock.advance(seconds)
+
+    def now() -> float:
+        return clock.now
+
+    options = Options(
+        plugged=Plugged(lambda _name: hooks),
+        pause=pause,
+        clock=now,
+        wire=lambda: Http(pause, HttpSettings(spacing=delay), clock=now, now=now),
+    )
+    flags = {"provider.name": "openai", "provider.per_batch_delay": delay}
+    return lambda: reconcile(str(workspace), settle(flags=flags), options)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         BadFile,
         BadInput,
         BadRecord,
+        Capped,
         FailedForGood,
         Failure,
         FileChanged,
@@ -57,8 +58,8 @@ _HOMES = {
     "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",
     "model.failure": (
-        "AnswersGone BadFile BadInput BadRecord Failure FailedForGood FileChanged Held IdMismatch InDoubt"
-        " MissingInput NameTaken NoKey Quarantined ReconciliationFailed Refused StepFailed Unhandled"
+        "AnswersGone BadFile BadInput BadRecord Capped Failure FailedForGood FileChanged Held IdMismatch"
+        " InDoubt MissingInput NameTaken NoKey Quarantined ReconciliationFailed Refused StepFailed Unhandled"
     ),
     "model.outcome": "ErrorClass Outcome",
     "model.plan": "Plan",
@@ -75,6 +76,7 @@ __all__ = [
     "BadRecord",
     "BatchContext",
     "BatchReport",
+    "Capped",
     "Choices",
     "ConfigError",
     "ErrorClass",

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from reconciler.config import Settings
 from reconciler.deciding import Decision, Verb, carry_out, decide
-from reconciler.errors import TransientError
+from reconciler.errors import TransientError, UsageError
 from reconciler.looking import LOOKS
 from reconciler.model.identity import BatchName
+from reconciler.model.operation import Kind
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner import plan_adopt, plan_cancel, plan_resubmit, plan_submit
+from reconciler.planner import plan_adopt, plan_adopt_file, plan_cancel, plan_resubmit, plan_submit
 from reconciler.session import Options, Session
 from reconciler.workspace.observe import observe
+from reconciler.workspace.reading import locate
 from reconciler.workspace.scan import Listing
+
+FILES: Final = (".jsonl", ".json", ".txt")
+"""What names of results files end with; no provider's ids do."""
 
 Planning: TypeAlias = Callable[[Snapshot, Policy], Plan]
 
@@ -55,17 +60,29 @@ def cancel(path: str, settings: Settings, names: Sequence[str], options: Options
     return decide(path, settings, names, options, _by(plan_cancel))
 
 
-def adopt(
-    path: str, settings: Settings, name: str, batch_id: str, options: Options | None = None
-) -> Decision:
+def adopt(path: str, settings: Settings, name: str, what: str, options: Options | None = None) -> Decision:
     """
-    Take over the remote batch *batch_id* as *name*.
+    Take over a remote batch, or a results file downloaded by hand, as *name*.
+
+    Args:
+        path: The workspace.
+        settings: Every setting.
+        name: The batch here.
+        what: The id of the remote batch, or the path of a file that is there.
+        options: What else the caller wants.
 
     Raises:
+        UsageError: *what* looks like a file, and there is none.
         NeedsPerson: It cannot be that batch.
         ReconcilerError: As `deciding.decide`.
     """
-    return decide(path, settings, [name], options, _by(partial(plan_adopt, batch_id=batch_id)))
+    real, kind = locate(what)
+    if kind is Kind.FILE:
+        return decide(path, settings, [name], options, _by(partial(plan_adopt_file, path=real)))
+    if kind is not None or what.endswith(FILES) or what.startswith(("/", "./", "../", "~")):
+        told = f"{what} is no file" if kind is not None else f"there is no file {what}"
+        raise UsageError(told, hint="give the path of a results file, or the id of a remote batch")
+    return decide(path, settings, [name], options, _by(partial(plan_adopt, batch_id=what)))
 
 
 def _by(planning: Planning) -> Verb:

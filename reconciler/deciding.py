@@ -7,22 +7,33 @@ The decision is durable before the pass begins, so a crash between the two loses
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 
 from reconciler.config import Settings
 from reconciler.engine import one_pass
-from reconciler.errors import NeedsPerson, StaleSnapshot, UsageError
+from reconciler.errors import ConfigError, KeyRefused, Later, NeedsPerson, StaleSnapshot, UsageError
 from reconciler.executor.executor import Execution, execute
+from reconciler.model.failure import BY_TROUBLE
 from reconciler.model.identity import BatchName, parse_name
-from reconciler.model.plan import Plan, hint_of
+from reconciler.model.plan import Attention, Held, Plan, Waiting, hint_of
 from reconciler.model.report import Report
+from reconciler.model.trouble import Trouble
 from reconciler.session import Options, Session, session
 from reconciler.workspace import settled
 from reconciler.workspace.scan import Listing, scan
 
 Verb = Callable[[Session, Listing, BatchName], tuple[str, list[BatchName]]]
 """Decides on one batch; gives one line for people and the batches that it touched."""
+
+_PRESSING: Final = (
+    ConfigError.exit_code,
+    KeyRefused.exit_code,
+    NeedsPerson.exit_code,
+    Later.exit_code,
+)
+"""Why a batch was refused, the most pressing first."""
 
 
 @attrs.frozen
@@ -42,8 +53,9 @@ class Decision:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the pass, or 3 when a batch was refused."""
-        return NeedsPerson.exit_code if self.refused else self.report.exit_code
+        """The exit code of the pass; when a batch was refused, 3 or what says why."""
+        codes = {each.exit_code for each in self.refused}
+        return next((code for code in _PRESSING if code in codes), self.report.exit_code)
 
 
 def decide(
@@ -108,8 +120,18 @@ def carry_out(held: Session, decision: Plan) -> Execution:
         ReconcilerError: A step failed.
     """
     if not decision.steps:
-        raise NeedsPerson(f"{decision.name}: {decision.because}", hint=hint_of(decision.then))
+        raise _refusal(decision)
     execution = execute(decision, held.ctx)
     if execution.failure is not None and not isinstance(execution.failure, StaleSnapshot):
         raise execution.failure
     return execution
+
+
+def _refusal(decision: Plan) -> NeedsPerson:
+    """A plan without steps as a refusal, which ends with the code that a pass would end with."""
+    refusal = NeedsPerson(f"{decision.name}: {decision.because}", hint=hint_of(decision.then))
+    trouble = decision.then.trouble if isinstance(decision.then, Held | Attention) else Trouble.OTHER
+    refusal.exit_code = BY_TROUBLE[trouble].exit_code or refusal.exit_code
+    if isinstance(decision.then, Waiting):
+        refusal.exit_code = Later.exit_code
+    return refusal

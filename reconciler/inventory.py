@@ -91,7 +91,7 @@ class Inventory:
 
 def audit(path: str, settings: Settings, options: Options, *, delete_remote: bool = False) -> Inventory:
     """
-    Compare a workspace with the accounts of every provider that it may ask.
+    Compare a workspace with the accounts that it uses: of providers that settings or its batches name.
 
     Args:
         path: The workspace.
@@ -104,18 +104,19 @@ def audit(path: str, settings: Settings, options: Options, *, delete_remote: boo
     """
     if delete_remote:
         with session(path, settings, options) as held:
-            return _audit(held.ctx, held.ctx.remotes, options, held)
+            return _audit(held.ctx, held.ctx.remotes, settings, options, held)
     with viewing(path, settings) as view, closing(Network(settings, options)) as network:
-        return _audit(view, Remotes(options.wire or network.open), options, None)
+        return _audit(view, Remotes(options.wire or network.open), settings, options, None)
 
 
 @attrs.frozen
 class _Here:
-    """What this workspace knows: live and settled records, and the ids in its history."""
+    """What this workspace knows: live and settled records, and the ids and providers in its history."""
 
     live: Mapping[BatchName, Record]
     settled: Mapping[BatchName, Record]
     history: frozenset[str]
+    providers: frozenset[str]
 
     def of(self, provider: str) -> Iterator[tuple[BatchName, Record]]:
         """Records of one provider, with their names."""
@@ -124,14 +125,20 @@ class _Here:
                 yield name, record
 
 
-def _audit(view: View, remotes: Remotes, options: Options, held: Session | None) -> Inventory:
+def _audit(
+    view: View, remotes: Remotes, settings: Settings, options: Options, held: Session | None
+) -> Inventory:
     """The comparison; with *held*, remote files that are settled here are removed."""
     here = _known(view)
-    providers = options.plugged.hooks_of("").providers
+    hooks = options.plugged.hooks_of("")
+    providers = hooks.providers
+    # A key in the environment does not make an account this workspace's: only what it has used is looked at.
+    ours = here.providers | {each["provider.name"] for each in (settings, *settings.by_table())}
     found: list[Held] = []
     findings: list[Finding] = []
     unasked: list[tuple[str, str]] = []
-    for name in sorted(providers):
+    unasked += [(name, hooks.keyless[name]) for name in sorted(ours & hooks.keyless.keys())]
+    for name in sorted(ours & providers.keys()):
         remote = providers[name]
         if not isinstance(remote, Remote):
             continue
@@ -166,7 +173,9 @@ def _known(view: View) -> _Here:
         for key in ("batch_id", "intent")
         if key in entry.fields
     }
-    return _Here(live, done, frozenset(ids))
+    named = {record.provider for record in (*live.values(), *done.values())}
+    named |= {entry.fields.get("provider") for entry in ledger.entries(view.look)}
+    return _Here(live, done, frozenset(ids), frozenset(each for each in named if isinstance(each, str)))
 
 
 def _settled(look: Reading, name: BatchName) -> Record | None:

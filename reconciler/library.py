@@ -13,11 +13,12 @@ from typing import Final, Unpack
 
 import attrs
 
-from reconciler import check as audit
-from reconciler import decide, deciding, engine
+from reconciler import check as checking
+from reconciler import decide, decide_online, deciding, engine, inventory
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
+from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
@@ -27,6 +28,7 @@ from reconciler.planner import plan as decide_plan
 from reconciler.plugins import Mode
 from reconciler.preview import Preview, preview
 from reconciler.status import Status, status
+from reconciler.waiting import reconcile_until_settled
 from reconciler.workspace.layout import find
 from reconciler.workspace.observe import observe
 from reconciler.workspace.scan import scan
@@ -35,14 +37,21 @@ _POLICY: Final = Policy()
 
 
 def reconcile(
-    workspace: str | os.PathLike[str], only: Sequence[str] = (), **choices: Unpack[Choices]
+    workspace: str | os.PathLike[str],
+    only: Sequence[str] = (),
+    *,
+    wait: bool = False,
+    timeout: float | None = None,
+    **choices: Unpack[Choices],
 ) -> Report:
     """
-    One pass: do for every batch all that can be done now.
+    One pass: do for every batch all that can be done now; or pass after pass, until nothing waits.
 
     Args:
         workspace: A folder of batch files.
         only: Names or patterns; empty means every batch.
+        wait: Go on until every batch has settled, or needs a person; it blocks for as long as that takes.
+        timeout: Seconds after which to stop waiting; what still waits then is in the report.
         choices: What this call chooses; see `Choices`.
 
     Returns:
@@ -50,12 +59,18 @@ def reconcile(
 
     Raises:
         UserError: There is no workspace, its settings cannot be obeyed, or another reconciler holds it.
+        Interrupted: `stopping` asked for an end between two passes.
     """
+    if timeout is not None and not wait:
+        raise UsageError("a timeout goes with wait=True")
     if isinstance(only, str):
         raise UsageError(f"only takes a list of names, not {only!r:.80}", hint=f"only=[{only!r:.80}]")
     path = os.fspath(workspace)
     ready = prepared(path, choices)
-    return engine.reconcile(path, ready.settings, options_of(ready, choices, only))
+    options = options_of(ready, choices, only)
+    if wait:
+        return reconcile_until_settled(path, ready.settings, options, timeout)
+    return engine.reconcile(path, ready.settings, options)
 
 
 def plan(snapshot: Snapshot, policy: Policy = _POLICY) -> Plan:
@@ -102,9 +117,16 @@ class Workspace:
         for snapshot, _ in self.preview().batches:
             yield WorkspaceBatch(self, snapshot.name)
 
-    def reconcile(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Report:
-        """One pass; see `reconciler.reconcile`."""
-        return reconcile(self.path, only, **merged(self.choices, choices))
+    def reconcile(
+        self,
+        only: Sequence[str] = (),
+        *,
+        wait: bool = False,
+        timeout: float | None = None,
+        **choices: Unpack[Choices],
+    ) -> Report:
+        """One pass, or with *wait* as many as it takes; see `reconciler.reconcile`."""
+        return reconcile(self.path, only, wait=wait, timeout=timeout, **merged(self.choices, choices))
 
     def preview(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Preview:
         """What the next pass would do for every batch; nothing is touched."""
@@ -116,26 +138,44 @@ class Workspace:
         ready = prepared(self.path, self.choices, Mode.LOOK)
         return status(self.path, ready.settings, ready.plugged)
 
-    def check(self) -> audit.Verdict:
+    def audit(self, *, delete_remote: bool = False) -> Inventory:
+        """
+        What lies at the providers, held against what lies here.
+
+        Args:
+            delete_remote: Remove remote files whose content is settled here and was read again just before.
+        """
+        ready = prepared(self.path, self.choices)
+        options = options_of(ready, self.choices, ())
+        return inventory.audit(self.path, ready.settings, options, delete_remote=delete_remote)
+
+    def check(self) -> checking.Verdict:
         """Recount every id from the files alone."""
-        return audit.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
+        return checking.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
 
     def retry(self, *names: str) -> deciding.Decision:
         """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
-        return self._decided(decide.retry, names)
+        return _decided(self, decide.retry, names)
 
     def dismiss(self, *names: str) -> deciding.Decision:
         """Give up what *names* have lost, then make a pass."""
-        return self._decided(decide.dismiss, names)
+        return _decided(self, decide.dismiss, names)
 
     def process(self, *names: str) -> deciding.Decision:
         """Hand all answers of *names* to the output processor once more, then make a pass."""
-        return self._decided(decide.process, names)
+        return _decided(self, decide.process, names)
 
-    def _decided(self, verb: Callable[..., deciding.Decision], names: Sequence[str]) -> deciding.Decision:
-        """A decision of a person, carried out."""
-        ready = prepared(self.path, self.choices)
-        return verb(self.path, ready.settings, names, options_of(ready, self.choices, ()))
+    def submit(self, *names: str) -> deciding.Decision:
+        """Send *names* now, also under `submit = "manual"`, then make a pass."""
+        return _decided(self, decide_online.submit, names)
+
+    def cancel(self, *names: str) -> deciding.Decision:
+        """Have the provider stop *names*, then make a pass; what was answered until then is fetched."""
+        return _decided(self, decide_online.cancel, names)
+
+    def resubmit(self, *names: str) -> deciding.Decision:
+        """Send *names* once more, in doubt, refused or lost as they are, and maybe pay twice; then a pass."""
+        return _decided(self, decide_online.resubmit, names)
 
 
 @attrs.frozen
@@ -169,17 +209,53 @@ class WorkspaceBatch:
             return found
         raise UsageError(f"no live batch is called {self.name}")
 
-    def reconcile(self, **choices: Unpack[Choices]) -> BatchReport:
+    def submit(self) -> deciding.Decision:
+        """Send it now, also under `submit = "manual"`, then make a pass over it."""
+        return self.workspace.submit(self.name)
+
+    def cancel(self) -> deciding.Decision:
+        """Have the provider stop it, then make a pass over it; what was answered until then is fetched."""
+        return self.workspace.cancel(self.name)
+
+    def resubmit(self) -> deciding.Decision:
+        """Send it once more, in doubt, refused or lost as it is, and maybe pay twice; then a pass over it."""
+        return self.workspace.resubmit(self.name)
+
+    def adopt(self, what: str | os.PathLike[str]) -> deciding.Decision:
         """
-        A pass over this batch alone, and over the children that come of it.
+        Take over a remote batch, or a results file downloaded by hand, as its answers; then a pass over it.
+
+        Args:
+            what: The id of the remote batch, or the path of a file.
+
+        Raises:
+            NeedsPerson: It cannot be that batch.
+            PermanentError: The file holds something else than answers to this input.
+        """
+        return _decided(self.workspace, decide_online.adopt, self.name, os.fspath(what))
+
+    def reconcile(
+        self, *, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
+    ) -> BatchReport:
+        """
+        A pass over this batch and the children that come of it; with *wait*, until all have settled.
 
         Raises:
             UsageError: No live or quarantined batch is called so.
             UserError: The settings cannot be obeyed, or another reconciler holds the workspace.
         """
-        return self.workspace.reconcile([_exactly(self.name)], **choices).batch(self.name)
+        report = self.workspace.reconcile([_exactly(self.name)], wait=wait, timeout=timeout, **choices)
+        return report.batch(self.name)
 
 
 def _exactly(name: str) -> str:
     """A pattern that matches *name* alone."""
     return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _decided(
+    workspace: Workspace, verb: Callable[..., deciding.Decision], names: Sequence[str], *more: str
+) -> deciding.Decision:
+    """A decision of a person, carried out."""
+    ready = prepared(workspace.path, workspace.choices)
+    return verb(workspace.path, ready.settings, names, *more, options_of(ready, workspace.choices, ()))

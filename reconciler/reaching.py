@@ -57,12 +57,16 @@ class Reach:
     @cached_property
     def _made(self) -> tuple[Mapping[str, Provider], Mapping[str, str]]:
         from reconciler.providers.keys import KeyMissing, ProviderOptions  # noqa: PLC0415 - see above
+        from reconciler.providers.presets import PRESETS  # noqa: PLC0415 - likewise
         from reconciler.providers.registry import NAMES, make  # noqa: PLC0415 - likewise
 
         chosen = self._own["provider.name"]
         found: dict[str, Provider] = {LOCAL: self._local}
         keyless: dict[str, str] = {}
         for name in NAMES:
+            if name in PRESETS and not PRESETS[name].base_url and name != chosen:
+                # A server of one's own has no address but the one that is set for the chosen provider.
+                continue
             options = ProviderOptions()
             if name == self._shared["provider.name"]:
                 keys = [field.name for field in attrs.fields(ProviderOptions)]
@@ -74,7 +78,8 @@ class Reach:
                     raise
                 continue
             if isinstance(made, KeyMissing):
-                keyless[name] = f"{made.message}; set {' or '.join(made.variables)}"
+                wanted = f"set {' or '.join(made.variables)}"
+                keyless[name] = f"{made.message}; {wanted}" if made.problem else wanted
             else:
                 found[name] = made
         return found, keyless

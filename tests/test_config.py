@@ -87,7 +87,7 @@ def test_layers_do_not_hide_each_other() -> None:
         pytest.param(
             "[zzz]\nx = 1",
             f"{FILE}: unknown section [zzz]",
-            "known: batch, limits, local, log, output, policy, provider",
+            "known: batch, budget, limits, local, log, output, policy, provider",
             id="nothing-near",
         ),
         pytest.param(
@@ -309,3 +309,29 @@ def test_any_text_gives_settings_or_a_config_error(text: str, environment: dict[
     """No file and no environment ends in anything but settings or a ConfigError."""
     with contextlib.suppress(ConfigError):
         assert isinstance(settle([(FILE, text)], environment), Settings)
+
+
+@pytest.mark.parametrize(
+    ("texts", "environment", "expected"),
+    [
+        pytest.param(["", ""], {}, "", id="nobody"),
+        pytest.param(["[budget]\nmax_cost_usd = 5", ""], {}, "a", id="user"),
+        pytest.param(
+            ["[budget]\nmax_cost_usd = 0", "[budget]\nmax_cost_usd = inf"], {}, "a", id="not-lifted"
+        ),
+        pytest.param(
+            ["", ""],
+            {"RECONCILER_BUDGET_MAX_COST_USD": "5"},
+            "RECONCILER_BUDGET_MAX_COST_USD",
+            id="environment",
+        ),
+        pytest.param(["", "[budget]\nmax_cost_usd = inf"], {}, "", id="none-in-words"),
+    ],
+)
+def test_a_limit_of_cost_in_any_layer_counts(
+    texts: list[str], environment: dict[str, str], expected: str
+) -> None:
+    """A limit that one layer sets is not lifted by a later one, and the planner knows who set it."""
+    settings = settle(list(zip("ab", texts, strict=True)), environment)
+
+    assert settings.policy().capped == expected

@@ -37,6 +37,7 @@ from reconciler import (
 )
 from reconciler.check.verdict import Verdict
 from reconciler.deciding import Decision
+from reconciler.inventory import Inventory
 from reconciler.preview import Preview
 from reconciler.status import Status
 
@@ -117,16 +118,32 @@ def objects() -> None:
     assert_type(workspace.retry("1", "2"), Decision)
     assert_type(workspace.dismiss("1"), Decision)
     assert_type(workspace.process("1"), Decision)
+    assert_type(workspace.submit("1", "2"), Decision)
+    assert_type(workspace.cancel("1"), Decision)
+    assert_type(workspace.resubmit("1"), Decision)
+    assert_type(workspace.audit(delete_remote=True), Inventory)
+    assert_type(workspace.reconcile(wait=True, timeout=3600, provider="openai"), Report)
+    assert_type(reconcile("w", wait=True), Report)
     batch = workspace.batch("1")
     assert_type(batch.snapshot(), Snapshot)
     assert_type(batch.plan(), Plan)
     assert_type(batch.reconcile(provider="local", content="json"), BatchReport)
+    assert_type(batch.reconcile(wait=True, timeout=60.0), BatchReport)
+    assert_type(batch.submit(), Decision)
+    assert_type(batch.cancel(), Decision)
+    assert_type(batch.resubmit(), Decision)
+    assert_type(batch.adopt("batch_1"), Decision)
+    assert_type(batch.adopt(Path("results.jsonl")), Decision)
     assert_type(plan(batch.snapshot()), Plan)
     assert_type(plan(batch.snapshot(), Policy(provider="openai")).explain(), str)
 
     Workspace.open("w", nothing=1)  # type: ignore[call-arg]
     workspace.batch(7)  # type: ignore[arg-type]
     workspace.retry(["1"])  # type: ignore[arg-type]
+    workspace.reconcile(["1"], True)  # type: ignore[call-arg]  # noqa: FBT003 - the mistake
+    reconcile("w", wait=True, timeout="1h")  # type: ignore[arg-type]
+    batch.adopt(7)  # type: ignore[arg-type]
+    workspace.audit(True)  # type: ignore[call-arg]  # noqa: FBT003 - likewise
     workspace.path = "x"  # type: ignore[misc]
     batch.nothing  # type: ignore[attr-defined]  # noqa: B018 - looking it up is the mistake
     plan("1")  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import click
 from reconciler.cli import online
 from reconciler.cli.console import err, out, safe
 from reconciler.cli.options import (
+    CAP,
     DEBUG,
     HOOKS,
     JOBS,
@@ -29,7 +30,7 @@ from reconciler.cli.prepare import Listening, flags_of, load
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@with_options(WORKSPACE, *WAITING, ONLY, PROVIDER, *HOOKS, JOBS, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, *WAITING, CAP, ONLY, PROVIDER, *HOOKS, JOBS, JSON, *TALK, DEBUG)
 @verb
 def run_(
     workspace: str,

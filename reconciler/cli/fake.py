@@ -57,6 +57,8 @@ def _variables(fake: Any) -> list[tuple[str, str]]:
         ("ANTHROPIC_BASE_URL", fake.url("anthropic")),
         ("ANTHROPIC_API_KEY", fake.key),
         ("GOOGLE_GEMINI_BASE_URL", fake.url("gemini")),
+        ("GEMINI_BASE_URL", fake.url("gemini")),
         ("GEMINI_API_KEY", fake.key),
+        ("MISTRAL_BASE_URL", fake.url("mistral")),
         ("MISTRAL_API_KEY", fake.key),
     ]

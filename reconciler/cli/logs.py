@@ -99,7 +99,8 @@ class LogWatcher:
         if weight >= min(self._file_level, self._screen_level):
             if self._emit is None:
                 self._emit = self._configure()
-            self._emit(level, event, batch=batch, **facts)
+            about = {} if batch is None else {"batch": batch}
+            self._emit(level, event, **about, **facts)
 
     def _configure(self) -> Any:
         """A structlog logger of our own; the global configuration of the process is left alone."""
@@ -140,6 +141,10 @@ class LogWatcher:
 
 def _line(event: Mapping[str, Any]) -> str:
     """An event as one line for people."""
+    if "call" in event:
+        tried = f", try {event['number']}" if event["number"] > 1 else ""
+        told = f"{event['result']} ({event['seconds']} s{tried})"
+        return safe(f"{event['provider']}  {event['kind']} {event['call']}: {told}")
     what = event.get("operation") or str(event["event"]).partition(".")[2]
     told = event.get("summary") or event.get("because") or ""
     steps = f" ({', '.join(event['steps'])})" if "steps" in event else ""

@@ -12,6 +12,7 @@ import click
 from reconciler import __version__
 from reconciler.cli import commands, options
 from reconciler.cli.console import complain, err, out, safe
+from reconciler.cli.prepare import Time
 from reconciler.errors import ReconcilerError
 
 _EXIT_CODES = """\b
@@ -35,9 +36,18 @@ HUNG_UP: Final = 141
 _TAKE_A_VALUE: Final = frozenset(
     (
         "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
-        " --interval --timeout --per-batch-delay --max-retries"
+        " --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
     ).split()
 )
+
+
+SHELVES: Final = (
+    ("What happens by itself", ("run", "plan", "status", "check")),
+    ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
+    ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
+    ("To begin with", ("init", "demo", "trust")),
+)
+"""The verbs as help shows them; what stands on no shelf comes last."""
 
 
 class Verbs(click.Group):
@@ -51,6 +61,17 @@ class Verbs(click.Group):
             self._refuse_typo(ctx, args)
             return "run", self.commands["run"], args
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs by what they are for."""
+        placed = {name for _, names in SHELVES for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in placed)
+        width = max(map(len, self.commands))
+        for heading, names in (*SHELVES, ("More", others)):
+            rows = [(name.ljust(width), self.commands[name].get_short_help_str(80)) for name in names]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
 
     def _refuse_typo(self, ctx: click.Context, args: list[str]) -> None:
         """Say so when the first word is neither a folder nor a verb, but close to one."""
@@ -92,6 +113,7 @@ def cli() -> None:
 
     \b
     reconcile WORKSPACE           one pass: do all that can be done now
+    reconcile WORKSPACE --wait    pass after pass, until the providers have answered everything
     reconcile plan WORKSPACE      the same decision, printed; touches nothing
     reconcile demo                see it work: no key, no network, a few seconds
     """  # noqa: D301 - click reads the \b as "leave these lines alone"
@@ -138,12 +160,13 @@ for command in commands.ALL:
     cli.add_command(command)
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None, time: Time | None = None) -> int:
     """
     Run the command line.
 
     Args:
         args: The words after `reconcile`; those of the process when None.
+        time: Clock and pause, where they are not those of this machine.
 
     Returns:
         The exit code of docs/workspace.md and `reconcile --help`.
@@ -152,7 +175,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if not sys.platform.startswith(("linux", "darwin")):
         err("error: reconcile runs on Linux and macOS; on Windows, use WSL")
         return 1
-    code = _run(words or ["--help"])
+    code = _run(words or ["--help"], time)
     if not words:
         code = 2
     try:
@@ -166,10 +189,10 @@ def main(args: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], time: Time | None) -> int:
     """Carry out the words; every error becomes advice and an exit code."""
     try:
-        result = cli.main(args=words, prog_name="reconcile", standalone_mode=False)
+        result = cli.main(args=words, prog_name="reconcile", standalone_mode=False, obj=time)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except SystemExit:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import click
 
 from reconciler.cli.options import (
+    CAP,
     DEBUG,
     HOOKS,
     JSON,
@@ -22,7 +23,7 @@ from reconciler.cli.options import (
 
 
 @click.command("submit", short_help="Send inputs that a person has to send.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, CAP, JSON, *TALK, DEBUG)
 @verb
 def submit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Send inputs now, also where [policy] submit = "manual" leaves that to you."""
@@ -32,7 +33,7 @@ def submit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) 
 
 
 @click.command("resubmit", short_help="Send inputs once more, and maybe pay twice.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, *ONLINE, CAP, JSON, *TALK, DEBUG)
 @verb
 def resubmit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """
@@ -56,18 +57,22 @@ def cancel_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) 
     return decided(cancel, workspace, names, as_json, **talk)
 
 
-@click.command("adopt", short_help="Say which remote batch an input is.")
+@click.command("adopt", short_help="Say which remote batch, or which file, answers an input.")
 @with_options(WORKSPACE)
 @click.argument("name")
-@click.argument("batch_id", metavar="BATCH_ID")
+@click.argument("what", metavar="BATCH_ID|FILE")
 @with_options(PROVIDER, *HOOKS, *ONLINE, JSON, *TALK, DEBUG)
 @verb
-def adopt_(workspace: str, name: str, batch_id: str, as_json: bool, **talk: Any) -> int:
-    """Take over the remote batch BATCH_ID as the answers of the input NAME."""
+def adopt_(workspace: str, name: str, what: str, as_json: bool, **talk: Any) -> int:
+    """
+    Take over a remote batch, or a results file downloaded by hand, as the answers of the input NAME.
+
+    A file is held against the ids of the input first; it may lie anywhere, is read, and stays where it is.
+    """
     from reconciler.decide_online import adopt
 
     def this(path: str, settings: Any, names: tuple[str, ...], options: Any) -> Any:
-        return adopt(path, settings, names[0], batch_id, options)
+        return adopt(path, settings, names[0], what, options)
 
     return decided(this, workspace, (name,), as_json, **talk)
 

@@ -59,6 +59,12 @@ class Duration(click.ParamType[float]):
 
 
 _DURATION: Final = Duration()
+CAP: Final = click.option(
+    "--max-cost-usd",
+    type=float,
+    metavar="USD",
+    help="Limit of cost; this version sends nothing under one. Overrides [budget] max_cost_usd.",
+)
 ONLINE: Final = (
     click.option(
         "--per-batch-delay",

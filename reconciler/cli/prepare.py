@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
 
 if TYPE_CHECKING:
     from reconciler.choices import Prepared
     from reconciler.session import Options
+
+
+class Time(NamedTuple):
+    """The time that a command lives in, where it is not that of this machine."""
+
+    clock: Callable[[], float]
+    pause: Callable[[float, Callable[[], bool]], None]
 
 
 def load(workspace: str, flags: dict[str, Any] | None = None, mode: str = "run") -> Prepared:
@@ -44,8 +53,16 @@ def flags_of(hooks: Mapping[str, Any]) -> dict[str, Any]:
         "interval": "provider.poll_seconds",
         "per_batch_delay": "provider.per_batch_delay",
         "max_retries": "provider.max_retries",
+        "max_cost_usd": "budget.max_cost_usd",
     }
     return {names[flag]: value for flag, value in hooks.items() if flag in names}
+
+
+def _time() -> dict[str, Any]:
+    """Clock and pause that the caller of `main` gave, if any."""
+    context = click.get_current_context(silent=True)
+    given = None if context is None else context.find_object(Time)
+    return {} if given is None else given._asdict()
 
 
 class Listening:
@@ -67,6 +84,7 @@ class Listening:
             progress=watched(quiet=quiet),
             stopping=self._stop.asked,
             plugged=ready.plugged,
+            **_time(),
         )
 
     def __enter__(self) -> Options:

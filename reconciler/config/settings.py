@@ -8,6 +8,7 @@ name; variables of other programs that happen to begin with RECONCILER_ are left
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -21,6 +22,8 @@ from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SET
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, SubmitPolicy
+
+CAP = "budget.max_cost_usd"
 
 
 @attrs.frozen
@@ -120,6 +123,11 @@ class Settings:
                         (name, value) for name, value in values.items() if BY_NAME[name].address and value
                     )
 
+    def _capped(self) -> str:
+        """Who set a limit of cost; whoever comes later may lower it, but not lift it."""
+        set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)
+        return next(set_by, "")
+
     def of_provider(self, name: str, key: str) -> Any:
         """
         What `[provider] key` says of the provider *name*: nothing, where it was written for another.
@@ -148,6 +156,7 @@ class Settings:
             on_failure=FailurePolicy(self["output.on_failure"]),
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
+            capped=self._capped(),
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),

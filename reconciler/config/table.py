@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -84,6 +85,9 @@ SETTINGS: Final = (
     ),
     Setting("policy", "in_doubt_grace_seconds", 600.0, "how long such a create is waited for"),
     Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
+    Setting(
+        "budget", "max_cost_usd", math.inf, "the most that may be spent; this version sends nothing under it"
+    ),
     Setting("output", "content", "text", "what answers are read as", ("text", "json", "jsonl")),
     Setting("output", "processor", "results", "what publishes the answers", known=("results", "files")),
     Setting("output", "error_processor", "summary", "what looks at the failures", known=("summary",)),
@@ -141,7 +145,7 @@ def checked(origin: str, name: str, value: Any) -> Any:
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
-    if not isinstance(value, str) and not setting.least <= value < HUGE:
+    if not isinstance(value, str) and value != setting.default and not setting.least <= value < HUGE:
         raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
     return value
 

@@ -1,9 +1,7 @@
 """
 Fetch the answers of a batch that has ended, whatever its status: expired and cancelled ones are paid for too.
 
-Every file comes down under a temporary name and is looked through before anything is published. What all of
-them are then stands in metadata before the first gets its name, so a crash between two files is never taken
-for answers without failures.
+Every file comes down under a temporary name and is looked through before anything is published.
 """
 
 from __future__ import annotations
@@ -16,15 +14,14 @@ import attrs
 from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
-from reconciler.codec.wire import from_wire, line_number
 from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
+from reconciler.executor.arriving import Arrival, Digests, Names
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
 from reconciler.model.coverage import FileDigest
-from reconciler.model.identity import ANSWERS, Role, file_name
+from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Download, FileFact
-from reconciler.model.outcome import Outcome
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.status import Phase, phase_of
@@ -35,8 +32,6 @@ from reconciler.workspace.effects import temporary_for
 
 SOON: Final = 30.0
 """Seconds until files are fetched again that do not agree with what the provider counts."""
-
-Digests = dict[Role, FileDigest | None]
 
 
 def download(step: Download, run: Run) -> Receipt:
@@ -54,34 +49,25 @@ def download(step: Download, run: Run) -> Receipt:
         raise PermanentError(f"the metadata of {step.name} names no remote batch")
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     fetched = _Fetched(run, remote, record)
+    arrival = fetched.arrival
     try:
         roles = fetched.one_stream(step) if remote.one_stream else fetched.two_files(step)
-        _hold_to_counts(run, record, fetched.lines, roles)
-        _write_down(run, record, step, roles)
-        for role, digest in roles.items():
-            if digest is not None and role not in step.expects.files:
-                ctx.fx.reveal(fetched.path(role), digest)
-        ctx.fx.sync_folder(ctx.layout.live)
+        _hold_to_counts(run, record, arrival.lines, roles)
+        arrival.publish(record, _with_roles(record, step, roles), step.expects.files)
     finally:
-        for role in ANSWERS:
-            ctx.fx.unstage(fetched.path(role))
-    facts = {role.value: fetched.lines.get(role, 0) for role in ANSWERS if role in roles}
-    told = ", ".join(many(count, f"line of {role}", f"lines of {role}") for role, count in facts.items())
-    return Receipt(step.name, step.verb, told or "nothing to fetch", facts)
+        arrival.drop()
+    facts = {role.value: arrival.lines.get(role, 0) for role in ANSWERS if role in roles}
+    return Receipt(step.name, step.verb, arrival.told(roles) or "nothing to fetch", facts)
 
 
 class _Fetched:
-    """Files that lie here under temporary names, and how many lines each has."""
+    """Files that lie here under temporary names."""
 
     def __init__(self, run: Run, remote: Remote, record: Record) -> None:
         self._run = run
         self._remote = remote
         self._record = record
-        self.lines: dict[Role, int] = {}
-
-    def path(self, role: Role) -> str:
-        """The final name of an answer file."""
-        return self._run.ctx.layout.live_path(file_name(role, self._record.name))
+        self.arrival = Arrival(run, record.name)
 
     def two_files(self, step: Download) -> Digests:
         """The files of a provider that serves answers and failures apart."""
@@ -91,8 +77,8 @@ class _Fetched:
             if file_id is None:
                 roles[role] = self._record.roles.get(role)
             elif role in step.roles:
-                roles[role] = self._fetch(file_id, self.path(role))
-                self.lines[role] = sum(1 for _ in self._checked(self.path(role)))
+                roles[role] = self._fetch(file_id, self.arrival.path(role))
+                self.arrival.lines[role] = sum(1 for _ in self._checked(self.arrival.path(role)))
             elif role in self._record.roles:
                 roles[role] = self._record.roles[role]
         return roles
@@ -104,15 +90,11 @@ class _Fetched:
             raise PermanentError(f"{self._remote.name} names no results of {self._record.batch_id}")
         stream = self._run.ctx.layout.live_path(f"batch_download_{self._record.name}.jsonl")
         names = self._names(step.expects.files[Role.INPUT]) if self._remote.numbers_ids else None
-        roles: Digests = {}
         try:
             self._fetch(file_id, stream)
-            for role in ANSWERS:
-                digest = self._run.ctx.fx.stage(self.path(role), self._of(role, stream, names))
-                roles[role] = digest if self.lines[role] else None
+            return self.arrival.split(lambda: self._checked(stream), stream, names)
         finally:
             self._run.ctx.fx.unstage(stream)
-        return roles
 
     def _fetch(self, file_id: str, path: str) -> FileDigest:
         """One remote file, under the temporary name of *path*."""
@@ -167,33 +149,10 @@ class _Fetched:
                     raise TransientError(f"the download was cut: {error.message}") from error
             yield last
 
-    def _of(self, role: Role, stream: str, names: list[str] | None) -> Iterator[bytes]:
-        """The lines of a stream that belong to *role*, their own ids put back."""
-        self.lines[role] = 0
-        wanted = role is Role.OUTPUT
-        for line in self._checked(stream):
-            data = line.data
-            try:
-                verdict = decode_verdict(line, stream)
-                answered = verdict.outcome is Outcome.ANSWERED
-                if names is not None:
-                    data = self._renamed(line, stream, verdict.custom_id, names)
-            except BadLine:
-                # Matching will say what is wrong with it; it must not get lost here.
-                answered = True
-            if answered is wanted:
-                self.lines[role] += 1
-                yield data + b"\n"
-
-    def _renamed(self, line: Line, stream: str, custom_id: str, names: list[str]) -> bytes:
-        """A line under the id of the request that it answers; one of nobody's keeps its own."""
-        number = line_number(custom_id, self._record.intent)
-        known = number is not None and number <= len(names)
-        return from_wire(line, stream, names[number - 1]) if known and number else line.data
-
-    def _names(self, fact: FileFact) -> list[str]:
+    def _names(self, fact: FileFact) -> Names:
         """The id of every request, in the order in which they were sent."""
-        return [request_id(line, fact.path) for line in Lines(self._run.ctx, fact)]
+        found = [request_id(line, fact.path) for line in Lines(self._run.ctx, fact)]
+        return Names(self._record.intent, found)
 
 
 def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: Digests) -> None:
@@ -226,9 +185,9 @@ def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: 
     raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
 
 
-def _write_down(run: Run, record: Record, step: Download, roles: Digests) -> Record:
+def _with_roles(record: Record, step: Download, roles: Digests) -> Record:
     """
-    Keep what every file is, before the first of them gets its name.
+    The metadata with what every file is.
 
     Raises:
         PermanentError: A file is here already, and is not what came down now.
@@ -243,5 +202,4 @@ def _write_down(run: Run, record: Record, step: Download, roles: Digests) -> Rec
         # Fetched again for the sake of the other file alone: what is here stays.
         roles[role] = known
     again: dict[str, dict[str, object]] = {"download-again": {}} if record.roles else {}
-    after = attrs.evolve(record, roles={**record.roles, **roles}, receipts={**record.receipts, **again})
-    return run.publish(after) if after != record else record
+    return attrs.evolve(record, roles={**record.roles, **roles}, receipts={**record.receipts, **again})

@@ -26,6 +26,7 @@ from reconciler.executor.processing import process_errors, process_output
 from reconciler.model.coverage import Coverage
 from reconciler.model.operation import (
     Adopt,
+    AdoptFile,
     AnswerHere,
     Cancel,
     CheckOnline,
@@ -137,6 +138,10 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             from reconciler.executor.answering import answer_here  # noqa: PLC0415 - asyncio, SQLite
 
             return answer_here(step, run)
+        case AdoptFile():
+            from reconciler.executor.adopting import adopt_file  # noqa: PLC0415 - for a person's verb alone
+
+            return adopt_file(step, run)
         case Submit() | FindOrphan() | Adopt() | CheckOnline() | Download() | Cancel():
             from reconciler.executor.asking_providers import ask  # noqa: PLC0415 - most passes ask nobody
 

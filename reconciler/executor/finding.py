@@ -17,6 +17,7 @@ from reconciler.codec.result import decode_verdict
 from reconciler.codec.wire import line_number
 from reconciler.errors import BadLine, PermanentError
 from reconciler.executor.context import Run
+from reconciler.executor.inputs import check_input
 from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import submitted
 from reconciler.model.identity import Role
@@ -92,11 +93,13 @@ def adopt(step: Adopt, run: Run) -> Receipt:
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     with ctx.remotes.asking(remote) as wire:
         found = remote.status(wire, step.batch_id)
+    # Where its metadata is new, or lost, what is adopted is held against the input as it is now.
+    asked = record.input or check_input(ctx, step.expects.files[Role.INPUT])
     total = found.counts.total
-    if record.input is not None and total not in (None, 0, record.input.requests):
-        told = f"{step.batch_id} has {many(total or 0, 'request')}, {step.name} has {record.input.requests}"
+    if total not in (None, 0, asked.requests):
+        told = f"{step.batch_id} has {many(total or 0, 'request')}, {step.name} has {asked.requests}"
         raise PermanentError(f"{told}: it is another batch")
-    adopted(run, attrs.evolve(record, provider=remote.name, account=remote.account), found)
+    adopted(run, attrs.evolve(record, input=asked, provider=remote.name, account=remote.account), found)
     return Receipt(step.name, step.verb, f"adopted {found.batch_id}", {"batch_id": found.batch_id})
 
 

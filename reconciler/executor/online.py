@@ -70,17 +70,21 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     """
     ctx = run.ctx
     record = ctx.record(step.name)
-    if record is None or record.batch_id is None:
+    batch_id = None if record is None else record.batch_id
+    if record is None or batch_id is None:
         raise PermanentError(f"the metadata of {step.name} names no remote batch")
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
+    if not record.online.stopped:
+        # Before the call: what it stops must never be sent again by itself.
+        record = run.publish(attrs.evolve(record, online=attrs.evolve(record.online, stopped=True)))
     with ctx.remotes.asking(remote) as wire:
-        remote.cancel(wire, record.batch_id)
-        told = remote.status(wire, record.batch_id)
-    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=record.batch_id, why="asked")
+        remote.cancel(wire, batch_id)
+        told = remote.status(wire, batch_id)
+    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
     after = heard(record, told)
     run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
-    summary = f"{remote.name} was asked to stop {record.batch_id}, which is now {told.status}"
-    return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": record.batch_id})
+    summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"
+    return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": batch_id})
 
 
 def _after(run: Run, record: Record, told: RemoteBatch) -> Record:

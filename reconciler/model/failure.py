@@ -152,6 +152,13 @@ class NoKey(Failure):
 
 
 @attrs.frozen(kw_only=True)
+class Capped(Failure):
+    """A limit of cost is set, and this version cannot hold to one, so it sends nothing."""
+
+    exit_code = 78
+
+
+@attrs.frozen(kw_only=True)
 class InDoubt(Failure):
     """Its create may have reached the provider, and nobody can tell."""
 
@@ -194,6 +201,7 @@ BY_TROUBLE: Final[Mapping[Trouble, type[Failure]]] = {
     Trouble.UNHANDLED: Unhandled,
     Trouble.HELD: Held,
     Trouble.NO_KEY: NoKey,
+    Trouble.CAPPED: Capped,
     Trouble.IN_DOUBT: InDoubt,
     Trouble.STEP_FAILED: StepFailed,
     Trouble.OTHER: Failure,

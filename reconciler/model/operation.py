@@ -107,6 +107,19 @@ class Adopt(_Operation):
 
 
 @attrs.frozen
+class AdoptFile(_Operation):
+    """
+    Take over a results file that a person has downloaded.
+
+    Attributes:
+        path: Where it lies, a real path that need not be below the workspace.
+    """
+
+    verb = "adopt-file"
+    path: str = attrs.field(kw_only=True)
+
+
+@attrs.frozen
 class CheckOnline(_Operation):
     """Ask the provider how the batch is doing."""
 
@@ -246,6 +259,7 @@ Operation: TypeAlias = (
     | AnswerHere
     | FindOrphan
     | Adopt
+    | AdoptFile
     | CheckOnline
     | Download
     | MatchRequestIds

@@ -58,6 +58,7 @@ class Policy:
         on_failure: Whether answers that the processor could not handle hold their batch back.
         in_doubt: What happens when it has not been found by then.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
+        capped: Who set a limit of cost, empty when nobody did; nothing is sent under one yet.
     """
 
     provider: str = NO_PROVIDER
@@ -75,6 +76,7 @@ class Policy:
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
     in_doubt: InDoubtPolicy = InDoubtPolicy.HOLD
     in_doubt_grace_seconds: float = 600.0
+    capped: str = ""
 
     @property
     def configured(self) -> bool:

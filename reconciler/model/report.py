@@ -91,8 +91,8 @@ class Report:
         states = {batch.state for batch in self.batches}
         code = next((code for state, code in _CODES if state in states), 0)
         own = [each.exit_code for each in self.failures if each.exit_code is not None]
-        # Only a lack of a key has a code of its own, and it outranks all but an interruption.
-        return own[0] if own and State.INTERRUPTED not in states else code
+        # A limit that cannot be held to, and then a lack of a key, outrank all but an interruption.
+        return max(own) if own and State.INTERRUPTED not in states else code
 
     @property
     def changed(self) -> bool:

@@ -7,13 +7,20 @@ Pure: `plan(snapshot, policy)` reads nothing, writes nothing, logs nothing. See 
 from reconciler.planner.glance import plan_at_a_glance
 from reconciler.planner.person import plan_match, plan_retry
 from reconciler.planner.planner import plan
-from reconciler.planner.remotely import plan_adopt, plan_cancel, plan_resubmit, plan_submit
+from reconciler.planner.remotely import (
+    plan_adopt,
+    plan_adopt_file,
+    plan_cancel,
+    plan_resubmit,
+    plan_submit,
+)
 from reconciler.planner.settling import next_child
 
 __all__ = [
     "next_child",
     "plan",
     "plan_adopt",
+    "plan_adopt_file",
     "plan_at_a_glance",
     "plan_cancel",
     "plan_match",

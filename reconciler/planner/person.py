@@ -81,5 +81,5 @@ def plan_match(snap: Snapshot) -> Plan | None:
         )
     if snap.matched.mismatch is not None:
         because = describe(snap.matched.mismatch) or "its answers do not match its input"
-        return Plan(snap.name, because, then=Attention("run reconcile WORKSPACE: it goes to quarantine"))
+        return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    sets it aside"))
     return None

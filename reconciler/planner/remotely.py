@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import attrs
 
-from reconciler.model.identity import Role
-from reconciler.model.operation import Adopt, AnswerHere, Cancel, Submit
+from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.operation import Adopt, AdoptFile, AnswerHere, Cancel, Submit
 from reconciler.model.plan import Attention, Held, Plan
-from reconciler.model.policy import NO_PROVIDER, Policy, SubmitPolicy
+from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
 from reconciler.model.record import Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.planner import plan
 from reconciler.planner.safety import asked_at, expects, refuse
+from reconciler.planner.waiting import capped
 
 
 def plan_submit(snap: Snapshot, policy: Policy) -> Plan:
@@ -38,7 +39,7 @@ def plan_cancel(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
     if phase_of(record.status) is not Phase.RUNNING:
         because = f"{record.batch_id} has ended already ({record.status})"
-        return Plan(snap.name, because, then=Attention("run reconcile WORKSPACE: it goes on from there"))
+        return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    goes on from there"))
     provider = asked_at(record, policy)
     return _ask(snap, policy, provider, Cancel(snap.name, provider=provider, expects=expects(snap)))
 
@@ -59,6 +60,24 @@ def plan_adopt(snap: Snapshot, policy: Policy, batch_id: str) -> Plan:
     return _ask(snap, policy, provider, step)
 
 
+def plan_adopt_file(snap: Snapshot, _policy: Policy, path: str) -> Plan:
+    """Take over a results file that a person names; nobody is asked."""
+    refusal, record = refuse(snap), snap.record
+    if refusal is not None:
+        return refusal
+    halfway = record is not None and any(
+        record.roles.get(role) and role not in snap.files for role in ANSWERS
+    )
+    if Role.INPUT not in snap.files or (snap.answers and not halfway):
+        because = "only an input without answers can take over a file of answers"
+        return Plan(snap.name, because, then=Attention("reconcile plan WORKSPACE    tells what it needs"))
+    if record is not None and record.provider == LOCAL:
+        because = "it is answered on this machine, and its progress is here"
+        return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    goes on with it"))
+    step = AdoptFile(snap.name, path=path, expects=expects(snap))
+    return Plan(snap.name, "a person decides so", (step,))
+
+
 def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     """Send an input once more that may have been sent, or that the provider did not accept or has lost."""
     refusal, record = refuse(snap), snap.record
@@ -70,6 +89,8 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if record is None or record.state in (None, Submission.PREPARED, Submission.UPLOADED):
         because = "it was never sent, so it cannot be sent again"
         return Plan(snap.name, because, then=Attention(f"reconcile submit WORKSPACE {snap.name}"))
+    if policy.capped:
+        return capped(snap, policy)
     provider = asked_at(record, policy)
     return _ask(
         snap, policy, provider, Submit(snap.name, provider=provider, again=True, expects=expects(snap))

@@ -108,8 +108,11 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(name, because, then=Held(SET_PROVIDER))
     if policy.submit is SubmitPolicy.MANUAL:
         because = 'submit = "manual": a person decides when it is sent'
-        return Plan(name, because, then=Held('set [policy] submit = "auto"'))
+        hint = f'reconcile submit WORKSPACE {name}    to send it now\nset [policy] submit = "auto"'
+        return Plan(name, because, then=Held(hint))
     provider = (snap.record and snap.record.provider) or policy.provider
+    if policy.capped and provider != LOCAL:
+        return capped(snap, policy)
     if provider not in policy.reachable:
         return _no_client(snap, policy, provider)
     not_before = None if snap.record is None else snap.record.online.not_before
@@ -124,6 +127,15 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(name, "it is answered in this process", (AnswerHere(name, expects=expects(snap)),))
     because = f"it has not been sent to {provider} yet"
     return Plan(name, because, (Submit(name, provider=provider, expects=expects(snap)),))
+
+
+def capped(snap: Snapshot, policy: Policy) -> Plan:
+    """A limit of cost is set; it is never passed over in silence, so nothing is sent until it can be kept."""
+    because = (
+        f"{policy.capped} sets [budget] max_cost_usd, and this version cannot hold to it: nothing is sent"
+    )
+    hint = "take max_cost_usd out to send without a limit; what was sent before is still fetched"
+    return Plan(snap.name, because, then=Held(hint, Trouble.CAPPED))
 
 
 def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
@@ -142,6 +154,8 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if snap.seen_at < until:
         next_look = min(until, snap.seen_at + policy.poll_seconds)
         return Plan(name, f"{because}; it may still appear there", then=Waiting(next_look))
+    if policy.in_doubt is InDoubtPolicy.RESUBMIT and policy.capped:
+        return capped(snap, policy)
     if policy.in_doubt is InDoubtPolicy.RESUBMIT:
         step = Submit(name, provider=provider, again=True, expects=expects(snap))
         return Plan(name, f"{because}, and none was found", (step,))
@@ -192,6 +206,8 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         told = f"{because}, because its quota was full ({refusals[0].code})"
         if snap.seen_at < until:
             return Plan(name, told, then=Waiting(until))
+        if policy.submit is SubmitPolicy.AUTO and policy.capped:
+            return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
     path = snap.files[Role.INPUT].path

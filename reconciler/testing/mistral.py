@@ -235,9 +235,13 @@ class _Lines(Results):
 
     def _success(self, body: Json, outcome: Outcome) -> Json:
         answer = super()._success({"model": self.batch.extra["model"]} | body, outcome)
-        if self.chunks:
-            for choice in answer.get("choices", ()):
-                message = choice["message"]
+        if outcome.body is not None:
+            return answer
+        for choice in answer.get("choices", ()):
+            message = choice["message"]
+            # Its messages have no `refusal` (mistralai 3.7.0, AssistantMessage): a refusal is what was said.
+            message["content"] = message.pop("refusal") or message["content"]
+            if self.chunks:
                 message["content"] = [{"type": "text", "text": message["content"]}]
         return answer
 

@@ -119,13 +119,13 @@ def test_commands_are_found_where_they_are_shown() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("reconcile resubmit WORKSPACE 7", ["reconcile resubmit"], id="hint"),
+        pytest.param("reconcile resend WORKSPACE 7", ["reconcile resend"], id="hint"),
         pytest.param("then: reconcile dance {}", ["reconcile dance"], id="after-then"),
         pytest.param("see `reconcile explain 7` for more", ["reconcile explain"], id="backticks"),
         pytest.param("    $ reconcile export ./ws", ["reconcile export"], id="prompt"),
-        pytest.param("\n    reconcile --wait ./ws\n", ["reconcile ./ws --wait"], id="flag-without-verb"),
+        pytest.param("\n    reconcile --follow ./ws\n", ["reconcile ./ws --follow"], id="flag-without-verb"),
         pytest.param("`reconcile init --json x`", ["reconcile init --json"], id="flag-of-another-verb"),
-        pytest.param("a\nreconcile adopt X\nb", ["reconcile adopt"], id="later-line"),
+        pytest.param("a\nreconcile claim X\nb", ["reconcile claim"], id="later-line"),
         pytest.param("reconcile retry WORKSPACE 7    asks again", [], id="aligned-comment"),
         pytest.param("`reconcile ./ws` and `reconcile WORKSPACE --only 7`", [], id="paths"),
         pytest.param("reconcile '{}' --json", [], id="quoted-path"),

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from reconciler.cli.main import SHELVES, cli
 from tests.cli.calling import Said, call, put_held, python, spawn
 from tests.workspaces import files
 
@@ -209,3 +210,14 @@ def test_an_unexpected_fault_shows_where_it_comes_from() -> None:
     assert said.code == 1
     assert "Traceback" in said.err
     assert said.err.endswith("IndexError: list index out of range\n")
+
+
+def test_help_shows_every_verb_once_and_by_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever is new finds `run`, `plan`, `status` and `check` first, and each verb in one place."""
+    text = call(capsys, "--help").out
+    shown = [line.split()[0] for line in text.partition("What happens by itself:")[2].splitlines() if line]
+    listed = [word for word in shown if word in cli.commands]
+
+    assert listed[:4] == ["run", "plan", "status", "check"]
+    assert sorted(listed) == sorted(cli.commands)
+    assert {name for _, names in SHELVES for name in names} <= cli.commands.keys()

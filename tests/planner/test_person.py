@@ -160,7 +160,7 @@ def test_what_goes_to_the_child(attempt: int, missing: int, classes: frozenset[E
         pytest.param(
             snap("io", matched=matched(coverage(1), mismatch=mismatch(unknown=("x",)))),
             "1 answer to an id that was never asked: x",
-            "run reconcile WORKSPACE: it goes to quarantine",
+            "reconcile WORKSPACE    sets it aside",
             id="mismatch",
         ),
     ],
