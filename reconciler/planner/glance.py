@@ -41,8 +41,9 @@ def plan_at_a_glance(seen: Glance, policy: Policy) -> Plan | None:
             if role not in here:
                 return None
         return Plan(seen.name, TO_MATCH, (MatchRequestIds(seen.name, expects=UNSEEN),))
-    if record is None or record.batch_id is None or _had_answers(record):
-        # What was never sent depends on the age of its input, on done/ and on its parent.
+    if record is None or record.batch_id is None or record.online.refusals or _had_answers(record):
+        # What was never sent depends on the age of its input, on done/ and on its parent; what a provider
+        # found in an input is told with that one's path.
         return None
     decided = plan_waiting(Snapshot(seen.name, seen.seen_at, _INPUT, record), policy)
     if not decided.steps:

@@ -74,7 +74,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         return _in_flight(snap, record, policy)
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
-        path = file_name(Role.INPUT, snap.name)
+        path = snap.files[Role.INPUT].path
         told = "; ".join(_words_of(each, path) for each in record.online.refusals[:FINDINGS])
         hint = "its metadata says why; mend the input and give it another name"
         return Plan(
@@ -226,7 +226,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
             return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
-    path = file_name(Role.INPUT, snap.name)
+    path = snap.files[Role.INPUT].path
     told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
     if len(refusals) > FINDINGS:
         told += f"; and {len(refusals) - FINDINGS} more"
