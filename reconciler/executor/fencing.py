@@ -15,22 +15,38 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.providers.base import Remote
 
 
-def fence(run: Run, remote: Remote, record: Record) -> None:
+def fence(run: Run, remote: Remote, record: Record, not_before: float) -> None:
     """
     Close the door behind an earlier create.
 
+    Args:
+        run: What the operations of the plan share.
+        remote: Whom the earlier create was sent to.
+        record: What is known of it.
+        not_before: Until then it may still be on its way.
+
     Raises:
-        NeedsPerson: The batch was found after all; the next pass adopts it.
+        NeedsPerson: It is too early; or the batch was found after all, or may be one that still runs.
         ReconcilerError: The provider cannot be asked.
     """
     _refuse_living(run, remote, record)
     for last in (False, True):
         found = search(run, remote, record)
-        if found.proven or found.possible:
-            names = ", ".join(each.batch_id for each in (*found.proven, *found.possible))
+        # What may be it and has ended will not tell any more: then the person who asks has decided.
+        running = [each for each in found.possible if phase_of(each.status) is Phase.RUNNING]
+        if found.proven or running:
+            names = ", ".join(each.batch_id for each in (*found.proven, *running))
+            where = "is" if found.proven else "may be"
             raise NeedsPerson(
-                f"{record.name} is at {remote.name} already, as {names}; nothing was sent",
+                f"{record.name} {where} at {remote.name} already, as {names}; nothing was sent",
                 hint="reconcile WORKSPACE    to go on with it",
+            )
+        left = not_before - run.ctx.fx.now()
+        if left > 0:
+            raise NeedsPerson(
+                f"the create of {record.name} may still arrive at {remote.name}; nothing was sent",
+                hint=f"reconcile WORKSPACE    looks for it, and so does every pass\n"
+                f"reconcile resubmit WORKSPACE {record.name}    in {left:.0f} s, if it is not found",
             )
         if record.input_file_id is None or last:
             return

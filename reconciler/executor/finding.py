@@ -15,7 +15,7 @@ import attrs
 from reconciler.codec.jsonl import Line
 from reconciler.codec.result import decode_verdict
 from reconciler.codec.wire import line_number
-from reconciler.errors import BadLine, PermanentError
+from reconciler.errors import BadLine, NotThere, PermanentError
 from reconciler.executor.context import Run
 from reconciler.executor.inputs import check_input
 from reconciler.executor.remotes import remote_of
@@ -108,9 +108,9 @@ def adopt(step: Adopt, run: Run) -> Receipt:
 
 
 def adopted(run: Run, record: Record, found: RemoteBatch) -> None:
-    """Write down that a remote batch is this one; history learns of it too."""
-    submitted(run, record, found)
+    """Write down that a remote batch is this one; history learns of it first, so that it cannot miss it."""
     ledger.append_once(run.ctx.fx, "batch.adopted", record.name, batch_id=found.batch_id)
+    submitted(run, record, found)
 
 
 def search(run: Run, remote: Remote, record: Record) -> Found:
@@ -137,7 +137,11 @@ def search(run: Run, remote: Remote, record: Record) -> Found:
         for each in possible:
             if phase_of(each.status) is Phase.RUNNING or not each.files:
                 undecided.append(each)
-            elif _holds_our_ids(wire, remote, each, record):
+                continue
+            ours = _holds_our_ids(wire, remote, each, record)
+            if ours is None:
+                undecided.append(each)
+            elif ours:
                 proven.append(each)
     known = sorted(proven, key=lambda each: (each.created_at is None, each.created_at, each.batch_id))
     return Found(tuple(known), tuple(undecided))
@@ -159,11 +163,15 @@ def _may_be_it(each: RemoteBatch, record: Record) -> bool:
     return each.counts.total in (None, record.input.requests)
 
 
-def _holds_our_ids(wire: Wire, remote: Remote, each: RemoteBatch, record: Record) -> bool:
-    """Whether the answers of a batch that has ended carry the mark of this intent."""
+def _holds_our_ids(wire: Wire, remote: Remote, each: RemoteBatch, record: Record) -> bool | None:
+    """Whether the answers of a batch that has ended carry the mark of this intent; None if they are gone."""
     head = _Head()
-    with contextlib.suppress(_Enough):
-        remote.download(wire, each.files[Role.OUTPUT], head)
+    try:
+        with contextlib.suppress(_Enough):
+            remote.download(wire, each.files[Role.OUTPUT], head)
+    except NotThere:
+        # Most likely somebody else's; it must not keep us from looking at the others.
+        return None
     first, newline, _ = bytes(head.data).partition(b"\n")
     if not first or (not newline and len(head.data) >= HEAD):
         return False

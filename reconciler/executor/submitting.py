@@ -75,7 +75,7 @@ def submit(step: Submit, run: Run) -> Receipt:
     if record.state is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest, fresh=True)
     if step.again:
-        fence(run, remote, record)
+        fence(run, remote, record, step.not_before)
     if record.state not in (Submission.PREPARED, Submission.UPLOADED) or record.account != remote.account:
         record = _prepare(run, remote, record, asked, shape)
     source = _source(ctx, fact)
@@ -202,8 +202,9 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     except ReconcilerError as error:
         # All others are raised before anything leaves: once it may have, a client says Uncertain.
         raise _back(run, record, error) from error
-    record = submitted(run, record, made)
-    ledger.append_once(ctx.fx, "batch.submitted", record.name, batch_id=made.batch_id, intent=record.intent)
+    # History first: a batch that was paid for is in it, wherever the process may die.
+    ledger.append(ctx.fx, "batch.submitted", record.name, batch_id=made.batch_id, intent=record.intent)
+    submitted(run, record, made)
     told = f"{many(requests, 'request')} sent to {remote.name} as {made.batch_id}"
     return Receipt(record.name, Submit.verb, told, {"batch_id": made.batch_id, "requests": requests})
 

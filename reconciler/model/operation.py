@@ -75,11 +75,13 @@ class Submit(_Operation):
     Attributes:
         provider: Who is to answer.
         again: A create may have left already: make sure that it cannot count any more, then begin anew.
+        not_before: Until then, in seconds since the epoch, that create may still be on its way.
     """
 
     verb = "submit"
     provider: str = attrs.field(kw_only=True)
     again: bool = attrs.field(kw_only=True, default=False)
+    not_before: float = attrs.field(kw_only=True, default=0.0)
 
 
 @attrs.frozen

@@ -92,9 +92,15 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if policy.capped:
         return capped(snap, policy)
     provider = asked_at(record, policy)
-    return _ask(
-        snap, policy, provider, Submit(snap.name, provider=provider, again=True, expects=expects(snap))
+    until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
+    step = Submit(
+        snap.name,
+        provider=provider,
+        again=True,
+        not_before=until if record.state is Submission.CREATING else 0.0,
+        expects=expects(snap),
     )
+    return _ask(snap, policy, provider, step)
 
 
 def _ask(snap: Snapshot, policy: Policy, provider: str, step: Submit | Adopt | Cancel) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.coverage import NOTHING
-from reconciler.model.identity import ANSWERS, Role, lineage_root
+from reconciler.model.identity import ANSWERS, BatchName, Role, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import LOCAL, NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
@@ -22,7 +22,8 @@ from reconciler.planner.safety import asked_at, expects
 
 SET_PROVIDER = (
     "put the answer files beside the input; or\n"
-    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)'
+    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)\n'
+    'or name a remote provider there, such as "openai", whose key is in the environment'
 )
 PATIENCE: Final = 3
 """How often a provider is heard out that says what cannot be, before its files are believed instead."""
@@ -32,6 +33,9 @@ QUOTA_CODES: Final = frozenset({"token_limit_exceeded"})
 
 FINDINGS: Final = 5
 """How many findings of a provider are told; the rest is counted."""
+
+LONGEST_RUN: Final = 26 * 3600.0
+"""Seconds after a create by which its batch has ended: providers take 24 hours at the most."""
 
 PUT_BACK = "put the answer files back; nothing is asked again"
 
@@ -70,7 +74,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         return _in_flight(snap, record, policy)
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
-        path = snap.files[Role.INPUT].path
+        path = file_name(Role.INPUT, snap.name)
         told = "; ".join(_words_of(each, path) for each in record.online.refusals[:FINDINGS])
         hint = "its metadata says why; mend the input and give it another name"
         return Plan(
@@ -146,11 +150,15 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         return _no_client(snap, policy, provider)
     if not snap.asked:
         return Plan(name, because, (FindOrphan(name, provider=provider, expects=expects(snap)),))
+    sent_at = record.sent_at or 0.0
     if record.online.candidates:
         found = ", ".join(record.online.candidates)
-        told = f"{because}; {found} may be it, which shows when it has ended"
-        return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
-    until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
+        if snap.seen_at < sent_at + LONGEST_RUN:
+            told = f"{because}; {found} may be it, which shows when it has ended"
+            return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
+        told = f"{because}; {found} may be it, and its answers cannot be read, which would tell"
+        return Plan(name, told, then=Held(_choice(name, record, provider), Trouble.IN_DOUBT))
+    until = sent_at + policy.in_doubt_grace_seconds
     if snap.seen_at < until:
         next_look = min(until, snap.seen_at + policy.poll_seconds)
         return Plan(name, f"{because}; it may still appear there", then=Waiting(next_look))
@@ -159,12 +167,20 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if policy.in_doubt is InDoubtPolicy.RESUBMIT:
         step = Submit(name, provider=provider, again=True, expects=expects(snap))
         return Plan(name, f"{because}, and none was found", (step,))
-    hint = (
+    return Plan(
+        name, f"{because}, and none was found", then=Held(_choice(name, record, provider), Trouble.IN_DOUBT)
+    )
+
+
+def _choice(name: BatchName, record: Record, provider: str) -> str:
+    """What a person may do about a create of which nobody knows whether it took effect."""
+    ids = record.online.candidates[:FINDINGS] or ("BATCH_ID",)
+    adopting = "\n".join(f"reconcile adopt WORKSPACE {name} {each}" for each in ids)
+    return (
         f"every pass looks for it again; when you find it in the list of batches at {provider}:\n"
-        f"reconcile adopt WORKSPACE {name} BATCH_ID\n"
+        f"{adopting}\n"
         f"reconcile resubmit WORKSPACE {name}    to send it again, and maybe pay for it twice"
     )
-    return Plan(name, f"{because}, and none was found", then=Held(hint, Trouble.IN_DOUBT))
 
 
 def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
@@ -210,7 +226,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
             return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
-    path = snap.files[Role.INPUT].path
+    path = file_name(Role.INPUT, snap.name)
     told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
     if len(refusals) > FINDINGS:
         told += f"; and {len(refusals) - FINDINGS} more"
