@@ -35,7 +35,7 @@ from reconciler.testing.faults import Reply as Answer
 from reconciler.testing.world import World
 
 Often = Literal["first", "repeated", "sticky"]
-End = Literal["done", "doubt"]
+End = Literal["done", "doubt", "refused", "spare"]
 
 DAY: Final = 86_400
 TIMES: Final[Mapping[Often, int | None]] = {"first": 1, "repeated": 5, "sticky": None}
@@ -152,9 +152,11 @@ class Rule:
         faults: Which faults, as a pattern.
         kinds: Of which calls, as a pattern.
         often: How often, as a pattern.
-        end: `done`: settled. `doubt`: nobody can tell whether the batch exists, so it is held, and a person's
-            `resubmit` settles it.
+        end: `done`: settled. `doubt`: nobody can tell whether the batch exists, so it is held. `refused`: the
+            provider did not take it. After both, a person's `resubmit` settles it. `spare`: settled, with a
+            second batch that cannot be told from others before it has ended, and is paid for.
         why: In words.
+        providers: At which providers, as a pattern.
     """
 
     faults: str
@@ -162,10 +164,16 @@ class Rule:
     often: str
     end: End
     why: str
+    providers: str = ".*"
 
-    def fits(self, cell: Cell) -> bool:
-        """Whether it speaks of *cell*."""
-        parts = ((self.faults, cell.fault), (self.kinds, cell.kind), (self.often, cell.often))
+    def fits(self, cell: Cell, provider: str) -> bool:
+        """Whether it speaks of *cell* at *provider*."""
+        parts = (
+            (self.faults, cell.fault),
+            (self.kinds, cell.kind),
+            (self.often, cell.often),
+            (self.providers, provider),
+        )
         return all(re.fullmatch(pattern, value) for pattern, value in parts)
 
 
@@ -178,6 +186,14 @@ RULES: Final = (
         "it may have arrived, it has not, and nothing proves that: sending it again could pay twice",
     ),
     Rule(
+        "twice",
+        "create",
+        ".*",
+        "spare",
+        "it keeps no tag: whose it is shows when it has ended, and what may be another's is not cancelled",
+        "anthropic",
+    ),
+    Rule(
         "reset-after|hung-up-after|short-.*|one-byte-at-a-time|wrong-type|late|twice",
         "create",
         ".*",
@@ -185,21 +201,22 @@ RULES: Final = (
         "it happened and its reply is lost: the search finds it; of two, one is cancelled",
     ),
     Rule(
-        "no-such-host|refused|bad-tls|retry-after-.*|clock-.*|forgotten",
+        "no-such-host|refused|bad-tls|retry-after-.*|clock-.*",
         "create",
         ".*",
         "done",
         "it was not sent, or surely refused: it goes out again",
     ),
+    Rule("forgotten", "create", ".*", "refused", "a plain no to what was sent: a person looks at it"),
     Rule(".*", "upload", ".*", "done", "a file costs nothing: it is sent again"),
     Rule(".*", "get|list|cancel", ".*", "done", "it is asked again"),
     Rule(".*", "download", ".*", "done", "it is fetched again, and nothing is published before it is whole"),
 )
 
 
-def expected(cell: Cell) -> Rule:
-    """The rule for a cell."""
-    return next(rule for rule in RULES if rule.fits(cell))
+def expected(cell: Cell, provider: str) -> Rule:
+    """The rule for a cell at a provider."""
+    return next(rule for rule in RULES if rule.fits(cell, provider))
 
 
 @attrs.define(eq=False)

@@ -73,7 +73,11 @@ def find_orphan(step: FindOrphan, run: Run) -> Receipt:
         adopted(run, record, first)
         told = f"found as {first.batch_id}"
         told += f"; {many(len(extra), 'batch', 'batches')} of the same intent cancelled" if extra else ""
-        return Receipt(step.name, step.verb, told, {"batch_id": first.batch_id, "cancelled": len(extra)})
+        maybe = [each.batch_id for each in found.possible]
+        # What may be another's is never cancelled; `audit` goes on naming it.
+        told += f"; {', '.join(maybe)} may be of the same intent, too: see `reconcile audit`" if maybe else ""
+        facts = {"batch_id": first.batch_id, "cancelled": len(extra), "candidates": maybe}
+        return Receipt(step.name, step.verb, told, facts)
     candidates = tuple(each.batch_id for each in found.possible)
     if record.online.candidates != candidates:
         run.publish(attrs.evolve(record, online=attrs.evolve(record.online, candidates=candidates)))

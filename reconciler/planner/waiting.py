@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.coverage import NOTHING
-from reconciler.model.identity import ANSWERS, BatchName, Role, lineage_root
+from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import LOCAL, NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
@@ -74,7 +74,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         return _in_flight(snap, record, policy)
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
-        path = snap.files[Role.INPUT].path
+        path = _input_path(snap)
         told = "; ".join(_words_of(each, path) for each in record.online.refusals[:FINDINGS])
         hint = "its metadata says why; mend the input and give it another name"
         return Plan(
@@ -226,12 +226,18 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
             return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
-    path = snap.files[Role.INPUT].path
+    path = _input_path(snap)
     told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
     if len(refusals) > FINDINGS:
         told += f"; and {len(refusals) - FINDINGS} more"
     hint = "mend the input and give it another name"
     return Plan(name, f"{because}{': ' if told else ''}{told}", then=Attention(hint, Trouble.REFUSED))
+
+
+def _input_path(snap: Snapshot) -> str:
+    """Where the input is; by its bare name where it is not here."""
+    fact = snap.files.get(Role.INPUT)
+    return file_name(Role.INPUT, snap.name) if fact is None else fact.path
 
 
 def _words_of(refusal: Refusal, path: str) -> str:
