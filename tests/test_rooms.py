@@ -18,6 +18,7 @@ PACKAGE: Final = Path(__file__).parents[1] / "reconciler"
 ROOMS: Final = frozenset(
     {
         "workspace/effects.py",
+        "workspace/folders.py",
         "workspace/writing.py",
         "workspace/incoming.py",
         "workspace/reading.py",

@@ -70,7 +70,7 @@ ONLINE: Final = (
         "--per-batch-delay",
         type=float,
         metavar="SECONDS",
-        help="Between two calls for two batches; overrides [provider] per_batch_delay.",
+        help="Between two questions how batches are doing; overrides [provider] per_batch_delay.",
     ),
     click.option(
         "--max-retries",

@@ -69,7 +69,7 @@ SETTINGS: Final = (
     Setting("provider", "completion_window", "", "how long a remote batch may take"),
     Setting("provider", "expires_after", 0, "seconds until files vanish there; 0: the provider's own choice"),
     Setting("provider", "poll_seconds", 60.0, "time between two looks at a remote batch", least=1),
-    Setting("provider", "per_batch_delay", 2.0, "time between two calls for different batches"),
+    Setting("provider", "per_batch_delay", 2.0, "time between two questions how batches are doing"),
     Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),

@@ -77,7 +77,7 @@ def adopt_file(step: AdoptFile, run: Run) -> Receipt:
     told = f"{arrival.told(roles)} adopted from {step.path}"
     if answered < asked.requests:
         told += f"; {many(asked.requests - answered, 'request')} without an answer in it"
-    return Receipt(step.name, step.verb, told, {role.value: arrival.lines[role] for role in roles})
+    return Receipt(step.name, step.verb, told, {role.value: arrival.lines.get(role, 0) for role in roles})
 
 
 def _held_to_ids(view: View, fact: FileFact, step: AdoptFile, names: Names) -> tuple[FileDigest, int]:

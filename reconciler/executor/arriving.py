@@ -54,7 +54,7 @@ class Arrival:
         name: The batch.
 
     Attributes:
-        lines: How many lines each file has that has arrived.
+        lines: How many lines each file has that arrived.
     """
 
     def __init__(self, run: Run, name: BatchName) -> None:

@@ -22,7 +22,8 @@ from reconciler.planner.safety import asked_at, expects
 
 SET_PROVIDER = (
     "put the answer files beside the input; or\n"
-    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)'
+    'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)\n'
+    'or name a remote provider there, such as "openai", whose key is in the environment'
 )
 PATIENCE: Final = 3
 """How often a provider is heard out that says what cannot be, before its files are believed instead."""
@@ -73,7 +74,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         return _in_flight(snap, record, policy)
     if record.state is Submission.REJECTED:
         because = f"{record.provider or policy.provider} rejected it when it was created"
-        path = snap.files[Role.INPUT].path
+        path = file_name(Role.INPUT, snap.name)
         told = "; ".join(_words_of(each, path) for each in record.online.refusals[:FINDINGS])
         hint = "its metadata says why; mend the input and give it another name"
         return Plan(
@@ -225,7 +226,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
             return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
-    path = snap.files[Role.INPUT].path
+    path = file_name(Role.INPUT, snap.name)
     told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
     if len(refusals) > FINDINGS:
         told += f"; and {len(refusals) - FINDINGS} more"

@@ -66,11 +66,25 @@ class Origin:
 
     def hide(self, text: str) -> str:
         """*text* without any of the secrets, which some servers repeat in their replies."""
-        values = [secret.reveal() for secret in self.secret.values()]
-        words = {word for value in values for word in (value, value.rpartition(" ")[2]) if len(word) > 5}  # noqa: PLR2004
-        for word in sorted(words, key=len, reverse=True):
+        for word in self._words(6):
             text = text.replace(word, "***")
         return text
+
+    def scrub(self, body: bytes) -> bytes:
+        """
+        The body of a reply without any of the secrets: some providers repeat them in their findings.
+
+        A short one stays, as it is no real key and may be a part of something else.
+        """
+        for word in self._words(16):
+            body = body.replace(word.encode(), b"***")
+        return body
+
+    def _words(self, shortest: int) -> list[str]:
+        """The secrets, and the keys in them, the longest first."""
+        values = [secret.reveal() for secret in self.secret.values()]
+        words = {word for value in values for word in (value, value.rpartition(" ")[2])}
+        return sorted((word for word in words if len(word) >= shortest), key=len, reverse=True)
 
 
 @attrs.frozen

@@ -49,7 +49,7 @@ def whole(call: Call, coming: Coming, bounds: Bounds) -> Reply:
     Raises:
         BadBody: It is cut, too large, or not what the API speaks.
     """
-    body = b"".join(coming.body(bounds))
+    body = call.origin.scrub(b"".join(coming.body(bounds)))
     kind, status = coming.headers.get("content-type", "").lower(), coming.status
     if is_page(kind, body):
         raise BadBody(f"it answers {status} with a web page")

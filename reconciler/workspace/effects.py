@@ -13,18 +13,18 @@ import errno
 import hashlib
 import os
 import stat
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
-from reconciler.model.operation import Kind
+from reconciler.workspace.folders import Folders, Syncs, Tap, no_tap
 from reconciler.workspace.incoming import Incoming
-from reconciler.workspace.locking import hold, one_at_a_time
-from reconciler.workspace.reading import BLOCK, Reading
-from reconciler.workspace.together import sync_now
+from reconciler.workspace.locking import one_at_a_time
+from reconciler.workspace.reading import BLOCK
 from reconciler.workspace.writing import blocks, check_size, write_all
+
+__all__ = ["TEMPORARY", "Effects", "Syncs", "Tap", "no_tap", "temporary_for"]
 
 TEMPORARY: Final = ".reconciler-tmp-"
 """Prefix of names under which partial data may stand."""
@@ -32,68 +32,13 @@ TEMPORARY: Final = ".reconciler-tmp-"
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS: Final = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
-Syncs = Callable[[Sequence[int]], None]
-"""Brings open files or folders to disk before it returns."""
 
-Tap = Callable[[str, str], None]
-"""Called with the name and path of each change just before it is made; tests stop the world there."""
-
-
-def no_tap(_change: str, _path: str) -> None:
-    """Let every change through."""
-
-
-class Effects(Reading):
-    """
-    Looks at and changes files below one folder.
-
-    Args:
-        root: The workspace, a real path.
-        tap: Called before each change.
-        syncs: Brings open files and folders to disk.
-        clock: Seconds since the epoch.
-
-    Attributes:
-        locks: The lock files that are held, open; a process that inherits one holds the lock too.
-    """
-
-    def __init__(
-        self,
-        root: str,
-        tap: Tap = no_tap,
-        syncs: Syncs = sync_now,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(root, clock)
-        self._tap = tap
-        self._sync = syncs
-        self.locks: list[int] = []
+class Effects(Folders):
+    """Looks at and changes files below one folder; see `Folders` for its arguments."""
 
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
         return Effects(self.root, self._tap, syncs, self.now)
-
-    def tell(self, change: str, path: str) -> None:
-        """Let the tap know of a change that another room is about to make."""
-        self._tap(change, path)
-
-    def make_folder(self, path: str, *, sync: bool = True) -> None:
-        """
-        Make a folder, and those above it, where they do not exist yet.
-
-        Without *sync* its own name may be lost in a power cut: for folders that are renamed later.
-        """
-        if path == "" or self.kind(path) is Kind.FOLDER:
-            return
-        parent = path.rpartition("/")[0]
-        self.make_folder(parent)
-        with self._parent(path) as (at, leaf):
-            self._tap("mkdir", path)
-            # Another process may be making the same workspace its own.
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(leaf, 0o700, dir_fd=at)
-        if sync:
-            self.sync_folder(parent)
 
     def publish(
         self, path: str, chunks: Iterable[bytes], *, replace: bool = False, sync_folder: bool = True
@@ -220,85 +165,6 @@ class Effects(Reading):
         with self.open(source) as stream:
             self.publish(target, iter(lambda: stream.read(BLOCK), b""))
         return False
-
-    def sync_folder(self, path: str) -> None:
-        """Bring a folder's names to disk, so that they survive a power cut."""
-        with self._folder(path) as at:
-            self._tap("fsync-folder", path)
-            self._sync([at])
-
-    def rename(self, source: str, target: str) -> None:
-        """
-        Rename within the workspace.
-
-        A file replaces a file. A folder replaces nothing that has content: rename(2) refuses a folder
-        that is not empty.
-        """
-        with self._parent(source) as (here, old), self._parent(target) as (there, new):
-            self._tap("rename", target)
-            os.rename(old, new, src_dir_fd=here, dst_dir_fd=there)
-
-    def rename_folder(self, source: str, target: str) -> None:
-        """
-        Publish a folder under its final name, in one step.
-
-        Raises:
-            Clash: Something stands under that name.
-        """
-        self.sync_folder(source)
-        try:
-            self.rename(source, target)
-        except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise Clash(f"{target}/ is there already; nothing was overwritten") from error
-            raise
-        self.sync_folder(target.rpartition("/")[0])
-
-    def unlink(self, path: str) -> None:
-        """Remove a name; nothing happens when it is not there."""
-        with self._parent(path) as (at, leaf), contextlib.suppress(FileNotFoundError):
-            self._tap("unlink", path)
-            os.unlink(leaf, dir_fd=at)
-
-    def remove_folder(self, path: str) -> None:
-        """Remove a staging folder with the files in it; never called for a final name."""
-        if self.kind(path) is None:
-            return
-        for entry in self.listing(path):
-            self.unlink(f"{path}/{entry.name}")
-        with self._parent(path) as (at, leaf):
-            self._tap("rmdir", path)
-            os.rmdir(leaf, dir_fd=at)
-
-    def remove_if_empty(self, path: str) -> None:
-        """Remove a folder that holds nothing; one that still holds something stays."""
-        if not self.listing(path):
-            with self._parent(path) as (at, leaf):
-                self._tap("rmdir", path)
-                os.rmdir(leaf, dir_fd=at)
-
-    @contextlib.contextmanager
-    def lock(self, path: str) -> Iterator[None]:
-        """
-        Hold the lock file at *path*; the kernel frees it when the process dies.
-
-        Raises:
-            WorkspaceLocked: Another process holds it.
-        """
-        self.make_folder(path.rpartition("/")[0])
-        with self._parent(path) as (at, leaf):
-            if self._lstat(path) is None:
-                self._tap("lock", path)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            held = os.open(leaf, flags, 0o600, dir_fd=at)
-        with hold(held, self.root, path):
-            self.locks.append(held)
-            try:
-                yield
-            finally:
-                self.locks.remove(held)
-
-    # Within
 
     def _write(self, path: str, chunks: Iterable[bytes]) -> FileDigest:
         """Create *path*, write all of *chunks* and sync it; on an error, remove it again."""

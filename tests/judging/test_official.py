@@ -15,7 +15,8 @@ from google import genai
 from google.genai import types
 
 from reconciler.testing import FakeProvider, Fate
-from tests.judging.official import RULES, findings
+from tests.judging.official import findings
+from tests.judging.rules import RULES
 from tests.judging.tape import Said, Spoken, forward, taped
 from tests.judging.tour import NAMES, START, client_of, line_of, tour
 

@@ -59,7 +59,8 @@ def test_what_comes_next_has_one_word(then: Then, word: str, hint: str) -> None:
             """\
 7: held: no provider is configured, so nothing is sent
   -> put the answer files beside the input; or
-  -> set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)""",
+  -> set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)
+  -> or name a remote provider there, such as "openai", whose key is in the environment""",
             id="held",
         ),
         pytest.param(

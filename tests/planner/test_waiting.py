@@ -178,9 +178,10 @@ def test_answers_without_their_input_are_named() -> None:
 
 
 def test_no_provider_says_the_way_out() -> None:
-    """Without a provider nothing is sent, and the hint names both ways: by hand, and the setting."""
+    """Without a provider nothing is sent, and the hint names the ways: by hand, here, and at a provider."""
     then = plan(snap("i"), POLICY_NONE).then
     assert isinstance(then, Held)
-    by_hand, setting = then.hint.splitlines()
+    by_hand, setting, there = then.hint.splitlines()
     assert by_hand == "put the answer files beside the input; or"
     assert setting.startswith('set [provider] name = "local" in reconciler.toml')
+    assert there.startswith("or name a remote provider there")
