@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.coverage import NOTHING
-from reconciler.model.identity import ANSWERS, BatchName, Role, lineage_root
+from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
 from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import LOCAL, NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
