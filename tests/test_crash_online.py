@@ -39,7 +39,7 @@ from tests.stopping import (
     whole,
 )
 from tests.workspace.faults import Trip
-from tests.workspaces import record
+from tests.workspaces import ledger, record
 
 Stop = Callable[[Shared, int], bool]
 Choose = Callable[[list[str]], list[int]]
@@ -47,8 +47,8 @@ Choose = Callable[[list[str]], list[int]]
 INSIDE: Final = 2
 """Points that a normal run tries of each scenario between intent and id; a slow one tries all."""
 
-BEHIND: Final = 1
-"""The same for points behind the id."""
+BEHIND: Final = 5
+"""The same for points behind the id, where it is all one what the create has met."""
 
 
 @attrs.frozen
@@ -110,15 +110,16 @@ def create_in(effects: list[str]) -> int:
     return next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
 
 
-def sample(effects: list[str]) -> list[int]:
-    """Some effects, the same in every run: most of them between intent and id."""
-    chance = random.Random(" ".join(effects))
-    until = min(create_in(effects) + 8, len(effects))
-    behind = range(until + 1, len(effects) + 1)
-    return [
-        *chance.sample(range(10, until + 1), INSIDE),
-        *chance.sample(behind, min(BEHIND, len(behind))),
-    ]
+def some_inside(effects: list[str]) -> list[int]:
+    """Some effects between intent and id, the same in every run."""
+    inside = range(10, min(create_in(effects) + 6, len(effects) + 1))
+    return random.Random(" ".join(effects)).sample(inside, INSIDE)
+
+
+def some_behind(effects: list[str]) -> list[int]:
+    """Some effects behind the id, the same in every run."""
+    behind = range(create_in(effects) + 6, len(effects) + 1)
+    return random.Random(" ".join(effects)).sample(behind, BEHIND)
 
 
 def around_the_create(effects: list[str]) -> list[int]:
@@ -135,7 +136,13 @@ def all_of(effects: list[str]) -> list[int]:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_stopped_before_an_effect(provider: str, create: str, fake_provider: FakeProvider) -> None:
     """Stopped anywhere, no batch is made twice, no request is lost, and the end is that of a run without."""
-    stop_at(provider, create, fake_provider, crash, sample)
+    stop_at(provider, create, fake_provider, crash, some_inside)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_stopped_behind_the_id(provider: str, fake_provider: FakeProvider) -> None:
+    """The same while it is asked for, fetched and settled, be it two answer files or one stream."""
+    stop_at(provider, "succeeds", fake_provider, crash, some_behind)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -168,3 +175,28 @@ def test_killed_during_the_create(provider: str, fake_provider: FakeProvider, *,
 def test_killed_before_every_effect(provider: str, create: str, fake_provider: FakeProvider) -> None:
     """The same at every effect, by a kill."""
     stop_at(provider, create, fake_provider, kill, all_of)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_stands_on_disk(provider: str, fake_provider: FakeProvider) -> None:
+    """Before each call and each line of history, metadata says how far it came, and history what may cost."""
+    seen: list[tuple[str, str | None, list[str]]] = []
+    with begun(provider, fake_provider) as online:
+
+        def tap(change: str, _path: str) -> None:
+            if change.startswith(("POST", "append")):
+                there = (online.root / "workdir/batch_metadata_1.jsonl").exists()
+                state = record(online.root, "1")["state"] if there else None
+                seen.append((change, state, [each["event"] for each in ledger(online.root)]))
+
+        online.tap = tap
+        whole(online)
+    uploaded = "prepared" if provider == "anthropic" else "uploaded"
+    uploads = {"anthropic": 0, "gemini": 2}.get(provider, 1)
+    assert seen == [
+        *[("POST upload", "prepared", [])] * uploads,
+        ("append", uploaded, []),
+        ("POST create", "creating", ["batch.creating"]),
+        ("append", "creating", ["batch.creating"]),
+        ("append", "submitted", ["batch.creating", "batch.submitted"]),
+    ]

@@ -13,7 +13,8 @@ import attrs
 import pytest
 
 from reconciler import decide_online, engine
-from reconciler.errors import ReconcilerError
+from reconciler.errors import NeedsPerson, ReconcilerError
+from reconciler.inventory import audit
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider
 from reconciler.testing.world import OTHER_KEY
@@ -37,7 +38,7 @@ from tests.stopping import (
     sound,
     whole,
 )
-from tests.workspaces import live, put
+from tests.workspaces import ledger, live, put
 
 
 def cancel(online: Shared) -> Any:
@@ -245,3 +246,51 @@ def test_the_policy_resubmits_by_itself(fake_provider: FakeProvider) -> None:
         online.run()
         assert online.creates() == 2
         sound(online, "resubmitted")
+
+
+def found_by_audit(online: Shared) -> set[str]:
+    """What `reconcile audit` lists."""
+    inventory = audit(str(online.root), online.settings(), online.options)
+    return {finding.remote_id for finding in inventory.findings}
+
+
+def test_a_late_create_behind_a_resubmit(fake_provider: FakeProvider) -> None:
+    """At Anthropic nothing refuses a create that lands behind a resubmit; the audit lists the batch."""
+    with begun("anthropic", fake_provider) as online:
+        fake_provider.fault("create", LATE)
+        held(online)
+        resubmit(online)
+        mended(online)
+        fake_provider.clock.advance(31 * 86_400.0)
+        found_by_audit(online)
+        first, late = fake_provider.batches
+        assert late.id in found_by_audit(online)
+        assert {line["batch_id"] for line in ledger(online.root) if "batch_id" in line} == {first.id}
+
+
+def test_an_upload_that_nobody_knows_of(fake_provider: FakeProvider) -> None:
+    """A file whose id was lost is uploaded again; the audit lists the one that is left over."""
+    with begun("openai", fake_provider) as online:
+        effects = effects_of(online, whole)
+    upload = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST upload"))
+    with begun("openai", fake_provider) as online:
+        assert crash(online, upload + 1)
+        (spare,) = fake_provider.files
+        mended(online)
+        settled(online, "uploaded twice")
+        assert spare.id in found_by_audit(online)
+        assert {file.name for file in fake_provider.files if not file.generated} == {spare.name}
+
+
+def test_a_person_waits_for_what_may_arrive(fake_provider: FakeProvider) -> None:
+    """A resubmit right after the create is refused, with the time; after the grace it is carried out."""
+    with begun("anthropic", fake_provider) as online:
+        fake_provider.fault("create", LATE)
+        online.run()
+        with pytest.raises(NeedsPerson, match="may still arrive") as told:
+            resubmit(online)
+        assert "in 598 s" in str(told.value.hint)
+        assert fake_provider.calls.count("create") == 1
+        fake_provider.clock.advance(601.0)
+        resubmit(online)
+        assert fake_provider.calls.count("create") == 2
