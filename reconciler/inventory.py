@@ -7,8 +7,10 @@ read again just before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from typing import Final
 
 import attrs
 
@@ -25,6 +27,9 @@ from reconciler.session import Network, Options, Session, session
 from reconciler.workspace import ledger, metadata, settled
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import scan
+
+_UPLOADED: Final = re.compile(r"batch_input_([0-9a-f]{32})\.jsonl", re.ASCII)
+"""The name under which an input is uploaded; it holds the intent."""
 
 
 @attrs.frozen
@@ -147,6 +152,7 @@ def _audit(
                 batches, files = list(remote.batches(wire)), list(remote.files(wire))
             findings += _strangers(name, batches, here)
             findings += _gone(remotes, remote, batches, here)
+            findings += _spare(name, files, here)
             found.append(_held(view, name, batches, files, here))
             if held is not None:
                 removed = _remove(held, remote, _removable(view, name, files, here))
@@ -211,6 +217,17 @@ def _gone(remotes: Remotes, remote: Remote, batches: Iterable[RemoteBatch], here
         except NotThere:
             yield Finding(
                 remote.name, "the provider does not know it any more", record.batch_id, name, ours=True
+            )
+
+
+def _spare(provider: str, files: Iterable[RemoteFile], here: _Here) -> Iterator[Finding]:
+    """Inputs that were uploaded once more than they were needed: a crash came before the id was written."""
+    known = {record.input_file_id for _, record in here.of(provider)}
+    for each in files:
+        intent = _UPLOADED.fullmatch(each.name)
+        if intent and intent[1] in here.history and each.file_id not in known:
+            yield Finding(
+                provider, "an upload that no batch here was made of; it costs nothing", each.file_id
             )
 
 

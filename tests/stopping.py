@@ -6,6 +6,7 @@ One workspace, one input, one provider; everything is real but time, which is vi
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconciler import decide_online
 from reconciler.check import check
 from reconciler.model.failure import InDoubt
 from reconciler.model.report import BatchReport, Report, State
@@ -32,7 +34,7 @@ from reconciler.testing.faults import Fault, LateEffect, Refuse, ReplyDropped
 from tests import workspaces
 from tests.online import Online, put_input
 from tests.workspace.faults import Crash, Trip
-from tests.workspaces import Line, ledger, leftovers, request, results, scratch, tree
+from tests.workspaces import Line, ledger, leftovers, live, record, request, results, scratch, tree
 
 REQUESTS: Final = 4
 FAILS: Final = 2
@@ -47,6 +49,9 @@ KEYS: Final = (
     "MISTRAL_API_KEY",
 )
 NEEDS_MODEL: Final = frozenset({"gemini", "mistral"})
+
+LATE: Final = LateEffect(seconds=30 * 86400.0)
+"""A create that lands long after everything else."""
 
 LATER: Final = 900.0
 """Seconds after which what comes late has come."""
@@ -147,6 +152,24 @@ def whole(online: Online) -> Report:
     return online.wait(DAYS)
 
 
+def effects_of(online: Shared, act: Callable[[Shared], object]) -> list[str]:
+    """The effects of *act*, which is carried out."""
+    trip = Trip()
+    act(attrs.evolve(online, tap=trip))
+    return [f"{change} {path}" for change, path in trip.seen]
+
+
+def resubmit(online: Online) -> Any:
+    """`reconcile resubmit`."""
+    return online.decide(decide_online.resubmit)
+
+
+def record_of(online: Online) -> dict[str, Any]:
+    """The metadata of the batch; empty when there is none."""
+    there = (live(online.root) / "batch_metadata_1.jsonl").exists()
+    return record(online.root, "1") if there else {}
+
+
 def crash(online: Shared, point: int, act: Callable[[Shared], object] = whole) -> bool:
     """Do *act* until just before its effect number *point*; whether it got there."""
     with suppress(Crash):
@@ -158,31 +181,47 @@ def crash(online: Shared, point: int, act: Callable[[Shared], object] = whole) -
 def kill(online: Shared, point: int, act: Callable[[Shared], object] = whole) -> bool:
     """The same in a process that is killed for good."""
 
-    def tapped(seen: list[str]) -> None:
-        if len(seen) == point:
+    def dying(effects: int) -> None:
+        if effects == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return in_process(online, tapped, act) == -signal.SIGKILL
+    return in_process(online, act=act, tapped=dying) == -signal.SIGKILL
 
 
-def in_process(online: Shared, tapped: Callable[[list[str]], None], act: Callable[[Shared], object]) -> int:
-    """Do *act* in a process of its own; its clock is taken over. Returns what it ended with."""
+def in_process(
+    online: Shared,
+    born: Callable[[int], object] = lambda _process: None,
+    act: Callable[[Shared], object] = whole,
+    tapped: Callable[[int], None] = lambda _effects: None,
+) -> int:
+    """
+    Do *act* in a process of its own, and take over its clock.
+
+    Args:
+        online: The workspace.
+        born: Told of the process.
+        act: What is done.
+        tapped: Called in the process before each effect, with its number.
+
+    Returns:
+        What the process ended with.
+    """
     time = mmap.mmap(-1, 8)
     time[:] = struct.pack("d", online.now())
     child = os.fork()
     if child == 0:
-        seen: list[str] = []
+        count = itertools.count(1)
 
-        def tap(change: str, _path: str) -> None:
+        def tap(_change: str, _path: str) -> None:
             time[:] = struct.pack("d", online.now())
-            seen.append(change)
-            tapped(seen)
+            tapped(next(count))
 
         code = 99
         with suppress(BaseException):
             act(attrs.evolve(online, tap=tap, room=None))
             code = 0
         os._exit(code)
+    born(child)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL), "the run itself failed"
     (now,) = struct.unpack("d", time[:])

@@ -9,14 +9,20 @@ nothing came of it.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
-from collections.abc import Callable, Sequence
-from typing import Final
+import signal
+from collections.abc import Callable
+from queue import Queue
+from typing import ClassVar, Final
 
 import attrs
 import pytest
 
 from reconciler.testing import FakeProvider
+from reconciler.testing.exchange import Exchange
+from reconciler.testing.world import World
 from tests.stopping import (
     CREATES,
     PROVIDERS,
@@ -25,6 +31,7 @@ from tests.stopping import (
     crash,
     ending,
     in_doubt,
+    in_process,
     kill,
     mended,
     settled,
@@ -32,15 +39,37 @@ from tests.stopping import (
     whole,
 )
 from tests.workspace.faults import Trip
-from tests.workspaces import record
+from tests.workspaces import ledger, record
 
 Stop = Callable[[Shared, int], bool]
+Choose = Callable[[list[str]], list[int]]
 
-INSIDE: Final = 3
+INSIDE: Final = 2
 """Points that a normal run tries of each scenario between intent and id; a slow one tries all."""
 
-BEHIND: Final = 1
-"""The same for points behind the id."""
+BEHIND: Final = 5
+"""The same for points behind the id, where it is all one what the create has met."""
+
+
+@attrs.frozen
+class Killing:
+    """
+    The client dies while its create is on the way.
+
+    Attributes:
+        made: The batch is created all the same.
+        born: Where the client's process is told.
+    """
+
+    born: ClassVar[Queue[int]] = Queue()
+    made: bool
+
+    async def play(self, exchange: Exchange, world: World) -> None:  # noqa: ARG002 - the protocol's
+        """Kill whoever has asked."""
+        if self.made:
+            await exchange.answer()
+        os.kill(await asyncio.to_thread(self.born.get), signal.SIGKILL)
+        await exchange.gone()
 
 
 def end_of(provider: str, create: str, fake: FakeProvider) -> tuple[dict[str, object], list[str]]:
@@ -53,10 +82,10 @@ def end_of(provider: str, create: str, fake: FakeProvider) -> tuple[dict[str, ob
         return ending(online), [f"{change} {path}" for change, path in trip.seen]
 
 
-def stop_at(provider: str, create: str, fake: FakeProvider, points: Sequence[int], stop: Stop) -> None:
-    """Stop a scenario before each of these effects, mend it, and hold it to the laws."""
+def stop_at(provider: str, create: str, fake: FakeProvider, stop: Stop, choose: Choose) -> None:
+    """Stop a scenario before some of its effects, mend it, and hold it to the laws."""
     wanted, effects = end_of(provider, create, fake)
-    for point in points or range(1, len(effects) + 1):
+    for point in choose(effects):
         with begun(provider, fake, create) as online:
             when = f"{provider}, create {create}, stopped before effect {point}: {effects[point - 1]}"
             assert stop(online, point), when
@@ -76,32 +105,68 @@ def stop_at(provider: str, create: str, fake: FakeProvider, points: Sequence[int
                 settled(online, when)
 
 
-def sample(provider: str, create: str, fake: FakeProvider) -> list[int]:
-    """Some points of a scenario, the same in every run."""
-    _, effects = end_of(provider, create, fake)
-    chance = random.Random(f"{provider} {create}")
-    sent = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
-    until = min(sent + 8, len(effects))
-    behind = range(until + 1, len(effects) + 1)
-    return [
-        *chance.sample(range(10, until + 1), INSIDE),
-        *chance.sample(behind, min(BEHIND, len(behind))),
-    ]
+def create_in(effects: list[str]) -> int:
+    """Which effect the create is."""
+    return next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
+
+
+def some_inside(effects: list[str]) -> list[int]:
+    """Some effects between intent and id, the same in every run."""
+    inside = range(10, min(create_in(effects) + 6, len(effects) + 1))
+    return random.Random(" ".join(effects)).sample(inside, INSIDE)
+
+
+def some_behind(effects: list[str]) -> list[int]:
+    """Some effects behind the id, the same in every run."""
+    behind = range(create_in(effects) + 6, len(effects) + 1)
+    return random.Random(" ".join(effects)).sample(behind, BEHIND)
+
+
+def around_the_create(effects: list[str]) -> list[int]:
+    """Just before it, and just after its reply."""
+    return [create_in(effects), create_in(effects) + 1]
+
+
+def all_of(effects: list[str]) -> list[int]:
+    """Each."""
+    return [*range(1, len(effects) + 1)]
 
 
 @pytest.mark.parametrize("create", CREATES)
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_stopped_before_an_effect(provider: str, create: str, fake_provider: FakeProvider) -> None:
     """Stopped anywhere, no batch is made twice, no request is lost, and the end is that of a run without."""
-    stop_at(provider, create, fake_provider, sample(provider, create, fake_provider), crash)
+    stop_at(provider, create, fake_provider, crash, some_inside)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_stopped_behind_the_id(provider: str, fake_provider: FakeProvider) -> None:
+    """The same while it is asked for, fetched and settled, be it two answer files or one stream."""
+    stop_at(provider, "succeeds", fake_provider, crash, some_behind)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_killed_around_the_create(provider: str, fake_provider: FakeProvider) -> None:
     """The same when the process is killed for good, just before the create and just after its reply."""
-    _, effects = end_of(provider, "succeeds", fake_provider)
-    sent = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
-    stop_at(provider, "succeeds", fake_provider, [sent, sent + 1], kill)
+    stop_at(provider, "succeeds", fake_provider, kill, around_the_create)
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not-made"])
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_killed_during_the_create(provider: str, fake_provider: FakeProvider, *, made: bool) -> None:
+    """Killed with the create on its way: the batch is found if it was made, and held if it was not."""
+    with begun(provider, fake_provider) as online:
+        fake_provider.fault("create", Killing(made=made))
+        assert in_process(online, Killing.born.put) == -signal.SIGKILL
+        assert record(online.root, "1")["state"] == "creating"
+        sound(online, "killed during the create")
+        batch = mended(online)
+        assert fake_provider.calls.count("create") == 1
+        if made:
+            settled(online, provider)
+        else:
+            assert batch is not None
+            in_doubt(online, batch, provider)
 
 
 @pytest.mark.slow
@@ -109,4 +174,29 @@ def test_killed_around_the_create(provider: str, fake_provider: FakeProvider) ->
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_killed_before_every_effect(provider: str, create: str, fake_provider: FakeProvider) -> None:
     """The same at every effect, by a kill."""
-    stop_at(provider, create, fake_provider, (), kill)
+    stop_at(provider, create, fake_provider, kill, all_of)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_stands_on_disk(provider: str, fake_provider: FakeProvider) -> None:
+    """Before each call and each line of history, metadata says how far it came, and history what may cost."""
+    seen: list[tuple[str, str | None, list[str]]] = []
+    with begun(provider, fake_provider) as online:
+
+        def tap(change: str, _path: str) -> None:
+            if change.startswith(("POST", "append")):
+                there = (online.root / "workdir/batch_metadata_1.jsonl").exists()
+                state = record(online.root, "1")["state"] if there else None
+                seen.append((change, state, [each["event"] for each in ledger(online.root)]))
+
+        online.tap = tap
+        whole(online)
+    uploaded = "prepared" if provider == "anthropic" else "uploaded"
+    uploads = {"anthropic": 0, "gemini": 2}.get(provider, 1)
+    assert seen == [
+        *[("POST upload", "prepared", [])] * uploads,
+        ("append", uploaded, []),
+        ("POST create", "creating", ["batch.creating"]),
+        ("append", "creating", ["batch.creating"]),
+        ("append", "submitted", ["batch.creating", "batch.submitted"]),
+    ]

@@ -7,8 +7,6 @@ where the provider refuses a create whose file is gone, a late one pays for noth
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -16,62 +14,31 @@ import pytest
 
 from reconciler import decide_online, engine
 from reconciler.errors import NeedsPerson, ReconcilerError
+from reconciler.inventory import audit
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider
-from reconciler.testing.exchange import Exchange, replay
-from reconciler.testing.faults import LateEffect
-from reconciler.testing.world import OTHER_KEY, World
+from reconciler.testing.world import OTHER_KEY
 from tests.online import put_input
 from tests.stopping import (
     DAYS,
+    LATE,
     PROVIDERS,
-    REQUESTS,
     Shared,
     begun,
     client_of,
     crash,
+    effects_of,
     ending,
-    fate_of,
     in_doubt,
     lines_of,
     mended,
+    record_of,
+    resubmit,
     settled,
     sound,
     whole,
 )
-from tests.workspace.faults import Trip
-from tests.workspaces import ledger, live, put, record, results
-
-WITH_FILE: Final = tuple(each for each in PROVIDERS if each != "anthropic")
-LATE: Final = LateEffect(seconds=30 * 86_400.0)
-"""A create that lands long after everything else."""
-
-Act = Callable[[Shared], object]
-
-
-@attrs.frozen
-class Twice:
-    """The create takes effect twice, as when a proxy repeats it, and no reply comes."""
-
-    async def play(self, exchange: Exchange, world: World) -> None:
-        """Do it two times, then hang up."""
-        body = await exchange.body()
-        for _ in range(2):
-            await exchange.handle(replay(exchange.scope, body))
-            world.clock.advance(1.0)
-        await exchange.reset()
-
-
-def effects_of(online: Shared, act: Act) -> list[str]:
-    """The effects of *act*, which is carried out."""
-    trip = Trip()
-    act(attrs.evolve(online, tap=trip))
-    return [f"{change} {path}" for change, path in trip.seen]
-
-
-def resubmit(online: Shared) -> Any:
-    """`reconcile resubmit`."""
-    return online.decide(decide_online.resubmit)
+from tests.workspaces import ledger, live, put
 
 
 def cancel(online: Shared) -> Any:
@@ -92,18 +59,9 @@ def held(online: Shared) -> None:
     in_doubt(online, online.wait(DAYS).batch("1"), "held")
 
 
-def record_of(online: Shared) -> dict[str, Any]:
-    """The metadata of the batch; empty when there is none."""
-    there = (live(online.root) / "batch_metadata_1.jsonl").exists()
-    return record(online.root, "1") if there else {}
-
-
 def every(effects: list[str], step: int) -> range:
     """Every *step*-th effect, counted from 1."""
     return range(1, len(effects) + 1, step)
-
-
-# --- resubmit ---
 
 
 def resubmit_everywhere(provider: str, fake: FakeProvider, step: int) -> None:
@@ -140,38 +98,21 @@ def resubmit_everywhere(provider: str, fake: FakeProvider, step: int) -> None:
             assert online.creates() == 2 + (provider == "anthropic"), when
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_resubmit_is_stopped(provider: str, fake_provider: FakeProvider) -> None:
-    """A resubmit that was stopped anywhere creates one batch, and a late create of a deleted file none."""
-    resubmit_everywhere(provider, fake_provider, 13)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_resubmit_is_stopped_everywhere(provider: str, fake_provider: FakeProvider) -> None:
-    """The same before every effect."""
-    resubmit_everywhere(provider, fake_provider, 1)
-
-
-# --- adopt and cancel ---
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_adoption_is_stopped(provider: str, fake_provider: FakeProvider) -> None:
-    """A batch that no list shows is held; its adoption by a person, stopped anywhere, ends in `done/`."""
+def adopt_everywhere(provider: str, fake: FakeProvider, step: int) -> None:
+    """Stop the adoption of a batch that no list shows, and type it again if it did not take."""
 
     def hidden(online: Shared) -> None:
         whole(online)
         assert online.wait(DAYS).batch("1").state is State.HELD
         assert online.creates() == 1
 
-    with begun(provider, fake_provider, "is-lost", lag=10_000) as online:
+    with begun(provider, fake, "is-lost", lag=10_000) as online:
         hidden(online)
         effects = effects_of(online, adopt_first)
         mended(online)
         settled(online, "adopted")
-    for point in every(effects, 3):
-        with begun(provider, fake_provider, "is-lost", lag=10_000) as online:
+    for point in every(effects, step):
+        with begun(provider, fake, "is-lost", lag=10_000) as online:
             hidden(online)
             when = f"{provider}, adopt stopped before effect {point}: {effects[point - 1]}"
             assert crash(online, point, adopt_first), when
@@ -183,151 +124,45 @@ def test_an_adoption_is_stopped(provider: str, fake_provider: FakeProvider) -> N
             sound(online, f"{when}, and mended")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_cancel_is_stopped(provider: str, fake_provider: FakeProvider) -> None:
-    """A cancel, stopped anywhere and typed again where it did not take, never leads to another create."""
-    with begun(provider, fake_provider, polls=50) as online:
+def cancel_everywhere(provider: str, fake: FakeProvider, step: int) -> None:
+    """Stop a cancel, and type it again if it did not take."""
+    with begun(provider, fake, polls=50) as online:
         online.run()
         effects = effects_of(online, cancel)
-    for point in every(effects, 3):
-        with begun(provider, fake_provider, polls=50) as online:
+    for point in every(effects, step):
+        with begun(provider, fake, polls=50) as online:
             online.run()
             when = f"{provider}, cancel stopped before effect {point}: {effects[point - 1]}"
             assert crash(online, point, cancel), when
             sound(online, when)
-            if not fake_provider.batches[0].cancel_asked:
+            if not fake.batches[0].cancel_asked:
                 cancel(online)
             mended(online)
-            assert fake_provider.batches[0].stage == "cancelled", when
-            assert online.creates() == fake_provider.calls.count("create") == 1, when
+            assert fake.batches[0].stage == "cancelled", when
+            assert online.creates() == fake.calls.count("create") == 1, when
             sound(online, f"{when}, and mended")
 
 
-# --- more than one ---
+VERBS: Final = {"resubmit": resubmit_everywhere, "adopt": adopt_everywhere, "cancel": cancel_everywhere}
 
 
+@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_one_create_that_made_two(provider: str, fake_provider: FakeProvider) -> None:
-    """Of two batches of one intent the older is used; the other is cancelled, and history says so."""
-    with begun(provider, fake_provider, polls=3) as online:
-        fake_provider.fault("create", Twice())
-        report = whole(online)
-        first, second = fake_provider.batches
-        told = [each.summary for each in report.batch("1").receipts if each.verb == "find-orphan"]
-        assert "1 batch of the same intent cancelled" in told[-1]
-        extra = [each for each in ledger(online.root) if each["event"] == "batch.cancelled"]
-        assert [(each["batch_id"], each["why"]) for each in extra] == [(second.id, "extra")]
-        # At Anthropic only the answers of both have shown whose they are: that is too late to stop one.
-        assert second.cancel_asked is (provider != "anthropic")
-        assert not first.cancel_asked
-        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
-        sound(online, "made two")
+def test_a_verb_is_stopped(provider: str, verb: str, fake_provider: FakeProvider) -> None:
+    """
+    Stopped anywhere, a resubmit creates one batch, an adoption ends in `done/`, a cancel creates none.
+
+    A late create that names the file which a resubmit has deleted is refused.
+    """
+    VERBS[verb](provider, fake_provider, 11)
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
-def test_one_too_many_is_cancelled_once(provider: str, fake_provider: FakeProvider) -> None:
-    """Stopped anywhere around that, the older one is used all the same and history tells of it once."""
-    with begun(provider, fake_provider, polls=3) as online:
-        fake_provider.fault("create", Twice())
-        effects = effects_of(online, whole)
-    sent = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
-    for point in range(sent + 1, sent + 24, 2):
-        with begun(provider, fake_provider, polls=3) as online:
-            fake_provider.fault("create", Twice())
-            when = f"{provider}, made two, stopped before effect {point}: {effects[point - 1]}"
-            assert crash(online, point), when
-            mended(online)
-            first, second = fake_provider.batches
-            events = [(each["event"], each.get("batch_id")) for each in ledger(online.root)]
-            assert events.count(("batch.cancelled", second.id)) == 1, when
-            assert events.count(("batch.adopted", first.id)) == 1, when
-            assert (online.root / "done/1").is_dir(), when
-            sound(online, when)
-
-
-def other_workspace(online: Shared, folder: Path, first: int = 50) -> Shared:
-    """Another workspace of the same account, which has sent a batch of the same size."""
-    other = attrs.evolve(online, root=folder / "other")
-    put_input(other.root, lines_of("anthropic", first))
-    other.run()
-    return other
-
-
-def test_anothers_batch_of_the_same_size(fake_provider: FakeProvider, tmp_path: Path) -> None:
-    """At Anthropic two batches of one size and time may be it; the ids in the answers tell, and decide."""
-    with begun("anthropic", fake_provider, polls=6) as online:
-        other = other_workspace(online, tmp_path)
-        fake_provider.fault("create", LateEffect(calls=1))
-        online.run()
-        batch = online.run().batch("1")
-        theirs, ours = fake_provider.batches
-        assert batch.state is State.WAITING
-        assert theirs.id in batch.because
-        assert ours.id in batch.because
-        whole(online)
-        whole(other)
-        for each, own in ((online, ours), (other, theirs)):
-            known = [line["batch_id"] for line in ledger(each.root) if "batch_id" in line]
-            assert set(known) == {own.id}
-        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
-        assert fake_provider.calls.count("create") == 2
-        assert not fake_provider.calls.count("cancel")
-
-
-def test_only_anothers_batch_is_there(fake_provider: FakeProvider, tmp_path: Path) -> None:
-    """Another's batch is waited for, found to be another's, and ours is held; it is never adopted."""
-    with begun("anthropic", fake_provider, polls=6) as online:
-        other_workspace(online, tmp_path)
-        fake_provider.fault("create", LATE)
-        online.run()
-        assert online.run().batch("1").state is State.WAITING
-        with pytest.raises(NeedsPerson, match="may be at anthropic already"):
-            resubmit(online)
-        whole(online)
-        batch = online.wait(DAYS).batch("1")
-        assert batch.state is State.HELD
-        assert record_of(online)["state"] == "creating"
-        assert not [line for line in ledger(online.root) if line["event"] == "batch.adopted"]
-
-
-def test_a_candidate_that_will_never_tell(fake_provider: FakeProvider, tmp_path: Path) -> None:
-    """A batch whose answers are gone may be it for ever: after a day a person is asked, and may resubmit."""
-    with begun("anthropic", fake_provider, archived=True) as online:
-        other_workspace(online, tmp_path)
-        fake_provider.fault("create", LATE)
-        fake_provider.default(fate_of("anthropic"))
-        whole(online)
-        batch = online.wait(DAYS).batch("1")
-        assert batch.state is State.HELD
-        assert f"reconcile adopt WORKSPACE 1 {fake_provider.batches[0].id}" in batch.hint
-        assert "reconcile resubmit" in batch.hint
-        resubmit(online)
-        mended(online)
-        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
-        assert online.creates() == 2
-
-
-@pytest.mark.parametrize("how", ["size", "time", "gone"])
-def test_no_candidate(how: str, fake_provider: FakeProvider, tmp_path: Path) -> None:
-    """A batch of another size or another hour cannot be it; one whose answers are a 404 stops no search."""
-    vanishing: dict[str, Any] = {"vanishes": "results"} if how == "gone" else {}
-    with begun("anthropic", fake_provider, **vanishing) as online:
-        other = attrs.evolve(online, root=tmp_path / "other")
-        lines = lines_of("anthropic", 50)
-        put_input(other.root, lines[1:] if how == "size" else lines)
-        other.run()
-        fake_provider.default(fate_of("anthropic"))
-        fake_provider.clock.advance(2000.0 if how == "time" else 1.0)
-        fake_provider.fault("create", LateEffect(calls=4))
-        online.run()
-        if how != "gone":
-            assert fake_provider.batches[0].id not in online.run().batch("1").because
-        mended(online)
-        known = {line["batch_id"] for line in ledger(online.root) if "batch_id" in line}
-        assert known == {fake_provider.batches[1].id}
-
-
-# --- what must not be sent again ---
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_verb_is_stopped_everywhere(provider: str, verb: str, fake_provider: FakeProvider) -> None:
+    """The same before every effect."""
+    VERBS[verb](provider, fake_provider, 1)
 
 
 @pytest.mark.parametrize("moment", ["in-doubt", "in-flight", "settled"])
@@ -364,7 +199,7 @@ def test_metadata_that_was_removed(provider: str, moment: str, fake_provider: Fa
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_interrupted_between(provider: str, fake_provider: FakeProvider) -> None:
     """Someone who asks for an end at any moment never leaves a create in doubt."""
-    for looks in range(1, 40, 2):
+    for looks in range(1, 40, 6):
         with begun(provider, fake_provider) as online:
             left = [looks]
 
@@ -411,3 +246,51 @@ def test_the_policy_resubmits_by_itself(fake_provider: FakeProvider) -> None:
         online.run()
         assert online.creates() == 2
         sound(online, "resubmitted")
+
+
+def found_by_audit(online: Shared) -> set[str]:
+    """What `reconcile audit` lists."""
+    inventory = audit(str(online.root), online.settings(), online.options)
+    return {finding.remote_id for finding in inventory.findings}
+
+
+def test_a_late_create_behind_a_resubmit(fake_provider: FakeProvider) -> None:
+    """At Anthropic nothing refuses a create that lands behind a resubmit; the audit lists the batch."""
+    with begun("anthropic", fake_provider) as online:
+        fake_provider.fault("create", LATE)
+        held(online)
+        resubmit(online)
+        mended(online)
+        fake_provider.clock.advance(31 * 86_400.0)
+        found_by_audit(online)
+        first, late = fake_provider.batches
+        assert late.id in found_by_audit(online)
+        assert {line["batch_id"] for line in ledger(online.root) if "batch_id" in line} == {first.id}
+
+
+def test_an_upload_that_nobody_knows_of(fake_provider: FakeProvider) -> None:
+    """A file whose id was lost is uploaded again; the audit lists the one that is left over."""
+    with begun("openai", fake_provider) as online:
+        effects = effects_of(online, whole)
+    upload = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST upload"))
+    with begun("openai", fake_provider) as online:
+        assert crash(online, upload + 1)
+        (spare,) = fake_provider.files
+        mended(online)
+        settled(online, "uploaded twice")
+        assert spare.id in found_by_audit(online)
+        assert {file.name for file in fake_provider.files if not file.generated} == {spare.name}
+
+
+def test_a_person_waits_for_what_may_arrive(fake_provider: FakeProvider) -> None:
+    """A resubmit right after the create is refused, with the time; after the grace it is carried out."""
+    with begun("anthropic", fake_provider) as online:
+        fake_provider.fault("create", LATE)
+        online.run()
+        with pytest.raises(NeedsPerson, match="may still arrive") as told:
+            resubmit(online)
+        assert "in 598 s" in str(told.value.hint)
+        assert fake_provider.calls.count("create") == 1
+        fake_provider.clock.advance(601.0)
+        resubmit(online)
+        assert fake_provider.calls.count("create") == 2

@@ -1,0 +1,173 @@
+"""
+More than one batch that may be the one: one create that made two, and others' batches at Anthropic.
+
+Where nothing but the ids says whose a batch is, its answers tell, once it has ended; and nothing less does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from reconciler.errors import NeedsPerson
+from reconciler.model.report import State
+from reconciler.testing import FakeProvider
+from reconciler.testing.exchange import Exchange, replay
+from reconciler.testing.faults import LateEffect
+from reconciler.testing.world import World
+from tests.online import put_input
+from tests.stopping import (
+    DAYS,
+    LATE,
+    PROVIDERS,
+    REQUESTS,
+    Shared,
+    begun,
+    crash,
+    effects_of,
+    fate_of,
+    lines_of,
+    mended,
+    record_of,
+    resubmit,
+    sound,
+    whole,
+)
+from tests.workspaces import ledger, results
+
+
+@attrs.frozen
+class Twice:
+    """The create takes effect twice, as when a proxy repeats it, and no reply comes."""
+
+    async def play(self, exchange: Exchange, world: World) -> None:
+        """Do it two times, then hang up."""
+        body = await exchange.body()
+        for _ in range(2):
+            await exchange.handle(replay(exchange.scope, body))
+            world.clock.advance(1.0)
+        await exchange.reset()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_one_create_that_made_two(provider: str, fake_provider: FakeProvider) -> None:
+    """Of two batches of one intent the older is used; the other is cancelled, and history says so."""
+    with begun(provider, fake_provider, polls=3) as online:
+        fake_provider.fault("create", Twice())
+        report = whole(online)
+        first, second = fake_provider.batches
+        told = [each.summary for each in report.batch("1").receipts if each.verb == "find-orphan"]
+        assert "1 batch of the same intent cancelled" in told[-1]
+        extra = [each for each in ledger(online.root) if each["event"] == "batch.cancelled"]
+        assert [(each["batch_id"], each["why"]) for each in extra] == [(second.id, "extra")]
+        # At Anthropic only the answers of both have shown whose they are: that is too late to stop one.
+        assert second.cancel_asked is (provider != "anthropic")
+        assert not first.cancel_asked
+        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
+        sound(online, "made two")
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_one_too_many_is_cancelled_once(provider: str, fake_provider: FakeProvider) -> None:
+    """Stopped anywhere around that, the older one is used all the same and history tells of it once."""
+    with begun(provider, fake_provider, polls=3) as online:
+        fake_provider.fault("create", Twice())
+        effects = effects_of(online, whole)
+    sent = next(at for at, effect in enumerate(effects, 1) if effect.startswith("POST create"))
+    for point in range(sent + 1, sent + 24, 2):
+        with begun(provider, fake_provider, polls=3) as online:
+            fake_provider.fault("create", Twice())
+            when = f"{provider}, made two, stopped before effect {point}: {effects[point - 1]}"
+            assert crash(online, point), when
+            mended(online)
+            first, second = fake_provider.batches
+            events = [(each["event"], each.get("batch_id")) for each in ledger(online.root)]
+            assert events.count(("batch.cancelled", second.id)) == 1, when
+            assert events.count(("batch.adopted", first.id)) == 1, when
+            assert (online.root / "done/1").is_dir(), when
+            sound(online, when)
+
+
+def other_workspace(online: Shared, folder: Path, first: int = 50) -> Shared:
+    """Another workspace of the same account, which has sent a batch of the same size."""
+    other = attrs.evolve(online, root=folder / "other")
+    put_input(other.root, lines_of("anthropic", first))
+    other.run()
+    return other
+
+
+def test_anothers_batch_of_the_same_size(fake_provider: FakeProvider, tmp_path: Path) -> None:
+    """At Anthropic two batches of one size and time may be it; the ids in the answers tell, and decide."""
+    with begun("anthropic", fake_provider, polls=6) as online:
+        other = other_workspace(online, tmp_path)
+        fake_provider.fault("create", LateEffect(calls=1))
+        online.run()
+        batch = online.run().batch("1")
+        theirs, ours = fake_provider.batches
+        assert batch.state is State.WAITING
+        assert theirs.id in batch.because
+        assert ours.id in batch.because
+        whole(online)
+        whole(other)
+        for each, own in ((online, ours), (other, theirs)):
+            known = [line["batch_id"] for line in ledger(each.root) if "batch_id" in line]
+            assert set(known) == {own.id}
+        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
+        assert fake_provider.calls.count("create") == 2
+        assert not fake_provider.calls.count("cancel")
+
+
+def test_only_anothers_batch_is_there(fake_provider: FakeProvider, tmp_path: Path) -> None:
+    """Another's batch is waited for, found to be another's, and ours is held; it is never adopted."""
+    with begun("anthropic", fake_provider, polls=6) as online:
+        other_workspace(online, tmp_path)
+        fake_provider.fault("create", LATE)
+        online.run()
+        assert online.run().batch("1").state is State.WAITING
+        with pytest.raises(NeedsPerson, match="may be at anthropic already"):
+            resubmit(online)
+        whole(online)
+        batch = online.wait(DAYS).batch("1")
+        assert batch.state is State.HELD
+        assert record_of(online)["state"] == "creating"
+        assert not [line for line in ledger(online.root) if line["event"] == "batch.adopted"]
+
+
+def test_a_candidate_that_will_never_tell(fake_provider: FakeProvider, tmp_path: Path) -> None:
+    """A batch whose answers are gone may be it for ever: after a day a person is asked, and may resubmit."""
+    with begun("anthropic", fake_provider, archived=True) as online:
+        other_workspace(online, tmp_path)
+        fake_provider.fault("create", LATE)
+        fake_provider.default(fate_of("anthropic"))
+        whole(online)
+        batch = online.wait(DAYS).batch("1")
+        assert batch.state is State.HELD
+        assert f"reconcile adopt WORKSPACE 1 {fake_provider.batches[0].id}" in batch.hint
+        assert "reconcile resubmit" in batch.hint
+        resubmit(online)
+        mended(online)
+        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
+        assert online.creates() == 2
+
+
+@pytest.mark.parametrize("how", ["size", "time", "gone"])
+def test_no_candidate(how: str, fake_provider: FakeProvider, tmp_path: Path) -> None:
+    """A batch of another size or another hour cannot be it; one whose answers are a 404 stops no search."""
+    vanishing: dict[str, Any] = {"vanishes": "results"} if how == "gone" else {}
+    with begun("anthropic", fake_provider, **vanishing) as online:
+        other = attrs.evolve(online, root=tmp_path / "other")
+        lines = lines_of("anthropic", 50)
+        put_input(other.root, lines[1:] if how == "size" else lines)
+        other.run()
+        fake_provider.default(fate_of("anthropic"))
+        fake_provider.clock.advance(2000.0 if how == "time" else 1.0)
+        fake_provider.fault("create", LateEffect(calls=4))
+        online.run()
+        if how != "gone":
+            assert fake_provider.batches[0].id not in online.run().batch("1").because
+        mended(online)
+        known = {line["batch_id"] for line in ledger(online.root) if "batch_id" in line}
+        assert known == {fake_provider.batches[1].id}
