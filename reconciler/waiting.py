@@ -6,6 +6,7 @@ The lock is held for each pass and never between two, so another reconciler, or 
 
 from __future__ import annotations
 
+import random
 from typing import Final
 
 import attrs
@@ -18,6 +19,9 @@ from reconciler.session import Options
 
 LEAST: Final = 1.0
 """Seconds between two passes, at the least."""
+
+SPREAD: Final = 0.1
+"""By how much a wait may be longer than asked for, as a part of it."""
 
 _GOES_ON: Final = frozenset({State.WAITING, State.FAILED})
 """States that another pass may end: what failed in a way that a re-run may mend is tried again."""
@@ -75,8 +79,9 @@ def _until_next(report: Report, settings: Settings, now: float, ends: float | No
         for batch in report.batches
         if batch.state in _GOES_ON
     ]
-    first = min(due) if ends is None else min(*due, ends)
-    return max(first - now, LEAST)
+    # Many who began at the same minute shall not ask at the same minute for ever.
+    wait = max(min(due) - now, LEAST) * (1 + SPREAD * random.random())  # noqa: S311 - no secret
+    return wait if ends is None else min(wait, max(ends - now, LEAST))
 
 
 def _remember(told: dict[tuple[str, bool], BatchReport], report: Report) -> None:
