@@ -174,8 +174,9 @@ def test_ctrl_c_while_reading_is_said_without_a_traceback(verb: str, workspace: 
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        await_open(process, "batch_input_2.jsonl")
+        stop_at_open(process, "batch_input_2.jsonl")
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
         out, err = process.communicate(timeout=WAIT)
 
     assert (process.returncode, out) == (130, "")
@@ -183,19 +184,35 @@ def test_ctrl_c_while_reading_is_said_without_a_traceback(verb: str, workspace: 
     assert "Traceback" not in err
 
 
-def await_open(process: subprocess.Popen[str], leaf: str) -> None:
-    """Wait until *process* has a file of this name open."""
-    folder = Path(f"/proc/{process.pid}/fd")
-    if not folder.exists():
+def stop_at_open(process: subprocess.Popen[str], leaf: str) -> None:
+    """Stop *process* while it has a file of this name open, however fast it reads and however busy we are."""
+    if not Path(f"/proc/{process.pid}/fd").exists():
         pytest.skip("there is no /proc to look into")
     while process.poll() is None:
-        for entry in folder.iterdir():
-            try:
-                if entry.readlink().name == leaf:
-                    return
-            except OSError:  # closed in between
-                continue
-    pytest.fail(f"the process ended without opening {leaf}")
+        if has_open(process, leaf):
+            process.send_signal(signal.SIGSTOP)
+            while state_of(process) not in "TZX":
+                pass
+            if has_open(process, leaf):
+                return
+            process.send_signal(signal.SIGCONT)
+    pytest.fail(f"the process ended before it was seen to have {leaf} open")
+
+
+def has_open(process: subprocess.Popen[str], leaf: str) -> bool:
+    """Whether *process* has a file of this name open."""
+    try:
+        return any(entry.readlink().name == leaf for entry in Path(f"/proc/{process.pid}/fd").iterdir())
+    except OSError:  # closed in between, or ended
+        return False
+
+
+def state_of(process: subprocess.Popen[str]) -> str:
+    """The state of *process* as the kernel writes it: T is stopped."""
+    try:
+        return Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
 
 
 def test_signals_are_given_back() -> None:
