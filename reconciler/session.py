@@ -96,6 +96,7 @@ class Options:
         pause: Waits so many seconds, or until someone asks for an end.
         wire: Makes calls to providers; None for the network.
         clock: Seconds since the epoch.
+        chance: 0 to 1, another number each time.
         workers: When there are worker processes, and how they start.
     """
 
@@ -108,6 +109,7 @@ class Options:
     pause: Callable[[float, Callable[[], bool]], None] = nap
     wire: Callable[[], Wire] | None = None
     clock: Callable[[], float] = time
+    chance: Callable[[], float] = lambda: int.from_bytes(os.urandom(4)) / 2**32
     workers: Workers = attrs.field(factory=Workers)
 
 

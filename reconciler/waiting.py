@@ -6,7 +6,6 @@ The lock is held for each pass and never between two, so another reconciler, or 
 
 from __future__ import annotations
 
-import random
 from typing import Final
 
 import attrs
@@ -21,7 +20,7 @@ LEAST: Final = 1.0
 """Seconds between two passes, at the least."""
 
 SPREAD: Final = 0.1
-"""By how much a wait may be longer than asked for, as a part of it."""
+"""By how much a wait may be longer, as a part of it: who began at once shall not ask at once for ever."""
 
 _GOES_ON: Final = frozenset({State.WAITING, State.FAILED})
 """States that another pass may end: what failed in a way that a re-run may mend is tried again."""
@@ -66,7 +65,8 @@ def reconcile_until_settled(
             return whole
         if ends is not None and now() >= ends:
             return whole
-        options.pause(_until_next(report, settings, now(), ends), options.stopping)
+        wait = _until_next(report, settings, now(), ends) * (1 + SPREAD * options.chance())
+        options.pause(wait if ends is None else min(wait, max(ends - now(), LEAST)), options.stopping)
         if options.stopping():
             raise Interrupted("stopped between two passes; everything is resumable")
 
@@ -79,9 +79,8 @@ def _until_next(report: Report, settings: Settings, now: float, ends: float | No
         for batch in report.batches
         if batch.state in _GOES_ON
     ]
-    # Many who began at the same minute shall not ask at the same minute for ever.
-    wait = max(min(due) - now, LEAST) * (1 + SPREAD * random.random())  # noqa: S311 - no secret
-    return wait if ends is None else min(wait, max(ends - now, LEAST))
+    first = min(due) if ends is None else min(*due, ends)
+    return max(first - now, LEAST)
 
 
 def _remember(told: dict[tuple[str, bool], BatchReport], report: Report) -> None:

@@ -71,6 +71,7 @@ class Online:
         return Options(
             plugged=Plugged(lambda _name: hooks),
             pause=self.pause,
+            chance=lambda: 0.0,
             clock=self.now,
             tap=self.tap,
             watcher=self.heard,

@@ -167,6 +167,8 @@ def test_ctrl_c_while_reading_is_said_without_a_traceback(verb: str, workspace: 
     """A verb that only reads ends with 130 and one line."""
     for path in large.iterdir():
         (workspace / "workdir" / path.name).write_bytes(40 * path.read_bytes())
+    # Where Ctrl-C is ignored, as in a job in the background, the verb would rightly ignore it too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*COMMAND, verb, str(workspace)],
         env=environment(),
@@ -174,6 +176,7 @@ def test_ctrl_c_while_reading_is_said_without_a_traceback(verb: str, workspace: 
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        signal.signal(signal.SIGINT, before)
         stop_at_open(process, "batch_input_2.jsonl")
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGCONT)
