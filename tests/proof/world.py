@@ -156,10 +156,14 @@ class World:
 
     def wait(self, seconds: float) -> None:
         """Time goes on, or back; whoever is copying a file goes on with it meanwhile."""
+        self.go_on(seconds)
+        self.note(f"time {seconds}")
+
+    def go_on(self, seconds: float, _stopping: Callable[[], bool] = lambda: False) -> None:
+        """The same, while a pass waits for something."""
         self.fake.clock.advance(seconds)
         for name in self.growing:
             self.write(name, self.path(name).read_bytes())
-        self.note(f"time {seconds}")
 
     def grow(self, name: str) -> None:
         """The copy of an input that is under way comes to its end."""
@@ -180,10 +184,13 @@ class World:
         """A user changes an input that was sent, and puts it back as it was after a pass."""
         if self.path(name).exists() and self.known(name) and name in self.inputs:
             data = self.path(name).read_bytes()
+            # As editors do: a new file under the old name. The old one may be linked in `done/` already.
+            self.path(name).unlink()
             self.write(name, data + data.splitlines(keepends=True)[0].replace(b"hi", b"ho"))
             self.note(f"edit {name}")
             self.run()
             if self.path(name).exists():
+                self.path(name).unlink()
                 self.write(name, data)
             self.note(f"put {name} back")
 
@@ -241,15 +248,16 @@ class World:
         online = attrs.evolve(self.online, tap=moment, syncs=moment.synced)
         died = False
         try:
-            # A user whose copy is under way goes on with it while a pass waits for it.
-            self.report = engine.reconcile(str(self.root), online.settings(), self.options(online))
+            options = attrs.evolve(online.options, pause=self.go_on)
+            self.report = engine.reconcile(str(self.root), online.settings(), options)
         except Crash:
             died = True
         except (ReconcilerError, OSError) as error:
             self.note(f"ended by {type(error).__name__}")
         if died and cut is not None:
             state = cut.choice([*moment.states()])
-            times = {name: path.stat().st_mtime for name in self.inputs if (path := self.path(name)).exists()}
+            names = [*self.inputs, *self.growing]
+            times = {name: path.stat().st_mtime for name in names if (path := self.path(name)).exists()}
             for each in self.root.iterdir():
                 shutil.rmtree(each) if each.is_dir() else each.unlink()
             state.build(self.root)
@@ -259,16 +267,6 @@ class World:
             self.note(f"cut: {state.how}")
         self.note(f"pass stop={stop} died={died}", moment.seen)
         return died
-
-    def options(self, online: Simulated) -> Options:
-        """What a pass takes; while it waits, users go on writing what they have begun."""
-
-        def pause(seconds: float, stopping: Callable[[], bool]) -> None:
-            online.pause(seconds, stopping)
-            for name in self.growing:
-                self.write(name, self.path(name).read_bytes())
-
-        return attrs.evolve(online.options, pause=pause)
 
     def locked_out(self) -> None:
         """A second reconciler comes while another works: it says so, and changes nothing."""
@@ -384,11 +382,14 @@ def begin(provider: str, seed: int, fake: FakeProvider) -> Iterator[World]:
     fake.clock.advance(START - fake.clock.now)
     chance = random.Random(f"calls {seed}")
 
-    def pause(seconds: float, _stopping: Callable[[], bool]) -> None:
-        fake.clock.advance(seconds)
-
-    with (
-        scratch() as folder,
-        Http(pause, chance=chance.random, now=lambda: fake.clock.now, clock=lambda: fake.clock.now) as room,
-    ):
-        yield World(folder / "w", fake, room, provider, seed)
+    with scratch() as folder:
+        worlds: list[World] = []
+        room = Http(
+            lambda seconds, _stopping: worlds[0].go_on(seconds),
+            chance=chance.random,
+            now=lambda: fake.clock.now,
+            clock=lambda: fake.clock.now,
+        )
+        with room:
+            worlds.append(World(folder / "w", fake, room, provider, seed))
+            yield worlds[0]
