@@ -1,5 +1,5 @@
 """
-What becomes of batches at each of the five providers, from input to `done/`.
+What becomes of batches at each provider, from input to `done/`.
 
 Real HTTP against the fake provider; a wait moves its clock and takes no time.
 """
@@ -30,10 +30,10 @@ from reconciler.testing.fates import (
     token_limit_exceeded,
 )
 from reconciler.testing.faults import Refuse
-from tests.five import FIVE, TWO_FILES, by_number, line_of, number_of, online
+from tests.five import NUMBERED, SIX, TWO_FILES, by_number, line_of, number_of, online
 from tests.workspaces import leftovers, live, manifest, record, results
 
-provider = pytest.mark.parametrize("name", FIVE)
+provider = pytest.mark.parametrize("name", SIX)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_answers_that_are_no_use(tmp_path: Path, fake: FakeProvider, name: str) 
     assert outcomes(root)[4] == "answered"
 
 
-@pytest.mark.parametrize("name", [each for each in FIVE if each != "anthropic"])
+@pytest.mark.parametrize("name", [each for each in SIX if each != "anthropic"])
 def test_refused_at_validation(tmp_path: Path, fake: FakeProvider, name: str) -> None:
     """Findings are shown against the input file here; nothing ran, and nothing is sent again."""
     root = tmp_path / "ws"
@@ -205,7 +205,7 @@ def test_a_full_queue_is_waited_for(tmp_path: Path, fake: FakeProvider, name: st
     assert (asked.creates(), fake.calls.count("create"), fake.calls.count("upload")) == (
         1,
         7,
-        0 if name == "anthropic" else 1,
+        0 if name in NUMBERED else 1,
     )
     grows(fake)
 

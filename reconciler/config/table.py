@@ -12,7 +12,7 @@ from reconciler.errors import ConfigError
 
 PROVIDERS: Final = (
     *("none", "openai", "azure", "anthropic", "gemini", "mistral", "local"),
-    *("groq", "together", "deepinfra", "doubleword", "litellm", "compatible"),
+    *("openrouter", "groq", "together", "deepinfra", "doubleword", "litellm", "compatible"),
 )
 LEVELS: Final = ("debug", "info", "warning", "error")
 BUILT_IN: Final = "built-in"

@@ -91,6 +91,14 @@ class Remote(Provider, Protocol):
         """Whether answers and failures come as one file, to be split here."""
 
     @property
+    def one_model(self) -> bool:
+        """Whether the create names one model for all lines, so that one is needed and lines name no other."""
+
+    @property
+    def cancels(self) -> bool:
+        """Whether a batch can be stopped there."""
+
+    @property
     def model(self) -> str | None:
         """The model for whole batches, where the provider wants one and the settings name it."""
 
@@ -153,7 +161,12 @@ class Remote(Provider, Protocol):
         """
 
     def cancel(self, wire: Wire, batch_id: str) -> None:
-        """Ask for the end of a batch; one that has ended already is no error."""
+        """
+        Ask for the end of a batch; one that has ended already is no error.
+
+        Raises:
+            CallRefused: It cannot be stopped there.
+        """
 
     def files(self, wire: Wire) -> Iterator[RemoteFile]:
         """Files of this account, page by page."""
