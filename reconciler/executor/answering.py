@@ -66,7 +66,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     try:
         if record.status is None:
             facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
-            ledger.append_once(ctx.fx, "batch.begun", step.name, **facts)
+            ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
             record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
         before = len(progress.finished())
         _answer(ctx, fact, provider, progress, asked.requests)

@@ -23,6 +23,7 @@ from reconciler.model.snapshot import Matched
 from reconciler.workspace import metadata
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import Layout, find
+from reconciler.workspace.ledger import History
 from reconciler.workspace.reading import Reading
 
 
@@ -122,6 +123,7 @@ class Context(View):
         drawn: Verdicts that were drawn ahead, by batch, files and metadata.
         calls: Calls user code, all of a pass on one loop.
         remotes: Calls providers, and remembers for a pass what concerns all their batches.
+        history: The ledger as far as it was read.
         token: Makes a token that nobody made before: 32 hexadecimal digits.
     """
 
@@ -131,6 +133,7 @@ class Context(View):
     drawn: Callable[[BatchName, Mapping[Role, FileFact], Record | None], Matched | None] = _none_drawn
     calls: Calls = attrs.field(factory=lambda: Calls(lambda: False))
     remotes: Remotes = attrs.field(factory=lambda: Remotes(no_wire))
+    history: History = attrs.field(factory=History)
     token: Callable[[], str] = lambda: urandom(16).hex()
 
     @property

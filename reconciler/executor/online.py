@@ -83,7 +83,7 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     with ctx.remotes.asking(remote) as wire:
         remote.cancel(wire, batch_id)
         told = remote.status(wire, batch_id)
-    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
+    ledger.append_once(ctx.fx, ctx.history, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
     after = heard(record, told)
     run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
     summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"

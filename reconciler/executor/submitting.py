@@ -197,7 +197,7 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     ctx.remotes.hold_back(remote)
     order = Order(record.intent, record.endpoint or "", model, requests)
     facts = {"provider": remote.name, "input": record.input.digest.sha256, "requests": requests}
-    ledger.append_once(ctx.fx, "batch.creating", record.name, intent=record.intent, **facts)
+    ledger.append_once(ctx.fx, ctx.history, "batch.creating", record.name, intent=record.intent, **facts)
     record = run.publish(
         attrs.evolve(
             record,
