@@ -8,7 +8,7 @@ from typing import Final
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.errors import BadLine, PermanentError
-from reconciler.executor.context import Context
+from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest, hash_id
 from reconciler.model.exchange import Request
@@ -20,12 +20,12 @@ from reconciler.workspace import ledger
 _FAULTS: Final = 5
 """How many faults of an input are named; the rest is counted."""
 
-_PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.settled"})
+PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.imported", "batch.settled"})
 """Events after which an input may have been paid for."""
 
 
 def check_input(
-    ctx: Context, fact: FileFact, each: Callable[[Request, Line], None] = lambda _request, _line: None
+    ctx: View, fact: FileFact, each: Callable[[Request, Line], None] = lambda _request, _line: None
 ) -> InputFact:
     """
     Read the whole input before anything is asked.
@@ -75,7 +75,7 @@ def refuse_copy(ctx: Context, name: BatchName, digest: FileDigest, *, fresh: boo
         PermanentError: History knows the same input under another name.
     """
     for entry in ledger.entries(ctx.fx):
-        known = entry.event in _PAID and entry.fields.get("input") == digest.sha256
+        known = entry.event in PAID and entry.fields.get("input") == digest.sha256
         if known and entry.fields.get("batch") != name:
             message = f"the same input was sent before, as batch {entry.fields.get('batch')}"
             raise PermanentError(message, hint="remove this copy, or change it if it is another batch")
