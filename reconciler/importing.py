@@ -26,6 +26,7 @@ from reconciler.model.policy import LOCAL
 from reconciler.model.record import Record
 from reconciler.naming import clean_name
 from reconciler.providers.registry import NAMES
+from reconciler.registry import refresh
 from reconciler.session import Options, Session, session
 from reconciler.workspace import ledger, metadata, settled
 from reconciler.workspace.layout import QUARANTINE
@@ -109,6 +110,7 @@ def import_registry(
         known = _Known(held)
         width = max(2, *(len(str(row.segment)) for row in rows)) if rows else 2
         found = [_import(held, known, row, folder, f"{prefix}_{row.segment:0{width}}") for row in rows]
+        refresh(held)
     return Import(tuple(found))
 
 

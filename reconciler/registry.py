@@ -22,7 +22,7 @@ from reconciler.errors import BadMetadata, Clash, PermanentError, ReconcilerErro
 from reconciler.executor.context import View, viewing
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
-from reconciler.model.operation import Kind
+from reconciler.model.operation import Kind, MatchRequestIds, ProcessErrors, ProcessOutput
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record, Submission
@@ -35,6 +35,9 @@ from reconciler.workspace.reading import Reading, locate
 from reconciler.workspace.scan import in_order, scan
 
 PATH: Final = f"{TARGET}/{FILE}"
+
+_WITHIN: Final = frozenset({MatchRequestIds.verb, ProcessOutput.verb, ProcessErrors.verb})
+"""Steps that are followed by another, or by the end of their batch, which the registry then tells."""
 
 
 @attrs.frozen
@@ -206,7 +209,8 @@ class Kept:
 
     def done(self, receipt: Receipt) -> None:
         """An operation took place: what it changed is in the registry before anything else happens."""
-        self._touch(receipt.name, receipt.facts.get("child"))
+        if receipt.verb not in _WITHIN:
+            self._touch(receipt.name, receipt.facts.get("child"))
         self._told.done(receipt)
 
     def ended(self, report: BatchReport) -> None:
@@ -250,6 +254,13 @@ def kept(held: Session) -> Iterator[Session]:
     keeper = Kept(fx, Rows(fx, held.layout), held.options.watcher)
     yield attrs.evolve(held, options=attrs.evolve(held.options, watcher=keeper))
     keeper.publish()
+
+
+def refresh(held: Session) -> None:
+    """Make the registry true, where it is kept, after something that was no pass."""
+    if held.settings["results.registry"]:
+        with kept(held):
+            pass
 
 
 def export(path: str, settings: Settings, file: str) -> int:

@@ -27,6 +27,7 @@ from reconciler.model.shares import Shares
 from reconciler.model.words import many
 from reconciler.naming import counted_names, prefix_of
 from reconciler.providers.registry import takes
+from reconciler.registry import refresh
 from reconciler.session import Options, session
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.effects import Effects
@@ -131,7 +132,9 @@ def split_into_workspace(
             if first_time:
                 # History first: a second way to split this file has to meet it, wherever this one ends.
                 ledger.append(fx, EVENT, names[0], **facts)
-            return _split(path, cuts, staged, staged.publish(digests, there))
+            found = _split(path, cuts, staged, staged.publish(digests, there))
+        refresh(held)
+        return found
 
 
 def split_into_folder(
