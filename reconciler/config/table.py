@@ -98,6 +98,7 @@ SETTINGS: Final = (
         "what answers that the processor could not handle do to their batch",
         ("attention", "settle"),
     ),
+    Setting("results", "registry", False, "whether target/jobs_registry.csv is kept"),  # noqa: FBT003 - its default
     Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo",)),
     Setting("local", "concurrency", 32, "requests that the embedded provider works on at once", least=1),
     Setting("limits", "line_bytes", 64 << 20, "a longer line is refused", least=1024),
@@ -137,15 +138,15 @@ def checked(origin: str, name: str, value: Any) -> Any:
     kind = type(setting.default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < HUGE:
         value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        wanted = {str: "a string", int: "a whole number", float: "a number"}[kind]
+    if type(value) is not kind:
+        wanted = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(setting.choices)}"
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
-    if not isinstance(value, str) and value != setting.default and not setting.least <= value < HUGE:
+    if not isinstance(value, str | bool) and value != setting.default and not setting.least <= value < HUGE:
         raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
     return value
 

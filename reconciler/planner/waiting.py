@@ -217,7 +217,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     refusals = record.online.refusals
     because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
-    if refusals and all(each.code in QUOTA_CODES for each in refusals):
+    if refusals and record.imported is None and all(each.code in QUOTA_CODES for each in refusals):
         until = record.online.not_before or 0.0
         told = f"{because}, because its quota was full ({refusals[0].code})"
         if snap.seen_at < until:
