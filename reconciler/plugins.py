@@ -21,6 +21,7 @@ from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
+from reconciler.providers.pacing import Pace
 from reconciler.reaching import Reach
 from reconciler.workspace.code import digest_of, refer
 
@@ -28,8 +29,8 @@ _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setti
 """The settings that may name code, and the words for which they name none."""
 
 _OF_HOOKS: Final = (
-    *("output.content", "local.concurrency"),
-    *(setting.name for setting in SETTINGS if setting.section == "provider"),
+    "output.content",
+    *(setting.name for setting in SETTINGS if setting.section in ("provider", "local") and not setting.known),
 )
 """The other settings that hooks depend on."""
 
@@ -132,7 +133,7 @@ class Plugs:
         worker: Worker = self._given.worker or echo
         if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
             worker = self._load("local.worker", own)[0]
-        reach = Reach(own, self._settings, self._environment, Local(worker, own["local.concurrency"]))
+        reach = Reach(own, self._settings, self._environment, _local(worker, own))
         return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
 
     def _processor(self, setting: str, own: Settings) -> Processor:
@@ -175,6 +176,15 @@ class Plugs:
                 function = load(reference, setting)
             self._loaded[key] = (function, digest[:12])
         return self._loaded[key]
+
+
+def _local(worker: Worker, own: Settings) -> Local:
+    """The embedded provider, as fast as the settings allow."""
+    return Local(
+        worker,
+        own["local.concurrency"],
+        Pace(**{key: own[f"local.{key}"] for key in attrs.fields_dict(Pace)}),
+    )
 
 
 def _never_called(*_arguments: object) -> None:

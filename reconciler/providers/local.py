@@ -10,6 +10,7 @@ import attrs
 from reconciler.model.exchange import Request
 from reconciler.model.policy import LOCAL
 from reconciler.providers.base import Body, Worker, is_async
+from reconciler.providers.pacing import UNHURRIED, Pace
 
 
 @attrs.frozen
@@ -19,11 +20,13 @@ class Local:
 
     Attributes:
         worker: The function that answers.
-        concurrency: How many requests it works on at once.
+        concurrency: How many requests it works on at once, at the most.
+        pace: How fast they may go.
     """
 
     worker: Worker
     concurrency: int = 32
+    pace: Pace = UNHURRIED
 
     @property
     def name(self) -> str:
