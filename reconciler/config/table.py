@@ -14,6 +14,10 @@ PROVIDERS: Final = (
     *("none", "openai", "azure", "anthropic", "gemini", "mistral", "local"),
     *("groq", "together", "deepinfra", "doubleword", "litellm", "compatible"),
 )
+SERVICES: Final = (
+    *("", "openai", "openrouter", "mistral", "anthropic", "gemini"),
+    *("ollama", "vllm", "llamacpp", "lmstudio", "compatible"),
+)
 LEVELS: Final = ("debug", "info", "warning", "error")
 BUILT_IN: Final = "built-in"
 HUGE: Final = 1 << 53
@@ -98,7 +102,16 @@ SETTINGS: Final = (
         "what answers that the processor could not handle do to their batch",
         ("attention", "settle"),
     ),
-    Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo",)),
+    Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo", "http")),
+    Setting(
+        "local",
+        "service",
+        "",
+        "whom the worker http asks; empty: whoever speaks the shape of the line",
+        SERVICES,
+    ),
+    Setting("local", "base_url", "", "where that service is", address=True),
+    Setting("local", "model", "", "the model of requests that the worker http sends"),
     Setting("local", "concurrency", 32, "requests that the embedded provider works on at once", least=1),
     Setting("local", "requests_per_minute", 0.0, "how many of them may begin in a minute; 0: any number"),
     Setting("local", "tokens_per_minute", 0.0, "tokens that they may take in a minute; 0: any number"),

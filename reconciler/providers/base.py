@@ -52,6 +52,9 @@ class Embedded(Provider, Protocol):
             Exception: The request has failed; the type and words say how.
         """
 
+    async def close(self) -> None:
+        """Let go of what it holds open, on the loop that it was used on."""
+
 
 @runtime_checkable
 class Remote(Provider, Protocol):

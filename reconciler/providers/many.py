@@ -157,6 +157,7 @@ async def answer_all(
         await crowd.run()
     finally:
         crowd.close()
+        await provider.close()
     if crowd.fault is not None:
         raise crowd.fault
 
