@@ -204,6 +204,9 @@ def has_progress(fx: Effects, name: str) -> bool:
 
 
 def remove(fx: Effects, name: str) -> None:
-    """Remove the progress of a batch whose answers are published."""
-    for suffix in _SUFFIXES:
-        fx.discard(path_of(name) + suffix)
+    """Remove the progress of a batch whose answers are published, so that no power cut brings it back."""
+    there = [path for suffix in _SUFFIXES if fx.kind(path := path_of(name) + suffix) is not None]
+    for path in there:
+        fx.unlink(path)
+    if there:
+        fx.sync_folder(FOLDER)
