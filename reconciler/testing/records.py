@@ -28,7 +28,7 @@ Kind = Literal[
     "live",
     "other",
 ]
-"""What a call is about: `upload_start` is Gemini's, `live` asks for one answer, `other` is at nobody's path."""
+"""What a call is about: `upload_start` is Gemini's, `live` asks for one answer, `other` is nobody's path."""
 
 Headers = Mapping[str, str]
 
