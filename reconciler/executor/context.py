@@ -20,6 +20,7 @@ from reconciler.model.operation import FileFact
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
+from reconciler.model.standing import Standing
 from reconciler.workspace import metadata
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import Layout, find
@@ -39,6 +40,9 @@ class Progress(Protocol):
     def finish(self) -> None:
         """The reading ended."""
 
+    def answering(self, name: str, standing: Standing) -> None:
+        """So far is the run that answers a batch in this process; may be called many times a second."""
+
 
 class Silent:
     """Progress that nobody watches."""
@@ -50,6 +54,9 @@ class Silent:
         """Say nothing."""
 
     def finish(self) -> None:
+        """Say nothing."""
+
+    def answering(self, name: str, standing: Standing) -> None:
         """Say nothing."""
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.errors import BadLine, PermanentError
-from reconciler.executor.context import Context
+from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest, hash_id
 from reconciler.model.exchange import Request
@@ -21,7 +21,7 @@ _FAULTS: Final = 5
 
 
 def check_input(
-    ctx: Context, fact: FileFact, each: Callable[[Request, Line], None] = lambda _request, _line: None
+    ctx: View, fact: FileFact, each: Callable[[Request, Line], None] = lambda _request, _line: None
 ) -> InputFact:
     """
     Read the whole input before anything is asked.

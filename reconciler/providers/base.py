@@ -16,6 +16,7 @@ from reconciler.model.exchange import Dialect, Request
 if TYPE_CHECKING:
     from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
     from reconciler.providers.calls import Sink, Source, Wire
+    from reconciler.providers.pacing import Pace
 
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
@@ -37,7 +38,11 @@ class Embedded(Provider, Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many requests it works on at once."""
+        """How many requests it works on at once, at the most."""
+
+    @property
+    def pace(self) -> Pace:
+        """How fast they may go."""
 
     async def answer(self, request: Request) -> Body:
         """
@@ -46,6 +51,9 @@ class Embedded(Provider, Protocol):
         Raises:
             Exception: The request has failed; the type and words say how.
         """
+
+    async def close(self) -> None:
+        """Let go of what it holds open, on the loop that it was used on."""
 
 
 @runtime_checkable

@@ -14,6 +14,8 @@ from typing import Final
 import attrs
 
 from reconciler.errors import ConfigError
+from reconciler.model.exchange import Dialect
+from reconciler.model.remote import Limits
 from reconciler.providers import anthropic, azure, gemini, mistral, openai, openrouter
 from reconciler.providers.anthropic import Anthropic
 from reconciler.providers.base import Remote
@@ -70,6 +72,29 @@ def make(name: str, options: ProviderOptions, environment: Mapping[str, str]) ->
 
 NAMES: Final = (*PRESETS, "azure", "anthropic", "gemini", "mistral", "openrouter")
 """The providers that there are clients for."""
+
+
+def takes(name: str) -> tuple[Limits, frozenset[Dialect]]:
+    """
+    How large a batch the provider *name* takes, and lines of which shapes; needs no key.
+
+    Raises:
+        ConfigError: There is no such provider.
+    """
+    match name:
+        case "anthropic":
+            return anthropic.LIMITS, frozenset({Dialect.ANTHROPIC})
+        case "azure":
+            return azure.LIMITS, frozenset({Dialect.OPENAI})
+        case "gemini":
+            return gemini.LIMITS, frozenset({Dialect.GEMINI})
+        case "mistral":
+            return mistral.LIMITS, frozenset({Dialect.MISTRAL})
+        case _ if name in PRESETS:
+            switches = PRESETS[name].switches
+            bare = {Dialect.MISTRAL} if switches.bare else set()
+            return switches.limits, frozenset({Dialect.OPENAI} | bare)
+    raise ConfigError(f"there is no client for a provider {name!r:.60}", hint=f"known: {', '.join(NAMES)}")
 
 
 def _openai(

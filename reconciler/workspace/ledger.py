@@ -22,7 +22,7 @@ from reconciler.workspace.reading import Reading
 
 PATH: Final = ".reconciler/ledger.jsonl"
 
-PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.settled"})
+PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.imported", "batch.settled"})
 """Events after which an input may have been paid for."""
 
 TORN: Final = "the line is torn"
