@@ -15,13 +15,9 @@ from reconciler.model.exchange import Request
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import FileFact
 from reconciler.model.record import InputFact
-from reconciler.workspace import ledger
 
 _FAULTS: Final = 5
 """How many faults of an input are named; the rest is counted."""
-
-PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.imported", "batch.settled"})
-"""Events after which an input may have been paid for."""
 
 
 def check_input(
@@ -74,12 +70,11 @@ def refuse_copy(ctx: Context, name: BatchName, digest: FileDigest, *, fresh: boo
     Raises:
         PermanentError: History knows the same input under another name.
     """
-    for entry in ledger.entries(ctx.fx):
-        known = entry.event in PAID and entry.fields.get("input") == digest.sha256
-        if known and entry.fields.get("batch") != name:
-            message = f"the same input was sent before, as batch {entry.fields.get('batch')}"
+    for known in ctx.history.payers(ctx.fx, digest.sha256):
+        if known != name:
+            message = f"the same input was sent before, as batch {known}"
             raise PermanentError(message, hint="remove this copy, or change it if it is another batch")
-        if known and fresh:
+        if fresh:
             message = "this input was sent before under this very name, and its metadata is gone"
             hint = "put the metadata file back; .reconciler/ledger.jsonl tells which remote batch it was"
             raise PermanentError(message, hint=hint)

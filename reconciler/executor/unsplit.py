@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from reconciler.errors import BadMetadata, NeedsPerson
-from reconciler.executor.inputs import PAID
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import BatchName, Role, file_name, fold
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import DONE, QUARANTINE, Layout
+from reconciler.workspace.ledger import PAID
 from reconciler.workspace.scan import scan
 
 EVENT: Final = "file.split"
