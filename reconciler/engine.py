@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reconciler.config import Settings
 from reconciler.model.identity import BatchName
+from reconciler.model.policy import RetainPolicy
 from reconciler.model.report import BatchReport, Report
 from reconciler.preview import quarantined, select
 from reconciler.session import Options, Session, session
@@ -42,6 +43,10 @@ def one_pass(held: Session) -> Report:
         from reconciler.batches import settle_all  # noqa: PLC0415 - a pass over nothing loads no more than this
 
         settle_all(held, listing, queue, reports)
+    if held.settings["retain.jsonl"] == RetainPolicy.REMOVE:
+        from reconciler.retention import remove_due  # noqa: PLC0415 - where [retain] asks for it
+
+        remove_due(held, reports)
     told = {report.path for report in reports.values()}
     asking = [
         report for report in quarantined(quarantined_in(ctx.fx), held.options.only) if report.path not in told

@@ -98,6 +98,8 @@ SETTINGS: Final = (
         "what answers that the processor could not handle do to their batch",
         ("attention", "settle"),
     ),
+    Setting("retain", "jsonl", "keep", "what becomes of the JSONL of settled batches", ("keep", "remove")),
+    Setting("retain", "after_days", 0.0, "days after settling for which it is kept all the same"),
     Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo",)),
     Setting("local", "concurrency", 32, "requests that the embedded provider works on at once", least=1),
     Setting("limits", "line_bytes", 64 << 20, "a longer line is refused", least=1024),

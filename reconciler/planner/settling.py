@@ -15,7 +15,7 @@ from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, Pro
 from reconciler.model.outcome import ErrorClass, retryable_classes
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
-from reconciler.model.policy import LOCAL, FailurePolicy, Policy
+from reconciler.model.policy import LOCAL, FailurePolicy, Policy, RetainPolicy
 from reconciler.model.receipt import STARTED, invocation_token
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Snapshot
@@ -82,7 +82,8 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     stays = stays or _unhandled(name, record, policy, output)
     if stays is not None:
         return Plan(name, stays[0], tuple(steps), stays[1])
-    steps.append(MoveToDone(name, expects=expects(snap)))
+    removable = policy.retain is RetainPolicy.REMOVE
+    steps.append(MoveToDone(name, expects=expects(snap), removable=removable))
     return Plan(name, _told(coverage, child), tuple(steps))
 
 
