@@ -12,6 +12,7 @@ from reconciler.model.policy import RetainPolicy
 from reconciler.model.report import BatchReport, Report
 from reconciler.preview import quarantined, select
 from reconciler.session import Options, Session, session
+from reconciler.workspace.aside import ASIDE, clear
 from reconciler.workspace.scan import quarantined_in, scan
 
 
@@ -37,6 +38,9 @@ def one_pass(held: Session) -> Report:
     listing = scan(ctx.fx, held.layout)
     for path in listing.stale:
         ctx.fx.unlink(path)
+    if ctx.fx.kind(ASIDE) is not None:
+        # A replay was cut off before anything of this was published.
+        clear(ctx.fx)
     reports: dict[BatchName, BatchReport] = {}
     queue = select(listing, held.options.only)
     if queue:

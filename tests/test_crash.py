@@ -19,7 +19,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from reconciler import decide, retention
+from reconciler import decide, replaying, retention
 from reconciler.batches import MANY
 from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
@@ -28,6 +28,7 @@ from reconciler.model.report import Report, State
 from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests import workspaces
+from tests.plugging import Plugs
 from tests.workers import chat, plugged
 from tests.workspace.faults import Trip, errno_failure
 from tests.workspaces import answered, failed, files, jsonl, leftovers, put, request, run, scratch, tree
@@ -78,6 +79,14 @@ def retain(*names: str, **flags: Any) -> Act:
     """`reconcile retain`."""
     return lambda root, tap: retention.retain(
         str(root), workspaces.settings(**flags), names, Options(tap=tap)
+    )
+
+
+def replay(*names: str, **flags: Any) -> Act:
+    """`reconcile replay`."""
+    plugs = flags.pop("plugged")
+    return lambda root, tap: replaying.replay(
+        str(root), workspaces.settings(**flags), names, Options(tap=tap, plugged=plugs)
     )
 
 
@@ -205,6 +214,9 @@ LOCALLY: Final = {
 
 REMOVING: Final[dict[str, Any]] = {"jsonl": "remove"}
 
+LOUD: Final = Plugs(lambda result: result.text and result.text.upper()).options.plugged
+SPREAD: Final = Plugs("files").options.plugged
+
 SCENARIOS: Final = {
     "pass": Scenario(make_mixture, one_pass(provider="openai"), {"provider": "openai"}),
     "pass-by-nobody": Scenario(make_mixture, one_pass()),
@@ -220,6 +232,8 @@ SCENARIOS: Final = {
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),
     "retain-pass": Scenario(make_lineage, one_pass(**REMOVING), REMOVING),
     "retain": Scenario(make_archive, retain(**REMOVING), REMOVING, verb=True),
+    "replay": Scenario(make_archive, replay(plugged=LOUD), {"plugged": LOUD}, verb=True),
+    "replay-files": Scenario(make_archive, replay("2", plugged=SPREAD), {"plugged": SPREAD}, verb=True),
     "retry-removed": Scenario(make_removed, retry("1.r1"), verb=True),
     "group": Scenario(make_many, one_pass()),
     "local": Scenario(make_local, one_pass(**LOCALLY), LOCALLY),

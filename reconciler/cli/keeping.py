@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli.options import DEBUG, JSON, TALK, WORKSPACE, verb, with_options
-from reconciler.cli.prepare import Listening, load
+from reconciler.cli.options import DEBUG, HOOKS, JSON, TALK, WORKSPACE, verb, with_options
+from reconciler.cli.prepare import Listening, flags_of, load
 
 _NAMES: Final = click.argument("names", nargs=-1, metavar="[NAME]...")
 
@@ -49,4 +49,39 @@ def retain_(
     return found.exit_code
 
 
-ALL: Final = (retain_,)
+@click.command("replay", short_help="Run processors over settled answers again, and show what changed.")
+@with_options(WORKSPACE, _NAMES)
+@click.option("--model", metavar="M", help="Only batches in which a request or an answer names this model.")
+@click.option("--since", metavar="D", help="Only batches that settled since 2026-11-01, or in the last 7d.")
+@click.option("--dry-run", is_flag=True, help="Show what would change; publish nothing.")
+@with_options(*HOOKS, JSON, *TALK, DEBUG)
+@verb
+def replay_(
+    workspace: str,
+    names: tuple[str, ...],
+    model: str | None,
+    since: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **talk: Any,
+) -> int:
+    """
+    Hand the answers of settled batches to the output processor of today, and publish what changed.
+
+    Nobody is asked anything: no way to a provider is open. NAME may be a pattern; without one it is all of
+    done/. A dry run calls your code too.
+    """
+    from reconciler.cli import render, render_settled
+    from reconciler.replaying import replay
+
+    ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
+    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
+        found = replay(workspace, ready.settings, names, options, model=model, since=since, dry_run=dry_run)
+    if as_json:
+        render.document(render_settled.replay_fields(found), workspace, found.exit_code)
+    elif not talk["quiet"]:
+        render_settled.replay(found, workspace)
+    return found.exit_code
+
+
+ALL: Final = (replay_, retain_)

@@ -14,6 +14,7 @@ from reconciler.planner.remotely import (
     plan_resubmit,
     plan_submit,
 )
+from reconciler.planner.replaying import plan_replay
 from reconciler.planner.retaining import plan_removal
 from reconciler.planner.settling import next_child
 
@@ -26,6 +27,7 @@ __all__ = [
     "plan_cancel",
     "plan_match",
     "plan_removal",
+    "plan_replay",
     "plan_resubmit",
     "plan_retry",
     "plan_submit",

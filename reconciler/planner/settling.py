@@ -51,7 +51,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         "never": asking.never,
     }
     held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
-    token = _token(snap, coverage, policy, child)
+    token = token_of(name, record, coverage, policy, child)
     earlier = _of_another(name, record, policy, coverage)
     output = earlier or _receipt(record, "process-output", token)
     stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
@@ -206,14 +206,25 @@ def _summed_up(record: Record | None) -> bool:
     return record is not None and "process-errors" in record.receipts
 
 
-def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
-    """What makes this invocation of the output processor the same as another."""
+def token_of(
+    name: BatchName, record: Record | None, coverage: Coverage, policy: Policy, child: BatchName | None = None
+) -> str:
+    """
+    What makes this invocation of the output processor the same as another.
+
+    Args:
+        name: The batch.
+        record: What its metadata says, which names its children.
+        coverage: Its account, which names the files.
+        policy: Which processor it is.
+        child: The child that this plan is about to make.
+    """
     if policy.processor_may_fail:
         # User code is handed the same answers, whoever asks the failures again.
-        return invocation_token(snap.name, policy.processor, coverage.digests)
-    owners = {} if snap.record is None else snap.record.children
+        return invocation_token(name, policy.processor, coverage.digests)
+    owners = {} if record is None else record.children
     retried = [*owners, *([child] if child else [])]
-    return invocation_token(snap.name, policy.processor, coverage.digests, retried)
+    return invocation_token(name, policy.processor, coverage.digests, retried)
 
 
 def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[ChildFact]) -> BatchName:
