@@ -14,12 +14,13 @@ from typing import Final, Unpack
 import attrs
 
 from reconciler import check as checking
-from reconciler import decide, decide_online, deciding, engine, inventory, replaying, retention
+from reconciler import decide, decide_online, deciding, engine, explaining, inventory, replaying, retention
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
+from reconciler.model.life import Explanation
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, Report
@@ -164,6 +165,17 @@ class Workspace:
     def process(self, *names: str) -> deciding.Decision:
         """Hand all answers of *names* to the output processor once more, then make a pass."""
         return _decided(self, decide.process, names)
+
+    def explain(self, custom_id: str) -> Explanation:
+        """
+        The life of one request: every batch that has asked it, and what became of it there.
+
+        Raises:
+            UsageError: No batch has asked it; the hint names ids that are close.
+            NeedsPerson: None of those that could be read has, and some could not.
+        """
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return explaining.explain(self.path, settings, custom_id)
 
     def replay(
         self,

@@ -214,22 +214,6 @@ def test_what_cannot_be_verified_is_kept(spoil: Callable[[Path], None], tmp_path
     assert jsonl_of(root, "1") == before
 
 
-def test_one_file_of_many_that_is_not_what_was_published(tmp_path: Path) -> None:
-    """Where each answer has a file of its own, each of them is read before anything goes."""
-    root = tmp_path / "w"
-    put_answers(root)
-    Plugs("files").run(root)
-    path = root / "target/1.files/q-1.txt"
-    text = path.read_bytes()
-    path.write_bytes(b"answer X")
-    assert apply(root)["1"][0] is Jsonl.KEPT
-    path.write_bytes(text)
-    assert apply(root)["1"][0] is Jsonl.REMOVED
-    sound(root)
-    path.write_bytes(b"answer X")
-    assert [each.promise for each in check(str(root), settings()).findings] == [3]
-
-
 def test_answers_that_nobody_could_handle_are_kept(tmp_path: Path) -> None:
     """They can be read in the output file alone, whatever the settings say of failures."""
     root = tmp_path / "w"
@@ -240,17 +224,26 @@ def test_answers_that_nobody_could_handle_are_kept(tmp_path: Path) -> None:
     assert "batch_output_1.jsonl" in jsonl_of(root, "1")
 
 
-@pytest.mark.parametrize("value", [None, {"n": 1}])
-def test_a_processor_that_publishes_nothing_keeps_the_answers(value: Any, tmp_path: Path) -> None:
-    """What a processor of whole batches did elsewhere proves nothing here; a value that it returned does."""
+@pytest.mark.parametrize(
+    "output", ["files", lambda _batch, _context: {"n": 1}, lambda _batch, _context: None]
+)
+def test_without_a_line_for_each_request_the_answers_are_kept(output: Any, tmp_path: Path) -> None:
+    """Files of answers, and what a processor made of a whole batch, are not what results are read from."""
     root = tmp_path / "w"
     put_answers(root)
+    Plugs(output).run(root, **REMOVE)
+    assert "batch_output_1.jsonl" in jsonl_of(root, "1")
+    assert "line for each request" in apply(root)["1"][1]
 
-    def whole(_batch: Any, _context: Any) -> Any:
-        return value
 
-    Plugs(whole).run(root, **REMOVE)
-    assert ("batch_output_1.jsonl" in jsonl_of(root, "1")) is (value is None)
+def test_values_of_a_processor_are_results(tmp_path: Path) -> None:
+    """Where each answer has its line and its value, both stay, and the files may go."""
+    root = tmp_path / "w"
+    put_answers(root)
+    Plugs(Seen()).run(root, **REMOVE)
+    assert jsonl_of(root, "1") == removed("1")
+    assert [row["value"] for row in results(root, "1")] == ["answer 0", "answer 1", "answer 2"]
+    sound(root)
 
 
 def test_a_copy_of_a_removed_input_is_still_refused(tmp_path: Path) -> None:

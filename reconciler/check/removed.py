@@ -22,8 +22,8 @@ from reconciler.workspace.published import changed, published_by
 from reconciler.workspace.settled import Manifest
 from reconciler.workspace.tombstones import Tombstone
 
-_ROWS: Final = (".results.jsonl", ".files/index.jsonl")
-"""Published files with a line for each request."""
+_ROWS: Final = ".results.jsonl"
+"""How a published file with a line for each request ends."""
 _PARTS: Final = ("answered", "failed", "retried", "dismissed")
 
 

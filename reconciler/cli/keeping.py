@@ -84,4 +84,27 @@ def replay_(
     return found.exit_code
 
 
-ALL: Final = (replay_, retain_)
+@click.command("explain", short_help="The life of one request.")
+@with_options(WORKSPACE)
+@click.argument("custom_id", metavar="CUSTOM_ID")
+@with_options(JSON, DEBUG)
+@verb
+def explain_(workspace: str, custom_id: str, as_json: bool) -> int:
+    """
+    The life of one request: batches, attempts, outcomes, file and line, processors, tokens, history.
+
+    Reads only. An id that several batches have asked independently is shown for each of them.
+    """
+    from reconciler.cli import render, render_life
+    from reconciler.cli.progress import watched
+    from reconciler.explaining import explain
+
+    found = explain(workspace, load(workspace, mode="look").settings, custom_id, watched())
+    if as_json:
+        render.document(render_life.explanation_fields(found), workspace, 0)
+    else:
+        render_life.explanation(found)
+    return 0
+
+
+ALL: Final = (explain_, replay_, retain_)

@@ -46,7 +46,7 @@ SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
-    ("With what has settled", ("replay", "retain")),
+    ("With what has settled", ("explain", "replay", "retain")),
     ("To begin with", ("init", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""

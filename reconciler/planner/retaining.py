@@ -71,8 +71,10 @@ def _unpublished(seen: Archived) -> str | None:
     # Answers that nobody could trust were never published; the files are all there is.
     if seen.set_aside:
         return "it was dismissed out of quarantine, so nothing of it was published"
-    if not seen.published:
-        return "its output processor published nothing"
+    if f"target/{seen.name}.results.jsonl" not in seen.published:
+        return (
+            "its output processor published no line for each request, so its answers can be read nowhere else"
+        )
     if seen.unhandled:
         return f"{many(seen.unhandled, 'answer')} could not be handled, and can be read nowhere else"
     for path, digest in seen.published.items():

@@ -6,23 +6,18 @@ Paths come from a manifest, which anybody may have edited; the rooms refuse what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-import msgspec
+from collections.abc import Mapping
+from typing import Any
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.coverage import FileDigest
 from reconciler.workspace.fields import mapping, read_digest, text
 from reconciler.workspace.reading import Reading
 
-INDEX: Final = ".files/index.jsonl"
-"""How the path of an index ends, which says what the files beside it are."""
-
 
 def published_by(receipt: Mapping[str, Any]) -> dict[str, FileDigest]:
     """
-    What a receipt names, by path; of files with an index, the index alone.
+    What a receipt names, by path.
 
     Raises:
         TypeError, ValueError, KeyError: The receipt is none of ours.
@@ -41,13 +36,10 @@ def changed(look: Reading, published: Mapping[str, FileDigest]) -> str | None:
 
     Args:
         look: The room for reading.
-        published: What was published, by path; the files that an index names are held to it too.
+        published: What was published, by path.
     """
     for path, digest in published.items():
         wrong = _wrong(look, path, digest)
-        beside = _beside(look, path) if wrong is None and path.endswith(INDEX) else ()
-        for each, known in beside:
-            wrong = wrong or _wrong(look, each, known)
         if wrong is not None:
             return wrong
     return None
@@ -61,13 +53,3 @@ def _wrong(look: Reading, path: str, digest: FileDigest) -> str | None:
         return None if look.digest(path) == digest else f"{path} is not what was published"
     except (ReconcilerError, OSError) as error:
         return f"{path} cannot be read: {error}"
-
-
-def _beside(look: Reading, index: str) -> Iterator[tuple[str, FileDigest]]:
-    """The files that an index names; the index is known to be ours."""
-    folder = index.rpartition("/")[0]
-    with look.open(index) as stream:
-        for line in stream:
-            row = msgspec.json.decode(line)
-            if row["file"] is not None:
-                yield f"{folder}/{row['file']}", read_digest(row)

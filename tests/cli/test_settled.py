@@ -77,8 +77,36 @@ def test_replay_shows_what_changed(capsys: pytest.CaptureFixture[str], root: Pat
     assert found["batches"][0]["lines"] == {"changed": 0, "added": 0, "gone": 0, "unchanged": 3}
 
 
+def test_explain_follows_a_request(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    """Outcome, lines, why it failed, what it cost and what history tells, for people and for machines."""
+    said = call(capsys, "explain", root, "q-1")
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert "q-1  answered  1 (attempt 1)" in lines
+    assert "q-1  failed  2 (attempt 1)" in lines
+    for told in (
+        "request    done/2/batch_input_2.jsonl:2",
+        "answer     done/2/batch_error_2.jsonl:1",
+        "error      rate-limit: status 429",
+        "published  target/2.results.jsonl:2",
+    ):
+        assert f"    {told}" in lines
+    assert any("Z  batch.settled  " in line for line in lines)
+    found = call(capsys, "explain", root, "q-1", "--json").document
+    assert [each["outcome"] for each in found["lives"]] == ["answered", "failed"]
+    (attempt,) = found["lives"][1]["attempts"]
+    assert (attempt["request"], attempt["cost"]) == ("done/2/batch_input_2.jsonl:2", None)
+    assert [each["event"] for each in attempt["events"]] == ["batch.settled"]
+
+
 @pytest.mark.parametrize(
-    "words", [("replay", "{}", "9"), ("replay", "{}", "--since", "soon"), ("retain", "{}", "9")]
+    "words",
+    [
+        ("explain", "{}", "q-11"),
+        ("replay", "{}", "9"),
+        ("replay", "{}", "--since", "soon"),
+        ("retain", "{}", "9"),
+    ],
 )
 def test_what_cannot_be_meant_is_usage(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str], root: Path
@@ -95,6 +123,8 @@ def test_the_library_does_the_same(root: Path) -> None:
     found = workspace.replay("1", on_result=lambda result: len(result.text or ""))
     assert [each.state.value for each in found.batches] == ["changed"]
     assert [row["value"] for row in results(root, "1")] == [8, 8, 8]
+    (life,) = [each for each in workspace.explain("q-1").lives if each.lineage == "1"]
+    assert life.attempts[0].answer == "done/1/batch_output_1.jsonl:2"
     kept = workspace.retain()
     assert [(each.name, each.jsonl.value) for each in kept.batches] == [("1", "removed"), ("2", "kept")]
     assert workspace.check().findings == []

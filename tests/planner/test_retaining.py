@@ -40,7 +40,8 @@ KEEPS: Final[list[tuple[dict[str, Any], str]]] = [
     ({"coverage": None}, "manifest"),
     ({"live": True}, "live files"),
     ({"set_aside": True}, "quarantine"),
-    ({"published": {}}, "published nothing"),
+    ({"published": {}}, "no line for each request"),
+    ({"published": {"target/7.files/index.jsonl": FileDigest("ab" * 32, 50)}}, "published no line"),
     ({"unhandled": 2}, "2 answers could not be handled"),
     ({"coverage": coverage(2, missing=1)}, "does not balance"),
     *(
