@@ -13,11 +13,12 @@ from typing import Any, Final
 import pytest
 
 from reconciler import decide, engine, retention
+from reconciler.batches import MANY
 from reconciler.check import check
 from reconciler.errors import NeedsPerson, UsageError
 from reconciler.model.report import State
 from reconciler.retention import Jsonl
-from reconciler.session import Options
+from reconciler.session import Options, Workers
 from tests.plugging import Plugs, Seen, put_answers, refusing
 from tests.workers import Noted, answer, noted
 from tests.workspace.faults import Trip
@@ -67,6 +68,18 @@ def test_a_pass_removes_what_it_has_settled(tmp_path: Path) -> None:
     assert ledger(root)[-1]["event"] == "batch.removed"
     sound(root)
     assert check(str(root), settings()).account == {"answered": 3}
+
+
+@pytest.mark.parametrize("jobs", [1, 2], ids=["in-groups", "in-workers"])
+def test_many_batches_at_once(jobs: int, tmp_path: Path) -> None:
+    """Whoever settles a batch, alone, in a group or in a process of its own, its JSONL goes in that pass."""
+    root = tmp_path / "w"
+    for n in range(MANY):
+        put(root, str(n), input=[request(n)], output=[answered(n)])
+    options = Options(workers=Workers(worth=0))
+    assert engine.reconcile(str(root), settings(jobs=jobs, **REMOVE), options).exit_code == 0
+    assert {tuple(jsonl_of(root, str(n))) == tuple(removed(str(n))) for n in range(MANY)} == {True}
+    sound(root)
 
 
 def test_nothing_is_removed_unless_asked(tmp_path: Path) -> None:
