@@ -36,7 +36,6 @@ from reconciler.planner import plan_replay
 from reconciler.session import Options, Session, session
 from reconciler.workspace import settled
 from reconciler.workspace.archived import files_of
-from reconciler.workspace.aside import clear
 from reconciler.workspace.removable import parents_first
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -128,15 +127,11 @@ def replay(  # noqa: PLR0913 - which batches, and how
     with session(path, settings, options) as held:
         earliest = None if since is None else moment(since, held.ctx.fx.now())
         chosen = parents_first(_chosen(held, names))
-        clear(held.ctx.fx)
-        try:
-            found = [
-                _replayed(held, name, dry_run=dry_run)
-                for name in chosen
-                if _settled_since(held, name, earliest) and (model is None or _speaks_of(held, name, model))
-            ]
-        finally:
-            clear(held.ctx.fx)
+        found = [
+            _replayed(held, name, dry_run=dry_run)
+            for name in chosen
+            if _settled_since(held, name, earliest) and (model is None or _speaks_of(held, name, model))
+        ]
         return Replay(held.ctx.fx.root, tuple(found), dry_run)
 
 
