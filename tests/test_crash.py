@@ -25,7 +25,6 @@ from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.model.exchange import Request
 from reconciler.model.report import Report, State
-from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests import workspaces
 from tests.plugging import Plugs
@@ -67,18 +66,22 @@ def one_pass(**flags: Any) -> Act:
 
 def retry(name: str, **flags: Any) -> Act:
     """`reconcile retry`."""
-    return lambda root, tap: decide.retry(str(root), workspaces.settings(**flags), [name], Options(tap=tap))
+    return lambda root, tap: decide.retry(
+        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+    )
 
 
 def dismiss(name: str, **flags: Any) -> Act:
     """`reconcile dismiss`."""
-    return lambda root, tap: decide.dismiss(str(root), workspaces.settings(**flags), [name], Options(tap=tap))
+    return lambda root, tap: decide.dismiss(
+        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+    )
 
 
 def retain(*names: str, **flags: Any) -> Act:
     """`reconcile retain`."""
     return lambda root, tap: retention.retain(
-        str(root), workspaces.settings(**flags), names, Options(tap=tap)
+        str(root), workspaces.settings(**flags), names, workspaces.options(tap)
     )
 
 
@@ -86,7 +89,7 @@ def replay(*names: str, **flags: Any) -> Act:
     """`reconcile replay`."""
     plugs = flags.pop("plugged")
     return lambda root, tap: replaying.replay(
-        str(root), workspaces.settings(**flags), names, Options(tap=tap, plugged=plugs)
+        str(root), workspaces.settings(**flags), names, workspaces.options(tap, plugged=plugs)
     )
 
 

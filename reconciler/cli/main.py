@@ -47,7 +47,7 @@ SHELVES: Final = (
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
     ("With what has settled", ("explain", "replay", "retain")),
-    ("To begin with", ("init", "demo", "trust")),
+    ("To begin with", ("init", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""
 

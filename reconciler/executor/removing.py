@@ -67,7 +67,7 @@ def _bury(ctx: Context, step: RemoveJsonl, manifest: settled.Manifest) -> None:
     if earlier is not None:
         # A crash may have come just after it had its name.
         ctx.fx.discard(temporary_for(path))
-        ledger.append_once(ctx.fx, "batch.removed", name, **_history_of(earlier))
+        ledger.append_once(ctx.fx, ctx.history, "batch.removed", name, **_history_of(earlier))
         return
     tombstone = Tombstone(
         name=name,

@@ -196,7 +196,12 @@ def _let_manifest_know(ctx: Context, name: BatchName, after: Mapping[str, Mappin
     manifest = settled.read(ctx.fx, name)
     output = after[ProcessOutput.verb]
     ledger.append_once(
-        ctx.fx, "batch.replayed", name, processor=output.get("processor"), token=output.get("token")
+        ctx.fx,
+        ctx.history,
+        "batch.replayed",
+        name,
+        processor=output.get("processor"),
+        token=output.get("token"),
     )
     receipts = {**manifest.receipts, ProcessOutput.verb: output}
     if ProcessErrors.verb in after:
