@@ -24,6 +24,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
 from reconciler.planner import plan_removal
+from reconciler.registry import refresh
 from reconciler.reporting import stopped
 from reconciler.session import Options, Session, session
 from reconciler.workspace import removable, settled
@@ -120,6 +121,7 @@ def retain(
                 raise Interrupted("stopped between two batches; everything is resumable")
             decision = _decided(held.ctx, settings, name)[1]
             found.append(_removed(held, decision) if decision.steps else _foreseen(held.ctx, settings, name))
+        refresh(held)
         return Retention(held.ctx.fx.root, tuple(found))
 
 

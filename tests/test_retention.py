@@ -5,6 +5,7 @@ What keeps it is a table in tests/planner/test_retaining.py; each point where a 
 test_crash.py.
 """
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,11 @@ from reconciler import decide, engine, retention
 from reconciler.batches import MANY
 from reconciler.check import check
 from reconciler.errors import NeedsPerson, UsageError
+from reconciler.executor.context import viewing
+from reconciler.executor.standings import rows_of
 from reconciler.model.report import State
+from reconciler.model.rows import ResultRow
+from reconciler.registry import export
 from reconciler.retention import Jsonl
 from reconciler.session import Options, Workers
 from tests.plugging import Plugs, Seen, put_answers, refusing
@@ -283,6 +288,39 @@ def test_a_retry_by_hand_says_what_is_gone(tmp_path: Path) -> None:
         decide.retry(str(root), settings(), ["1"])
     assert "done/1/tombstone.json" in refused.value.hint
     assert files(root) == before
+
+
+def test_results_and_registry_say_what_they_said(tmp_path: Path) -> None:
+    """Every request of a removed lineage has the row that it had; so has every batch, but for its model."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(0)], error=[failed(1, 429), failed(2)])
+    run(root, provider="openai")
+    put(root, "1.r1", output=[answered(1)])
+    run(root)
+
+    def told() -> tuple[list[ResultRow], list[list[str]]]:
+        problems: list[str] = []
+        with viewing(str(root), settings()) as view:
+            rows = list(rows_of(view, problems))
+        assert problems == []
+        export(str(root), settings(), str(tmp_path / "registry.csv"))
+        with (tmp_path / "registry.csv").open(newline="") as lines:
+            return rows, [[cell for at, cell in enumerate(row) if at != 2] for row in csv.reader(lines)]
+
+    before = told()
+    assert [row.outcome for row in before[0]] == ["answered", "answered", "failed"]
+    assert {jsonl for jsonl, _ in apply(root).values()} == {Jsonl.REMOVED}
+    assert told() == before
+
+
+def test_the_verb_keeps_the_registry_true(tmp_path: Path) -> None:
+    """Where a registry is kept, it is after a removal what an export would write."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(n) for n in range(3)])
+    run(root, registry=True)
+    retention.retain(str(root), settings(registry=True, **REMOVE))
+    export(str(root), settings(), str(tmp_path / "registry.csv"))
+    assert (root / "target/jobs_registry.csv").read_bytes() == (tmp_path / "registry.csv").read_bytes()
 
 
 def test_results_are_read_right_before_the_first_file_goes(tmp_path: Path) -> None:
