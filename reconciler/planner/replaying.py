@@ -6,6 +6,8 @@ Pure. Nobody is asked anything again: what a child owns stays the child's, and w
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import Role
 from reconciler.model.operation import Operation, ProcessErrors, ProcessOutput
@@ -16,7 +18,8 @@ from reconciler.model.trouble import Trouble
 from reconciler.planner.safety import expects
 from reconciler.planner.settling import token_of
 
-_BUILT_IN = ("results/", "files/")
+_BUILT_IN: Final = ("results/", "files/")
+_PARTS: Final = ("input", "answered", "failed", "retried", "dismissed", "missing")
 
 
 def plan_replay(snap: Snapshot, policy: Policy) -> Plan:
@@ -57,6 +60,9 @@ def plan_replay(snap: Snapshot, policy: Policy) -> Plan:
     if account is None or matched.coverage.digests != account.digests:
         because = "its files are not those that its manifest lists"
         return Plan(name, because, then=Attention("reconcile check WORKSPACE", Trouble.FILE_CHANGED))
+    if any(getattr(matched.coverage, part) != getattr(account, part) for part in _PARTS):
+        because = "its files do not give the account that its manifest holds"
+        return Plan(name, because, then=Attention("reconcile check WORKSPACE", Trouble.ID_MISMATCH))
     token = token_of(name, record, account, policy)
     steps: list[Operation] = [ProcessOutput(name, expects=expects(snap), token=token)]
     if account.failed != NOTHING:

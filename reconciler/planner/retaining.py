@@ -12,13 +12,13 @@ from typing import Final
 from reconciler.model.archived import Archived
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.operation import Expects, RemoveJsonl
-from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan, Settled
 from reconciler.model.policy import Policy, RetainPolicy
 from reconciler.model.words import many
 
-_MAY_SUCCEED: Final = RETRYABLE | RETRYABLE_ONCE
-"""Failures that may be asked again, however often they were: only their lines here can do that."""
+_FOR_GOOD: Final = frozenset({ErrorClass.INVALID_REQUEST, ErrorClass.OVER_LENGTH, ErrorClass.CONTENT_FILTER})
+"""Failures that the same bytes would meet again; any other may be asked again, which takes its line here."""
 _LAST_DAY: Final = 253_402_300_799.0
 """The last second that has a date, since the epoch."""
 
@@ -55,7 +55,7 @@ def _asked_again(seen: Archived, coverage: Coverage) -> str | None:
     """Why lines of requests may still be needed."""
     if not coverage.balanced:
         return "its account does not balance"
-    again = coverage.failed_in(_MAY_SUCCEED)
+    again = coverage.failed - coverage.failed_in(_FOR_GOOD)
     if again != NOTHING:
         return f"{many(again.requests, 'failed request')} may succeed when asked again"
     if seen.unsettled:

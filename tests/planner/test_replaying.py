@@ -52,6 +52,12 @@ def archived(account: Coverage = ALL, **fields: Any) -> Snapshot:
             snap("io", record=record(coverage=ALL)), POLICY_NONE, ": needs attention", id="unmatched"
         ),
         pytest.param(
+            answered(coverage(2), record(coverage=coverage(3))),
+            POLICY_NONE,
+            ": needs attention",
+            id="other-account",
+        ),
+        pytest.param(
             answered(coverage(2), record(coverage=coverage(3, letters="ioe"))),
             POLICY_NONE,
             ": needs attention",

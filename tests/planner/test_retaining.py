@@ -35,6 +35,8 @@ FREE: Final = Archived(
 
 CHILD: Final = BatchName("7.r1")
 
+FOR_GOOD: Final = (ErrorClass.INVALID_REQUEST, ErrorClass.OVER_LENGTH, ErrorClass.CONTENT_FILTER)
+
 KEEPS: Final[list[tuple[dict[str, Any], str]]] = [
     ({"problem": "done/7/ cannot be read"}, "cannot be read"),
     ({"coverage": None}, "manifest"),
@@ -46,7 +48,8 @@ KEEPS: Final[list[tuple[dict[str, Any], str]]] = [
     ({"coverage": coverage(2, missing=1)}, "does not balance"),
     *(
         ({"coverage": coverage(2, failed={each: 1})}, "1 failed request may succeed")
-        for each in (ErrorClass.RATE_LIMIT, ErrorClass.EXPIRED, ErrorClass.CANCELLED, ErrorClass.UNKNOWN)
+        for each in ErrorClass
+        if each not in FOR_GOOD
     ),
     ({"unsettled": (CHILD,)}, "7.r1 asks some"),
     ({"parent": NAME}, "its parent 7 still has"),
@@ -79,7 +82,7 @@ def test_nothing_is_removed_by_default(differs: dict[str, Any]) -> None:
     assert plan_removal(attrs.evolve(FREE, **differs), Policy()).steps == ()
 
 
-@pytest.mark.parametrize("failure", [ErrorClass.CONTENT_FILTER, ErrorClass.INVALID_REQUEST])
+@pytest.mark.parametrize("failure", FOR_GOOD)
 def test_failures_that_would_repeat_themselves_hold_nothing_back(failure: ErrorClass) -> None:
     """A failure for good is an end like any other."""
     assert plan_removal(attrs.evolve(FREE, coverage=coverage(2, failed={failure: 1})), REMOVE).steps
