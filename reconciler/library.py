@@ -14,13 +14,24 @@ from typing import Final, Unpack
 import attrs
 
 from reconciler import check as checking
-from reconciler import decide, decide_online, deciding, engine, inventory, registry
+from reconciler import (
+    decide,
+    decide_online,
+    deciding,
+    engine,
+    explaining,
+    inventory,
+    registry,
+    replaying,
+    retention,
+)
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
+from reconciler.model.life import Explanation
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, Report
@@ -211,6 +222,61 @@ class Workspace:
     def process(self, *names: str) -> deciding.Decision:
         """Hand all answers of *names* to the output processor once more, then make a pass."""
         return _decided(self, decide.process, names)
+
+    def explain(self, custom_id: str) -> Explanation:
+        """
+        The life of one request: every batch that has asked it, and what became of it there.
+
+        Raises:
+            UsageError: No batch has asked it; the hint names ids that are close.
+            NeedsPerson: None of those that could be read has, and some could not.
+        """
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return explaining.explain(self.path, settings, custom_id)
+
+    def replay(
+        self,
+        *names: str,
+        model: str | None = None,
+        since: str | float | None = None,
+        dry_run: bool = False,
+        **choices: Unpack[Choices],
+    ) -> replaying.Replay:
+        """
+        Run the processors of today over the answers of settled batches; no call to a provider is made.
+
+        Args:
+            names: Names or patterns; none means all of `done/`.
+            model: Only batches in which a request or an answer names this model; a pattern works.
+            since: Only batches that settled since: seconds since the epoch, an ISO date or time, or `7d`.
+            dry_run: Publish nothing; user code is called all the same.
+            choices: What this call chooses; see `Choices`.
+
+        Returns:
+            For each batch what changed: counts of lines, examples, and what was published.
+
+        Raises:
+            UsageError: A name is no settled batch, or *since* is no time.
+            UserError: The settings cannot be obeyed, or another reconciler holds the workspace.
+        """
+        chosen = merged(self.choices, choices)
+        ready = prepared(self.path, chosen)
+        options = options_of(ready, chosen, ())
+        return replaying.replay(
+            self.path, ready.settings, names, options, model=model, since=since, dry_run=dry_run
+        )
+
+    def retain(self, *names: str, dry_run: bool = False) -> retention.Retention:
+        """
+        Remove the JSONL of settled batches, as `[retain]` says, and say why the rest is kept.
+
+        Args:
+            names: Settled batches; none means all of `done/`.
+            dry_run: Only say what would be removed; nothing is locked.
+        """
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        options = options_of(ready, self.choices, ())
+        return retention.retain(self.path, ready.settings, names, options, dry_run=dry_run)
 
     def submit(self, *names: str) -> deciding.Decision:
         """Send *names* now, also under `submit = "manual"`, then make a pass."""

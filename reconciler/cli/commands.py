@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli import online, registry, splitting
+from reconciler.cli import keeping, online, registry, splitting
 from reconciler.cli.console import err, out, safe
 from reconciler.cli.options import (
     CAP,
@@ -91,7 +91,7 @@ def plan_(
     seen = preview(workspace, ready.settings, only=only, deep=True, progress=watched(), plugged=ready.plugged)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
-    code = 5 if detailed_exitcode and pending else 0
+    code = 5 if detailed_exitcode and (pending or seen.removals) else 0
     if as_json:
         render.document(render.preview_fields(seen), workspace, code)
     else:
@@ -226,4 +226,5 @@ ALL: Final = (
     *splitting.ALL,
     *registry.ALL,
     *online.ALL,
+    *keeping.ALL,
 )

@@ -21,7 +21,7 @@ import attrs
 from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
-from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, SubmitPolicy
+from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
 
 CAP = "budget.max_cost_usd"
 
@@ -157,6 +157,8 @@ class Settings:
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
             capped=self._capped(),
+            retain=RetainPolicy(self["retain.jsonl"]),
+            retain_seconds=86_400.0 * self["retain.after_days"],
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),

@@ -102,6 +102,8 @@ SETTINGS: Final = (
         "what answers that the processor could not handle do to their batch",
         ("attention", "settle"),
     ),
+    Setting("retain", "jsonl", "keep", "what becomes of the JSONL of settled batches", ("keep", "remove")),
+    Setting("retain", "after_days", 0.0, "days after settling for which it is kept all the same"),
     Setting("results", "registry", False, "whether target/jobs_registry.csv is kept"),  # noqa: FBT003 - its default
     Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo", "http")),
     Setting(

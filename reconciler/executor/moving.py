@@ -12,7 +12,7 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
-from reconciler.workspace import ledger, settled
+from reconciler.workspace import ledger, removable, settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.relocate import Moving, is_history, move_group, remove_sources, twins
 from reconciler.workspace.scan import batch_of_folder
@@ -54,6 +54,9 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         batch_id=record.batch_id,
         receipts={**record.receipts, **run.proofs},
     )
+    if step.removable:
+        # Before the batch leaves the live folder: a pass never looks for batches in done/.
+        removable.note(run.ctx.fx, step.name)
     settle(run.ctx, files, manifest, folder)
     if record.provider == LOCAL:
         _forget_progress(run.ctx, step.name)

@@ -123,7 +123,7 @@ def test_commands_are_found_where_they_are_shown() -> None:
     [
         pytest.param("reconcile resend WORKSPACE 7", ["reconcile resend"], id="hint"),
         pytest.param("then: reconcile dance {}", ["reconcile dance"], id="after-then"),
-        pytest.param("see `reconcile explain 7` for more", ["reconcile explain"], id="backticks"),
+        pytest.param("see `reconcile describe 7` for more", ["reconcile describe"], id="backticks"),
         pytest.param("    $ reconcile export ./ws", ["reconcile export"], id="prompt"),
         pytest.param("\n    reconcile --follow ./ws\n", ["reconcile ./ws --follow"], id="flag-without-verb"),
         pytest.param("`reconcile init --json x`", ["reconcile init --json"], id="flag-of-another-verb"),
