@@ -27,6 +27,7 @@ from reconciler.cli.options import (
     with_options,
 )
 from reconciler.cli.prepare import Listening, flags_of, load
+from reconciler.cli.results import results_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -210,4 +211,4 @@ def trust_(workspace: str, as_json: bool) -> int:
     return 0
 
 
-ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_, process_, trust_, *online.ALL)
+ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_, process_, trust_, results_, *online.ALL)

@@ -37,12 +37,14 @@ _TAKE_A_VALUE: Final = frozenset(
     (
         "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
         " --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
+        " --format --output -o --columns"
     ).split()
 )
 
 
 SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check")),
+    ("What came of it", ("results",)),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
     ("To begin with", ("init", "demo", "trust")),
