@@ -14,8 +14,10 @@ from typing import Any, Final
 import attrs
 
 from reconciler.config import SETTINGS, Settings
+from reconciler.config.extraction import KEYS
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.extracting import wanted
 from reconciler.model.content import Content
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.providers.base import Worker
@@ -29,6 +31,7 @@ _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setti
 
 _OF_HOOKS: Final = (
     *("output.content", "local.concurrency"),
+    *KEYS,
     *(setting.name for setting in SETTINGS if setting.section == "provider"),
 )
 """The other settings that hooks depend on."""
@@ -115,8 +118,8 @@ class Plugs:
 
     def _hooks_for(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for, made once."""
-        wanted = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
-        key = (*wanted, *(own.origins[setting] for setting in _BUILT_IN))
+        values = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
+        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, *KEYS)))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
         return self._hooks[key]
@@ -133,7 +136,9 @@ class Plugs:
         if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
             worker = self._load("local.worker", own)[0]
         reach = Reach(own, self._settings, self._environment, Local(worker, own["local.concurrency"]))
-        return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
+        extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
+        content = Content(own["output.content"])
+        return Hooks(output, content, error, reach.providers, reach.keyless, extraction, chosen)
 
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""

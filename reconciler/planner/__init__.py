@@ -14,9 +14,11 @@ from reconciler.planner.remotely import (
     plan_resubmit,
     plan_submit,
 )
+from reconciler.planner.safety import extraction_of
 from reconciler.planner.settling import next_child
 
 __all__ = [
+    "extraction_of",
     "next_child",
     "plan",
     "plan_adopt",
