@@ -41,7 +41,7 @@ def hooks(root: Path, text: str, mode: Mode = Mode.RUN, name: str = "1", **flags
     ],
 )  # fmt: skip
 def test_kinds(tmp_path: Path, text: str, expected: tuple[Kind, str, str] | None, chosen: bool) -> None:  # noqa: FBT001 - a column of the table
-    """A key names its kind by being there, `extract` says which counts; each batch has its own."""
+    """A key names its kind by being there, `extract` says which counts; batches have their own."""
     found = hooks(tmp_path / "w", text)
     extraction = found.extraction
     seen = None if extraction is None else (extraction.kind, extraction.prefix, extraction.suffix)
@@ -53,7 +53,7 @@ def test_kinds(tmp_path: Path, text: str, expected: tuple[Kind, str, str] | None
     [
         pytest.param('pointer = "/a"\nschema = "{}"', "two kinds", id="two-kinds"),
         pytest.param('extract = "tags"\npointer = "/a"', "two kinds", id="another-kind-than-it-says"),
-    """A key names its kind by being there, `extract` says which counts; batches have their own."""
+        pytest.param(f'{TABLE.removeprefix("[results]")}pointer = "/a"', "two kinds", id="of-two-places"),
         pytest.param('tag_prefix = ""\ntag_suffix = "b"', "tag_prefix is empty", id="empty-tag"),
         pytest.param('tag_prefix = "a"\ntag_suffix = ""', "tag_suffix is empty", id="empty-end"),
         pytest.param('tag_prefix = "a"', "tag_suffix is not", id="half-a-pair"),
