@@ -32,6 +32,16 @@ def reconcile(path: str, settings: Settings, options: Options | None = None) -> 
 
 def one_pass(held: Session) -> Report:
     """One pass over a locked workspace; inputs that were too young are looked at again at its end."""
+    if held.settings["results.registry"]:
+        from reconciler.registry import kept  # noqa: PLC0415 - only where somebody wants it
+
+        with kept(held) as watched:
+            return _pass(watched)
+    return _pass(held)
+
+
+def _pass(held: Session) -> Report:
+    """The same, whoever watches."""
     ctx = held.ctx
     listing = scan(ctx.fx, held.layout)
     for path in listing.stale:

@@ -14,19 +14,22 @@ from typing import Final, Unpack
 import attrs
 
 from reconciler import check as checking
-from reconciler import decide, decide_online, deciding, engine, inventory
+from reconciler import decide, decide_online, deciding, engine, inventory, registry
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
+from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, Report
+from reconciler.model.shares import Shares
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan as decide_plan
 from reconciler.plugins import Mode
 from reconciler.preview import Preview, preview
+from reconciler.splitting import Asked, Split, split_into_workspace
 from reconciler.status import Status, status
 from reconciler.waiting import reconcile_until_settled
 from reconciler.workspace.layout import find
@@ -152,6 +155,50 @@ class Workspace:
     def check(self) -> checking.Verdict:
         """Recount every id from the files alone."""
         return checking.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
+
+    def import_registry(self, source: Source, *, name: str = "") -> Import:
+        """
+        Take over the batches that a registry names; files are copied, nothing is sent, and no pass is made.
+
+        Args:
+            source: A CSV file, a folder that holds `jobs_registry.csv`, mappings with its columns, or a
+                DataFrame.
+            name: What names begin with that the registry does not give; its folder's name unless given.
+        """
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        options = options_of(ready, self.choices, ())
+        return import_registry(self.path, ready.settings, source, options, name=name)
+
+    def export_registry(self, file: str | os.PathLike[str]) -> int:
+        """Write every batch as a row of a CSV file; gives the number of rows."""
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return registry.export(self.path, settings, os.fspath(file))
+
+    def split(  # noqa: PLR0913 - as the command line
+        self,
+        file: str | os.PathLike[str],
+        *,
+        batch_size: int | None = None,
+        segments: int | None = None,
+        name: str = "",
+        provider: str = "",
+        again: bool = False,
+    ) -> Split:
+        """
+        Make inputs of a file of ready request lines; nothing is sent.
+
+        Args:
+            file: The file; its bytes stay as they are.
+            batch_size: Requests in a batch; the last one may have fewer.
+            segments: How many batches, as even as can be; one of the two is given, or a provider.
+            name: What their names begin with; the file's name unless given.
+            provider: Whose limits and line shapes hold.
+            again: Split it though it was split here before, in another way.
+        """
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        asked = Asked(Shares(batch_size, segments), name, provider, again)
+        options = options_of(ready, self.choices, ())
+        return split_into_workspace(os.fspath(file), self.path, ready.settings, asked, options)
 
     def retry(self, *names: str) -> deciding.Decision:
         """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""

@@ -164,7 +164,7 @@ def test_a_value_of_the_wrong_kind_is_refused(text: str, message: str) -> None:
             '[provider]\nname = "OpenAI"',
             "provider.name is 'OpenAI'",
             "this version knows: none, openai, azure, anthropic, gemini, mistral, local,"
-            " groq, together, deepinfra, doubleword, litellm, compatible",
+            " openrouter, groq, together, deepinfra, doubleword, litellm, compatible",
             id="case-matters",
         ),
         pytest.param(

@@ -24,7 +24,6 @@ from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.model.exchange import Request
 from reconciler.model.report import Report, State
-from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests import workspaces
 from tests.workers import chat, plugged
@@ -65,12 +64,16 @@ def one_pass(**flags: Any) -> Act:
 
 def retry(name: str, **flags: Any) -> Act:
     """`reconcile retry`."""
-    return lambda root, tap: decide.retry(str(root), workspaces.settings(**flags), [name], Options(tap=tap))
+    return lambda root, tap: decide.retry(
+        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+    )
 
 
 def dismiss(name: str, **flags: Any) -> Act:
     """`reconcile dismiss`."""
-    return lambda root, tap: decide.dismiss(str(root), workspaces.settings(**flags), [name], Options(tap=tap))
+    return lambda root, tap: decide.dismiss(
+        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+    )
 
 
 def begin(root: Path) -> None:

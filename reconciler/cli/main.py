@@ -45,7 +45,7 @@ SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
-    ("To begin with", ("init", "demo", "trust")),
+    ("To begin with", ("init", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""
 

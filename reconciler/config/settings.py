@@ -258,7 +258,8 @@ def _from_environment(variable: str, text: str) -> dict[str, Any]:
     value: Any = text
     if setting is not None and not isinstance(setting.default, str):
         try:
-            value = type(setting.default)(text)
+            kind = type(setting.default)
+            value = {"true": True, "false": False}.get(text.lower(), text) if kind is bool else kind(text)
         except ValueError:
             value = text
     return {f"{section}.{key}": value}

@@ -88,7 +88,7 @@ def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: b
         words.append(many(unwanted.requests, "unhandled answer"))
     told = {**parts, "unhandled": unwanted} if unwanted is not None else parts
     ledger.append_once(
-        ctx.fx, "batch.dismissed", name, ids={part: tally.digest for part, tally in told.items()}
+        ctx.fx, ctx.history, "batch.dismissed", name, ids={part: tally.digest for part, tally in told.items()}
     )
     given_up = sum(parts.values(), coverage.dismissed)
     coverage = attrs.evolve(coverage, dismissed=given_up, missing=NOTHING)
@@ -142,7 +142,7 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         dismissed=f"given up by a person; it was in {there}/",
         receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
     )
-    ledger.append_once(ctx.fx, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
     _archive(ctx, files, manifest, there, target)
     return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
 
@@ -216,7 +216,7 @@ def retry_settled(
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
     record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=manifest.provider)
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
-    ledger.append_once(ctx.fx, "batch.retried", name, child=child, requests=made.owns.requests)
+    ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     owners = {**taken, **dict.fromkeys(wanted, child)}
     output = repoint(ctx, manifest.receipts.get(ProcessOutput.verb, {}), owners)

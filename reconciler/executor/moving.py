@@ -83,7 +83,7 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
         ) from error
     paths = _live_paths(ctx, step)
     files = twins(ctx.fx, paths, folder)
-    ledger.append_once(ctx.fx, "batch.settled", step.name, **_history_of(manifest))
+    ledger.append_once(ctx.fx, ctx.history, "batch.settled", step.name, **_history_of(manifest))
     remove_sources(ctx.fx, files, folder)
     if manifest.provider == LOCAL:
         _forget_progress(ctx, step.name)
@@ -127,7 +127,7 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
     if step.finishing is not None:
         folder = f"{QUARANTINE}/{step.finishing}"
         files = twins(ctx.fx, paths, folder)
-        ledger.append_once(ctx.fx, "batch.quarantined", step.name, folder=folder)
+        ledger.append_once(ctx.fx, ctx.history, "batch.quarantined", step.name, folder=folder)
         remove_sources(ctx.fx, files, folder)
         return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
     folder = f"{QUARANTINE}/{step.name}.{_next_number(ctx, step.name)}"

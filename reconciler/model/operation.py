@@ -87,9 +87,15 @@ class Submit(_Operation):
 
 @attrs.frozen
 class AnswerHere(_Operation):
-    """Answer the requests in this process (the embedded provider)."""
+    """
+    Answer the requests in this process (the embedded provider).
+
+    Attributes:
+        max_attempts: Sends of one request, those of earlier batches included.
+    """
 
     verb = "answer-here"
+    max_attempts: int = attrs.field(default=1, kw_only=True)
 
 
 @attrs.frozen

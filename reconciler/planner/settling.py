@@ -109,8 +109,11 @@ def asks_again(record: Record | None, policy: Policy) -> bool:
     Whether failures are asked again without a person: a provider is configured.
 
     The embedded one asks only what it has asked itself: its worker may be a stand-in for trying things out,
-    and must not answer for somebody else's failures.
+    and must not answer for somebody else's failures. Of a batch that another tool has sent, nobody here knows
+    what was asked again elsewhere.
     """
+    if record is not None and record.imported is not None:
+        return False
     if policy.provider == LOCAL:
         return record is not None and record.provider == LOCAL
     return policy.configured

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import attrs
@@ -10,6 +10,7 @@ import attrs
 from reconciler.model.exchange import Request
 from reconciler.model.policy import LOCAL
 from reconciler.providers.base import Body, Worker, is_async
+from reconciler.providers.pacing import UNHURRIED, Pace
 
 
 @attrs.frozen
@@ -19,11 +20,15 @@ class Local:
 
     Attributes:
         worker: The function that answers.
-        concurrency: How many requests it works on at once.
+        concurrency: How many requests it works on at once, at the most.
+        pace: How fast they may go.
+        let_go: Lets go of what a worker of our own holds open, None where there is nothing.
     """
 
     worker: Worker
     concurrency: int = 32
+    pace: Pace = UNHURRIED
+    let_go: Callable[[], Awaitable[None]] | None = None
 
     @property
     def name(self) -> str:
@@ -43,6 +48,11 @@ class Local:
                 body = await body
         found: Body = body
         return found
+
+    async def close(self) -> None:
+        """Let go of what the worker holds open."""
+        if self.let_go is not None:
+            await self.let_go()
 
 
 def _plainly(worker: Worker, request: Request) -> Any:

@@ -52,6 +52,8 @@ def is_path(word: str) -> bool:
 def flags(command: click.Command) -> set[str]:
     """The flags that a command takes."""
     own = {flag for each in command.params if isinstance(each, click.Option) for flag in each.opts}
+    if isinstance(command, click.Group) and command is not cli:
+        own = own.union(*map(flags, command.commands.values()))
     return own | {"--help"}
 
 
