@@ -223,7 +223,7 @@ def _matched(view: View, member: Member) -> Iterator[Source]:
         told = f"the answers of {member.name} do not match its input; none of them counts"
         yield _untold(view, member, Standing.PENDING, told)
         return
-    dismissed = {} if record is None else record.dismissed
+    dismissed = {} if member.record is None else member.record.dismissed
     silent = Standing.DISMISSED if "missing" in dismissed else Standing.MISSING
     given_up = "failed" in dismissed and account is not None and account.failed == NOTHING
     with _raw(view, member, matched, silent, given_up=given_up) as source:
