@@ -21,15 +21,19 @@ from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
+from reconciler.providers.pacing import Pace
 from reconciler.reaching import Reach
 from reconciler.workspace.code import digest_of, refer
 
 _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
 """The settings that may name code, and the words for which they name none."""
 
+HTTP: Final = "http"
+"""The built-in worker that asks live endpoints."""
+
 _OF_HOOKS: Final = (
-    *("output.content", "local.concurrency"),
-    *(setting.name for setting in SETTINGS if setting.section == "provider"),
+    "output.content",
+    *(setting.name for setting in SETTINGS if setting.section in ("provider", "local") and not setting.known),
 )
 """The other settings that hooks depend on."""
 
@@ -129,11 +133,24 @@ class Plugs:
         error = self._given.error
         if error is None and own["output.error_processor"] not in _BUILT_IN["output.error_processor"]:
             error = self._processor("output.error_processor", own)
-        worker: Worker = self._given.worker or echo
-        if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
-            worker = self._load("local.worker", own)[0]
-        reach = Reach(own, self._settings, self._environment, Local(worker, own["local.concurrency"]))
+        reach = Reach(own, self._settings, self._environment, self._local(own))
         return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
+
+    def _local(self, own: Settings) -> Local:
+        """The embedded provider, as fast as the settings allow."""
+        concurrency, named = own["local.concurrency"], own["local.worker"]
+        pace = Pace(**{key: own[f"local.{key}"] for key in attrs.fields_dict(Pace)})
+        if self._given.worker is not None:
+            return Local(self._given.worker, concurrency, pace)
+        if named == HTTP:
+            from reconciler.providers.http_worker import HttpWorker  # noqa: PLC0415 - most passes ask nobody
+
+            service, base_url, model = (own[f"local.{key}"] for key in ("service", "base_url", "model"))
+            worker = HttpWorker(self._environment, service, base_url, model, concurrency)
+            return Local(worker, concurrency, pace, worker.close)
+        if named in _BUILT_IN["local.worker"]:
+            return Local(echo, concurrency, pace)
+        return Local(self._load("local.worker", own)[0], concurrency, pace)
 
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""

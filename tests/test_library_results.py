@@ -1,4 +1,4 @@
-"""Results through the Python API: of one batch, of a workspace, of all that has finished; files and frames."""
+"""Results through the Python API: of a batch, of a workspace, of all that has finished; files and frames."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from reconciler.check.removed import check_tombstone
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
 from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
 from reconciler.executor.context import View
@@ -128,18 +129,15 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
     except (BadMetadata, ReconcilerError) as error:
         verdict.object(10, f"{folder}/{settled.MANIFEST}", error.message)
         return
-    whole = True
-    for leaf, digest in manifest.files.items():
-        path = f"{folder}/{leaf}"
-        if view.look.fact(path) is None:
-            verdict.object(3, path, "the manifest lists it and it is not there")
-            whole = False
-        else:
-            whole &= hold(verdict, 3, path, digest, view.look.digest(path))
+    buried = check_tombstone(view, manifest, verdict)
+    whole = _held(view, manifest, buried, verdict)
     if not manifest.coverage.balanced:
         verdict.object(1, f"{folder}/{settled.MANIFEST}", "its account does not balance")
     count(verdict, manifest.coverage)
     check_children(view, verdict, name, manifest.children)
+    if buried:
+        # What was published is all there is, and was held to its digest there.
+        return
     if whole:
         _recount(view, name, manifest, verdict)
     for path, sha256 in _published(manifest.receipts.get("process-output", {})):
@@ -147,6 +145,20 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
             verdict.notes.append(f"{path}: published once and not there any more")
         elif view.look.digest(path).sha256 != sha256:
             verdict.notes.append(f"{path}: not what was published; it was changed since")
+
+
+def _held(view: View, manifest: settled.Manifest, buried: Container[str], verdict: Verdict) -> bool:
+    """Whether every file of a manifest is there and unchanged; *buried* ones may be gone."""
+    whole = True
+    for leaf, digest in manifest.files.items():
+        path = f"{settled.folder_of(manifest.name)}/{leaf}"
+        if view.look.fact(path) is None:
+            whole = False
+            if leaf not in buried:
+                verdict.object(3, path, "the manifest lists it and it is not there")
+        else:
+            whole &= hold(verdict, 3, path, digest, view.look.digest(path))
+    return whole
 
 
 def _published(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ import attrs
 from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
-from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, SubmitPolicy
+from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
 
 CAP = "budget.max_cost_usd"
 
@@ -157,6 +157,8 @@ class Settings:
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
             capped=self._capped(),
+            retain=RetainPolicy(self["retain.jsonl"]),
+            retain_seconds=86_400.0 * self["retain.after_days"],
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),
@@ -253,7 +255,8 @@ def _from_environment(variable: str, text: str) -> dict[str, Any]:
     value: Any = text
     if setting is not None and not isinstance(setting.default, str):
         try:
-            value = type(setting.default)(text)
+            kind = type(setting.default)
+            value = {"true": True, "false": False}.get(text.lower(), text) if kind is bool else kind(text)
         except ValueError:
             value = text
     return {f"{section}.{key}": value}

@@ -44,7 +44,9 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     wanted = _wanted(step, run, taken)
     made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider)
     child = make_child(ctx, asked, set(wanted), made)
-    ledger.append_once(ctx.fx, "batch.retried", step.name, child=step.child, requests=child.owns.requests)
+    ledger.append_once(
+        ctx.fx, ctx.history, "batch.retried", step.name, child=step.child, requests=child.owns.requests
+    )
     _hand_over(run, step, record, child, wanted)
     verb = "goes" if child.owns.requests == 1 else "go"
     summary = f"{many(child.owns.requests, 'request')} {verb} to {step.child}"

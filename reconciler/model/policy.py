@@ -33,6 +33,13 @@ class InDoubtPolicy(enum.StrEnum):
     RESUBMIT = "resubmit"
 
 
+class RetainPolicy(enum.StrEnum):
+    """What becomes of the JSONL of settled batches."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
 NO_PROVIDER = "none"
 LOCAL = "local"
 
@@ -59,6 +66,8 @@ class Policy:
         in_doubt: What happens when it has not been found by then.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
         capped: Who set a limit of cost, empty when nobody did; nothing is sent under one yet.
+        retain: What becomes of the JSONL of settled batches.
+        retain_seconds: How long after settling it is kept all the same.
     """
 
     provider: str = NO_PROVIDER
@@ -77,6 +86,8 @@ class Policy:
     in_doubt: InDoubtPolicy = InDoubtPolicy.HOLD
     in_doubt_grace_seconds: float = 600.0
     capped: str = ""
+    retain: RetainPolicy = RetainPolicy.KEEP
+    retain_seconds: float = 0.0
 
     @property
     def configured(self) -> bool:

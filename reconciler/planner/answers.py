@@ -36,6 +36,11 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     return _by_verdict(snap, snap.matched, policy)
 
 
+def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
+    """The step that answers a batch in this process."""
+    return AnswerHere(snap.name, expects=expects(snap), max_attempts=policy.max_attempts)
+
+
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
     """Answer files that the provider has and this folder has not."""
     known = () if snap.record is None else snap.record.at_provider
@@ -48,7 +53,7 @@ def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
     if record is not None and record.provider == LOCAL and LOCAL in policy.reachable:
         # It was answered here; what is not published yet stands in its durable progress.
         because = "it was answered here, and not every answer file is published yet"
-        return Plan(snap.name, because, (AnswerHere(snap.name, expects=expects(snap)),))
+        return Plan(snap.name, because, (answer_here(snap, policy),))
     provider = asked_at(record, policy)
     words = " and ".join(role.value for role in roles)
     because = f"{provider} has its {words} file too, which is not here yet"
