@@ -25,7 +25,10 @@ from reconciler import (
     Report,
     Request,
     Result,
+    ResultRow,
+    ResultRows,
     Snapshot,
+    Standing,
     State,
     StepFailed,
     Unhandled,
@@ -38,7 +41,10 @@ from reconciler import (
 from reconciler.check.verdict import Verdict
 from reconciler.deciding import Decision
 from reconciler.inventory import Inventory
+from reconciler.model.life import Explanation
 from reconciler.preview import Preview
+from reconciler.replaying import Replay
+from reconciler.retention import Retention
 from reconciler.status import Status
 
 
@@ -121,6 +127,9 @@ def objects() -> None:
     assert_type(workspace.submit("1", "2"), Decision)
     assert_type(workspace.cancel("1"), Decision)
     assert_type(workspace.resubmit("1"), Decision)
+    assert_type(workspace.explain("q-1"), Explanation)
+    assert_type(workspace.replay("1", model="m", since="7d", dry_run=True, on_result=handle), Replay)
+    assert_type(workspace.retain("1", dry_run=True), Retention)
     assert_type(workspace.audit(delete_remote=True), Inventory)
     assert_type(workspace.reconcile(wait=True, timeout=3600, provider="openai"), Report)
     assert_type(reconcile("w", wait=True), Report)
@@ -177,3 +186,16 @@ def endings(report: Report) -> None:
         report.raise_for_failures()
     except ReconciliationFailed as error:
         assert_type(error.failures, tuple[Failure, ...])
+
+
+def rows(report: Report, workspace: Workspace) -> None:
+    """Results, of one batch and of all."""
+    assert_type(report.combined(), ResultRows)
+    assert_type(report.batches[0].results(), ResultRows)
+    assert_type(report.batches[0].done, bool)
+    for row in workspace.results("7", only="ok"):
+        assert_type(row, ResultRow)
+        assert_type(row.outcome, Standing)
+        assert_type(row.text, str | None)
+    assert_type(workspace.results().write("all.csv"), str)
+    workspace.results(only="all")  # type: ignore[arg-type]

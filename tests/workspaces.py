@@ -26,7 +26,7 @@ Line = Mapping[str, Any] | bytes
 """A line to write: an object, or bytes as they are (without the line feed)."""
 
 _KEYS: Final = {setting.key: setting.name for setting in config.SETTINGS} | {"provider": "provider.name"}
-_TIMES: Final = re.compile(rb'("(?:settled_at|quarantined_at|at)": ?)[0-9.e+]+')
+_TIMES: Final = re.compile(rb'("(?:settled_at|quarantined_at|removed_at|at)": ?)[0-9.e+]+')
 _VERSION: Final = re.compile(rb'("version": ?)"[^"]*"')
 _CRC: Final = re.compile(rb',"crc":"[0-9a-f]{8}"\}')
 PRIVATE: Final = (".reconciler/lock", ".reconciler/workspace-id")
@@ -159,7 +159,7 @@ def normal(path: str, data: bytes) -> bytes:
     leaf = path.rpartition("/")[2]
     if path == ".reconciler/ledger.jsonl":
         return _TIMES.sub(rb"\g<1>0", _CRC.sub(b"}", data))
-    if leaf in ("manifest.json", "reason.json"):
+    if leaf in ("manifest.json", "reason.json", "tombstone.json"):
         # A manifest may quote a reason.json, escaped.
         data = re.sub(rb'(\\"(?:quarantined_at)\\": ?)[0-9.e+]+', rb"\g<1>0", data)
         data = re.sub(rb'(\\"version\\": ?)\\"[^"\\]*\\"', rb'\g<1>\\"0\\"', data)
