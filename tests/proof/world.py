@@ -36,7 +36,7 @@ from tests.online import Online
 from tests.proof.disk import Recorder
 from tests.stopping import client_of
 from tests.workspace.faults import Crash
-from tests.workspaces import answered, jsonl, leftovers, scratch, tree
+from tests.workspaces import answered, jsonl, leftovers, ledger, scratch, tree
 
 START: Final = 1_800_000_000.0
 """When every world begins, in Unix seconds."""
@@ -297,7 +297,7 @@ class World:
             there = [*self.root.rglob(f"batch_input_{name}.jsonl")]
             assert there, f"the input of {name} is gone"
             assert {path.read_bytes() for path in there} == {data}, f"the input of {name} was changed"
-        sent = Counter(each["intent"] for each in ledger_of(self.root) if each["event"] == "batch.creating")
+        sent = Counter(each["intent"] for each in ledger(self.root) if each["event"] == "batch.creating")
         assert set(sent.values()) <= {1}, f"a create was sent twice: {sent}"
         paid = self.paid()
         assert all(count <= 1 for count in paid.values()), f"paid twice: {paid}"
@@ -361,18 +361,6 @@ class World:
     def digest(self) -> str:
         """Equal for equal worlds, from their first moment on."""
         return hashlib.sha256("\n".join(self.log).encode()).hexdigest()
-
-
-def ledger_of(root: Path) -> list[dict[str, Any]]:
-    """The whole lines of history; a cut may have torn one."""
-    path = root / ".reconciler" / "ledger.jsonl"
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_bytes().split(b"\n"):
-        with suppress(ValueError):
-            found.append(json.loads(line))
-    return found
 
 
 @contextmanager
