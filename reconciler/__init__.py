@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Plan
     from reconciler.model.policy import Policy
     from reconciler.model.report import BatchReport, Report, State
+    from reconciler.model.rows import ResultRow, ResultRows, Standing
     from reconciler.model.snapshot import Snapshot
     from reconciler.processors.base import BatchContext, ProcessedBatch
 
@@ -65,6 +66,7 @@ _HOMES = {
     "model.plan": "Plan",
     "model.policy": "Policy",
     "model.report": "BatchReport Report State",
+    "model.rows": "ResultRow ResultRows Standing",
     "model.snapshot": "Snapshot",
     "processors.base": "BatchContext ProcessedBatch",
 }
@@ -101,7 +103,10 @@ __all__ = [
     "Report",
     "Request",
     "Result",
+    "ResultRow",
+    "ResultRows",
     "Snapshot",
+    "Standing",
     "State",
     "StepFailed",
     "TransientError",
