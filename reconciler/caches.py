@@ -16,18 +16,19 @@ from typing import Any
 import attrs
 import msgspec
 
+from reconciler.codec.request import decode_request
 from reconciler.config import settle
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.executor.lineages import lineages
 from reconciler.executor.reading import Lines
-from reconciler.codec.request import decode_request
 from reconciler.model.identity import Role, file_name, parse_name
 from reconciler.model.operation import Kind
 from reconciler.model.rows import ResultRow
 from reconciler.prompting import name_and_turn, prompt_of
 from reconciler.results import Results
 from reconciler.session import Options, session
+from reconciler.workspace.effects import Effects
 from reconciler.workspace.exporting import destination, export
 from reconciler.workspace.layout import find
 from reconciler.workspace.reading import Reading, locate
@@ -82,12 +83,22 @@ class Cache:
                         yield name_and_turn(request.custom_id)[0], prompt_of(request)
 
     def remove(self) -> None:
-        """Remove the workspace, which is a cache folder of ours."""
-        with session(self.path, settle(), Options()) as held:
-            fx = held.ctx.fx
-            for lineage in lineages(held.ctx, [f"{self.prefix}-*"]):
-                for member in lineage.members:
-                    pass
+        """Remove the whole folder, which is a cache folder of ours; nobody else works in it meanwhile."""
+        root = find(self.path).root
+        folder, _, leaf = root.rpartition("/")
+        with session(self.path, settle(), Options()), contextlib.closing(Effects(folder or "/")) as fx:
+            _remove(fx, leaf)
+
+
+def _remove(fx: Effects, folder: str) -> None:
+    """Remove a folder and everything in it; links are removed, not followed."""
+    for entry in fx.listing(folder):
+        path = f"{folder}/{entry.name}"
+        if entry.kind is Kind.FOLDER:
+            _remove(fx, path)
+        else:
+            fx.unlink(path)
+    fx.remove_folder(folder)
 
 
 def open_cache(folder: str | os.PathLike[str] | None, key: str) -> Cache:
@@ -116,7 +127,9 @@ def make_workspace(path: str) -> None:
     create(path, parents=True)
 
 
-def variables_of(env_file: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Mapping[str, str]:
+def variables_of(
+    env_file: str | os.PathLike[str] | None, environment: Mapping[str, str]
+) -> Mapping[str, str]:
     """
     Environment variables, with those of a file below them.
 
@@ -135,7 +148,9 @@ def variables_of(env_file: str | os.PathLike[str] | None, environment: Mapping[s
     folder, _, leaf = real.rpartition("/")
     with contextlib.closing(Reading(folder or "/")) as look:
         text = look.read(leaf).decode(errors="replace")
-    found = {key: value for key, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
+    found = {
+        key: value for key, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None
+    }
     return {**found, **environment}
 
 

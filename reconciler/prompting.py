@@ -101,7 +101,7 @@ def identified(prompts: Iterable[Prompt], *, dedupe: bool) -> Iterator[tuple[str
 
 
 def asked_as(name: str, turn: int) -> str:
-    """The id of a request that asks a prompt for the *turn*-th time; a new turn begins when one has failed."""
+    """The id of a request that asks a prompt for the *turn*-th time; a turn ends when it has failed."""
     return name if turn == 1 else f"{name}{_SEPARATOR}{turn}"
 
 
@@ -113,7 +113,9 @@ def name_and_turn(custom_id: str) -> tuple[str, int]:
 
 def _are_messages(prompt: object) -> bool:
     listed = isinstance(prompt, Sequence) and not isinstance(prompt, bytes | bytearray)
-    return listed and bool(prompt) and all(isinstance(each, Mapping) for each in cast("Sequence[Any]", prompt))
+    return (
+        listed and bool(prompt) and all(isinstance(each, Mapping) for each in cast("Sequence[Any]", prompt))
+    )
 
 
 def _digest(value: Any) -> str:

@@ -1,8 +1,8 @@
 """
 `prompt_map`: many prompts in, their answers out; durable, at a rate, each asked once.
 
-Prompts become batches of a workspace, of the user's own or of a cache folder, and the embedded provider answers
-them. So what holds for batches holds here: killed at any point, the next call goes on where it was.
+Prompts become batches of a workspace, of your own or a cache folder, and the embedded provider answers them.
+So what holds for batches holds here: killed at any point, the next call goes on where it was.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class Asking(TypedDict, total=False):
     How prompts are asked.
 
     Keys:
-        worker: `http` (unless said otherwise), `echo`, or a function of a prompt, plain or async, that returns
-            text or anything JSON can hold.
+        worker: `http` (unless said otherwise), `echo`, or a function of a prompt, plain or async, that
+            returns text or anything JSON can hold.
         concurrency: Requests under way at once; 32 unless given.
         requests_per_minute: Sends in any minute, repeated ones included.
         tokens_per_minute: Tokens in any minute.
         max_attempts: Sends of one request; 8 unless given.
         request_seconds: How long one send may take.
         run_seconds: How long new requests are begun.
-        response_model: A Pydantic model, an attrs class, a dataclass, a TypedDict or a JSON Schema: answers are
-            asked in it and held to it, and one that does not fit is asked again.
+        response_model: A Pydantic model, an attrs class, a dataclass, a TypedDict or a JSON Schema: answers
+            are asked in it and held to it, and one that does not fit is asked again.
         model: The model; OpenRouter's users may put it into `MODEL`.
         api_key: A key, where it is not in the environment; it is kept nowhere.
         base_url: Where an endpoint of one's own is, that speaks OpenAI's API.
@@ -134,14 +134,14 @@ async def prompt_map(
         prompts: Texts, or lists of messages.
         dedupe: Ask equal prompts once.
         order: `original`: one record a prompt, in order; `unique`: one for each that differs, in order.
-        returns: `records`: `PromptRecord`s; `text`: the answers, None where there is none; `pairs`: prompt and
-            answer; `dataframe`: a table of pandas or polars.
+        returns: `records`: `PromptRecord`s; `text`: the answers, None where there is none; `pairs`: prompt
+            and answer; `dataframe`: a table of pandas or polars.
         teardown: Remove the cache folder, once every prompt has its answer.
         asking: How they are asked; see `Asking`.
 
     Raises:
         UsageError: What was given cannot be asked.
-        ReconciliationFailed: The run ended before it was through, as without a key; what was answered is kept.
+        ReconciliationFailed: The run ended early, as without a key; what was answered is kept.
         WorkspaceLocked: Another run works in the same place.
     """
     asked = threading.Event()
@@ -225,7 +225,9 @@ def _prepared(asking: Asking) -> tuple[Ask, Answering]:
         hint = "http, echo, or a function; module:function is for workspaces"
         raise UsageError(f"worker={worker!r:.80}", hint=hint)
     name = asking.get("model", "") or (variables.get("MODEL", "") if service == "openrouter" else "")
-    return Ask(name, asking.get("system", ""), asking.get("params", {}), schema, identity, base_url), answering
+    return Ask(
+        name, asking.get("system", ""), asking.get("params", {}), schema, identity, base_url
+    ), answering
 
 
 def _service_of(base_url: str, api_key: str, variables: Mapping[str, str]) -> str:
@@ -262,9 +264,7 @@ def _run(
     wanted: dict[str, Prompt] = {}
     for name, prompt in named:
         row, turn = known.get(name, (None, 0))
-        if row is None:
-            wanted[asked_as(name, turn + 1)] = prompt
-        elif row.outcome not in (Standing.ANSWERED, Standing.PENDING, Standing.IN_FLIGHT):
+        if row is None or row.outcome not in (Standing.ANSWERED, Standing.PENDING, Standing.IN_FLIGHT):
             wanted[asked_as(name, turn + 1)] = prompt
     if wanted:
         cache.add(ask.line(custom_id, prompt) for custom_id, prompt in wanted.items())
@@ -316,9 +316,7 @@ class _Told:
             self.tell(standing)
 
 
-def _records(
-    named: Sequence[tuple[str, Prompt]], cache: Cache, model: Any
-) -> dict[str, PromptRecord]:
+def _records(named: Sequence[tuple[str, Prompt]], cache: Cache, model: Any) -> dict[str, PromptRecord]:
     """What became of each prompt."""
     known = cache.known()
     made = None if model is None else reader_of(model)
@@ -331,7 +329,9 @@ def _record(prompt: Prompt, row: ResultRow | None, made: Callable[[str], Any] | 
         return PromptRecord(prompt, "pending")
     if row.outcome is Standing.ANSWERED:
         value = made(row.text) if made is not None and row.text is not None else None
-        return PromptRecord(prompt, "answered", row.text, value, None, None, row.usage, row.model, row.custom_id)
+        return PromptRecord(
+            prompt, "answered", row.text, value, None, None, row.usage, row.model, row.custom_id
+        )
     why, told = row.error_class, row.error_message or row.error_code or row.outcome.value
     return PromptRecord(prompt, "failed", None, None, told, why, row.usage, row.model, row.custom_id)
 
@@ -346,7 +346,10 @@ def _returned(found: list[PromptRecord], returns: str) -> Any:
         case "dataframe":
             from reconciler.results import frames  # noqa: PLC0415 - loads pandas or polars
 
-            columns = {field.name: [getattr(each, field.name) for each in found] for field in attrs.fields(PromptRecord)}
+            columns = {
+                field.name: [getattr(each, field.name) for each in found]
+                for field in attrs.fields(PromptRecord)
+            }
             return frames().DataFrame(columns)
         case _:
             return found
