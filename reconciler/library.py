@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Unpack
 
 import attrs
@@ -18,6 +19,7 @@ from reconciler import decide, decide_online, deciding, engine, inventory
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
+from reconciler.failed_requests import failed_requests
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
 from reconciler.model.plan import Plan
@@ -153,9 +155,20 @@ class Workspace:
         """Recount every id from the files alone."""
         return checking.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
 
-    def retry(self, *names: str) -> deciding.Decision:
-        """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
-        return _decided(self, decide.retry, names)
+    def retry(self, *names: str, classes: Sequence[str] = ()) -> deciding.Decision:
+        """
+        Ask failed and missing requests again, each batch's as a child batch, then make a pass.
+
+        Args:
+            names: The batches; none of them: all that have something to ask again.
+            classes: Only failures of these error classes, whatever `[policy.classes]` says of them.
+        """
+        return _decided(self, partial(decide.retry, classes=classes), names)
+
+    def failed_requests(self, *names: str, classes: Sequence[str] = ()) -> Iterator[bytes]:
+        """The failed and missing request lines of *names*, or of every batch, as they stand in the inputs."""
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return failed_requests(self.path, settings, names, classes)
 
     def dismiss(self, *names: str) -> deciding.Decision:
         """Give up what *names* have lost, then make a pass."""
