@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -33,8 +33,16 @@ from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.reading import Reading, locate
 from reconciler.workspace.scan import Listing, scan
 
-Source: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
-"""A CSV file, a folder that holds `jobs_registry.csv`, or rows; a DataFrame is a source of rows too."""
+
+class Frame(Protocol):
+    """A DataFrame, as pandas has them; of one of polars give the rows, `to_dicts()`."""
+
+    def to_dict(self, orient: Any, /) -> Any:
+        """Its rows, with `"records"`."""
+
+
+Source: TypeAlias = str | os.PathLike[str] | Iterable[Mapping[str, Any]] | Frame
+"""A CSV file, a folder that holds `jobs_registry.csv`, or rows."""
 
 _PREFIXES: Final = (("msgbatch_", "anthropic"), ("batches/", "gemini"), ("batch_", "openai"))
 _LARGEST: Final = 256 << 20
@@ -122,8 +130,8 @@ def _rows_of(source: Source) -> tuple[list[Row], str]:
         UsageError: There are none.
     """
     if not isinstance(source, str | os.PathLike):
-        records = getattr(source, "to_dict", None)
-        return registry.from_mappings(records("records") if records is not None else source), locate(".")[0]
+        given = source.to_dict("records") if hasattr(source, "to_dict") else source
+        return registry.from_mappings(given), locate(".")[0]
     named = os.fspath(source)
     path, kind = locate(named)
     if kind is Kind.FOLDER:

@@ -14,8 +14,10 @@ from typing import Any, Final
 import attrs
 
 from reconciler.config import SETTINGS, Settings
+from reconciler.config.extraction import KEYS
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.extracting import wanted
 from reconciler.model.content import Content
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.providers.base import Worker
@@ -33,6 +35,7 @@ HTTP: Final = "http"
 
 _OF_HOOKS: Final = (
     "output.content",
+    *KEYS,
     *(setting.name for setting in SETTINGS if setting.section in ("provider", "local") and not setting.known),
 )
 """The other settings that hooks depend on."""
@@ -119,8 +122,8 @@ class Plugs:
 
     def _hooks_for(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for, made once."""
-        wanted = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
-        key = (*wanted, *(own.origins[setting] for setting in _BUILT_IN))
+        values = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
+        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, *KEYS)))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
         return self._hooks[key]
@@ -134,7 +137,9 @@ class Plugs:
         if error is None and own["output.error_processor"] not in _BUILT_IN["output.error_processor"]:
             error = self._processor("output.error_processor", own)
         reach = Reach(own, self._settings, self._environment, self._local(own))
-        return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
+        extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
+        content = Content(own["output.content"])
+        return Hooks(output, content, error, reach.providers, reach.keyless, extraction, chosen)
 
     def _local(self, own: Settings) -> Local:
         """The embedded provider, as fast as the settings allow."""

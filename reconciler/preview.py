@@ -113,12 +113,13 @@ def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
     first = plan(snap, policy)
     if deep and snap.in_done and first.steps:
         return _tail_or_clash(view, snap, first)
-    if not deep or not any(isinstance(step, MatchRequestIds) for step in first.steps):
+    matching = next((step for step in first.steps if isinstance(step, MatchRequestIds)), None)
+    if not deep or matching is None:
         return first
     from reconciler.executor.matching import match  # noqa: PLC0415 - only where there is something to match
 
     try:
-        matched = match(view, snap.files, snap.record)
+        matched = match(view, snap.files, snap.record, matching.extraction)
     except (ReconcilerError, OSError):
         return first
     after = plan(attrs.evolve(snap, matched=matched), policy)

@@ -231,7 +231,8 @@ def _look(held: Session, name: BatchName) -> Snapshot:
     snap = Snapshot(name, now, files_of(ctx.fx, name), record)
     # Where something else forbids it, nothing is read.
     readable = Role.INPUT in snap.files and "quarantine" not in record.receipts
-    matched: Matched | None = match(ctx, snap.files, record) if readable else None
+    extraction = None if record.coverage is None else record.coverage.extraction
+    matched: Matched | None = match(ctx, snap.files, record, extraction) if readable else None
     return attrs.evolve(snap, matched=matched)
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Final, Self
+from typing import Self
 
 import attrs
 
 from reconciler.config import Settings
-from reconciler.errors import BadMetadata, Clash, NeedsPerson, UsageError
+from reconciler.errors import Clash, UsageError
 from reconciler.executor.context import View
 from reconciler.executor.splitting import UNLIMITED, Cuts, cut, write_parts
+from reconciler.executor.unsplit import EVENT, is_new_split, is_there, names_taken
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect
-from reconciler.model.identity import BatchName, Role, file_name, fold
+from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact, Kind
 from reconciler.model.shares import Shares
 from reconciler.model.words import many
@@ -28,14 +29,10 @@ from reconciler.naming import counted_names, prefix_of
 from reconciler.providers.registry import takes
 from reconciler.registry import refresh
 from reconciler.session import Options, session
-from reconciler.workspace import ledger, settled
+from reconciler.workspace import ledger
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.layout import DONE, PRIVATE, QUARANTINE, SETTINGS, WORKDIR, Layout
-from reconciler.workspace.ledger import PAID
+from reconciler.workspace.layout import PRIVATE, SETTINGS, WORKDIR, Layout
 from reconciler.workspace.reading import Reading, locate
-from reconciler.workspace.scan import scan
-
-EVENT: Final = "file.split"
 
 
 @attrs.frozen
@@ -120,15 +117,15 @@ def split_into_workspace(
             "batches": len(names),
             "most": max(part.requests for part in cuts.parts),
         }
-        first_time = _is_new(fx, names[0], facts, again=asked.again)
+        first_time = is_new_split(fx, names[0], facts, again=asked.again)
         with _Staged(fx, layout.live, names) as staged:
             digests = write_parts(view, cuts, staged.write)
             there = {
                 name
                 for name, digest in zip(names, digests, strict=True)
-                if _is_there(fx, layout, name, digest)
+                if is_there(fx, layout, name, digest)
             }
-            staged.refuse_taken(_taken(fx, layout, names), there)
+            staged.refuse_taken(names_taken(fx, layout, names), there)
             if first_time:
                 # History first: a second way to split this file has to meet it, wherever this one ends.
                 ledger.append(fx, EVENT, names[0], **facts)
@@ -178,7 +175,7 @@ class _Staged:
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         """Take back what has no name of its own; a process that is gone cannot."""
-        if kind is None or issubclass(kind, Exception):
+        if kind is None or issubclass(kind, Exception | KeyboardInterrupt):
             for name in self.names:
                 self.fx.unstage(self.path(name))
 
@@ -290,64 +287,6 @@ def _folder(folder: str) -> str:
         with closing(Effects(above or "/")) as outer:
             outer.make_folder(leaf)
     return root
-
-
-def _is_new(fx: Effects, first: BatchName, facts: dict[str, object], *, again: bool) -> bool:
-    """
-    Whether history knows nothing of this very split.
-
-    Raises:
-        NeedsPerson: The same file was split here before, in another way, or sent as it is.
-    """
-    split: list[Mapping[str, Any]] = []
-    sent = None
-    for entry in ledger.entries(fx):
-        if entry.event == EVENT and entry.fields.get("source") == facts["source"]:
-            split.append(entry.fields)
-        elif entry.event in PAID and entry.fields.get("input") == facts["source"] and facts["batches"] != 1:
-            sent = entry.fields.get("batch")
-    if any(each.get("batch") == first and facts.items() <= each.items() for each in split):
-        return False
-    told, hint = "", "--again splits it all the same, and its requests may be paid for twice"
-    if split:
-        told = f"split here before, into {split[0].get('batches')} batches from {split[0].get('batch')} on"
-        hint = f"give the options of that time to complete it\n{hint}"
-    elif sent is not None:
-        told = f"sent before, as batch {sent}"
-    if told and not again:
-        raise NeedsPerson(f"this file was {told}; nothing was made", hint=hint)
-    return True
-
-
-def _taken(fx: Effects, layout: Layout, names: Sequence[BatchName]) -> dict[BatchName, str]:
-    """Those of *names* that are taken, and by what."""
-    listing = scan(fx, layout)
-    live = {fold(other): other for other in listing.batches}
-    found: dict[BatchName, str] = {}
-    for name in names:
-        paths = [settled.folder_of(name), *(f"{DONE}/{file_name(role, name)}" for role in Role)]
-        if fold(name) in live:
-            found[name] = layout.live_path(file_name(Role.INPUT, live[fold(name)]))
-        elif name in listing.quarantined:
-            found[name] = f"{QUARANTINE}/{listing.quarantined[name][-1]}"
-        elif path := next((path for path in paths if fx.kind(path) is not None), ""):
-            found[name] = path
-    return found
-
-
-def _is_there(fx: Effects, layout: Layout, name: BatchName, digest: FileDigest) -> bool:
-    """Whether this very input is here already, wherever its batch has got to."""
-    leaf = file_name(Role.INPUT, name)
-    paths = [layout.live_path(leaf), f"{DONE}/{leaf}"]
-    paths += [f"{QUARANTINE}/{each.name}/{leaf}" for each in fx.listing(QUARANTINE)]
-    for path in paths:
-        fact = fx.fact(path)
-        if fact is not None and fact.size == digest.size and fx.digest(path) == digest:
-            return True
-    try:
-        return settled.read(fx, name).files.get(leaf) == digest
-    except (BadMetadata, OSError):
-        return False
 
 
 def told_of(split: Split) -> list[str]:

@@ -314,7 +314,7 @@ def test_one_call_at_a_time(tmp_path: Path, fake: FakeProvider) -> None:
         report = asked.wait()
 
     assert settled(report, asked.root, *map(str, range(1, 13)))
-    assert alone.made == len(fake.calls) > 36
+    assert alone.made > 36
 
 
 @pytest.mark.parametrize("name", TWO_FILES)

@@ -76,7 +76,8 @@ def test_each_endpoint(tmp_path: Path, fake: FakeProvider, url: str) -> None:
     )
 
     assert asked.wait().exit_code == 0
-    assert fake.batches[0].extra == {"endpoint": url, "model": "maker/model"}
+    assert fake.batches[0].extra["endpoint"] == url
+    assert fake.batches[0].extra["model"] == "maker/model"
     texts = [each["text"] for each in results(asked.root, "1")]
     assert texts == ([None, None] if url.endswith("embeddings") else ["question 1", "question 2"])
 

@@ -11,13 +11,15 @@ from reconciler.check.removed import check_tombstone
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
 from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
 from reconciler.executor.context import View
-from reconciler.executor.matching import match
+from reconciler.executor.matching import answers_gone, match
 from reconciler.model.coverage import Coverage, Tally
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many
+from reconciler.processors.content import repair_version
 from reconciler.workspace import metadata, settled
 from reconciler.workspace.observe import TRIPLE, observe
 from reconciler.workspace.relocate import twins
@@ -79,7 +81,7 @@ def _set_aside(snap: Snapshot) -> str | None:
 def _match(view: View, snap: Snapshot, where: str, verdict: Verdict) -> None:
     """Draw up the account of a live batch anew and hold it against its metadata."""
     try:
-        matched = match(view, snap.files, snap.record)
+        matched = match(view, snap.files, snap.record, _extraction_of(snap.record))
     except StaleSnapshot:
         raise
     except ReconcilerError as error:
@@ -106,10 +108,10 @@ def _against_record(
     if record is not None and record.input is not None:
         hold(verdict, 2, where, record.input.digest, coverage.digests[Role.INPUT])
     if record is not None and record.coverage is not None and record.coverage.digests == coverage.digests:
-        compare(verdict, where, record.coverage, coverage)
+        _compare(verdict, where, record.coverage, coverage)
     if record is not None and record.coverage is not None:
-        gone = record.coverage.answered.requests - coverage.answered.requests
-        if gone > 0:
+        gone = answers_gone(record.coverage, coverage)
+        if gone > 0 and not _repaired_otherwise(record.coverage):
             verdict.object(
                 1, where, f"{many(gone, 'answer')} that an earlier pass counted are not here any more"
             )
@@ -190,14 +192,38 @@ def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: V
         path = f"{folder}/{files[Role.METADATA]}"
         record = metadata.decode(view.look.read(path), path, name)
     try:
-        matched = match(view, facts, attrs.evolve(record, children=manifest.children))
+        record = attrs.evolve(record, children=manifest.children)
+        matched = match(view, facts, record, manifest.coverage.extraction)
     except ReconcilerError as error:
         verdict.object(1, folder, error.message)
         return
     if matched.coverage is None or matched.mismatch is not None:
         verdict.object(4, folder, "its answers do not match its input")
         return
-    compare(verdict, f"{folder}/{settled.MANIFEST}", manifest.coverage, matched.coverage)
+    _compare(verdict, f"{folder}/{settled.MANIFEST}", manifest.coverage, matched.coverage)
+
+
+def _extraction_of(record: Record | None) -> Extraction | None:
+    """What the answers of a live batch were held to; the settings of today do not change what was counted."""
+    return None if record is None or record.coverage is None else record.coverage.extraction
+
+
+def _repaired_otherwise(written: Coverage) -> bool:
+    """Whether an account may hang on another version of what repairs broken JSON than the one here."""
+    repair = "" if written.extraction is None else written.extraction.repair
+    return bool(repair) and repair != repair_version()
+
+
+def _compare(verdict: Verdict, where: str, written: Coverage, counted: Coverage) -> None:
+    """Hold a written account against the one that the files give, as far as both can be the same."""
+    if not _repaired_otherwise(written):
+        compare(verdict, where, written, counted)
+        return
+    apart = Verdict(verdict.root)
+    compare(apart, where, written, counted)
+    for finding in apart.findings:
+        told = f"{finding.what}; it was counted with another version of json-repair than {repair_version()}"
+        verdict.notes.append(f"{where}: {told}")
 
 
 def check_quarantined(view: View, name: BatchName, folder: str, verdict: Verdict) -> None:

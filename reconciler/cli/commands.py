@@ -28,6 +28,7 @@ from reconciler.cli.options import (
     with_options,
 )
 from reconciler.cli.prepare import Listening, flags_of, load
+from reconciler.cli.results import results_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -223,6 +224,7 @@ ALL: Final = (
     dismiss_,
     process_,
     trust_,
+    results_,
     *splitting.ALL,
     *registry.ALL,
     *online.ALL,

@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from reconciler.config.extraction import as_text, one_kind
 from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
@@ -186,13 +187,16 @@ def settle(
         Layer(variable, _from_environment(variable, text))
         for variable, text in sorted((environment or {}).items())
     ]
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    given = as_text(
+        "the command line", {key: value for key, value in (flags or {}).items() if value is not None}
+    )
     layers.append(Layer("the command line", given))
     layers = [layer for layer in layers if layer.values or layer.tables]
     for layer in layers:
         for values in (layer.values, *(table.values for table in layer.tables)):
             for name, value in values.items():
                 checked(layer.origin, name, value)
+            one_kind(layer.origin, values)
     return _resolved(tuple(layers))
 
 
@@ -227,6 +231,7 @@ def _read(origin: str, text: str) -> Layer:
         found |= {f"{section}.{key}": value for key, value in table.items()}
     if not isinstance(special, list) or not all(isinstance(each, dict) for each in special):
         raise ConfigError(f"{origin}: batch is no list of tables", hint="write [[batch]], in double brackets")
+    found = as_text(origin, found)
     return Layer(origin, found, tuple(_batch_table(origin, each) for each in special))
 
 
@@ -242,7 +247,7 @@ def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
             raise ConfigError(
                 f"{origin}: [[batch]] {match!r:.60}: unknown key {key}", hint=nearest(key, BATCH_KEYS)
             )
-    return BatchTable(match, {BATCH_KEYS[key]: value for key, value in table.items()})
+    return BatchTable(match, as_text(origin, {BATCH_KEYS[key]: value for key, value in table.items()}))
 
 
 def _from_environment(variable: str, text: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from reconciler.errors import ConfigError
+from reconciler.model.extraction import TAG_PREFIX, TAG_SUFFIX
 
 PROVIDERS: Final = (
     *("none", "openai", "azure", "anthropic", "gemini", "mistral", "local"),
@@ -102,6 +103,18 @@ SETTINGS: Final = (
         "what answers that the processor could not handle do to their batch",
         ("attention", "settle"),
     ),
+    Setting(
+        "results",
+        "extract",
+        "auto",
+        "what is taken out of answers, which have to hold it; auto: what the keys below name",
+        ("auto", "none", "tags", "pointer", "schema"),
+    ),
+    Setting("results", "tag_prefix", TAG_PREFIX, "what stands before it"),
+    Setting("results", "tag_suffix", TAG_SUFFIX, "what stands behind it"),
+    Setting("results", "pointer", "", "a JSON pointer into the answer"),
+    Setting("results", "schema", "", "a JSON Schema for the answer: a file in the workspace, or the schema"),
+    Setting("results", "think", "skip", "whether a <think> block is searched too", ("skip", "search")),
     Setting("retain", "jsonl", "keep", "what becomes of the JSONL of settled batches", ("keep", "remove")),
     Setting("retain", "after_days", 0.0, "days after settling for which it is kept all the same"),
     Setting("results", "registry", False, "whether target/jobs_registry.csv is kept"),  # noqa: FBT003 - its default
@@ -141,6 +154,12 @@ BATCH_KEYS: Final = {
     "error_processor": "output.error_processor",
     "on_failure": "output.on_failure",
     "worker": "local.worker",
+    "extract": "results.extract",
+    "tag_prefix": "results.tag_prefix",
+    "tag_suffix": "results.tag_suffix",
+    "pointer": "results.pointer",
+    "schema": "results.schema",
+    "think": "results.think",
 }
 """What a `[[batch]]` table may say for the batches that its `match` names."""
 

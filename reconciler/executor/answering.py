@@ -19,12 +19,13 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Interrupted, Later, PermanentError
+from reconciler.executor.account import Asked
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.reading import Lines
-from reconciler.executor.values import NoJson, as_json
+from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.coverage import FileDigest
-from reconciler.model.exchange import Request
+from reconciler.model.exchange import Request, Verdict
 from reconciler.model.identity import ANSWERS, Role, file_name
 from reconciler.model.operation import AnswerHere, FileFact
 from reconciler.model.outcome import ErrorClass, Outcome, retryable_classes
@@ -104,7 +105,9 @@ def _checked_input(ctx: Context, fact: FileFact, record: Record) -> InputFact:
     """
     known = record.input if record.status is not None else None
     if known is None or known.digest.size != fact.size:
-        asked = check_input(ctx, fact)
+        found = Asked(ctx, fact)
+        # Whoever finds nothing wrong need not take every line apart.
+        asked = check_input(ctx, fact) if found.bad else InputFact(found.digest, len(found.positions))
     else:
         lines = Lines(ctx, fact, digest=True)
         for _block, _end in lines.blocks():
@@ -151,36 +154,41 @@ def _judged(end: End, limit: int) -> Judged[tuple[int, Role, bytes]]:
     """How one request ended: its input line, the file that its answer goes to, and the answer's own line."""
     if isinstance(end, Answered):
         try:
-            line = _checked_line(end, limit)
+            line, verdict = _answer_line(end, limit)
         except ValueError as error:
             # Asked again, it would answer the same: this is a fault of the worker.
             line = encode_failure(end.request, "invalid_answer", str(error)[:500], end.number)
+            verdict = _verdict(end, line)
     else:
         line = encode_failure(end.request, end.code, end.message, end.number, end.status)
-    verdict = decode_verdict(Line(end.number, 0, line), "the worker's answer")
+        verdict = _verdict(end, line)
     if verdict.outcome is Outcome.ANSWERED:
         return Judged((end.number, Role.OUTPUT, line))
     return Judged((end.number, Role.ERROR, line), verdict.error_class or ErrorClass.UNKNOWN)
 
 
-def _checked_line(end: Answered, limit: int) -> bytes:
+def _verdict(end: End, line: bytes) -> Verdict:
+    """What a line says, read as it will be read from the file."""
+    return decode_verdict(Line(end.number, 0, line), "the worker's answer")
+
+
+def _answer_line(end: Answered, limit: int) -> tuple[bytes, Verdict]:
     """
-    The line of an answer.
+    The line of an answer, and what it says.
 
     Raises:
         ValueError: What the worker returned is no response body.
     """
-    body = as_json(end.body)
+    body = end.body if is_plain(end.body) else as_json(end.body)
     if not isinstance(body, dict):
         raise NoJson(f"the worker returned {type(end.body).__name__}, expected a response body (an object)")
     line = encode_answer(end.request, body, end.number)
     if len(line) > limit:
         raise NoJson(f"the worker returned {len(line)} bytes, the limit is {limit}")
     try:
-        decode_verdict(Line(end.number, 0, line), "the worker's answer")
+        return line, _verdict(end, line)
     except BadLine as error:
         raise NoJson(f"the worker returned no response body: {error.reason}") from error
-    return line
 
 
 def _publish(run: Run, record: Record, progress: live.Live) -> Mapping[Role, int]:

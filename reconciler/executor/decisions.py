@@ -215,7 +215,7 @@ def retry_settled(
         raise NeedsPerson(message, hint="mend the requests and send them as a new batch")
     files = files_of(ctx.fx, name)
     taken = owners_of(ctx, manifest.children)
-    answers = places(ctx, files)
+    answers = places(ctx, files, manifest.coverage)
     failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
     wanted = {hashed: why for hashed, why in failures if why in classes and hashed not in taken}
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))

@@ -132,13 +132,15 @@ class Raw:
         place = self.answers.place(at)
         if place is None:
             raise PermanentError(f"request {at} of {self.member.name} has no line here")
-        return read_result(place, self.member.files, self.read)
+        return read_result(place, self.member.files, self.read, self.answers.extraction)
 
     def row(self, at: int) -> ResultRow:
         """What the answer line says."""
         result = self.result(at)
         answered = result.outcome is Outcome.ANSWERED
-        value = self.values.line(at).get("value") if answered and self.values is not None else None
+        value = result.value
+        if answered and self.values is not None:
+            value = self.values.line(at).get("value")
         bare = answered and result.text is None and result.refusal is None and not result.tool_calls
         return ResultRow(
             custom_id=result.custom_id,
@@ -213,7 +215,8 @@ def _untold(view: View, member: Member, standing: Standing, problem: str = "") -
 @contextlib.contextmanager
 def _matched(view: View, member: Member) -> Iterator[Source]:
     """A live batch with answers: they count if they match its input, whether a pass has seen it or not."""
-    matched = match(view, member.files, None)
+    account = None if member.record is None else member.record.coverage
+    matched = match(view, member.files, None, None if account is None else account.extraction)
     if matched.coverage is None or matched.answers is None:
         raise PermanentError("; ".join(matched.bad_input))
     if matched.mismatch is not None:
@@ -223,7 +226,6 @@ def _matched(view: View, member: Member) -> Iterator[Source]:
     record = member.record
     dismissed = {} if record is None else record.dismissed
     silent = Standing.DISMISSED if "missing" in dismissed else Standing.MISSING
-    account = None if record is None else record.coverage
     given_up = "failed" in dismissed and account is not None and account.failed == NOTHING
     with _raw(view, member, matched, silent, given_up=given_up) as source:
         yield source
@@ -244,7 +246,7 @@ def _settled(view: View, member: Member) -> Iterator[Source]:
             yield published
         return
     files = {role: fact for role, fact in member.files.items() if role in kept}
-    matched = match(view, files, None)
+    matched = match(view, files, None, manifest.coverage.extraction)
     if matched.coverage is None or matched.mismatch is not None or matched.coverage.digests != kept:
         message = f"{member.folder}/: its files are not those that settled"
         raise PermanentError(message, hint="reconcile check WORKSPACE")

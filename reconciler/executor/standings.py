@@ -16,7 +16,14 @@ from typing import Final
 import attrs
 
 from reconciler.codec.request import request_id
-from reconciler.errors import PermanentError, ReconcilerError, StaleSnapshot, TransientError, UserError
+from reconciler.errors import (
+    Interrupted,
+    PermanentError,
+    ReconcilerError,
+    StaleSnapshot,
+    TransientError,
+    UserError,
+)
 from reconciler.executor.context import View
 from reconciler.executor.lineages import Lineage, Member, lineages
 from reconciler.executor.published import Published
@@ -208,7 +215,7 @@ def standings_of(view: View, lineage: Lineage, *, finished: bool = False) -> Ite
                 if given is not None and given.digest != source.asked:
                     raise PermanentError(f"{member.name} does not hold the requests that it was given")
                 positions, order = _positions(root.digests, source.digests)
-            except StaleSnapshot:
+            except (Interrupted, StaleSnapshot):
                 raise
             except ReconcilerError as error:
                 problems.append(error.message)
@@ -240,7 +247,7 @@ def rows_of(
                 found = _patiently(view, lineage, stack, finished=finished)
                 problems += found.problems
                 yield from found.rows()
-        except UserError:
+        except (Interrupted, UserError):
             raise
         except (StaleSnapshot, FileNotFoundError) as error:
             message = f"{lineage.root.name}: a pass is working on it ({error})"

@@ -14,6 +14,7 @@ from typing import ClassVar, TypeAlias
 import attrs
 
 from reconciler.model.coverage import FileDigest
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
 
@@ -147,9 +148,15 @@ class Download(_Operation):
 
 @attrs.frozen
 class MatchRequestIds(_Operation):
-    """Hold every id of the input against every id of the answers."""
+    """
+    Hold every id of the input against every id of the answers.
+
+    Attributes:
+        extraction: What the answers themselves are held to, None for nothing.
+    """
 
     verb = "match-request-ids"
+    extraction: Extraction | None = attrs.field(kw_only=True, default=None)
 
 
 @attrs.frozen

@@ -16,9 +16,11 @@ from reconciler.planner.remotely import (
 )
 from reconciler.planner.replaying import plan_replay
 from reconciler.planner.retaining import plan_removal
+from reconciler.planner.safety import extraction_of
 from reconciler.planner.settling import next_child
 
 __all__ = [
+    "extraction_of",
     "next_child",
     "plan",
     "plan_adopt",

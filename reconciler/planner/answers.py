@@ -10,7 +10,7 @@ from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import AnswerHere, CheckOnline, Download, MatchRequestIds, Quarantine
+from reconciler.model.operation import AnswerHere, CheckOnline, Download, Quarantine
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held, Plan, Waiting
 from reconciler.model.policy import LOCAL, Policy
@@ -19,7 +19,7 @@ from reconciler.model.snapshot import Matched, Mismatch, Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
-from reconciler.planner.safety import asked_at, expects
+from reconciler.planner.safety import asked_at, expects, to_match
 from reconciler.planner.settling import by_hand, plan_settling
 
 _NEVER_RAN: Final = frozenset({ErrorClass.EXPIRED, ErrorClass.CANCELLED})
@@ -32,7 +32,7 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     if fetch:
         return _fetch(snap, policy, fetch)
     if snap.matched is None:
-        return Plan(snap.name, TO_MATCH, (MatchRequestIds(snap.name, expects=expects(snap)),))
+        return Plan(snap.name, TO_MATCH, (to_match(snap, policy),))
     return _by_verdict(snap, snap.matched, policy)
 
 

@@ -134,7 +134,7 @@ def _ask(
     if policy.error_processor is None or coverage.failed == NOTHING:
         return NO_OVERRIDES
     parts = [policy.error_processor, *sorted(each.value for each in classes)]
-    token = invocation_token(snap.name, " ".join(parts), coverage.digests)
+    token = invocation_token(snap.name, " ".join(parts), coverage.digests, extraction=coverage.extraction)
     answered = _receipt(snap.record, "process-errors", token)
     if answered is not None:
         return read_overrides(answered)
@@ -172,7 +172,8 @@ def _of_another(
     identity = found.get("processor", policy.processor)
     if policy.processor_chosen or policy.processor_may_fail or identity == policy.processor:
         return None
-    same = found.get("token") == invocation_token(name, identity, coverage.digests)
+    token = invocation_token(name, identity, coverage.digests, extraction=coverage.extraction)
+    same = found.get("token") == token
     return found if same and found.get("state") != STARTED else None
 
 
@@ -224,10 +225,11 @@ def token_of(
     """
     if policy.processor_may_fail:
         # User code is handed the same answers, whoever asks the failures again.
-        return invocation_token(name, policy.processor, coverage.digests)
-    owners = {} if record is None else record.children
-    retried = [*owners, *([child] if child else [])]
-    return invocation_token(name, policy.processor, coverage.digests, retried)
+        retried: list[str] = []
+    else:
+        owners = {} if record is None else record.children
+        retried = [*owners, *([child] if child else [])]
+    return invocation_token(name, policy.processor, coverage.digests, retried, coverage.extraction)
 
 
 def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[ChildFact]) -> BatchName:

@@ -92,7 +92,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
 
 def _were_answered(record: Record) -> bool:
     """Whether an earlier pass has seen answers of this batch."""
-    if record.coverage is not None and record.coverage.answered != NOTHING:
+    if record.coverage is not None and record.coverage.given != NOTHING:
         return True
     begun = record.batch_id is not None
     return not begun and bool(record.coverage or record.children or record.roles or record.receipts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, cast
 
 import attrs
@@ -13,7 +14,7 @@ from reconciler.providers.base import Body, Worker, is_async
 from reconciler.providers.pacing import UNHURRIED, Pace
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Local:
     """
     The embedded provider.
@@ -30,6 +31,11 @@ class Local:
     pace: Pace = UNHURRIED
     let_go: Callable[[], Awaitable[None]] | None = None
 
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether calling the worker gives something to await."""
+        return is_async(self.worker)
+
     @property
     def name(self) -> str:
         """`local`."""
@@ -40,7 +46,7 @@ class Local:
         import asyncio  # noqa: PLC0415 - most passes answer nothing here
         import inspect  # noqa: PLC0415 - likewise
 
-        if is_async(self.worker):
+        if self.is_async:
             body: Any = await cast("Awaitable[Body]", self.worker(request))
         else:
             body = await asyncio.to_thread(_plainly, self.worker, request)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -197,11 +196,11 @@ class OpenRouter(Dialect):
             raise Refusal(404, "The batch has no results.")
         limit = whole_number(request, "limit", 100, self.switches.most_rows)
         start = self._start(batch, request.query_params.get("cursor"))
-        rows = list(islice(self._lines(batch), start, start + limit + 1))
-        more = len(rows) > limit
+        rows = list(self._lines(batch, start, start + limit))
+        more = len(batch.extra["rows"]) > start + limit
         mark = urlsafe_b64encode(f"v1:{batch.id}:{start + limit}".encode()).decode().rstrip("=")
         tail = msgspec.json.encode({"has_more": more, "next_cursor": mark if more else None})
-        body = b'{"object":"list","data":[' + b",".join(rows[:limit]) + b"]," + tail[1:]
+        body = b'{"object":"list","data":[' + b",".join(rows) + b"]," + tail[1:]
         return Response(body, 200, None, "application/json")
 
     def _start(self, batch: Batch, cursor: str | None) -> int:
@@ -232,11 +231,10 @@ class OpenRouter(Dialect):
             return False
         return batch.stage == "completed" or self.switches.early
 
-    def _lines(self, batch: Batch) -> Iterator[bytes]:
-        """The result lines, without their ends."""
+    def _lines(self, batch: Batch, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The result lines from one number to another, without their ends."""
         if batch.output is not None:
-            for _, line in batch.output.content.every_line():
-                yield line.rstrip(b"\n")
+            yield from batch.output.content.line_at(iter(batch.extra["rows"][start:stop]))
 
     def told(self, batch: Batch) -> Json:
         """A batch as lists tell it."""
@@ -272,7 +270,14 @@ class OpenRouter(Dialect):
         """Write the results and count them."""
         if end == "failed":
             return
-        writer = self.world.disk.new()
+        writer, places = self.world.disk.new(), list[tuple[int, int]]()
+        batch.extra["rows"] = places
+
+        def write(row: Json) -> None:
+            line = msgspec.json.encode(row)
+            places.append((writer.size, len(line)))
+            writer.write(line + b"\n")
+
         batch.counts = {"completed": 0, "failed": 0}
         for number, (position, request) in enumerate(requests_of(batch), 1):
             custom_id = request["custom_id"]
@@ -281,12 +286,11 @@ class OpenRouter(Dialect):
             group = group or ("failed" if outcome.kind in {"http", "error"} or end == "completed" else "")
             if group:
                 batch.counts[group] += 1
-            line = msgspec.json.encode(self._row(batch, request, outcome, number))
-            writer.write((line + b"\n") * {"missing": 0, "twice": 2}.get(outcome.kind, 1))
+            for _ in range({"missing": 0, "twice": 2}.get(outcome.kind, 1)):
+                write(self._row(batch, request, outcome, number))
         for custom_id in batch.fate.foreign:
             foreign = {"custom_id": custom_id, "body": {}}
-            row = self._row(batch, foreign, Outcome(text="nobody asked"), 0)
-            writer.write(msgspec.json.encode(row) + b"\n")
+            write(self._row(batch, foreign, Outcome(text="nobody asked"), 0))
         batch.output = File(
             id=f"{batch.id}/results",
             dialect=self.name,

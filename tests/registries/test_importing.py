@@ -347,6 +347,23 @@ def test_rows_from_python(place: Path) -> None:
     assert [(each.name, each.outcome) for each in found.rows] == [("p_03", "imported")]
 
 
+def test_rows_of_a_data_frame(place: Path) -> None:
+    """What gives its rows as pandas does is a registry too."""
+    path = OutputDir(place / "out").add("openai", "batch_1", ids_of("openai", 2))
+
+    class Table:
+        def to_dict(self, orient: str, /) -> list[dict[str, object]]:
+            """The rows."""
+            row: dict[str, object] = {
+                "provider": "openai",
+                "batch_id": "batch_1",
+                "batch_input_path": str(path),
+            }
+            return [row] if orient == "records" else []
+
+    assert [each.name for each in take(place / "ws", Table()).rows] == ["registry_01"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

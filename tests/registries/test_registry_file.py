@@ -143,6 +143,23 @@ def test_an_id_is_in_it_before_anything_else_happens(
     assert {(row["state"], row["done"], row["answered"]) for row in rows(root)} == {("settled", "TRUE", "1")}
 
 
+def test_a_status_is_in_it_before_the_answers_are_fetched(root: Path, fake_provider: FakeProvider) -> None:
+    """Each step of one batch stands there before the next step has an effect."""
+    fake_provider.reset()
+    fake_provider.clock.advance(60)
+    put(root, "1", input=lines_of("openai")[:1])
+    known: list[str] = []
+
+    def tap(change: str, path: str) -> None:
+        if change == "create" and path.endswith("tmp-batch_output_1.jsonl"):
+            known.extend(row["status"] for row in rows(root))
+
+    client = client_of("openai", fake_provider)
+    Online(root, fake_provider, client, tap=tap, flags={"registry": True}).wait()
+
+    assert known == ["completed"]
+
+
 def test_stopped_before_every_effect_it_is_whole_or_absent(root: Path) -> None:
     """Whatever a crash leaves is a whole registry or none, and the next pass makes it true."""
     put_three(root)
