@@ -36,7 +36,7 @@ HUNG_UP: Final = 141
 _TAKE_A_VALUE: Final = frozenset(
     (
         "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
-        " --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
+        " --class --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
         " --jsonl --after-days --model --since"
         " --format --output -o --columns"
     ).split()
