@@ -16,8 +16,9 @@ from typing import Any, Final, TypedDict, Unpack
 import attrs
 
 from reconciler.caches import Cache, make_workspace, open_cache, variables_of
-from reconciler.errors import UsageError
+from reconciler.errors import Interrupted, KeyRefused, UsageError
 from reconciler.library import reconcile
+from reconciler.model.failure import NoKey
 from reconciler.model.report import Report
 from reconciler.model.rows import ResultRow, Standing
 from reconciler.model.standing import Standing as Progress
@@ -141,7 +142,9 @@ async def prompt_map(
 
     Raises:
         UsageError: What was given cannot be asked.
-        ReconciliationFailed: The run ended early, as without a key; what was answered is kept.
+        KeyRefused: The key is missing or was refused; what was answered is kept.
+        Interrupted: `stopping` asked for an end; likewise.
+        ReconciliationFailed: The run ended early for another reason; likewise.
         WorkspaceLocked: Another run works in the same place.
     """
     asked = threading.Event()
@@ -270,7 +273,13 @@ def _run(
         cache.add(ask.line(custom_id, prompt) for custom_id, prompt in wanted.items())
     waiting = any(row.outcome in (Standing.PENDING, Standing.IN_FLIGHT) for row, _ in known.values())
     if wanted or waiting:
-        _passed(cache, worker, asking).raise_for_failures()
+        report = _passed(cache, worker, asking)
+        if report.exit_code == Interrupted.exit_code:
+            raise Interrupted("interrupted; what was answered is kept")
+        for failure in report.failures:
+            if isinstance(failure, NoKey):
+                raise KeyRefused(failure.because, hint=failure.hint)
+        report.raise_for_failures()
 
 
 def _passed(cache: Cache, worker: Answering, asking: Asking) -> Report:

@@ -29,6 +29,7 @@ from reconciler.cli.options import (
     with_options,
 )
 from reconciler.cli.prepare import Listening, flags_of, load
+from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
 
 
@@ -262,4 +263,5 @@ ALL: Final = (
     *registry.ALL,
     *online.ALL,
     *keeping.ALL,
+    prompt_,
 )

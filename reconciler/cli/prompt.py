@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from reconciler.cli.console import err, out, safe
-from reconciler.cli.options import DEBUG, verb, with_options
+from reconciler.cli.options import DEBUG, with_options
 
 if TYPE_CHECKING:
     from reconciler.prompts import PromptRecord
 
-FORMATS: Final = ("jsonl", "csv", "text", "table")
+FORMATS: Final = ("jsonl", "csv", "text")
 
 
 @click.command("prompt", short_help="Ask prompts live, and print the answers.")
 @click.argument("file", default="-")
-@click.option("--template", metavar="T", help="Made into a prompt for each row of a CSV or JSONL file: {column}.")
+@click.option(
+    "--template", metavar="T", help="Made into a prompt for each row of a CSV or JSONL file: {column}."
+)
 @click.option("--model", metavar="NAME", default="", help="The model.")
 @click.option("--system", metavar="TEXT", default="", help="A system prompt.")
-@click.option("--service", metavar="NAME", default="", help="Who answers: openai, openrouter, ollama, vllm, ...")
+@click.option(
+    "--service", metavar="NAME", default="", help="Who answers: openai, openrouter, ollama, vllm, ..."
+)
 @click.option("--base-url", metavar="URL", default="", help="Where an endpoint of your own is.")
 @click.option("--worker", metavar="NAME", default="http", help="http, or echo for trying things out.")
-@click.option("--concurrency", type=click.IntRange(1), default=32, show_default=True, help="Requests at once.")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=32, show_default=True, help="Requests at once."
+)
 @click.option("--rpm", type=click.FloatRange(0), default=0.0, help="Requests in a minute; 0: any number.")
-@click.option("--max-attempts", type=click.IntRange(1), default=8, show_default=True, help="Sends of one request.")
+@click.option(
+    "--max-attempts", type=click.IntRange(1), default=8, show_default=True, help="Sends of one request."
+)
 @click.option("--workspace", metavar="PATH", help="Keep the batches there; otherwise in a cache folder.")
 @click.option("--env-file", metavar="FILE", help="Read NAME=value lines; the environment counts more.")
-@click.option("--format", "kind", type=click.Choice(FORMATS), help="How answers are written; by -o, or else text.")
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), help="How answers are written; by -o, or else text."
+)
 @click.option("-o", "--output", metavar="FILE", help="Write this file, whole, in place of an older one.")
 @with_options(DEBUG)
-@verb
 def prompt_(
     file: str,
     template: str | None,
@@ -53,8 +63,9 @@ def prompt_(
     """
     Ask prompts live, and print the answers in the order of the prompts.
 
-    FILE holds one prompt a line, or is a .csv or .jsonl file whose rows --template makes prompts of; - is stdin.
-    Run it again to go on where it stopped: what has an answer is not asked again. Exit 3 when a prompt has failed.
+    FILE holds one prompt a line, or is a .csv or .jsonl file whose rows --template makes prompts of;
+    - is stdin. Run it again to go on where it stopped: what has an answer is not asked again.
+    Exit 3 when a prompt has failed.
     """
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.progress import watched
@@ -72,7 +83,7 @@ def prompt_(
         "concurrency": concurrency,
         "requests_per_minute": rpm,
         "max_attempts": max_attempts,
-        "on_progress": lambda standing: progress.answering("prompts", standing),
+        "on_progress": partial(progress.answering, "prompts"),
         "progress_every": 1,
         "stopping": stop.asked,
     }
@@ -105,13 +116,10 @@ def _prompts(file: str, template: str | None) -> Iterator[str]:
     Raises:
         UsageError: It is not there, or its rows lack a column of the template.
     """
-    from reconciler.prompt_rows import lines_of, rows_of, templated
+    from reconciler.prompt_rows import lines_of, rows_of, templated, text_of
 
-    text = sys.stdin.read() if file == "-" else None
-    if template is None:
-        yield from lines_of(file, text)
-    else:
-        yield from templated(template, rows_of(file, text), file)
+    text = sys.stdin.read() if file == "-" else text_of(file)
+    return lines_of(file, text) if template is None else templated(template, rows_of(file, text), file)
 
 
 def _written(records: Sequence[PromptRecord], kind: str, output: str | None) -> None:
@@ -119,17 +127,18 @@ def _written(records: Sequence[PromptRecord], kind: str, output: str | None) -> 
     from reconciler.prompt_rows import blocks_of
     from reconciler.workspace.exporting import destination, export
 
-    if output is None:
-        if kind == "text":
-            for record in records:
-                out(safe(record.text or f"({record.outcome}: {record.error or ''})", keep="\n\t"))
-            return
+    if output is not None:
+        where = destination("/dev/null", output)
+        export(where, blocks_of(records, kind))
+        err(safe(f"written: {where.whole}"))
+    elif kind == "text":
+        for record in records:
+            told = (
+                record.text
+                if record.text is not None
+                else f"({record.outcome}: {record.error or 'no answer'})"
+            )
+            out("\n".join(map(safe, told.split("\n"))))
+    else:
         for block in blocks_of(records, kind):
-            out(block.decode().rstrip("\n"))
-        return
-    where = destination("/nowhere", output)
-    export(where, blocks_of(records, kind))
-    err(safe(f"written: {where.whole}"))
-
-
-_ = Any, Mapping
+            out(block.decode().removesuffix("\n"))
