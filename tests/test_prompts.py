@@ -361,8 +361,8 @@ def test_a_live_endpoint_is_asked_with_the_key_that_was_given(
 def test_another_key_makes_no_other_answer(root: Path, fake_provider: FakeProvider) -> None:
     """Who pays does not change what was answered: the answer is there already."""
     asking: Asking = {"base_url": fake_provider.url("openai"), "model": "m", "cache_dir": root / "cache"}
-    prompt_map_sync(["hi"], api_key=FakeProvider.key, **asking)
-    prompt_map_sync(["hi"], api_key="other-key", **asking)
+    prompt_map_sync(["hi"], **{**asking, "api_key": FakeProvider.key})
+    prompt_map_sync(["hi"], **{**asking, "api_key": "other-key"})
     assert len(fake_provider.calls.of("live")) == 1
 
 
@@ -372,8 +372,8 @@ def test_a_key_that_is_refused_is_told_and_nothing_has_failed(
     """With the right one the same call goes through."""
     asking: Asking = {"base_url": fake_provider.url("openai"), "model": "m", "cache_dir": root / "cache"}
     with pytest.raises(KeyRefused):
-        prompt_map_sync(["hi"], api_key="wrong", **asking)
-    assert prompt_map_sync(["hi"], api_key=FakeProvider.key, returns="text", **asking) == ["hi"]
+        prompt_map_sync(["hi"], **{**asking, "api_key": "wrong"})
+    assert prompt_map_sync(["hi"], returns="text", **{**asking, "api_key": FakeProvider.key}) == ["hi"]
 
 
 def test_a_file_of_variables_is_read_when_it_is_named(root: Path, fake_provider: FakeProvider) -> None:
