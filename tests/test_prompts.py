@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from reconciler import export_jsonl, prompt_map, prompt_map_sync
 from reconciler.errors import Interrupted, KeyRefused, PermanentError, UsageError
-from reconciler.prompts import Asking
 from reconciler.testing import FakeProvider
 from tests.workers import note, noted
 from tests.workspace.faults import in_child
@@ -358,11 +357,23 @@ def test_a_live_endpoint_is_asked_with_the_key_that_was_given(
     assert all(FakeProvider.key.encode() not in data for data in files(root).values())
 
 
+def at_fake(root: Path, fake: FakeProvider, key: str) -> list[str]:
+    """Ask the fake's live endpoint with a key."""
+    found: list[str] = prompt_map_sync(
+        ["hi"],
+        base_url=fake.url("openai"),
+        model="m",
+        cache_dir=root / "cache",
+        api_key=key,
+        returns="text",
+    )
+    return found
+
+
 def test_another_key_makes_no_other_answer(root: Path, fake_provider: FakeProvider) -> None:
     """Who pays does not change what was answered: the answer is there already."""
-    asking: Asking = {"base_url": fake_provider.url("openai"), "model": "m", "cache_dir": root / "cache"}
-    prompt_map_sync(["hi"], **{**asking, "api_key": FakeProvider.key})
-    prompt_map_sync(["hi"], **{**asking, "api_key": "other-key"})
+    at_fake(root, fake_provider, FakeProvider.key)
+    at_fake(root, fake_provider, "other-key")
     assert len(fake_provider.calls.of("live")) == 1
 
 
@@ -370,10 +381,9 @@ def test_a_key_that_is_refused_is_told_and_nothing_has_failed(
     root: Path, fake_provider: FakeProvider
 ) -> None:
     """With the right one the same call goes through."""
-    asking: Asking = {"base_url": fake_provider.url("openai"), "model": "m", "cache_dir": root / "cache"}
     with pytest.raises(KeyRefused):
-        prompt_map_sync(["hi"], **{**asking, "api_key": "wrong"})
-    assert prompt_map_sync(["hi"], returns="text", **{**asking, "api_key": FakeProvider.key}) == ["hi"]
+        at_fake(root, fake_provider, "wrong")
+    assert at_fake(root, fake_provider, FakeProvider.key) == ["hi"]
 
 
 def test_a_file_of_variables_is_read_when_it_is_named(root: Path, fake_provider: FakeProvider) -> None:
