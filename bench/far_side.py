@@ -1,7 +1,8 @@
 """
 The fake provider in a process of its own, which cuts connections on purpose.
 
-Prints its base URL, serves until its stdin ends, then prints the calls that it got as one JSON document.
+Prints the base URL of the dialect that is asked for, serves until its stdin ends, then prints the calls that
+it got as one JSON document.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ class CutUpload:
         await exchange.reset()
 
 
-def main(cut: int) -> None:
+def main(cut: int, dialect: str) -> None:
     """Serve; of a *cut* other than 0, so many bytes of an upload or of a download pass before it is cut."""
     with FakeProvider() as fake:
         fake.default(Fate(polls=0))
         if cut:
             fake.fault("upload", CutUpload(cut), times=2)
             fake.fault("download", Cut(cut), times=2)
-        print(fake.url("openai"), flush=True)
+        print(fake.url(dialect), flush=True)
         sys.stdin.read()
         told = [
             {"kind": each.kind, "status": each.status, "received": each.received, "fault": each.fault}
@@ -49,4 +50,4 @@ def main(cut: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

@@ -3,7 +3,7 @@ Batches at a provider, over real HTTP on loopback, against the fake provider.
 
 Memory: the command takes one batch of 50,000 requests (205 MB) up and its answers down, each cut twice on the
 way, and its largest process is held against that of the same command with one request of the same size. The
-provider is a process of its own.
+provider is a process of its own. The same where the create holds all requests and results come by pages.
 
 Calls: passes over 1,000 batches, in the virtual time of the provider: how many calls they make, and how many
 questions they ask in a second.
@@ -68,14 +68,30 @@ def _memory(options: Options) -> Iterator[Figure | str]:
     yield Figure("largest process with one request", [small / MIB], "MiB")
     yield Figure("the same with all of them, each way cut twice", [large / MIB], "MiB")
     yield Figure("growth", [(large - small) / MIB], "MiB", at_most=16)
+    yield from _inside(options, lines, size)
 
 
-def _there_and_back(options: Options, lines: int, *, cut: int) -> tuple[int, dict[str, Any]]:
+def _inside(options: Options, lines: int, size: int) -> Iterator[Figure | str]:
+    """The same at a provider whose create holds all requests, and whose results come by pages."""
+    small, _ = _there_and_back(options, 1, cut=0, provider="openrouter")
+    large, told = _there_and_back(options, lines, cut=100_000, provider="openrouter")
+    pages = [each for each in told["calls"] if each["kind"] == "download"]
+    (create,) = [each for each in told["calls"] if each["kind"] == "create"]
+    same(sum(bool(each["fault"]) for each in pages), 2, "pages that were cut and two")
+    same(told["creates"], 1, "batches that were created and one")
+    sent = create["received"]
+    yield f"at openrouter: {sent / 1e6:,.0f} of {size / 1e6:,.0f} MB in one create; {len(pages):,} pages"
+    yield Figure("growth at openrouter, two pages cut", [(large - small) / MIB], "MiB", at_most=16)
+
+
+def _there_and_back(
+    options: Options, lines: int, *, cut: int, provider: str = "openai"
+) -> tuple[int, dict[str, Any]]:
     """The peak of the largest process of the command, and the calls that the provider got."""
     home = options.shelf.root / "home"
     home.mkdir(exist_ok=True)
     workspace = options.shelf.take(f"online-{lines}", lambda root: _fill(root, lines))
-    words = [sys.executable, "-m", "bench.far_side", str(cut)]
+    words = [sys.executable, "-m", "bench.far_side", str(cut), provider]
     with (
         options.shelf.copy(workspace) as copy,
         subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as there,
@@ -84,11 +100,11 @@ def _there_and_back(options: Options, lines: int, *, cut: int) -> tuple[int, dic
             raise RuntimeError("a process without pipes")
         own = {
             **environment(home),
-            "OPENAI_BASE_URL": there.stdout.readline().strip(),
-            "OPENAI_API_KEY": FakeProvider.key,
+            f"{provider.upper()}_BASE_URL": there.stdout.readline().strip(),
+            f"{provider.upper()}_API_KEY": FakeProvider.key,
         }
         quick = ("--interval", "1", "--per-batch-delay", "0")
-        ended = ran(command("run", copy, "--provider", "openai", "--wait", *quick), own, copy)
+        ended = ran(command("run", copy, "--provider", provider, "--wait", *quick), own, copy)
         there.stdin.close()
         told = json.loads(there.stdout.read())
     return max(ended.peaks, default=0), told

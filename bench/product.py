@@ -9,15 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from reconciler.codec.request import decode_request
 from reconciler.config import settle
 from reconciler.engine import reconcile
 from reconciler.executor.context import Context, View, viewing
+from reconciler.executor.executor import execute
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.executor.matching import match
 from reconciler.executor.publishing import publish_results
+from reconciler.executor.reading import Lines
 from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
+from reconciler.model.exchange import Request
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
+from reconciler.model.operation import AnswerHere, Expects, FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
@@ -29,8 +33,10 @@ from reconciler.planner import plan_at_a_glance
 from reconciler.processors.results import Origin
 from reconciler.providers.calls import Origin as Address
 from reconciler.providers.calls import Secret
+from reconciler.providers.echo import echo
 from reconciler.providers.http import Http
 from reconciler.providers.http_settings import HttpSettings
+from reconciler.providers.local import Local
 from reconciler.providers.openai import OpenAI
 from reconciler.session import Options, session
 from reconciler.workspace import metadata
@@ -105,6 +111,49 @@ def publish(ctx: Context, name: str, known: Matched | None = None) -> Path:
     origin = Origin(BatchName(name), None, 1)
     published = publish_results(ctx, triple(ctx, name), origin, lambda _hashed, _place: None, known)
     return Path(ctx.layout.root) / str(published["path"])
+
+
+def answering(
+    workspace: Path, name: str, worker: Callable[..., object], concurrency: int
+) -> Callable[[], Mapping[str, object]]:
+    """The step that answers a batch in this process, from its input to both answer files; gives its facts."""
+
+    def work() -> Mapping[str, object]:
+        hooks = Hooks(providers={"local": Local(worker, concurrency)})  # type: ignore[arg-type]  # as users hand it over
+        options = Options(plugged=Plugged(lambda _name: hooks))
+        with session(str(workspace), settle(flags={"provider.name": "local"}), options) as held:
+            record = held.ctx.record(BatchName(name))
+            fact = triple(held.ctx, name)[Role.INPUT]
+            expects = Expects({Role.INPUT: fact}, None if record is None else record.generation)
+            step = AnswerHere(BatchName(name), expects=expects)
+            done = execute(Plan(BatchName(name), "", (step,)), held.ctx)
+        if done.failure is not None:
+            raise done.failure
+        return done.receipts[0].facts
+
+    return work
+
+
+def stopped_after(workspace: Path, count: int, concurrency: int) -> None:
+    """Answer the batches of a workspace here until about so many requests have ended."""
+    called: list[None] = []
+
+    async def worker(request: Request) -> Mapping[str, object]:
+        called.append(None)
+        return await echo(request)
+
+    hooks = Hooks(providers={"local": Local(worker, concurrency)})
+    options = Options(plugged=Plugged(lambda _name: hooks), stopping=lambda: len(called) >= count)
+    flags = {"provider.name": "local", "policy.settle_seconds": 0}
+    reconcile(str(workspace), settle(flags=flags), options)
+
+
+@contextmanager
+def requests_of(workspace: Path, name: str) -> Iterator[Iterator[Request]]:
+    """The requests of a batch, read as they are wanted."""
+    with looking(workspace) as view:
+        fact = triple(view, name)[Role.INPUT]
+        yield (decode_request(line, fact.path) for line in Lines(view, fact))
 
 
 def settled_record(name: str, digests: Mapping[Role, tuple[str, int]], answered: str, failed: str) -> bytes:

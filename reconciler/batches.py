@@ -109,7 +109,7 @@ def _work_through(
     young: list[BatchReport] = []
     _most_urgent_first(held, listing, queue)
     answered = [name for name in queue if _has_answers(listing, name)]
-    with Ahead(held.ctx, answered, held.jobs) as ahead, ThreadPoolExecutor(MOST) as pool:
+    with Ahead(held.ctx, answered, held.jobs, held.policy_of) as ahead, ThreadPoolExecutor(MOST) as pool:
         held = attrs.evolve(held, ctx=attrs.evolve(held.ctx, drawn=ahead.take))
         at = 0
         while at < len(queue):

@@ -110,7 +110,7 @@ def _match(held: Session, listing: Listing, name: BatchName) -> Matched:
     matched: Matched | None = None
     for _ in range(LOOKS):
         snap = observe(held.ctx.fx, held.layout, listing, name, matched)
-        decision = plan_match(snap)
+        decision = plan_match(snap, held.policy_of(name))
         if decision is None and snap.matched is not None:
             return snap.matched
         if decision is not None:

@@ -20,6 +20,7 @@ from reconciler.model.identity import BatchName, parse_name
 from reconciler.model.plan import Attention, Held, Plan, Waiting, hint_of
 from reconciler.model.report import Report
 from reconciler.model.trouble import Trouble
+from reconciler.registry import refresh
 from reconciler.session import Options, Session, session
 from reconciler.workspace import settled
 from reconciler.workspace.scan import Listing, scan
@@ -94,6 +95,8 @@ def decide(
         report = Report(held.ctx.fx.root, ())
         if live:
             report = one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live)))
+        else:
+            refresh(held)
         return Decision(tuple(told), report, tuple(refused))
 
 

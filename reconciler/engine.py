@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from reconciler.config import Settings
 from reconciler.model.identity import BatchName
+from reconciler.model.policy import RetainPolicy
 from reconciler.model.report import BatchReport, Report
 from reconciler.preview import quarantined, select
 from reconciler.session import Options, Session, session
+from reconciler.workspace.aside import ASIDE, clear
 from reconciler.workspace.scan import quarantined_in, scan
 
 
@@ -32,16 +34,33 @@ def reconcile(path: str, settings: Settings, options: Options | None = None) -> 
 
 def one_pass(held: Session) -> Report:
     """One pass over a locked workspace; inputs that were too young are looked at again at its end."""
+    if held.settings["results.registry"]:
+        from reconciler.registry import kept  # noqa: PLC0415 - only where somebody wants it
+
+        with kept(held) as watched:
+            return _pass(watched)
+    return _pass(held)
+
+
+def _pass(held: Session) -> Report:
+    """The same, whoever watches."""
     ctx = held.ctx
     listing = scan(ctx.fx, held.layout)
     for path in listing.stale:
         ctx.fx.unlink(path)
+    if ctx.fx.kind(ASIDE) is not None:
+        # A replay was cut off before anything of this was published.
+        clear(ctx.fx)
     reports: dict[BatchName, BatchReport] = {}
     queue = select(listing, held.options.only)
     if queue:
         from reconciler.batches import settle_all  # noqa: PLC0415 - a pass over nothing loads no more than this
 
         settle_all(held, listing, queue, reports)
+    if held.settings["retain.jsonl"] == RetainPolicy.REMOVE:
+        from reconciler.retention import remove_due  # noqa: PLC0415 - where [retain] asks for it
+
+        remove_due(held, reports)
     told = {report.path for report in reports.values()}
     asking = [
         report for report in quarantined(quarantined_in(ctx.fx), held.options.only) if report.path not in told

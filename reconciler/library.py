@@ -14,19 +14,33 @@ from typing import Final, Unpack
 import attrs
 
 from reconciler import check as checking
-from reconciler import decide, decide_online, deciding, engine, inventory
+from reconciler import (
+    decide,
+    decide_online,
+    deciding,
+    engine,
+    explaining,
+    inventory,
+    registry,
+    replaying,
+    retention,
+)
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
+from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
+from reconciler.model.life import Explanation
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.report import BatchReport, Report
+from reconciler.model.shares import Shares
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan as decide_plan
 from reconciler.plugins import Mode
 from reconciler.preview import Preview, preview
+from reconciler.splitting import Asked, Split, split_into_workspace
 from reconciler.status import Status, status
 from reconciler.waiting import reconcile_until_settled
 from reconciler.workspace.layout import find
@@ -153,6 +167,50 @@ class Workspace:
         """Recount every id from the files alone."""
         return checking.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
 
+    def import_registry(self, source: Source, *, name: str = "") -> Import:
+        """
+        Take over the batches that a registry names; files are copied, nothing is sent, and no pass is made.
+
+        Args:
+            source: A CSV file, a folder that holds `jobs_registry.csv`, mappings with its columns, or a
+                DataFrame.
+            name: What names begin with that the registry does not give; its folder's name unless given.
+        """
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        options = options_of(ready, self.choices, ())
+        return import_registry(self.path, ready.settings, source, options, name=name)
+
+    def export_registry(self, file: str | os.PathLike[str]) -> int:
+        """Write every batch as a row of a CSV file; gives the number of rows."""
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return registry.export(self.path, settings, os.fspath(file))
+
+    def split(  # noqa: PLR0913 - as the command line
+        self,
+        file: str | os.PathLike[str],
+        *,
+        batch_size: int | None = None,
+        segments: int | None = None,
+        name: str = "",
+        provider: str = "",
+        again: bool = False,
+    ) -> Split:
+        """
+        Make inputs of a file of ready request lines; nothing is sent.
+
+        Args:
+            file: The file; its bytes stay as they are.
+            batch_size: Requests in a batch; the last one may have fewer.
+            segments: How many batches, as even as can be; one of the two is given, or a provider.
+            name: What their names begin with; the file's name unless given.
+            provider: Whose limits and line shapes hold.
+            again: Split it though it was split here before, in another way.
+        """
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        asked = Asked(Shares(batch_size, segments), name, provider, again)
+        options = options_of(ready, self.choices, ())
+        return split_into_workspace(os.fspath(file), self.path, ready.settings, asked, options)
+
     def retry(self, *names: str) -> deciding.Decision:
         """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
         return _decided(self, decide.retry, names)
@@ -164,6 +222,61 @@ class Workspace:
     def process(self, *names: str) -> deciding.Decision:
         """Hand all answers of *names* to the output processor once more, then make a pass."""
         return _decided(self, decide.process, names)
+
+    def explain(self, custom_id: str) -> Explanation:
+        """
+        The life of one request: every batch that has asked it, and what became of it there.
+
+        Raises:
+            UsageError: No batch has asked it; the hint names ids that are close.
+            NeedsPerson: None of those that could be read has, and some could not.
+        """
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return explaining.explain(self.path, settings, custom_id)
+
+    def replay(
+        self,
+        *names: str,
+        model: str | None = None,
+        since: str | float | None = None,
+        dry_run: bool = False,
+        **choices: Unpack[Choices],
+    ) -> replaying.Replay:
+        """
+        Run the processors of today over the answers of settled batches; no call to a provider is made.
+
+        Args:
+            names: Names or patterns; none means all of `done/`.
+            model: Only batches in which a request or an answer names this model; a pattern works.
+            since: Only batches that settled since: seconds since the epoch, an ISO date or time, or `7d`.
+            dry_run: Publish nothing; user code is called all the same.
+            choices: What this call chooses; see `Choices`.
+
+        Returns:
+            For each batch what changed: counts of lines, examples, and what was published.
+
+        Raises:
+            UsageError: A name is no settled batch, or *since* is no time.
+            UserError: The settings cannot be obeyed, or another reconciler holds the workspace.
+        """
+        chosen = merged(self.choices, choices)
+        ready = prepared(self.path, chosen)
+        options = options_of(ready, chosen, ())
+        return replaying.replay(
+            self.path, ready.settings, names, options, model=model, since=since, dry_run=dry_run
+        )
+
+    def retain(self, *names: str, dry_run: bool = False) -> retention.Retention:
+        """
+        Remove the JSONL of settled batches, as `[retain]` says, and say why the rest is kept.
+
+        Args:
+            names: Settled batches; none means all of `done/`.
+            dry_run: Only say what would be removed; nothing is locked.
+        """
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        options = options_of(ready, self.choices, ())
+        return retention.retain(self.path, ready.settings, names, options, dry_run=dry_run)
 
     def submit(self, *names: str) -> deciding.Decision:
         """Send *names* now, also under `submit = "manual"`, then make a pass."""

@@ -14,22 +14,29 @@ from typing import Any, Final
 import attrs
 
 from reconciler.config import SETTINGS, Settings
+from reconciler.config.extraction import KEYS
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.extracting import wanted
 from reconciler.model.content import Content
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
+from reconciler.providers.pacing import Pace
 from reconciler.reaching import Reach
 from reconciler.workspace.code import digest_of, refer
 
 _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
 """The settings that may name code, and the words for which they name none."""
 
+HTTP: Final = "http"
+"""The built-in worker that asks live endpoints."""
+
 _OF_HOOKS: Final = (
-    *("output.content", "local.concurrency"),
-    *(setting.name for setting in SETTINGS if setting.section == "provider"),
+    "output.content",
+    *KEYS,
+    *(setting.name for setting in SETTINGS if setting.section in ("provider", "local") and not setting.known),
 )
 """The other settings that hooks depend on."""
 
@@ -115,8 +122,8 @@ class Plugs:
 
     def _hooks_for(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for, made once."""
-        wanted = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
-        key = (*wanted, *(own.origins[setting] for setting in _BUILT_IN))
+        values = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
+        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, *KEYS)))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
         return self._hooks[key]
@@ -129,11 +136,26 @@ class Plugs:
         error = self._given.error
         if error is None and own["output.error_processor"] not in _BUILT_IN["output.error_processor"]:
             error = self._processor("output.error_processor", own)
-        worker: Worker = self._given.worker or echo
-        if self._given.worker is None and own["local.worker"] not in _BUILT_IN["local.worker"]:
-            worker = self._load("local.worker", own)[0]
-        reach = Reach(own, self._settings, self._environment, Local(worker, own["local.concurrency"]))
-        return Hooks(output, Content(own["output.content"]), error, reach.providers, reach.keyless)
+        reach = Reach(own, self._settings, self._environment, self._local(own))
+        extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
+        content = Content(own["output.content"])
+        return Hooks(output, content, error, reach.providers, reach.keyless, extraction, chosen)
+
+    def _local(self, own: Settings) -> Local:
+        """The embedded provider, as fast as the settings allow."""
+        concurrency, named = own["local.concurrency"], own["local.worker"]
+        pace = Pace(**{key: own[f"local.{key}"] for key in attrs.fields_dict(Pace)})
+        if self._given.worker is not None:
+            return Local(self._given.worker, concurrency, pace)
+        if named == HTTP:
+            from reconciler.providers.http_worker import HttpWorker  # noqa: PLC0415 - most passes ask nobody
+
+            service, base_url, model = (own[f"local.{key}"] for key in ("service", "base_url", "model"))
+            worker = HttpWorker(self._environment, service, base_url, model, concurrency)
+            return Local(worker, concurrency, pace, worker.close)
+        if named in _BUILT_IN["local.worker"]:
+            return Local(echo, concurrency, pace)
+        return Local(self._load("local.worker", own)[0], concurrency, pace)
 
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -15,12 +15,14 @@ from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Attention, Plan
-from reconciler.model.policy import Policy
+from reconciler.model.policy import Policy, RetainPolicy
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Snapshot
+from reconciler.workspace.archived import observe_archived
 from reconciler.workspace.layout import QUARANTINE, Layout
 from reconciler.workspace.observe import observe
 from reconciler.workspace.relocate import twins
+from reconciler.workspace.removable import noted
 from reconciler.workspace.scan import Listing, scan
 from reconciler.workspace.settled import folder_of
 
@@ -41,12 +43,14 @@ class Preview:
         listing: What lies in it.
         batches: Each live batch and its plan, in order.
         asking: What lies in quarantine.
+        removals: What `[retain]` removes of settled batches, where that is known before the pass.
     """
 
     layout: Layout
     listing: Listing
     batches: tuple[tuple[Snapshot, Plan], ...]
     asking: tuple[BatchReport, ...] = ()
+    removals: tuple[Plan, ...] = ()
 
 
 def preview(  # noqa: PLR0913 - what a pass takes, and no more
@@ -83,7 +87,23 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
         batches = (
             (snap, _foresee(view, snap, plugged.policy_of(snap.name, settings), deep=deep)) for snap in seen
         )
-        return Preview(view.layout, listing, tuple(batches), tuple(quarantined(listing.quarantined, only)))
+        removals = tuple(_removals(view, settings, only)) if deep else ()
+        asking = tuple(quarantined(listing.quarantined, only))
+        return Preview(view.layout, listing, tuple(batches), asking, removals)
+
+
+def _removals(view: View, settings: Settings, only: Sequence[str]) -> Iterator[Plan]:
+    """The plans for settled batches whose JSONL is to go now, of those that were noted when they settled."""
+    policy = settings.policy()
+    if policy.retain is RetainPolicy.KEEP:
+        return
+    from reconciler.planner import plan_removal  # noqa: PLC0415 - where [retain] asks for it
+
+    for name in noted(view.look):
+        if not only or any(fnmatchcase(name, pattern) for pattern in only):
+            decision = plan_removal(observe_archived(view.look, view.layout, name), policy)
+            if decision.steps:
+                yield decision
 
 
 def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
@@ -93,12 +113,13 @@ def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
     first = plan(snap, policy)
     if deep and snap.in_done and first.steps:
         return _tail_or_clash(view, snap, first)
-    if not deep or not any(isinstance(step, MatchRequestIds) for step in first.steps):
+    matching = next((step for step in first.steps if isinstance(step, MatchRequestIds)), None)
+    if not deep or matching is None:
         return first
     from reconciler.executor.matching import match  # noqa: PLC0415 - only where there is something to match
 
     try:
-        matched = match(view, snap.files, snap.record)
+        matched = match(view, snap.files, snap.record, matching.extraction)
     except (ReconcilerError, OSError):
         return first
     after = plan(attrs.evolve(snap, matched=matched), policy)

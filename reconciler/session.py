@@ -20,8 +20,9 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
-from reconciler.workspace.effects import Effects, Tap, no_tap
+from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
+from reconciler.workspace.together import sync_now
 
 if TYPE_CHECKING:
     from reconciler.providers.calls import Exchange, Wire
@@ -97,6 +98,8 @@ class Options:
         wire: Makes calls to providers; None for the network.
         clock: Seconds since the epoch.
         chance: 0 to 1, another number each time.
+        token: Makes a token that nobody made before: 32 hexadecimal digits.
+        syncs: Brings open files and folders to disk; tests look there at what is not on disk yet.
         workers: When there are worker processes, and how they start.
     """
 
@@ -110,6 +113,8 @@ class Options:
     wire: Callable[[], Wire] | None = None
     clock: Callable[[], float] = time
     chance: Callable[[], float] = lambda: int.from_bytes(os.urandom(4)) / 2**32
+    token: Callable[[], str] = lambda: os.urandom(16).hex()
+    syncs: Syncs = sync_now
     workers: Workers = attrs.field(factory=Workers)
 
 
@@ -189,10 +194,10 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
         UserError: There is no workspace, or another reconciler holds it.
     """
     layout = find(path)
-    fx = Effects(layout.root, options.tap or no_tap, clock=options.clock)
+    fx = Effects(layout.root, options.tap or no_tap, options.syncs, options.clock)
     try:
         with fx.lock(LOCK), Calls(options.stopping) as calls, closing(Network(settings, options)) as network:
-            mark(fx, layout)
+            mark(fx, layout, options.token)
             limit = settings["limits.line_bytes"]
             ctx = Context(
                 look=fx,
@@ -204,6 +209,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
                 plugged=options.plugged,
                 calls=calls,
                 remotes=Remotes(options.wire or network.open),
+                token=options.token,
             )
             yield Session(ctx, settings, options)
     finally:

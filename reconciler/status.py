@@ -19,6 +19,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.words import many
 from reconciler.preview import Preview, preview, quarantined
 from reconciler.workspace import settled
+from reconciler.workspace.archived import is_gone
 from reconciler.workspace.reading import Reading
 
 MARGIN: Final = 5 * 86_400.0
@@ -182,7 +183,7 @@ def _settled(look: Reading) -> Iterator[Row]:
         yield Row(
             name=name,
             state="settled",
-            because=_ended(coverage),
+            because=_ended(coverage) + ("; its JSONL was removed" if is_gone(look, name) else ""),
             path=path,
             since=manifest.settled_at,
             coverage=coverage,

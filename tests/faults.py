@@ -191,7 +191,7 @@ RULES: Final = (
         ".*",
         "spare",
         "it keeps no tag: whose it is shows when it has ended, and what may be another's is not cancelled",
-        "anthropic",
+        "anthropic|openrouter",
     ),
     Rule(
         "reset-after|hung-up-after|short-.*|one-byte-at-a-time|wrong-type|late|twice",

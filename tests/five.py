@@ -1,5 +1,5 @@
 """
-The five providers as a workspace meets them: a client from the registry, and lines of its shape.
+The providers as a workspace meets them: a client from the registry, and lines of its shape.
 
 Requests are numbered from 1 and named `q-<n>`. On the wire they may have other names; the number stays.
 """
@@ -24,6 +24,12 @@ from tests.online import Online, put_input
 from tests.workspaces import Line
 
 FIVE: Final = ("openai", "azure", "anthropic", "gemini", "mistral")
+SIX: Final = (*FIVE, "openrouter")
+"""Every one that the fake speaks."""
+
+NUMBERED: Final = ("anthropic", "openrouter")
+"""Providers that keep no tag and take no file: ids carry the intent, and the create the requests."""
+
 TWO_FILES: Final = ("openai", "azure", "mistral")
 """Providers with an output and an error file; the others serve one stream."""
 
@@ -38,6 +44,7 @@ _VARIABLES: Final = {
     "anthropic": "ANTHROPIC_API_KEY",
     "gemini": "GEMINI_API_KEY",
     "mistral": "MISTRAL_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
     "together": "TOGETHER_API_KEY",
 }
 

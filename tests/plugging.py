@@ -16,6 +16,7 @@ from reconciler.check import check
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
+from reconciler.model.extraction import Extraction
 from reconciler.model.report import Report
 from reconciler.processors.base import OutputProcessor, Processor, wrap
 from reconciler.session import Options
@@ -44,6 +45,8 @@ class Plugs:
         output: A function, or the name of a built-in processor.
         error: A function.
         content: What answers are read as.
+        extraction: What answers are held to.
+        chosen: Whether some setting says so.
         version: The version of both functions.
         tap: Called before each change.
         stopping: Whether someone asked for an end.
@@ -52,6 +55,8 @@ class Plugs:
     output: Function | str = "results"
     error: Function | None = None
     content: str = "text"
+    extraction: Extraction | None = None
+    chosen: bool = True
     version: str = "1"
     tap: Tap | None = None
     stopping: Callable[[], bool] = lambda: False
@@ -62,7 +67,13 @@ class Plugs:
         output: OutputProcessor
         output = self.output if isinstance(self.output, str) else processor(self.output, self.version)
         error = None if self.error is None else processor(self.error, self.version, "tests:errors")
-        hooks = Hooks(output, Content(self.content), error)
+        hooks = Hooks(
+            output,
+            Content(self.content),
+            error,
+            extraction=self.extraction,
+            extraction_chosen=self.chosen,
+        )
         return Options(tap=self.tap, stopping=self.stopping, plugged=Plugged(lambda _name: hooks))
 
     def run(self, root: Path, **flags: Any) -> Report:

@@ -40,13 +40,17 @@ REQUESTS: Final = 4
 FAILS: Final = 2
 """The request that fails for good, so that there is an error file too."""
 
-PROVIDERS: Final = ("openai", "azure", "anthropic", "gemini", "mistral")
+PROVIDERS: Final = ("openai", "azure", "anthropic", "gemini", "mistral", "openrouter")
+NUMBERED: Final = ("anthropic", "openrouter")
+"""Providers that keep no tag and take no file."""
+
 KEYS: Final = (
     "OPENAI_API_KEY",
     "AZURE_OPENAI_API_KEY",
     "ANTHROPIC_API_KEY",
     "GEMINI_API_KEY",
     "MISTRAL_API_KEY",
+    "OPENROUTER_API_KEY",
 )
 NEEDS_MODEL: Final = frozenset({"gemini", "mistral"})
 
@@ -102,11 +106,9 @@ def fate_of(provider: str, **more: Any) -> Fate:
     """One request fails for good, the others are answered."""
     refused = Outcome("http", status=400, code="invalid_request_error")
     wrong = f"q-{FAILS}"
-    # On Anthropic's wire an id is the mark of an intent, and a number from 1.
+    # On their wire an id is the mark of an intent, and a number from 1.
     choose = (
-        (lambda found: refused if found.endswith(f"-{FAILS + 1}") else None)
-        if provider == "anthropic"
-        else None
+        (lambda found: refused if found.endswith(f"-{FAILS + 1}") else None) if provider in NUMBERED else None
     )
     return Fate(outcomes={} if choose else {wrong: refused}, choose=choose, **more)
 

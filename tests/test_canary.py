@@ -22,7 +22,7 @@ from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import LineError, refused
 from reconciler.testing.faults import Cut, Fault, Reply, ReplyDropped, Reset
 from tests.cli.calling import call, spawn
-from tests.five import FIVE, client_of, lines_of, online, quick
+from tests.five import SIX, client_of, lines_of, online, quick
 from tests.online import Online, put_input
 from tests.providers.calling import serving
 from tests.providers.loopback import reply
@@ -38,6 +38,7 @@ VARIABLES: Final = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
     "gemini": ("GEMINI_API_KEY", "GEMINI_BASE_URL"),
     "mistral": ("MISTRAL_API_KEY", "MISTRAL_BASE_URL"),
+    "openrouter": ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"),
 }
 ECHO: Final = (
     f'{{"error": {{"message": "bad key {CANARY}", "code": "{CANARY}", "type": "{CANARY}"}}}}'.encode()
@@ -93,7 +94,7 @@ def told(report: Report) -> str:
     return repr(render.report_fields(report)) + repr(report)
 
 
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", SIX)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_pass_writes_or_tells_it(tmp_path: Path, fake: FakeProvider, name: str, fault: str) -> None:
     """Whatever goes wrong, and whatever a server repeats: not in a file, a report, an exchange or a repr."""
@@ -116,7 +117,7 @@ def test_no_pass_writes_or_tells_it(tmp_path: Path, fake: FakeProvider, name: st
     assert nowhere_in(tmp_path, *reports, heard, asked.client, http)
 
 
-@pytest.mark.parametrize("name", [each for each in FIVE if each != "anthropic"])
+@pytest.mark.parametrize("name", [each for each in SIX if each != "anthropic"])
 def test_no_finding_of_a_provider_tells_it(tmp_path: Path, fake: FakeProvider, name: str) -> None:
     """A provider that puts the key into its findings is shown without it."""
     fake.script(refused(LineError(CANARY, f"the key {CANARY} may not", 2)))
@@ -127,7 +128,7 @@ def test_no_finding_of_a_provider_tells_it(tmp_path: Path, fake: FakeProvider, n
     assert nowhere_in(tmp_path, told(report))
 
 
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", SIX)
 def test_the_command_line_never_shows_it(
     tmp_path: Path,
     fake: FakeProvider,
@@ -210,7 +211,7 @@ def test_no_worker_process_is_given_it(tmp_path: Path, fake: FakeProvider) -> No
     assert nowhere_in(tmp_path)
 
 
-@pytest.mark.parametrize("name", FIVE)
+@pytest.mark.parametrize("name", SIX)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_no_redirect_is_followed(

@@ -87,7 +87,7 @@ def test_layers_do_not_hide_each_other() -> None:
         pytest.param(
             "[zzz]\nx = 1",
             f"{FILE}: unknown section [zzz]",
-            "known: batch, budget, limits, local, log, output, policy, provider",
+            "known: batch, budget, limits, local, log, output, policy, provider, results, retain",
             id="nothing-near",
         ),
         pytest.param(
@@ -164,7 +164,7 @@ def test_a_value_of_the_wrong_kind_is_refused(text: str, message: str) -> None:
             '[provider]\nname = "OpenAI"',
             "provider.name is 'OpenAI'",
             "this version knows: none, openai, azure, anthropic, gemini, mistral, local,"
-            " groq, together, deepinfra, doubleword, litellm, compatible",
+            " openrouter, groq, together, deepinfra, doubleword, litellm, compatible",
             id="case-matters",
         ),
         pytest.param(

@@ -7,6 +7,7 @@ it has to be what the run without a fault made.
 """
 
 import errno
+import json
 import os
 import signal
 from collections import Counter
@@ -18,15 +19,15 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from reconciler import decide
+from reconciler import decide, replaying, retention
 from reconciler.batches import MANY
 from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.model.exchange import Request
 from reconciler.model.report import Report, State
-from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests import workspaces
+from tests.plugging import Plugs
 from tests.workers import chat, plugged
 from tests.workspace.faults import Trip, errno_failure
 from tests.workspaces import answered, failed, files, jsonl, leftovers, put, request, run, scratch, tree
@@ -65,12 +66,31 @@ def one_pass(**flags: Any) -> Act:
 
 def retry(name: str, **flags: Any) -> Act:
     """`reconcile retry`."""
-    return lambda root, tap: decide.retry(str(root), workspaces.settings(**flags), [name], Options(tap=tap))
+    return lambda root, tap: decide.retry(
+        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+    )
 
 
 def dismiss(name: str, **flags: Any) -> Act:
     """`reconcile dismiss`."""
-    return lambda root, tap: decide.dismiss(str(root), workspaces.settings(**flags), [name], Options(tap=tap))
+    return lambda root, tap: decide.dismiss(
+        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+    )
+
+
+def retain(*names: str, **flags: Any) -> Act:
+    """`reconcile retain`."""
+    return lambda root, tap: retention.retain(
+        str(root), workspaces.settings(**flags), names, workspaces.options(tap)
+    )
+
+
+def replay(*names: str, **flags: Any) -> Act:
+    """`reconcile replay`."""
+    plugs = flags.pop("plugged")
+    return lambda root, tap: replaying.replay(
+        str(root), workspaces.settings(**flags), names, workspaces.options(tap, plugged=plugs)
+    )
 
 
 def begin(root: Path) -> None:
@@ -148,6 +168,30 @@ def make_mended(root: Path) -> None:
     run(root)
 
 
+def make_lineage(root: Path) -> None:
+    """A live batch whose retry child is answered, a settled one, and one that was settled long before."""
+    asked = [request(n) for n in range(3)]
+    put(root, "1", input=asked, output=[answered(0)], error=[failed(1, 429), failed(2)])
+    run(root, provider="openai")
+    put(root, "1.r1", output=[answered(1)])
+    put(root, "2", input=[request(0), request(3)], output=[answered(3), answered(0)])
+
+
+def make_archive(root: Path) -> None:
+    """What `make_lineage` makes, settled without anything being removed."""
+    make_lineage(root)
+    run(root)
+
+
+def make_removed(root: Path) -> None:
+    """A settled batch whose JSONL is gone, and its child, which failed and may be asked again."""
+    asked = [request(n) for n in range(3)]
+    put(root, "1", input=asked, output=[answered(0)], error=[failed(1, 429), failed(2)])
+    run(root, provider="openai")
+    put(root, "1.r1", error=[failed(1, 429)])
+    run(root, **REMOVING)
+
+
 def make_local(root: Path) -> None:
     """Batches that are answered here: one is answered, one fails, for good and so that it is called again."""
     begin(root)
@@ -171,6 +215,11 @@ LOCALLY: Final = {
     "plugged": plugged(worker, concurrency=1),
 }
 
+REMOVING: Final[dict[str, Any]] = {"jsonl": "remove"}
+
+LOUD: Final = Plugs(lambda result: result.text and result.text.upper()).options.plugged
+SPREAD: Final = Plugs("files").options.plugged
+
 SCENARIOS: Final = {
     "pass": Scenario(make_mixture, one_pass(provider="openai"), {"provider": "openai"}),
     "pass-by-nobody": Scenario(make_mixture, one_pass()),
@@ -184,6 +233,11 @@ SCENARIOS: Final = {
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),
+    "retain-pass": Scenario(make_lineage, one_pass(**REMOVING), REMOVING),
+    "retain": Scenario(make_archive, retain(**REMOVING), REMOVING, verb=True),
+    "replay": Scenario(make_archive, replay(plugged=LOUD), {"plugged": LOUD}, verb=True),
+    "replay-files": Scenario(make_archive, replay("2", plugged=SPREAD), {"plugged": SPREAD}, verb=True),
+    "retry-removed": Scenario(make_removed, retry("1.r1"), verb=True),
     "group": Scenario(make_many, one_pass()),
     "local": Scenario(make_local, one_pass(**LOCALLY), LOCALLY),
 }
@@ -235,13 +289,23 @@ def killed_at(point: int, act: Act, root: Path, tear: Tear) -> bool:
 
 
 def asked(root: Path) -> Counter[str]:
-    """How often each batch's requests stand anywhere in the workspace, hard links and copies counted once."""
+    """
+    How often each batch's requests stand anywhere in the workspace, hard links and copies counted once.
+
+    A tombstone stands for the input that it tells of.
+    """
     found: dict[str, bytes] = {}
     for path, data in files(root).items():
         leaf = path.rpartition("/")[2]
         if leaf.startswith("batch_input_"):
             assert found.setdefault(leaf, data) == data, f"{path}: one name, two contents"
-    return Counter({leaf: data.count(b"\n") for leaf, data in found.items()})
+    counted = Counter({leaf: data.count(b"\n") for leaf, data in found.items()})
+    for tombstone in root.rglob("tombstone.json"):
+        told = json.loads(tombstone.read_bytes())
+        leaf = f"batch_input_{told['name']}.jsonl"
+        if leaf in told["files"]:
+            counted[leaf] = told["coverage"]["input"]["requests"]
+    return counted
 
 
 def mend(scenario: Scenario, root: Path, wanted: Mapping[str, bytes]) -> None:

@@ -25,6 +25,7 @@ from reconciler.testing.exchange import Exchange
 from reconciler.testing.world import World
 from tests.stopping import (
     CREATES,
+    NUMBERED,
     PROVIDERS,
     Shared,
     begun,
@@ -191,8 +192,8 @@ def test_what_stands_on_disk(provider: str, fake_provider: FakeProvider) -> None
 
         online.tap = tap
         whole(online)
-    uploaded = "prepared" if provider == "anthropic" else "uploaded"
-    uploads = {"anthropic": 0, "gemini": 2}.get(provider, 1)
+    uploaded = "prepared" if provider in NUMBERED else "uploaded"
+    uploads = {"anthropic": 0, "openrouter": 0, "gemini": 2}.get(provider, 1)
     assert seen == [
         *[("POST upload", "prepared", [])] * uploads,
         ("append", uploaded, []),

@@ -15,6 +15,7 @@ import pytest
 
 from reconciler import decide
 from reconciler.model.exchange import Result
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.processors.base import BatchContext, ProcessedBatch
 from tests.plugging import Plugs, Seen, Verb, put_answers, refusing, texts
 from tests.test_crash import PASSES, normal, sound
@@ -63,6 +64,14 @@ def put_json(root: Path) -> None:
     put_answers(root, 3, output=texts("[0]", "no", "```\n[2]\n```"))
 
 
+TAGS: Final = Extraction(Kind.TAGS, "<t>", "</t>")
+
+
+def put_tags(root: Path) -> None:
+    """A batch of which two answers lack what is asked of them."""
+    put_answers(root, 4, output=texts("<t>A</t>", "no", "<t>B</t>", "<t>"))
+
+
 @attrs.frozen
 class Scenario:
     """
@@ -88,6 +97,12 @@ SCENARIOS: Final = {
     "batch": Scenario(lambda calls: Plugs(calls.batch)),
     "files": Scenario(lambda _calls: Plugs("files")),
     "json": Scenario(lambda _calls: Plugs(content="json"), put_json),
+    "tags": Scenario(lambda _calls: Plugs(extraction=TAGS), put_tags),
+    "tags-and-files": Scenario(lambda _calls: Plugs("files", extraction=TAGS), put_tags),
+    "tags-record": Scenario(lambda calls: Plugs(calls.record, extraction=TAGS), put_tags),
+    "tags-asked-again": Scenario(
+        lambda calls: Plugs(error=calls.error, extraction=TAGS), put_tags, {"provider": "openai"}
+    ),
     "error": Scenario(lambda calls: Plugs(error=calls.error), put_mixture, {"provider": "openai"}),
     "both": Scenario(
         lambda calls: Plugs(calls.record, error=calls.error), put_mixture, {"provider": "openai"}

@@ -243,10 +243,11 @@ def test_a_failure_is_its_own(
     assert ids(root / "done/1/batch_error_1.jsonl") == ["q-1"]
     first, failure, last = results(root, "1")
     assert (first["text"], last["text"]) == ("fine", "fine")
-    assert (failure["outcome"], failure["error"]["class"]) == ("retried" if again else "failed", error_class)
+    assert (failure["outcome"], failure["error"]["class"]) == ("failed", error_class)
     assert words in failure["error"]["message"]
     assert noted(log) == Counter({"q-0": 1, "q-1": 2 if again else 1, "q-2": 1})
-    assert (root / "done/1.r1").is_dir() is again
+    assert manifest(root, "1")["attempt"] == (2 if again else 1)
+    assert not (root / "done/1.r1").exists()
     assert check(str(root), settings()).findings == []
 
 
@@ -268,7 +269,7 @@ def test_an_unknown_failure_is_called_once_more(root: Path, log: Path) -> None:
 
 
 def test_a_retry_that_succeeds_counts(root: Path, log: Path) -> None:
-    """The child's answer is published; the parent's line names the child."""
+    """A request that is answered at its second send is an answer like any other; no child is made."""
 
     def then(asked: Request) -> Any:
         if noted(log)[asked.custom_id] == 1 and asked.custom_id == "q-1":
@@ -277,9 +278,9 @@ def test_a_retry_that_succeeds_counts(root: Path, log: Path) -> None:
 
     put(root, "1", input=[request(n) for n in range(3)])
     assert answer(root, Noted(log, then)).exit_code == 0
-    assert [line["text"] for line in results(root, "1.r1")] == ["fine"]
-    assert manifest(root, "1.r1")["parent"] == "1"
-    assert (results(root, "1")[1]["outcome"], results(root, "1")[1]["batch"]) == ("retried", "1")
+    assert [line["text"] for line in results(root, "1")] == ["fine"] * 3
+    assert noted(log) == Counter({"q-0": 1, "q-1": 2, "q-2": 1})
+    assert not (root / "done/1.r1").exists()
 
 
 # How many at once

@@ -1,5 +1,5 @@
 """
-What becomes of batches at each of the five providers, from input to `done/`.
+What becomes of batches at each provider, from input to `done/`.
 
 Real HTTP against the fake provider; a wait moves its clock and takes no time.
 """
@@ -7,6 +7,8 @@ Real HTTP against the fake provider; a wait moves its clock and takes no time.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.report import Report, State
+from reconciler.providers.calls import Call, Reply, Sink, Wire
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import (
     LENGTH,
@@ -30,10 +33,10 @@ from reconciler.testing.fates import (
     token_limit_exceeded,
 )
 from reconciler.testing.faults import Refuse
-from tests.five import FIVE, TWO_FILES, by_number, line_of, number_of, online
+from tests.five import NUMBERED, SIX, TWO_FILES, by_number, line_of, number_of, online, quick
 from tests.workspaces import leftovers, live, manifest, record, results
 
-provider = pytest.mark.parametrize("name", FIVE)
+provider = pytest.mark.parametrize("name", SIX)
 
 
 @pytest.fixture
@@ -159,7 +162,7 @@ def test_answers_that_are_no_use(tmp_path: Path, fake: FakeProvider, name: str) 
     assert outcomes(root)[4] == "answered"
 
 
-@pytest.mark.parametrize("name", [each for each in FIVE if each != "anthropic"])
+@pytest.mark.parametrize("name", [each for each in SIX if each != "anthropic"])
 def test_refused_at_validation(tmp_path: Path, fake: FakeProvider, name: str) -> None:
     """Findings are shown against the input file here; nothing ran, and nothing is sent again."""
     root = tmp_path / "ws"
@@ -205,7 +208,7 @@ def test_a_full_queue_is_waited_for(tmp_path: Path, fake: FakeProvider, name: st
     assert (asked.creates(), fake.calls.count("create"), fake.calls.count("upload")) == (
         1,
         7,
-        0 if name == "anthropic" else 1,
+        0 if name in NUMBERED else 1,
     )
     grows(fake)
 
@@ -267,6 +270,51 @@ def test_a_missing_answer_is_never_asked_again_by_itself(
         return
     assert (report.exit_code, asked.creates()) == (3, 1)
     assert "q-3" in report.batch("1").because
+
+
+class OneByOne:
+    """A wire that holds calls to being made one after the other."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.under_way = self.made = 0
+
+    def send(self, call: Call) -> Reply:
+        """Make one call."""
+        with self._alone():
+            return self._wire.send(call)
+
+    def fetch(self, call: Call, sink: Sink) -> Mapping[str, str]:
+        """Stream a reply."""
+        with self._alone():
+            return self._wire.fetch(call, sink)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Take note of a call."""
+        self.under_way += 1
+        self.made += 1
+        try:
+            assert self.under_way == 1
+            yield
+        finally:
+            self.under_way -= 1
+
+
+def test_one_call_at_a_time(tmp_path: Path, fake: FakeProvider) -> None:
+    """However many batches there are, no two calls are under way at once."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    source = (live(asked.root) / "batch_input_1.jsonl").read_bytes()
+    for number in range(2, 13):
+        data = source.replace(b"question", b"question %d." % number)
+        (live(asked.root) / f"batch_input_{number}.jsonl").write_bytes(data)
+    with quick(fake) as http:
+        alone = OneByOne(http)
+        asked.wire = lambda: alone
+        report = asked.wait()
+
+    assert settled(report, asked.root, *map(str, range(1, 13)))
+    assert alone.made > 36
 
 
 @pytest.mark.parametrize("name", TWO_FILES)

@@ -13,11 +13,11 @@ import pytest
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.faults import ReplyDropped, Reset
-from tests.five import FIVE, OTHER_KEY, client_of, lines_of, online, quick
+from tests.five import OTHER_KEY, SIX, client_of, lines_of, online, quick
 from tests.online import Online, put_input
 from tests.workspaces import live, record
 
-provider = pytest.mark.parametrize("name", FIVE)
+provider = pytest.mark.parametrize("name", SIX)
 
 
 @pytest.fixture

@@ -38,7 +38,10 @@ from reconciler import (
 from reconciler.check.verdict import Verdict
 from reconciler.deciding import Decision
 from reconciler.inventory import Inventory
+from reconciler.model.life import Explanation
 from reconciler.preview import Preview
+from reconciler.replaying import Replay
+from reconciler.retention import Retention
 from reconciler.status import Status
 
 
@@ -121,6 +124,9 @@ def objects() -> None:
     assert_type(workspace.submit("1", "2"), Decision)
     assert_type(workspace.cancel("1"), Decision)
     assert_type(workspace.resubmit("1"), Decision)
+    assert_type(workspace.explain("q-1"), Explanation)
+    assert_type(workspace.replay("1", model="m", since="7d", dry_run=True, on_result=handle), Replay)
+    assert_type(workspace.retain("1", dry_run=True), Retention)
     assert_type(workspace.audit(delete_remote=True), Inventory)
     assert_type(workspace.reconcile(wait=True, timeout=3600, provider="openai"), Report)
     assert_type(reconcile("w", wait=True), Report)

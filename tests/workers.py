@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -21,8 +21,12 @@ from reconciler.model.exchange import Request
 from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report
 from reconciler.providers.local import Local
+from reconciler.providers.pacing import Pace
 from reconciler.session import Options
 from tests.workspaces import settings
+
+AT_ONCE: Final = Pace(retry_seconds=0)
+"""What is sent again is sent at once."""
 
 
 def chat(text: str) -> dict[str, Any]:
@@ -66,7 +70,7 @@ def noted(log: Path) -> Counter[str]:
 
 def plugged(worker: Any, concurrency: int = 4, **hooks: Any) -> Plugged:
     """Hooks in which *worker* answers."""
-    made = Hooks(providers={LOCAL: Local(worker, concurrency)}, **hooks)
+    made = Hooks(providers={LOCAL: Local(worker, concurrency, AT_ONCE)}, **hooks)
     return Plugged(lambda _name: made)
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +19,14 @@ from reconciler.config import Settings
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.report import Report
 from reconciler.session import Options
-from reconciler.workspace.effects import TEMPORARY
+from reconciler.workspace.effects import TEMPORARY, Tap
+from reconciler.workspace.together import sync_now
 
 Line = Mapping[str, Any] | bytes
 """A line to write: an object, or bytes as they are (without the line feed)."""
 
 _KEYS: Final = {setting.key: setting.name for setting in config.SETTINGS} | {"provider": "provider.name"}
-_TIMES: Final = re.compile(rb'("(?:settled_at|quarantined_at|at)": ?)[0-9.e+]+')
+_TIMES: Final = re.compile(rb'("(?:settled_at|quarantined_at|removed_at|at)": ?)[0-9.e+]+')
 _VERSION: Final = re.compile(rb'("version": ?)"[^"]*"')
 _CRC: Final = re.compile(rb',"crc":"[0-9a-f]{8}"\}')
 PRIVATE: Final = (".reconciler/lock", ".reconciler/workspace-id")
@@ -119,15 +120,20 @@ def settings(**flags: Any) -> Settings:
     return config.settle(flags={_KEYS[key]: value for key, value in flags.items()})
 
 
+def options(tap: Tap | None = None, **more: Any) -> Options:
+    """What a pass takes that is tapped; a tap with a method `synced` is what syncs go through, too."""
+    return Options(tap=tap, syncs=getattr(tap, "synced", sync_now), **more)
+
+
 def run(
     root: Path,
     *,
-    tap: Callable[[str, str], None] | None = None,
+    tap: Tap | None = None,
     plugged: Plugged = NOTHING_PLUGGED,
     **flags: Any,
 ) -> Report:
     """One pass."""
-    return engine.reconcile(str(root), settings(**flags), Options(tap=tap, plugged=plugged))
+    return engine.reconcile(str(root), settings(**flags), options(tap, plugged=plugged))
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -153,7 +159,7 @@ def normal(path: str, data: bytes) -> bytes:
     leaf = path.rpartition("/")[2]
     if path == ".reconciler/ledger.jsonl":
         return _TIMES.sub(rb"\g<1>0", _CRC.sub(b"}", data))
-    if leaf in ("manifest.json", "reason.json"):
+    if leaf in ("manifest.json", "reason.json", "tombstone.json"):
         # A manifest may quote a reason.json, escaped.
         data = re.sub(rb'(\\"(?:quarantined_at)\\": ?)[0-9.e+]+', rb"\g<1>0", data)
         data = re.sub(rb'(\\"version\\": ?)\\"[^"\\]*\\"', rb'\g<1>\\"0\\"', data)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from reconciler.check.batches import check_live, check_quarantined, check_settled
+from reconciler.check.removed import check_removal
 from reconciler.check.verdict import Verdict
 from reconciler.config import Settings
 from reconciler.errors import StaleSnapshot
@@ -66,6 +67,8 @@ def _history(view: View, verdict: Verdict) -> None:
         name = parse_name(str(entry.fields.get("batch")))
         if entry.event == "batch.settled" and name and view.look.kind(f"{DONE}/{name}") is None:
             verdict.object(2, where, f"done/{name}/ settled once and is gone")
+        if entry.event == "batch.removed" and name:
+            check_removal(view, name, entry, verdict)
         if entry.event == "batch.quarantined" and name:
             set_aside[name] = (where, str(entry.fields.get("folder")))
         elif name:

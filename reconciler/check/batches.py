@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import attrs
 
+from reconciler.check.removed import check_tombstone
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
 from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
 from reconciler.executor.context import View
-from reconciler.executor.matching import match
+from reconciler.executor.matching import answers_gone, match
 from reconciler.model.coverage import Coverage, Tally
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many
+from reconciler.processors.content import repair_version
 from reconciler.workspace import metadata, settled
 from reconciler.workspace.observe import TRIPLE, observe
 from reconciler.workspace.relocate import twins
@@ -78,7 +81,7 @@ def _set_aside(snap: Snapshot) -> str | None:
 def _match(view: View, snap: Snapshot, where: str, verdict: Verdict) -> None:
     """Draw up the account of a live batch anew and hold it against its metadata."""
     try:
-        matched = match(view, snap.files, snap.record)
+        matched = match(view, snap.files, snap.record, _extraction_of(snap.record))
     except StaleSnapshot:
         raise
     except ReconcilerError as error:
@@ -105,10 +108,10 @@ def _against_record(
     if record is not None and record.input is not None:
         hold(verdict, 2, where, record.input.digest, coverage.digests[Role.INPUT])
     if record is not None and record.coverage is not None and record.coverage.digests == coverage.digests:
-        compare(verdict, where, record.coverage, coverage)
+        _compare(verdict, where, record.coverage, coverage)
     if record is not None and record.coverage is not None:
-        gone = record.coverage.answered.requests - coverage.answered.requests
-        if gone > 0:
+        gone = answers_gone(record.coverage, coverage)
+        if gone > 0 and not _repaired_otherwise(record.coverage):
             verdict.object(
                 1, where, f"{many(gone, 'answer')} that an earlier pass counted are not here any more"
             )
@@ -128,18 +131,15 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
     except (BadMetadata, ReconcilerError) as error:
         verdict.object(10, f"{folder}/{settled.MANIFEST}", error.message)
         return
-    whole = True
-    for leaf, digest in manifest.files.items():
-        path = f"{folder}/{leaf}"
-        if view.look.fact(path) is None:
-            verdict.object(3, path, "the manifest lists it and it is not there")
-            whole = False
-        else:
-            whole &= hold(verdict, 3, path, digest, view.look.digest(path))
+    buried = check_tombstone(view, manifest, verdict)
+    whole = _held(view, manifest, buried, verdict)
     if not manifest.coverage.balanced:
         verdict.object(1, f"{folder}/{settled.MANIFEST}", "its account does not balance")
     count(verdict, manifest.coverage)
     check_children(view, verdict, name, manifest.children)
+    if buried:
+        # What was published is all there is, and was held to its digest there.
+        return
     if whole:
         _recount(view, name, manifest, verdict)
     for path, sha256 in _published(manifest.receipts.get("process-output", {})):
@@ -147,6 +147,20 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
             verdict.notes.append(f"{path}: published once and not there any more")
         elif view.look.digest(path).sha256 != sha256:
             verdict.notes.append(f"{path}: not what was published; it was changed since")
+
+
+def _held(view: View, manifest: settled.Manifest, buried: Container[str], verdict: Verdict) -> bool:
+    """Whether every file of a manifest is there and unchanged; *buried* ones may be gone."""
+    whole = True
+    for leaf, digest in manifest.files.items():
+        path = f"{settled.folder_of(manifest.name)}/{leaf}"
+        if view.look.fact(path) is None:
+            whole = False
+            if leaf not in buried:
+                verdict.object(3, path, "the manifest lists it and it is not there")
+        else:
+            whole &= hold(verdict, 3, path, digest, view.look.digest(path))
+    return whole
 
 
 def _published(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -178,14 +192,38 @@ def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: V
         path = f"{folder}/{files[Role.METADATA]}"
         record = metadata.decode(view.look.read(path), path, name)
     try:
-        matched = match(view, facts, attrs.evolve(record, children=manifest.children))
+        record = attrs.evolve(record, children=manifest.children)
+        matched = match(view, facts, record, manifest.coverage.extraction)
     except ReconcilerError as error:
         verdict.object(1, folder, error.message)
         return
     if matched.coverage is None or matched.mismatch is not None:
         verdict.object(4, folder, "its answers do not match its input")
         return
-    compare(verdict, f"{folder}/{settled.MANIFEST}", manifest.coverage, matched.coverage)
+    _compare(verdict, f"{folder}/{settled.MANIFEST}", manifest.coverage, matched.coverage)
+
+
+def _extraction_of(record: Record | None) -> Extraction | None:
+    """What the answers of a live batch were held to; the settings of today do not change what was counted."""
+    return None if record is None or record.coverage is None else record.coverage.extraction
+
+
+def _repaired_otherwise(written: Coverage) -> bool:
+    """Whether an account may hang on another version of what repairs broken JSON than the one here."""
+    repair = "" if written.extraction is None else written.extraction.repair
+    return bool(repair) and repair != repair_version()
+
+
+def _compare(verdict: Verdict, where: str, written: Coverage, counted: Coverage) -> None:
+    """Hold a written account against the one that the files give, as far as both can be the same."""
+    if not _repaired_otherwise(written):
+        compare(verdict, where, written, counted)
+        return
+    apart = Verdict(verdict.root)
+    compare(apart, where, written, counted)
+    for finding in apart.findings:
+        told = f"{finding.what}; it was counted with another version of json-repair than {repair_version()}"
+        verdict.notes.append(f"{where}: {told}")
 
 
 def check_quarantined(view: View, name: BatchName, folder: str, verdict: Verdict) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli import online
+from reconciler.cli import keeping, online, registry, splitting
 from reconciler.cli.console import err, out, safe
 from reconciler.cli.options import (
     CAP,
@@ -19,6 +19,7 @@ from reconciler.cli.options import (
     NAMES,
     ONLY,
     PROVIDER,
+    REGISTRY,
     TALK,
     WAITING,
     WORKSPACE,
@@ -27,10 +28,11 @@ from reconciler.cli.options import (
     with_options,
 )
 from reconciler.cli.prepare import Listening, flags_of, load
+from reconciler.cli.results import results_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@with_options(WORKSPACE, *WAITING, CAP, ONLY, PROVIDER, *HOOKS, JOBS, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, *WAITING, CAP, ONLY, PROVIDER, *HOOKS, REGISTRY, JOBS, JSON, *TALK, DEBUG)
 @verb
 def run_(
     workspace: str,
@@ -40,6 +42,7 @@ def run_(
     verbose: int,
     log_level: str | None,
     jobs: int | None,
+    write_registry: bool,
     wait: bool,
     timeout: float | None,
     **flags: Any,
@@ -51,6 +54,7 @@ def run_(
     if not wait and (timeout is not None or flags.get("interval") is not None):
         raise click.UsageError("--timeout and --interval go with --wait")
     given = {**flags_of(flags), "log.level": log_level, "limits.jobs": jobs}
+    given |= {"results.registry": True} if write_registry else {}
     ready = load(workspace, given)
     with Listening(workspace, ready, only, quiet, verbose) as options:
         if wait:
@@ -88,7 +92,7 @@ def plan_(
     seen = preview(workspace, ready.settings, only=only, deep=True, progress=watched(), plugged=ready.plugged)
     # Matching alone changes nothing that a person would wait for.
     pending = any(not isinstance(step, MatchRequestIds) for _, plan in seen.batches for step in plan.steps)
-    code = 5 if detailed_exitcode and pending else 0
+    code = 5 if detailed_exitcode and (pending or seen.removals) else 0
     if as_json:
         render.document(render.preview_fields(seen), workspace, code)
     else:
@@ -210,4 +214,19 @@ def trust_(workspace: str, as_json: bool) -> int:
     return 0
 
 
-ALL: Final = (run_, plan_, status_, check_, init_, retry_, dismiss_, process_, trust_, *online.ALL)
+ALL: Final = (
+    run_,
+    plan_,
+    status_,
+    check_,
+    init_,
+    retry_,
+    dismiss_,
+    process_,
+    trust_,
+    results_,
+    *splitting.ALL,
+    *registry.ALL,
+    *online.ALL,
+    *keeping.ALL,
+)

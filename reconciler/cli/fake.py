@@ -61,4 +61,6 @@ def _variables(fake: Any) -> list[tuple[str, str]]:
         ("GEMINI_API_KEY", fake.key),
         ("MISTRAL_BASE_URL", fake.url("mistral")),
         ("MISTRAL_API_KEY", fake.key),
+        ("OPENROUTER_BASE_URL", fake.url("openrouter")),
+        ("OPENROUTER_API_KEY", fake.key),
     ]

@@ -37,6 +37,8 @@ _TAKE_A_VALUE: Final = frozenset(
     (
         "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
         " --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
+        " --jsonl --after-days --model --since"
+        " --format --output -o --columns"
     ).split()
 )
 
@@ -45,7 +47,8 @@ SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
-    ("To begin with", ("init", "demo", "trust")),
+    ("What came of it", ("results", "explain", "replay", "retain")),
+    ("To begin with", ("init", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""
 

@@ -24,6 +24,9 @@ PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; 
 JOBS: Final = click.option(
     "--jobs", type=int, metavar="N", help="Cores that work on large workspaces; overrides [limits] jobs."
 )
+REGISTRY: Final = click.option(
+    "--write-registry", is_flag=True, help="Keep target/jobs_registry.csv; overrides [results] registry."
+)
 HOOKS: Final = (
     click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),
     click.option(

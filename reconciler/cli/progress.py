@@ -1,13 +1,15 @@
-"""Progress of long reading, on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of long reading and of runs here, on stderr: drawn on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.console import err, safe
 from reconciler.executor.context import Progress, Silent
+from reconciler.model.standing import Standing
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 LONG: Final = 32 << 20
 """Bytes from which reading a file is worth a bar."""
+
+REDRAWN: Final = 0.25
+"""Seconds between two states of a run on a terminal."""
 
 EVERY: Final = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -54,6 +59,13 @@ class Lines:
     def finish(self) -> None:
         """It was read."""
 
+    def answering(self, name: str, standing: Standing) -> None:
+        """A run is so far."""
+        now = time.monotonic()
+        if now - self._told >= EVERY:
+            self._told = now
+            err(f"{safe(name)}: {told_of(standing)}")
+
 
 class Bars:
     """A bar for each large file, on a terminal."""
@@ -61,6 +73,7 @@ class Bars:
     def __init__(self) -> None:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
+        self._told = 0.0
 
     def start(self, what: str, size: int) -> None:
         """A file is about to be read; small ones are done before a bar could be drawn."""
@@ -91,3 +104,38 @@ class Bars:
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
+
+    def answering(self, name: str, standing: Standing) -> None:
+        """A run is so far: one line, written over again and again, until nothing is left."""
+        now = time.monotonic()
+        if now - self._told < REDRAWN and standing.left:
+            return
+        self._told = now
+        width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write(f"\r\x1b[K{safe(name)}: {told_of(standing)}"[: width + 4])
+        if not standing.left:
+            sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def told_of(standing: Standing) -> str:
+    """How far a run is, in one line."""
+    ended = standing.before + standing.answered + standing.failed
+    parts = [f"{ended} of {standing.requests} done" if standing.requests else f"{ended} done"]
+    if standing.failed:
+        parts.append(f"{standing.failed} failed")
+    parts.append(f"{standing.under_way} under way")
+    parts.append(f"{standing.requests_per_minute:.0f} requests/min")
+    if standing.tokens_per_minute:
+        parts.append(f"{standing.tokens_per_minute:.0f} tokens/min")
+    left = standing.seconds_left
+    if left:
+        parts.append(f"about {spoken(left)} left")
+    return ", ".join(parts)
+
+
+def spoken(seconds: float) -> str:
+    """A duration in the words of people: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:  # noqa: PLR2004 - up to there seconds say more
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise

@@ -65,7 +65,8 @@ def report_fields(found: Report) -> dict[str, Any]:
 
 def preview(found: Preview, workspace: str) -> None:
     """What the next pass would do, for people."""
-    for _, plan in found.batches:
+    plans = [*(plan for _, plan in found.batches), *found.removals]
+    for plan in plans:
         name, _, rest = plan.explain().partition(": ")
         word, _, rest = rest.partition(": ")
         first, *more = rest.splitlines()
@@ -75,8 +76,8 @@ def preview(found: Preview, workspace: str) -> None:
     for batch in found.asking:
         _batch(batch, 0, workspace)
     _ignored(tuple((each.path, each.why) for each in found.listing.ignored))
-    steps = many(sum(len(plan.steps) for _, plan in found.batches), "step")
-    out(f"{many(len(found.batches), 'batch', 'batches')}, {steps} to do now; nothing was touched")
+    steps = many(sum(len(plan.steps) for plan in plans), "step")
+    out(f"{many(len(plans), 'batch', 'batches')}, {steps} to do now; nothing was touched")
 
 
 def preview_fields(found: Preview) -> dict[str, Any]:
@@ -94,6 +95,10 @@ def preview_fields(found: Preview) -> dict[str, Any]:
                 "until": plan.then.until if isinstance(plan.then, Waiting) else None,
             }
             for snap, plan in found.batches
+        ],
+        "removals": [
+            {"name": plan.name, "because": plan.because, "steps": [step.verb for step in plan.steps]}
+            for plan in found.removals
         ],
         "quarantined": [{"name": each.name, "path": each.path} for each in found.asking],
         "ignored": _ignored_fields(tuple((each.path, each.why) for each in found.listing.ignored)),

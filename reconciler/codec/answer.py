@@ -42,7 +42,9 @@ def encode_answer(request: Request, body: Mapping[str, Any], number: int) -> byt
     return msgspec.json.encode(line)
 
 
-def encode_failure(request: Request, code: str, message: str, number: int) -> bytes:
+def encode_failure(
+    request: Request, code: str, message: str, number: int, status: int | None = None
+) -> bytes:
     """
     The line of a failure, without its newline.
 
@@ -51,6 +53,7 @@ def encode_failure(request: Request, code: str, message: str, number: int) -> by
         code: A word for what went wrong; `codec.classify` reads it.
         message: The same for people.
         number: The line of the request in its input, for ids.
+        status: The HTTP status, where a server has answered.
     """
     error = {"type": code, "message": message}
     match request.dialect:
@@ -58,8 +61,12 @@ def encode_failure(request: Request, code: str, message: str, number: int) -> by
             result = {"type": "errored", "error": {"type": "error", "error": error}}
             line: dict[str, Any] = {"custom_id": request.custom_id, "result": result}
         case Dialect.GEMINI:
-            line = {"key": request.custom_id, "error": {"status": code, "message": message}}
+            told: dict[str, Any] = {"status": code, "message": message}
+            line = {"key": request.custom_id, "error": told if status is None else {"code": status, **told}}
         case Dialect.OPENAI | Dialect.MISTRAL:
-            told = {"code": code, "message": message}
-            line = {"id": f"local-{number}", "custom_id": request.custom_id, "response": None, "error": told}
+            name, told = f"local-{number}", {"code": code, "message": message}
+            line = {"id": name, "custom_id": request.custom_id, "response": None, "error": told}
+            if status is not None:
+                response = {"status_code": status, "request_id": name, "body": {"error": told}}
+                line |= {"response": response, "error": None}
     return msgspec.json.encode(line)

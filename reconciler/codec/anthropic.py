@@ -44,7 +44,7 @@ def read_result(custom_id: str, result: Mapping[str, Any], line: Line, path: str
     """
     kind = result.get("type")
     if kind == "succeeded":
-        return _read_message(custom_id, result.get("message"))
+        return read_message(custom_id, result.get("message"))
     if kind == "errored":  # the reference nests the error twice, the guide's sample once
         return failed(custom_id, read_failure(result.get("error")), because="the result is an error")
     if isinstance(kind, str) and kind in _NOT_RUN:
@@ -54,7 +54,15 @@ def read_result(custom_id: str, result: Mapping[str, Any], line: Line, path: str
     raise BadLine(path, line.number, f"result.type is not known{shown}")
 
 
-def _read_message(custom_id: str, message: object) -> Result:
+def read_message(custom_id: str, message: object, status: int | None = None) -> Result:
+    """
+    Read a Message, which OpenRouter puts into an envelope of OpenAI's shape.
+
+    Args:
+        custom_id: Whose it is.
+        message: The Message.
+        status: The HTTP status of the line, where it has one.
+    """
     if not isinstance(message, Mapping):
         return failed(custom_id, Failure(), because="the result has no message")
     blocks = objects(message.get("content"))
@@ -72,5 +80,6 @@ def _read_message(custom_id: str, message: object) -> Result:
         tool_calls=tuple(block for block in blocks if block.get("type") == "tool_use"),
         usage=mapping_or_none(message.get("usage")),
         model=text_or_none(message.get("model")),
+        status_code=status,
         body=message,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.codec.anthropic import read_message
 from reconciler.codec.classify import is_success
 from reconciler.codec.failure import (
     Failure,
@@ -130,6 +131,8 @@ def _read_object(custom_id: str, body: dict[str, Any], status: int | None) -> Re
         return _read_choices(custom_id, body, status)
     if body.get("object") == "response" or body.get("output") is not None:
         return _read_output(custom_id, body, status)
+    if body.get("type") == "message" and isinstance(body.get("content"), list):
+        return read_message(custom_id, body, status)  # /v1/messages, at OpenRouter
     if body.get("object") == "error":
         return failed(custom_id, read_failure(body), because="the body is an error", status=status, body=body)
     return _answered(custom_id, body, status)  # embeddings, moderations, images, ...: the body is the answer

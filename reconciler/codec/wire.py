@@ -18,6 +18,7 @@ from reconciler.codec.jsonl import Line, decode_id, decode_strict
 from reconciler.errors import BadLine
 
 NAME: Final = "custom_id"
+BODY: Final = "body"
 MARK: Final = 8
 """Characters of the intent that a wire id begins with."""
 
@@ -57,6 +58,21 @@ def to_wire(line: Line, path: str, found: str) -> bytes:
         BadLine: It is no object with one id.
     """
     return _put(line, path, found).strip(b" \t\r\n")
+
+
+def to_item(line: Line, path: str, found: str) -> bytes:
+    """
+    An input line as `{"custom_id":...,"body":...}`: what else it says holds for the whole batch.
+
+    Raises:
+        BadLine: It is no object with one id and a body.
+    """
+    members = decode_strict(line, path)
+    for name in (NAME, BODY):
+        if name not in members:
+            raise BadLine(path, line.number, f"{name} is missing")
+    decode_id(members[NAME], NAME, line, path)
+    return b'{"custom_id":%b,"body":%b}' % (msgspec.json.encode(found), bytes(members[BODY]))
 
 
 def from_wire(line: Line, path: str, custom_id: str) -> bytes:

@@ -18,10 +18,11 @@ from typing import Any
 
 import attrs
 
+from reconciler.config.extraction import as_text, one_kind
 from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
-from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, SubmitPolicy
+from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
 
 CAP = "budget.max_cost_usd"
 
@@ -157,6 +158,8 @@ class Settings:
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
             capped=self._capped(),
+            retain=RetainPolicy(self["retain.jsonl"]),
+            retain_seconds=86_400.0 * self["retain.after_days"],
             processor_chosen=any(
                 self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
             ),
@@ -184,13 +187,16 @@ def settle(
         Layer(variable, _from_environment(variable, text))
         for variable, text in sorted((environment or {}).items())
     ]
-    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    given = as_text(
+        "the command line", {key: value for key, value in (flags or {}).items() if value is not None}
+    )
     layers.append(Layer("the command line", given))
     layers = [layer for layer in layers if layer.values or layer.tables]
     for layer in layers:
         for values in (layer.values, *(table.values for table in layer.tables)):
             for name, value in values.items():
                 checked(layer.origin, name, value)
+            one_kind(layer.origin, values)
     return _resolved(tuple(layers))
 
 
@@ -225,6 +231,7 @@ def _read(origin: str, text: str) -> Layer:
         found |= {f"{section}.{key}": value for key, value in table.items()}
     if not isinstance(special, list) or not all(isinstance(each, dict) for each in special):
         raise ConfigError(f"{origin}: batch is no list of tables", hint="write [[batch]], in double brackets")
+    found = as_text(origin, found)
     return Layer(origin, found, tuple(_batch_table(origin, each) for each in special))
 
 
@@ -240,7 +247,7 @@ def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
             raise ConfigError(
                 f"{origin}: [[batch]] {match!r:.60}: unknown key {key}", hint=nearest(key, BATCH_KEYS)
             )
-    return BatchTable(match, {BATCH_KEYS[key]: value for key, value in table.items()})
+    return BatchTable(match, as_text(origin, {BATCH_KEYS[key]: value for key, value in table.items()}))
 
 
 def _from_environment(variable: str, text: str) -> dict[str, Any]:
@@ -253,7 +260,8 @@ def _from_environment(variable: str, text: str) -> dict[str, Any]:
     value: Any = text
     if setting is not None and not isinstance(setting.default, str):
         try:
-            value = type(setting.default)(text)
+            kind = type(setting.default)
+            value = {"true": True, "false": False}.get(text.lower(), text) if kind is bool else kind(text)
         except ValueError:
             value = text
     return {f"{section}.{key}": value}

@@ -9,10 +9,15 @@ from typing import Any, Final
 import attrs
 
 from reconciler.errors import ConfigError
+from reconciler.model.extraction import TAG_PREFIX, TAG_SUFFIX
 
 PROVIDERS: Final = (
     *("none", "openai", "azure", "anthropic", "gemini", "mistral", "local"),
-    *("groq", "together", "deepinfra", "doubleword", "litellm", "compatible"),
+    *("openrouter", "groq", "together", "deepinfra", "doubleword", "litellm", "compatible"),
+)
+SERVICES: Final = (
+    *("", "openai", "openrouter", "mistral", "anthropic", "gemini"),
+    *("ollama", "vllm", "llamacpp", "lmstudio", "compatible"),
 )
 LEVELS: Final = ("debug", "info", "warning", "error")
 BUILT_IN: Final = "built-in"
@@ -98,8 +103,37 @@ SETTINGS: Final = (
         "what answers that the processor could not handle do to their batch",
         ("attention", "settle"),
     ),
-    Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo",)),
+    Setting(
+        "results",
+        "extract",
+        "auto",
+        "what is taken out of answers, which have to hold it; auto: what the keys below name",
+        ("auto", "none", "tags", "pointer", "schema"),
+    ),
+    Setting("results", "tag_prefix", TAG_PREFIX, "what stands before it"),
+    Setting("results", "tag_suffix", TAG_SUFFIX, "what stands behind it"),
+    Setting("results", "pointer", "", "a JSON pointer into the answer"),
+    Setting("results", "schema", "", "a JSON Schema for the answer: a file in the workspace, or the schema"),
+    Setting("results", "think", "skip", "whether a <think> block is searched too", ("skip", "search")),
+    Setting("retain", "jsonl", "keep", "what becomes of the JSONL of settled batches", ("keep", "remove")),
+    Setting("retain", "after_days", 0.0, "days after settling for which it is kept all the same"),
+    Setting("results", "registry", False, "whether target/jobs_registry.csv is kept"),  # noqa: FBT003 - its default
+    Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo", "http")),
+    Setting(
+        "local",
+        "service",
+        "",
+        "whom the worker http asks; empty: whoever speaks the shape of the line",
+        SERVICES,
+    ),
+    Setting("local", "base_url", "", "where that service is", address=True),
+    Setting("local", "model", "", "the model of requests that the worker http sends"),
     Setting("local", "concurrency", 32, "requests that the embedded provider works on at once", least=1),
+    Setting("local", "requests_per_minute", 0.0, "how many of them may begin in a minute; 0: any number"),
+    Setting("local", "tokens_per_minute", 0.0, "tokens that they may take in a minute; 0: any number"),
+    Setting("local", "request_seconds", 600.0, "how long one try of a request may take; 0: any time"),
+    Setting("local", "retry_seconds", 1.0, "about how long to wait before a request is sent again"),
+    Setting("local", "run_seconds", 0.0, "how long a pass begins new requests of a batch; 0: any time"),
     Setting("limits", "line_bytes", 64 << 20, "a longer line is refused", least=1024),
     Setting(
         "limits",
@@ -120,6 +154,12 @@ BATCH_KEYS: Final = {
     "error_processor": "output.error_processor",
     "on_failure": "output.on_failure",
     "worker": "local.worker",
+    "extract": "results.extract",
+    "tag_prefix": "results.tag_prefix",
+    "tag_suffix": "results.tag_suffix",
+    "pointer": "results.pointer",
+    "schema": "results.schema",
+    "think": "results.think",
 }
 """What a `[[batch]]` table may say for the batches that its `match` names."""
 
@@ -137,15 +177,15 @@ def checked(origin: str, name: str, value: Any) -> Any:
     kind = type(setting.default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < HUGE:
         value = float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        wanted = {str: "a string", int: "a whole number", float: "a number"}[kind]
+    if type(value) is not kind:
+        wanted = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(setting.choices)}"
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
-    if not isinstance(value, str) and value != setting.default and not setting.least <= value < HUGE:
+    if not isinstance(value, str | bool) and value != setting.default and not setting.least <= value < HUGE:
         raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
     return value
 

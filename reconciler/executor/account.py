@@ -8,21 +8,23 @@ from typing import Final
 
 import attrs
 
-from reconciler.codec.jsonl import line_at
+from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.passing import passed_answers
 from reconciler.codec.plain import plain_answers, plain_requests
 from reconciler.codec.request import request_id
-from reconciler.codec.result import decode_verdict
+from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
 from reconciler.model.answers import ROLE_CODES, Answers
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, digest_id
 from reconciler.model.exchange import Verdict
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.snapshot import Mismatch
+from reconciler.processors.extraction import held_to
 from reconciler.processors.results import head_of_plain
 
 EXAMPLES: Final = 5
@@ -105,6 +107,7 @@ class Found:
         asked: The ids of the input.
         owners: Which child owns which id, by the hash of the id.
         keep: Make the results lines of plain answers on the way.
+        extraction: What answers are held to; every line is then decoded whole.
         answers: Where each answer stands.
         examples: The first findings of each kind, as `Mismatch` names the kinds.
         totals: How many findings there are of each kind.
@@ -114,14 +117,17 @@ class Found:
     asked: Asked
     owners: Mapping[int, BatchName]
     keep: bool = False
+    extraction: Extraction | None = None
     answers: Answers = attrs.field(init=False)
     examples: dict[str, list[str]] = attrs.field(factory=dict)
     totals: Counter[str] = attrs.field(factory=Counter)
     late: list[str] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        heads: list[bytes | None] | None = [None] * len(self.asked.positions) if self.keep else None
-        self.answers = Answers(self.asked.digests, heads)
+        # What is taken out of answers stands on their lines too, so none of them is a plain one.
+        keep = self.keep and self.extraction is None
+        heads: list[bytes | None] | None = [None] * len(self.asked.positions) if keep else None
+        self.answers = Answers(self.asked.digests, heads, self.extraction)
 
     def read(self, view: View, fact: FileFact, role: Role) -> FileDigest:
         """Take in one answer file."""
@@ -137,12 +143,13 @@ class Found:
         roles, numbers, offsets, sizes = answers.roles, answers.numbers, answers.offsets, answers.sizes
         heads = answers.heads
         taken_apart = plain_answers if heads is None else passed_answers
-        code, owned = ROLE_CODES[role], bool(self.owners)
+        code, plainly = ROLE_CODES[role], self.extraction is None
+        short = plainly and not self.owners
         number = offset = 0
         for block, end in lines.blocks():
             for first, stop, custom_id, fields in taken_apart(block, end):
                 number += 1
-                if custom_id is not None and not owned:
+                if short and custom_id is not None:
                     # The way that nearly every line takes: a plain answer to a short id without another.
                     at = position(custom_id)
                     if at is not None and not roles[at]:
@@ -154,11 +161,11 @@ class Found:
                 line = line_at(bytes(block[first:stop]), path, number, offset + first, limit)
                 if line is None:
                     continue
-                if custom_id is not None:
+                if custom_id is not None and plainly:
                     verdict = Verdict(custom_id.decode(), Outcome.ANSWERED, None)
                 else:
                     try:
-                        verdict = decode_verdict(line, path)
+                        verdict = self._verdict(line, path)
                     except BadLine as error:
                         self._note("corrupt", str(error))
                         continue
@@ -167,6 +174,13 @@ class Found:
                     numbers[at], offsets[at], sizes[at] = number, line.offset, len(line.data)
             offset += end
             lines.line = number
+
+    def _verdict(self, line: Line, path: str) -> Verdict:
+        """Whose a line is and what became of the request; an answer that falls short has failed."""
+        if self.extraction is None:
+            return decode_verdict(line, path)
+        result = held_to(decode_result(line, path), self.extraction)
+        return Verdict(result.custom_id, result.outcome, result.error_class)
 
     def _take(self, verdict: Verdict, where: str, code: int) -> int | None:
         """The position of a request that gets its answer here; None when there is something to note."""
@@ -227,6 +241,7 @@ class Found:
             missing=missing,
             by_class=tallies,
             digests=digests,
+            extraction=self.extraction,
         )
 
     def _note(self, kind: str, what: str) -> None:

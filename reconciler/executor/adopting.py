@@ -73,7 +73,7 @@ def adopt_file(step: AdoptFile, run: Run) -> Receipt:
             arrival.publish(record, after, step.expects.files)
         finally:
             arrival.drop()
-    ledger.append_once(ctx.fx, "batch.adopted", step.name, file=leaf, sha256=digest.sha256)
+    ledger.append_once(ctx.fx, ctx.history, "batch.adopted", step.name, file=leaf, sha256=digest.sha256)
     told = f"{arrival.told(roles)} adopted from {step.path}"
     if answered < asked.requests:
         told += f"; {many(asked.requests - answered, 'request')} without an answer in it"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
@@ -20,6 +20,7 @@ from reconciler.executor.context import View
 from reconciler.executor.worker import Drawn, Task
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
 from reconciler.model.operation import FileFact
+from reconciler.model.policy import Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
 
@@ -53,10 +54,18 @@ class Ahead:
         view: What a worker may see.
         names: The batches that have answers, in the order in which the pass will come to them.
         jobs: How many workers, at the most.
+        policy_of: What the settings say of a batch.
     """
 
-    def __init__(self, view: View, names: Sequence[BatchName], jobs: int) -> None:
+    def __init__(
+        self,
+        view: View,
+        names: Sequence[BatchName],
+        jobs: int,
+        policy_of: Callable[[BatchName], Policy] = lambda _name: Policy(),
+    ) -> None:
         self._view = view
+        self._policy_of = policy_of
         self._next = deque(names)
         self._workers: list[_Worker] = []
         self._drawn: dict[BatchName, Drawn] = {}
@@ -146,7 +155,7 @@ class Ahead:
                 if self._next and len(worker.before) < DEPTH:
                     name = self._next.popleft()
                     view = self._view
-                    task = Task(view.look.root, view.layout, view.line_limit, name)
+                    task = Task(view.look.root, view.layout, view.line_limit, name, self._policy_of(name))
                     try:
                         worker.line.send(task)
                     except OSError:

@@ -8,7 +8,8 @@ error file are published, like a download: their digests stand in metadata befor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,23 +18,25 @@ from reconciler.codec.answer import encode_answer, encode_failure
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_verdict
-from reconciler.errors import BadLine, Interrupted, PermanentError
+from reconciler.errors import BadLine, Interrupted, Later, PermanentError
+from reconciler.executor.account import Asked
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.reading import Lines
-from reconciler.executor.values import NoJson, as_json
+from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.coverage import FileDigest
-from reconciler.model.exchange import Request
+from reconciler.model.exchange import Request, Verdict
 from reconciler.model.identity import ANSWERS, Role, file_name
 from reconciler.model.operation import AnswerHere, FileFact
-from reconciler.model.outcome import Outcome
+from reconciler.model.outcome import ErrorClass, Outcome, retryable_classes
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Counts, Record
+from reconciler.model.record import Counts, InputFact, Record
+from reconciler.model.standing import Standing
 from reconciler.model.words import many
 from reconciler.providers.base import Embedded
 from reconciler.providers.local import Local
-from reconciler.providers.many import Answered, End, answer_all
+from reconciler.providers.many import Answered, End, Judged, Rules, answer_all
 from reconciler.workspace import ledger, live
 
 RUNNING: Final = "in_progress"
@@ -52,9 +55,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     provider = _provider(ctx, step)
     record = ctx.record(step.name) or Record(step.name)
-    asked = check_input(ctx, fact)
-    if record.input is not None and record.input != asked:
-        raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was called")
+    asked = _checked_input(ctx, fact, record)
     live.refuse_links(ctx.fx)
     if record.status is not None and not live.has_progress(ctx.fx, step.name):
         message = f"{live.path_of(step.name)} is gone, and with it what was answered here of {step.name}"
@@ -66,14 +67,16 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     try:
         if record.status is None:
             facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
-            ledger.append_once(ctx.fx, "batch.begun", step.name, **facts)
+            ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
             record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
         before = len(progress.finished())
-        _answer(ctx, fact, provider, progress, asked.requests)
+        if before < asked.requests:
+            _answer(step, run, provider, progress, record)
         ended = len(progress.finished())
         if ended < asked.requests:
             told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
-            raise Interrupted(told)
+            raise Interrupted(told) if ctx.stopping() else Later(told, 0.0)
+        record = attrs.evolve(record, attempt=max(record.attempt, progress.most_sends()))
         counts = _publish(run, record, progress)
     finally:
         progress.close()
@@ -92,9 +95,32 @@ def _provider(ctx: Context, step: AnswerHere) -> Embedded:
     return found
 
 
-def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Live, requests: int) -> None:
-    """Call the worker for every request that has not ended yet."""
-    finished = progress.finished()
+def _checked_input(ctx: Context, fact: FileFact, record: Record) -> InputFact:
+    """
+    The input, each line of it looked at before anybody is asked, in this pass or in the one that began.
+
+    Raises:
+        BadLine: The input cannot be read.
+        PermanentError: It is another one than metadata knows.
+    """
+    known = record.input if record.status is not None else None
+    if known is None or known.digest.size != fact.size:
+        found = Asked(ctx, fact)
+        # Whoever finds nothing wrong need not take every line apart.
+        asked = check_input(ctx, fact) if found.bad else InputFact(found.digest, len(found.positions))
+    else:
+        lines = Lines(ctx, fact, digest=True)
+        for _block, _end in lines.blocks():
+            pass
+        asked = InputFact(lines.digest, known.requests)
+    if record.input is not None and record.input != asked:
+        raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was called")
+    return asked
+
+
+def _answer(step: AnswerHere, run: Run, provider: Embedded, progress: live.Live, record: Record) -> None:
+    """Call the worker for every request that has not ended yet, again where that may help."""
+    ctx, fact, finished = run.ctx, step.expects.files[Role.INPUT], progress.finished()
     # Whoever asks for an end must not lose what is under way: reading goes on, calling stops.
     patient = attrs.evolve(ctx, stopping=lambda: False)
 
@@ -103,47 +129,66 @@ def _answer(ctx: Context, fact: FileFact, provider: Embedded, progress: live.Liv
             if line.number not in finished:
                 yield line.number, decode_request(line, fact.path)
 
-    def ended(ends: Sequence[End]) -> None:
-        progress.keep([_line_of(end, ctx.line_limit) for end in ends])
+    def again(failed: ErrorClass, sends: int) -> bool:
+        return failed in retryable_classes(sends, step.max_attempts)
 
-    if len(finished) < requests:
-        progress.reserve()
-    ctx.calls.wait(answer_all(provider, unfinished(), ended, ctx.stopping))
+    def heard(standing: Standing) -> None:
+        requests = 0 if record.input is None else record.input.requests
+        told = attrs.evolve(standing, requests=requests, before=len(finished))
+        ctx.progress.answering(step.name, told)
+
+    before, sent = record.attempt - 1, progress.sends()
+    rules = Rules(
+        judge=lambda end: _judged(end, ctx.line_limit),
+        again=again,
+        sends=lambda number: sent.get(number, before),
+        missed=progress.missed,
+        heard=heard,
+        chance=random.random,
+    )
+    progress.reserve()
+    ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ctx.stopping, rules))
 
 
-def _line_of(end: End, limit: int) -> tuple[int, Role, bytes]:
+def _judged(end: End, limit: int) -> Judged[tuple[int, Role, bytes]]:
     """How one request ended: its input line, the file that its answer goes to, and the answer's own line."""
     if isinstance(end, Answered):
         try:
-            line = _checked_line(end, limit)
+            line, verdict = _answer_line(end, limit)
         except ValueError as error:
             # Asked again, it would answer the same: this is a fault of the worker.
             line = encode_failure(end.request, "invalid_answer", str(error)[:500], end.number)
+            verdict = _verdict(end, line)
     else:
-        line = encode_failure(end.request, end.code, end.message, end.number)
-    verdict = decode_verdict(Line(end.number, 0, line), "the worker's answer")
-    role = Role.OUTPUT if verdict.outcome is Outcome.ANSWERED else Role.ERROR
-    return end.number, role, line
+        line = encode_failure(end.request, end.code, end.message, end.number, end.status)
+        verdict = _verdict(end, line)
+    if verdict.outcome is Outcome.ANSWERED:
+        return Judged((end.number, Role.OUTPUT, line))
+    return Judged((end.number, Role.ERROR, line), verdict.error_class or ErrorClass.UNKNOWN)
 
 
-def _checked_line(end: Answered, limit: int) -> bytes:
+def _verdict(end: End, line: bytes) -> Verdict:
+    """What a line says, read as it will be read from the file."""
+    return decode_verdict(Line(end.number, 0, line), "the worker's answer")
+
+
+def _answer_line(end: Answered, limit: int) -> tuple[bytes, Verdict]:
     """
-    The line of an answer.
+    The line of an answer, and what it says.
 
     Raises:
         ValueError: What the worker returned is no response body.
     """
-    body = as_json(end.body)
+    body = end.body if is_plain(end.body) else as_json(end.body)
     if not isinstance(body, dict):
         raise NoJson(f"the worker returned {type(end.body).__name__}, expected a response body (an object)")
     line = encode_answer(end.request, body, end.number)
     if len(line) > limit:
         raise NoJson(f"the worker returned {len(line)} bytes, the limit is {limit}")
     try:
-        decode_verdict(Line(end.number, 0, line), "the worker's answer")
+        return line, _verdict(end, line)
     except BadLine as error:
         raise NoJson(f"the worker returned no response body: {error.reason}") from error
-    return line
 
 
 def _publish(run: Run, record: Record, progress: live.Live) -> Mapping[Role, int]:

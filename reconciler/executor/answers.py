@@ -13,10 +13,13 @@ from reconciler.executor.account import Asked, Found, is_small
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
 from reconciler.model.answers import Answers, Place
+from reconciler.model.coverage import Coverage
 from reconciler.model.exchange import Result
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.snapshot import Matched
+from reconciler.processors.extraction import held_to
 
 Read = Callable[[int, int], bytes]
 """Bytes of a file, by offset and size."""
@@ -26,7 +29,12 @@ ChildOf = Callable[[int, Place | None], BatchName | None]
 
 
 def places(
-    view: View, files: Mapping[Role, FileFact], known: Matched | None = None, *, keep: bool = False
+    view: View,
+    files: Mapping[Role, FileFact],
+    account: Coverage | None,
+    known: Matched | None = None,
+    *,
+    keep: bool = False,
 ) -> Answers:
     """
     Where each answer stands; the ids are known to match.
@@ -34,6 +42,7 @@ def places(
     Args:
         view: Rooms and settings.
         files: The triple.
+        account: What was drawn up of them: it knows what answers are held to.
         known: The verdict that was drawn before. If it is on these files, nothing is read again.
         keep: Make the results lines of a small batch on the way, if it has to be read.
 
@@ -45,7 +54,8 @@ def places(
     asked = Asked(view, files[Role.INPUT])
     if asked.bad:
         raise PermanentError(asked.bad[0])
-    found = Found(asked, {}, keep=keep and is_small(files))
+    extraction = None if account is None else account.extraction
+    found = Found(asked, {}, keep=keep and is_small(files), extraction=extraction)
     for role in ANSWERS:
         if role in files:
             found.read(view, files[role], role)
@@ -74,7 +84,7 @@ def joined(
             if place is None:
                 yield names[at], answers.hashed(at), None, None
                 continue
-            result = read_result(place, files, read)
+            result = read_result(place, files, read, answers.extraction)
             yield result.custom_id, answers.hashed(at), place, result
 
 
@@ -89,10 +99,15 @@ def opened(view: View, files: Mapping[Role, FileFact]) -> Iterator[dict[Role, Re
         }
 
 
-def read_result(place: Place, files: Mapping[Role, FileFact], read: Mapping[Role, Read]) -> Result:
-    """The answer that stands at a place."""
+def read_result(
+    place: Place,
+    files: Mapping[Role, FileFact],
+    read: Mapping[Role, Read],
+    extraction: Extraction | None = None,
+) -> Result:
+    """The answer that stands at a place, held to what its batch's answers are held to."""
     data = read[place.role](place.offset, place.size)
-    return decode_result(Line(place.number, place.offset, data), files[place.role].path)
+    return held_to(decode_result(Line(place.number, place.offset, data), files[place.role].path), extraction)
 
 
 def silent(view: View, files: Mapping[Role, FileFact], answers: Answers) -> dict[int, str]:

@@ -20,9 +20,11 @@ from reconciler.model.operation import FileFact
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
+from reconciler.model.standing import Standing
 from reconciler.workspace import metadata
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import Layout, find
+from reconciler.workspace.ledger import History
 from reconciler.workspace.reading import Reading
 
 
@@ -38,6 +40,9 @@ class Progress(Protocol):
     def finish(self) -> None:
         """The reading ended."""
 
+    def answering(self, name: str, standing: Standing) -> None:
+        """So far is the run that answers a batch in this process; may be called many times a second."""
+
 
 class Silent:
     """Progress that nobody watches."""
@@ -49,6 +54,9 @@ class Silent:
         """Say nothing."""
 
     def finish(self) -> None:
+        """Say nothing."""
+
+    def answering(self, name: str, standing: Standing) -> None:
         """Say nothing."""
 
 
@@ -122,6 +130,7 @@ class Context(View):
         drawn: Verdicts that were drawn ahead, by batch, files and metadata.
         calls: Calls user code, all of a pass on one loop.
         remotes: Calls providers, and remembers for a pass what concerns all their batches.
+        history: The ledger as far as it was read.
         token: Makes a token that nobody made before: 32 hexadecimal digits.
     """
 
@@ -131,6 +140,7 @@ class Context(View):
     drawn: Callable[[BatchName, Mapping[Role, FileFact], Record | None], Matched | None] = _none_drawn
     calls: Calls = attrs.field(factory=lambda: Calls(lambda: False))
     remotes: Remotes = attrs.field(factory=lambda: Remotes(no_wire))
+    history: History = attrs.field(factory=History)
     token: Callable[[], str] = lambda: urandom(16).hex()
 
     @property

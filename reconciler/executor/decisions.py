@@ -21,23 +21,24 @@ from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.repointing import repoint
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
-    ANSWERS,
     BatchName,
     Role,
     file_name,
     parse_file_name,
 )
-from reconciler.model.operation import FileFact, ProcessOutput
+from reconciler.model.operation import ProcessOutput
 from reconciler.model.outcome import retryable_classes
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
 from reconciler.planner import next_child
 from reconciler.workspace import ledger, settled
+from reconciler.workspace.archived import files_of, is_gone
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import children_of
 from reconciler.workspace.relocate import Moving, move_group, remove_sources
 from reconciler.workspace.scan import Listing
+from reconciler.workspace.tombstones import path_of
 
 
 def process_again(ctx: Context, name: BatchName) -> str:
@@ -88,7 +89,7 @@ def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: b
         words.append(many(unwanted.requests, "unhandled answer"))
     told = {**parts, "unhandled": unwanted} if unwanted is not None else parts
     ledger.append_once(
-        ctx.fx, "batch.dismissed", name, ids={part: tally.digest for part, tally in told.items()}
+        ctx.fx, ctx.history, "batch.dismissed", name, ids={part: tally.digest for part, tally in told.items()}
     )
     given_up = sum(parts.values(), coverage.dismissed)
     coverage = attrs.evolve(coverage, dismissed=given_up, missing=NOTHING)
@@ -142,7 +143,7 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         dismissed=f"given up by a person; it was in {there}/",
         receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
     )
-    ledger.append_once(ctx.fx, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
     _archive(ctx, files, manifest, there, target)
     return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
 
@@ -198,6 +199,10 @@ def retry_settled(
         manifest = settled.read(ctx.fx, name)
     except (BadMetadata, FileNotFoundError) as error:
         raise NeedsPerson(f"done/{name}/ has no manifest that can be read: {error}") from error
+    if is_gone(ctx.fx, name):
+        message = f"the JSONL of {name} was removed by [retain], its requests with it"
+        hint = f"{path_of(name)} says what is gone; its results are where they were published"
+        raise NeedsPerson(message, hint=hint)
     classes = retryable_classes(manifest.attempt, max_attempts)
     if manifest.coverage.failed == NOTHING:
         raise NeedsPerson(f"{name} is settled and has no failure to ask again")
@@ -208,15 +213,15 @@ def retry_settled(
         words = ", ".join(sorted(each.value for each in manifest.coverage.by_class))
         message = f"none of the failures of {name} may be asked again ({words}): they would repeat themselves"
         raise NeedsPerson(message, hint="mend the requests and send them as a new batch")
-    files = _settled_files(ctx, name)
+    files = files_of(ctx.fx, name)
     taken = owners_of(ctx, manifest.children)
-    answers = places(ctx, files)
+    answers = places(ctx, files, manifest.coverage)
     failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
     wanted = {hashed: why for hashed, why in failures if why in classes and hashed not in taken}
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
     record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=manifest.provider)
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
-    ledger.append_once(ctx.fx, "batch.retried", name, child=child, requests=made.owns.requests)
+    ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     owners = {**taken, **dict.fromkeys(wanted, child)}
     output = repoint(ctx, manifest.receipts.get(ProcessOutput.verb, {}), owners)
@@ -229,13 +234,6 @@ def retry_settled(
     path = f"{settled.folder_of(name)}/{settled.MANIFEST}"
     ctx.fx.publish(path, (settled.encode(manifest),), replace=True)
     return child, made.owns.requests
-
-
-def _settled_files(ctx: Context, name: BatchName) -> dict[Role, FileFact]:
-    """The triple of a settled batch."""
-    folder = settled.folder_of(name)
-    facts = {role: ctx.fx.fact(f"{folder}/{file_name(role, name)}") for role in (Role.INPUT, *ANSWERS)}
-    return {role: fact for role, fact in facts.items() if fact is not None}
 
 
 def _free_folder(ctx: Context, name: BatchName, there: str, digests: Mapping[str, FileDigest]) -> str:

@@ -24,6 +24,7 @@ from reconciler.model import outcome as outcomes
 from reconciler.model.answers import Answers, Place
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
+from reconciler.model.extraction import Kind
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact
 from reconciler.model.receipt import record_token
@@ -143,14 +144,29 @@ class Delivery:
     def _read(self, row: Row) -> Row:
         """An answer with its text read as the settings ask for."""
         assert row.result is not None  # noqa: S101 - answered rows have a result
-        value, extra = None, {}
-        if self.hooks.content is not Content.TEXT:
-            seen = read(row.result, self.hooks.content)
+        result, how = row.result, row.result.value_from
+        if self.hooks.content is not Content.TEXT and not self._is_json:
+            # Of what was taken out by tags, only that is read.
+            seen = read(attrs.evolve(result, text=result.value) if how else result, self.hooks.content)
             if isinstance(seen, Unreadable):
                 return self._give_up(row, seen.why.value, seen.reason)
-            value, extra = seen.value, {"value_from": seen.how.value}
-            self.found[seen.how.value] += 1
-        return attrs.evolve(row, result=attrs.evolve(row.result, value=value), extra=extra)
+            how = seen.how.value
+            result = attrs.evolve(result, value=seen.value, value_from=how)
+        if not how:
+            return row
+        self.found[how] += 1
+        return attrs.evolve(row, result=result, extra={"value_from": how})
+
+    @property
+    def _is_json(self) -> bool:
+        """Whether the answers were read as JSON before, to be held to something."""
+        extraction = self.answers.extraction
+        return extraction is not None and extraction.kind is not Kind.TAGS
+
+    @property
+    def _content(self) -> Content:
+        """What values are."""
+        return Content.JSON if self._is_json else self.hooks.content
 
     def _give_up(self, row: Row, why: str, reason: str, token: str = "") -> Row:
         """A row whose answer could not be handled."""
@@ -178,9 +194,12 @@ class Delivery:
         assert result is not None  # noqa: S101 - only answered rows are handed over
         if isinstance(outcome, Ended):
             try:
-                return attrs.evolve(row, result=attrs.evolve(result, value=as_json(outcome.value)))
+                value = as_json(outcome.value)
             except NoJson as error:
                 return self._give_up(row, PROCESSOR, str(error), result.token)
+            extracted = {} if self.answers.extraction is None else {"extracted": result.value}
+            extra = {**row.extra, **extracted}
+            return attrs.evolve(row, result=attrs.evolve(result, value=value), extra=extra)
         return self._give_up(row, PROCESSOR, outcome.told, result.token)
 
     def _line(self, row: Row) -> bytes:
@@ -197,7 +216,7 @@ class Delivery:
                 pass
         # Reading again, as often as the processor likes, must not tell them again.
         again = attrs.evolve(self)
-        handed = Handed(self.ctx, self.files, self.hooks.content, self.token, self.redelivery)
+        handed = Handed(self.ctx, self.files, self._content, self.token, self.redelivery)
         batch = handed.batch(self.record, lambda: (row.result for row in again.rows() if row.result))
         outcome = handed.call(processor, batch)
         if isinstance(outcome, Ended):
@@ -213,7 +232,7 @@ class Delivery:
     def _publish_files(self) -> dict[str, Any]:
         """One file a request and their index; files of an earlier invocation that are not wanted go."""
         fx, folder = self.ctx.fx, spread.folder_of(self.origin.batch)
-        content = self.hooks.content
+        content = self._content
         path = f"{folder}/{spread.INDEX}"
         # Only what our own index names may go: whatever else lies there is somebody's.
         before = spread.leaves(fx.read(path)) if fx.fact(path) else set()

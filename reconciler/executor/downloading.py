@@ -6,12 +6,13 @@ Every file comes down under a temporary name and is looked through before anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 
 from reconciler.codec.jsonl import Line, iter_lines
+from reconciler.codec.keys import bears_id, with_key
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
@@ -92,6 +93,10 @@ class _Fetched:
         names = self._names(step.expects.files[Role.INPUT]) if self._remote.numbers_ids else None
         try:
             self._fetch(file_id, stream)
+            if self._record.ids_by_position:
+                ids = self._names(step.expects.files[Role.INPUT]).names
+                self._hold_to_places(stream, len(ids))
+                return self.arrival.split(lambda: self._placed(stream, ids), stream, None)
             return self.arrival.split(lambda: self._checked(stream), stream, names)
         finally:
             self._run.ctx.fx.unstage(stream)
@@ -148,6 +153,30 @@ class _Fetched:
                 except BadLine as error:
                     raise TransientError(f"the download was cut: {error.message}") from error
             yield last
+
+    def _hold_to_places(self, stream: str, requests: int) -> None:
+        """
+        Hold answers that bear no ids to being as many as the requests.
+
+        Raises:
+            PermanentError: They are not: who answered what cannot be told.
+        """
+        answers = bare = 0
+        for line in self._checked(stream):
+            answers += 1
+            bare += not bears_id(line, stream)
+        if bare and answers != requests:
+            record = self._record
+            told = f"{many(answers, 'answer')} without ids for {many(requests, 'request')}"
+            raise PermanentError(
+                f"{record.batch_id} has {told}: which answers what cannot be told; nothing was published",
+                hint=f"put batch_output_{record.name}.jsonl, its lines with their keys, beside the input",
+            )
+
+    def _placed(self, stream: str, ids: Sequence[str]) -> Iterator[Line]:
+        """The lines of what came down, those without an id under that of the request in their place."""
+        for at, line in enumerate(self._checked(stream)):
+            yield line if bears_id(line, stream) else with_key(line, ids[at])
 
     def _names(self, fact: FileFact) -> Names:
         """The id of every request, in the order in which they were sent."""

@@ -38,6 +38,7 @@ from reconciler.model.operation import (
     ProcessErrors,
     ProcessOutput,
     Quarantine,
+    RemoveJsonl,
     RetryLeftovers,
     Submit,
 )
@@ -130,10 +131,8 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             return process_errors(step, run)
         case RetryLeftovers():
             return retry_leftovers(step, run)
-        case MoveToDone():
-            return move_to_done(step, run)
-        case Quarantine():
-            return quarantine(step, run)
+        case MoveToDone() | Quarantine() | RemoveJsonl():
+            return _put_away(step, run)
         case AnswerHere():
             from reconciler.executor.answering import answer_here  # noqa: PLC0415 - asyncio, SQLite
 
@@ -146,6 +145,21 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             from reconciler.executor.asking_providers import ask  # noqa: PLC0415 - most passes ask nobody
 
             return ask(step, run)
+        case _:
+            assert_never(step)
+
+
+def _put_away(step: MoveToDone | Quarantine | RemoveJsonl, run: Run) -> Receipt:
+    """The handler of an operation that takes files out of the way."""
+    match step:
+        case MoveToDone():
+            return move_to_done(step, run)
+        case Quarantine():
+            return quarantine(step, run)
+        case RemoveJsonl():
+            from reconciler.executor.removing import remove_jsonl  # noqa: PLC0415 - where [retain] asks for it
+
+            return remove_jsonl(step, run)
         case _:
             assert_never(step)
 

@@ -109,7 +109,7 @@ def adopt(step: Adopt, run: Run) -> Receipt:
 
 def adopted(run: Run, record: Record, found: RemoteBatch) -> None:
     """Write down that a remote batch is this one; history learns of it first, so that it cannot miss it."""
-    ledger.append_once(run.ctx.fx, "batch.adopted", record.name, batch_id=found.batch_id)
+    ledger.append_once(run.ctx.fx, run.ctx.history, "batch.adopted", record.name, batch_id=found.batch_id)
     submitted(run, record, found)
 
 
@@ -210,4 +210,6 @@ def _cancel_all(run: Run, remote: Remote, record: Record, extra: list[RemoteBatc
     for each in extra:
         with run.ctx.remotes.asking(remote) as wire:
             remote.cancel(wire, each.batch_id)
-        ledger.append_once(run.ctx.fx, "batch.cancelled", record.name, batch_id=each.batch_id, why="extra")
+        ledger.append_once(
+            run.ctx.fx, run.ctx.history, "batch.cancelled", record.name, batch_id=each.batch_id, why="extra"
+        )

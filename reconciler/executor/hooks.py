@@ -8,6 +8,7 @@ import attrs
 
 from reconciler.config import Settings
 from reconciler.model.content import Content
+from reconciler.model.extraction import Extraction
 from reconciler.model.policy import Policy
 from reconciler.processors.base import RESULTS, VERSIONS, OutputProcessor, Processor
 from reconciler.providers.base import Provider
@@ -24,6 +25,8 @@ class Hooks:
         error: A custom error processor, None for the built-in summary.
         providers: Who can be asked in this process, by name.
         keyless: Who only lacks a key, by name, and where it is looked for.
+        extraction: What answers are held to.
+        extraction_chosen: Some setting says so, or says that they are held to nothing.
     """
 
     output: OutputProcessor = RESULTS
@@ -31,6 +34,8 @@ class Hooks:
     error: Processor | None = None
     providers: Mapping[str, Provider] = attrs.field(factory=dict)
     keyless: Mapping[str, str] = attrs.field(factory=dict)
+    extraction: Extraction | None = None
+    extraction_chosen: bool = False
 
     @property
     def identity(self) -> str:
@@ -61,6 +66,8 @@ class Hooks:
             processor_may_fail=self.may_fail,
             processor_chosen=policy.processor_chosen or not self.plain,
             error_processor=None if self.error is None else self.error.identity,
+            extraction=self.extraction,
+            extraction_chosen=self.extraction_chosen,
         )
 
 

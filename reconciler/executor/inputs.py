@@ -8,24 +8,20 @@ from typing import Final
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.errors import BadLine, PermanentError
-from reconciler.executor.context import Context
+from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest, hash_id
 from reconciler.model.exchange import Request
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import FileFact
 from reconciler.model.record import InputFact
-from reconciler.workspace import ledger
 
 _FAULTS: Final = 5
 """How many faults of an input are named; the rest is counted."""
 
-_PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.settled"})
-"""Events after which an input may have been paid for."""
-
 
 def check_input(
-    ctx: Context, fact: FileFact, each: Callable[[Request, Line], None] = lambda _request, _line: None
+    ctx: View, fact: FileFact, each: Callable[[Request, Line], None] = lambda _request, _line: None
 ) -> InputFact:
     """
     Read the whole input before anything is asked.
@@ -74,12 +70,11 @@ def refuse_copy(ctx: Context, name: BatchName, digest: FileDigest, *, fresh: boo
     Raises:
         PermanentError: History knows the same input under another name.
     """
-    for entry in ledger.entries(ctx.fx):
-        known = entry.event in _PAID and entry.fields.get("input") == digest.sha256
-        if known and entry.fields.get("batch") != name:
-            message = f"the same input was sent before, as batch {entry.fields.get('batch')}"
+    for known in ctx.history.payers(ctx.fx, digest.sha256):
+        if known != name:
+            message = f"the same input was sent before, as batch {known}"
             raise PermanentError(message, hint="remove this copy, or change it if it is another batch")
-        if known and fresh:
+        if fresh:
             message = "this input was sent before under this very name, and its metadata is gone"
             hint = "put the metadata file back; .reconciler/ledger.jsonl tells which remote batch it was"
             raise PermanentError(message, hint=hint)

@@ -41,10 +41,12 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     ctx, asked = run.ctx, step.expects.files[Role.INPUT]
     record = ctx.record(step.name) or Record(step.name)
     taken = owners_of(ctx, record.children)
-    wanted = _wanted(step, run, taken)
+    wanted = _wanted(step, run, record.coverage, taken)
     made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider)
     child = make_child(ctx, asked, set(wanted), made)
-    ledger.append_once(ctx.fx, "batch.retried", step.name, child=step.child, requests=child.owns.requests)
+    ledger.append_once(
+        ctx.fx, ctx.history, "batch.retried", step.name, child=step.child, requests=child.owns.requests
+    )
     _hand_over(run, step, record, child, wanted)
     verb = "goes" if child.owns.requests == 1 else "go"
     summary = f"{many(child.owns.requests, 'request')} {verb} to {step.child}"
@@ -78,9 +80,11 @@ def make_child(ctx: Context, asked: FileFact, wanted: set[int], record: Record) 
     return Child(owns, digest)
 
 
-def _wanted(step: RetryLeftovers, run: Run, taken: dict[int, BatchName]) -> dict[int, ErrorClass | None]:
+def _wanted(
+    step: RetryLeftovers, run: Run, account: Coverage | None, taken: dict[int, BatchName]
+) -> dict[int, ErrorClass | None]:
     """Hashes and classes (None: missing) of the ids to ask again that are not a child's already."""
-    answers = places(run.ctx, step.expects.files, run.known)
+    answers = places(run.ctx, step.expects.files, account, run.known)
     failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
     wanted: dict[int, ErrorClass | None] = {
         hashed: why

@@ -18,6 +18,7 @@ from reconciler.executor.account import EXAMPLES, Asked, Found, is_small, quoted
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.model.coverage import NOTHING, Coverage
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact, MatchRequestIds
 from reconciler.model.receipt import Receipt
@@ -35,12 +36,13 @@ def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
     """
     record = run.ctx.record(step.name)
     files = step.expects.files
-    matched = run.ctx.drawn(step.name, files, record) or match(run.ctx, files, record)
+    matched = run.ctx.drawn(step.name, files, record) or match(run.ctx, files, record, step.extraction)
     run.matched = matched
     coverage = matched.coverage
     known = None if record is None else record.coverage
-    if coverage is not None and known is not None and coverage.answered.requests < known.answered.requests:
-        gone = many(known.answered.requests - coverage.answered.requests, "answer")
+    lost = 0 if coverage is None or known is None else answers_gone(known, coverage)
+    if lost > 0:
+        gone = many(lost, "answer")
         hint = f"put the answer file back as it was, or move batch_metadata_{step.name}.jsonl away with it"
         raise PermanentError(f"{gone} of {step.name} that an earlier pass counted are gone", hint=hint)
     if coverage is not None and matched.mismatch is None:
@@ -49,7 +51,20 @@ def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
     return Receipt(step.name, step.verb, _told(matched), {"balanced": balanced})
 
 
-def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> Matched:
+def answers_gone(known: Coverage, found: Coverage) -> int:
+    """How many answers of an earlier account are not there any more; below none where there are more."""
+    if known.extraction == found.extraction:
+        return known.answered.requests - found.answered.requests
+    # Held to something else, other answers are invalid; as lines they are here all the same.
+    return known.given.requests - found.given.requests
+
+
+def match(
+    view: View,
+    files: Mapping[Role, FileFact],
+    record: Record | None,
+    extraction: Extraction | None = None,
+) -> Matched:
     """
     The verdict on *files*; a pure read.
 
@@ -57,12 +72,13 @@ def match(view: View, files: Mapping[Role, FileFact], record: Record | None) -> 
         view: Rooms and settings.
         files: The triple; the input is among it.
         record: Its metadata, for children and for what a person dismissed.
+        extraction: What its answers are held to.
     """
     asked = Asked(view, files[Role.INPUT])
     if asked.bad:
         return Matched(files, bad_input=tuple(asked.bad))
     owners = owners_of(view, record.children) if record is not None else {}
-    found = Found(asked, owners, keep=is_small(files))
+    found = Found(asked, owners, keep=is_small(files), extraction=extraction)
     digests = {Role.INPUT: asked.digest}
     for role in ANSWERS:
         if role in files:

@@ -12,7 +12,7 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
-from reconciler.workspace import ledger, settled
+from reconciler.workspace import ledger, removable, settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.relocate import Moving, is_history, move_group, remove_sources, twins
 from reconciler.workspace.scan import batch_of_folder
@@ -54,6 +54,9 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         batch_id=record.batch_id,
         receipts={**record.receipts, **run.proofs},
     )
+    if step.removable:
+        # Before the batch leaves the live folder: a pass never looks for batches in done/.
+        removable.note(run.ctx.fx, step.name)
     settle(run.ctx, files, manifest, folder)
     if record.provider == LOCAL:
         _forget_progress(run.ctx, step.name)
@@ -83,7 +86,7 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
         ) from error
     paths = _live_paths(ctx, step)
     files = twins(ctx.fx, paths, folder)
-    ledger.append_once(ctx.fx, "batch.settled", step.name, **_history_of(manifest))
+    ledger.append_once(ctx.fx, ctx.history, "batch.settled", step.name, **_history_of(manifest))
     remove_sources(ctx.fx, files, folder)
     if manifest.provider == LOCAL:
         _forget_progress(ctx, step.name)
@@ -127,7 +130,7 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
     if step.finishing is not None:
         folder = f"{QUARANTINE}/{step.finishing}"
         files = twins(ctx.fx, paths, folder)
-        ledger.append_once(ctx.fx, "batch.quarantined", step.name, folder=folder)
+        ledger.append_once(ctx.fx, ctx.history, "batch.quarantined", step.name, folder=folder)
         remove_sources(ctx.fx, files, folder)
         return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
     folder = f"{QUARANTINE}/{step.name}.{_next_number(ctx, step.name)}"

@@ -65,7 +65,7 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     Ask for the end of a batch; what was answered until then is fetched when it has ended.
 
     Raises:
-        PermanentError: There is no remote batch.
+        PermanentError: There is no remote batch, or it cannot be stopped there.
         ReconcilerError: The provider cannot be asked.
     """
     ctx = run.ctx
@@ -74,13 +74,16 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     if record is None or batch_id is None:
         raise PermanentError(f"the metadata of {step.name} names no remote batch")
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
+    if not remote.cancels:
+        message = f"{remote.name} has no call that stops a batch: {batch_id} goes on until it ends by itself"
+        raise PermanentError(message, hint="reconcile WORKSPACE --wait    fetches its answers then")
     if not record.online.stopped:
         # Before the call: what it stops must never be sent again by itself.
         record = run.publish(attrs.evolve(record, online=attrs.evolve(record.online, stopped=True)))
     with ctx.remotes.asking(remote) as wire:
         remote.cancel(wire, batch_id)
         told = remote.status(wire, batch_id)
-    ledger.append_once(ctx.fx, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
+    ledger.append_once(ctx.fx, ctx.history, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
     after = heard(record, told)
     run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
     summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"

@@ -35,7 +35,8 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
     origin = results.Origin(step.name, record.provider, record.attempt, given_up)
     child_of = _disposition(ctx, record, step)
     earlier = begun(step.verb, step.token, record, run, hooks.output)
-    if hooks.plain:
+    extraction = None if record.coverage is None else record.coverage.extraction
+    if hooks.plain and extraction is None:
         if step.verb in record.receipts:
             # An earlier processor may have left what it could not handle.
             discard_unhandled(ctx, step.name)
@@ -46,7 +47,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
         delivery = Delivery(
             ctx=ctx,
             files=step.expects.files,
-            answers=places(ctx, step.expects.files, run.known),
+            answers=places(ctx, step.expects.files, record.coverage, run.known),
             record=record,
             origin=origin,
             child_of=child_of,
@@ -80,7 +81,7 @@ def process_errors(step: ProcessErrors, run: Run) -> Receipt:
     """Sum up the failures, each with its disposition, for report, log and manifest."""
     ctx = run.ctx
     record = ctx.record(step.name) or Record(step.name)
-    answers = places(ctx, step.expects.files, run.known)
+    answers = places(ctx, step.expects.files, record.coverage, run.known)
     proof: dict[str, Any] = {}
     custom = ctx.plugged.hooks_of(step.name).error
     if step.token is not None and custom is not None:

@@ -33,7 +33,7 @@ def publish_results(  # noqa: PLR0913, PLR0917 - a batch, its verdict, and what 
 
     Args:
         ctx: Rooms and settings.
-        files: The triple; its ids are known to match.
+        files: The triple; its ids are known to match, and its answers are held to nothing.
         origin: What all lines share.
         child_of: The retry child that asks an unanswered id again, by its hash and place.
         known: The verdict that this pass has drawn on these files.
@@ -42,7 +42,7 @@ def publish_results(  # noqa: PLR0913, PLR0917 - a batch, its verdict, and what 
     Returns:
         Path, size and SHA-256 of what was published.
     """
-    answers = places(ctx, files, known, keep=True)
+    answers = places(ctx, files, None, known, keep=True)
     kept = None if answers.heads is None else failures
     rows = _Rows(ctx, files, answers, origin, child_of, kept)
     path = results.published_as(origin.batch)

@@ -69,6 +69,7 @@ def submit(step: Submit, run: Run) -> Receipt:
     record = ctx.record(step.name) or Record(step.name)
     shape = _Shape(remote, fact)
     asked = check_input(ctx, fact, shape.take)
+    shape.whole()
     if record.input is not None and record.input != asked:
         raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was sent")
     _refuse_size(remote, fact, asked)
@@ -110,7 +111,21 @@ class _Shape:
         if endpoint != self.endpoint:
             told = f"its url is {endpoint}, and that of the first line is {self.endpoint}; a batch has one"
             raise BadLine(self._path, line.number, told)
+        if remote.one_model and request.model and request.model != (self.model or request.model):
+            told = f"its model is {request.model:.80}, and that of the batch is {self.model:.80}"
+            raise BadLine(self._path, line.number, f"{told}; a batch has one")
         self.model = self.model or request.model
+
+    def whole(self) -> None:
+        """
+        Hold the input to saying what the create has to say, once all of it was looked at.
+
+        Raises:
+            BadLine: It does not.
+        """
+        if self._remote.one_model and not self.model:
+            told = f"no line names a model, and {self._remote.name} wants one for a batch"
+            raise BadLine(self._path, 1, told, hint="name it in the lines, or set model under [provider]")
 
 
 def _refuse_size(remote: Remote, fact: FileFact, asked: InputFact) -> None:
@@ -182,7 +197,7 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     ctx.remotes.hold_back(remote)
     order = Order(record.intent, record.endpoint or "", model, requests)
     facts = {"provider": remote.name, "input": record.input.digest.sha256, "requests": requests}
-    ledger.append_once(ctx.fx, "batch.creating", record.name, intent=record.intent, **facts)
+    ledger.append_once(ctx.fx, ctx.history, "batch.creating", record.name, intent=record.intent, **facts)
     record = run.publish(
         attrs.evolve(
             record,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from reconciler.model.words import words_of
+
+_HUGE: Final = 1e300
+"""Up to there a number is written as any reader takes it."""
 
 
 class NoJson(ValueError):
@@ -34,6 +37,31 @@ def as_json(value: Any) -> Any:
     if not whole:
         raise NoJson(f"returned {type(value).__name__}, which is no JSON: a key is no string")
     return plain
+
+
+def is_plain(value: Any) -> bool:
+    """
+    Whether *value* is JSON as it is, at one quick look: what a decoder gives, in ASCII.
+
+    False leaves the question open; `as_json` answers it.
+    """
+    try:
+        return _is_plain(value)
+    except RecursionError:
+        return False
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(value[key]) for key in value)
+    if kind is list:
+        return all(map(_is_plain, value))
+    if kind is float:
+        return bool(abs(value) < _HUGE)
+    return value is None or kind is bool or (kind is int and abs(value) < 1 << 53)
 
 
 def _string_keys(value: Any) -> bool:

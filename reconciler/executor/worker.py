@@ -14,8 +14,10 @@ from reconciler.errors import ReconcilerError
 from reconciler.executor.context import View
 from reconciler.executor.matching import match
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
+from reconciler.model.policy import Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
+from reconciler.planner import extraction_of
 from reconciler.workspace.layout import Layout
 from reconciler.workspace.reading import Reading
 
@@ -30,12 +32,14 @@ class Task:
         layout: Its layout.
         line_limit: Longest line that is read, in bytes.
         name: The batch.
+        policy: What the settings say of it.
     """
 
     root: str
     layout: Layout
     line_limit: int
     name: BatchName
+    policy: Policy = attrs.field(factory=Policy)
 
 
 @attrs.frozen
@@ -78,7 +82,7 @@ def draw(task: Task) -> Drawn:
         facts = {role: look.fact(path) for role, path in paths.items()}
         files = {role: fact for role, fact in facts.items() if fact is not None}
         record = view.record(task.name)
-        return Drawn(task.name, record, match(view, files, record))
+        return Drawn(task.name, record, match(view, files, record, extraction_of(record, task.policy)))
     except (ReconcilerError, OSError, KeyError):
         # The pass will look for itself, and say what is wrong.
         return Drawn(task.name)

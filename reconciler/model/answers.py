@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.outcome import ErrorClass
 
@@ -55,6 +56,7 @@ class Answers:
     Attributes:
         digests: The 16-byte digest of each request's id, one after the other.
         heads: Of small batches, the results line of each plain answer up to what all lines share.
+        extraction: What the answers were held to.
         roles: For each request a code of the file that answers it, 0 while none does.
         failed: For each request a code of the class of its failure, 0 when it has not failed.
         numbers: The line of each answer.
@@ -64,6 +66,7 @@ class Answers:
 
     digests: bytearray = attrs.field(factory=bytearray)
     heads: list[bytes | None] | None = None
+    extraction: Extraction | None = None
     roles: bytearray = attrs.field(factory=bytearray, init=False)
     failed: bytearray = attrs.field(factory=bytearray, init=False)
     numbers: array[int] = attrs.field(factory=_numbers, init=False)

@@ -15,6 +15,7 @@ from typing import Final
 
 import attrs
 
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import Role
 from reconciler.model.outcome import ErrorClass
 
@@ -111,6 +112,7 @@ class Coverage:
         missing: Ids of which no file says anything.
         by_class: `failed` once more, by error class.
         digests: The files that this was computed from.
+        extraction: What answers were held to; those that fell short have failed. None where they were not.
     """
 
     input: Tally
@@ -121,11 +123,17 @@ class Coverage:
     missing: Tally = NOTHING
     by_class: Mapping[ErrorClass, Tally] = attrs.field(factory=dict)
     digests: Mapping[Role, FileDigest] = attrs.field(factory=dict)
+    extraction: Extraction | None = None
 
     @property
     def accounted(self) -> Tally:
         """Everything that has an end: answered, failed, retried or dismissed."""
         return self.answered + self.failed + self.retried + self.dismissed
+
+    @property
+    def given(self) -> Tally:
+        """The answers that came, those that are invalid included: all of them were paid for."""
+        return self.answered + self.by_class.get(ErrorClass.INVALID_ANSWER, NOTHING)
 
     @property
     def balanced(self) -> bool:

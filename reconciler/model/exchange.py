@@ -72,7 +72,8 @@ class Result:
         error_code: The provider's own code or type.
         error_message: The provider's own words.
         body: The whole response body, decoded; None when the line has none.
-        value: The text read as JSON, where `[output] content` asks for it.
+        value: What `[results]` takes out of the text, or the text read as `[output] content` asks for.
+        value_from: How the value was found in the text.
         problem: Why the text could not be read so; empty when it could, or nobody asked.
         batch: The batch that it belongs to; empty while nobody has said.
         attempt: How often the request had been sent.
@@ -95,6 +96,7 @@ class Result:
     error_message: str | None = None
     body: Any = None
     value: Any = None
+    value_from: str = ""
     problem: str = ""
     batch: str = ""
     attempt: int = 1

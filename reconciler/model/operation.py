@@ -13,6 +13,8 @@ from typing import ClassVar, TypeAlias
 
 import attrs
 
+from reconciler.model.coverage import FileDigest
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
 
@@ -86,9 +88,15 @@ class Submit(_Operation):
 
 @attrs.frozen
 class AnswerHere(_Operation):
-    """Answer the requests in this process (the embedded provider)."""
+    """
+    Answer the requests in this process (the embedded provider).
+
+    Attributes:
+        max_attempts: Sends of one request, those of earlier batches included.
+    """
 
     verb = "answer-here"
+    max_attempts: int = attrs.field(default=1, kw_only=True)
 
 
 @attrs.frozen
@@ -140,9 +148,15 @@ class Download(_Operation):
 
 @attrs.frozen
 class MatchRequestIds(_Operation):
-    """Hold every id of the input against every id of the answers."""
+    """
+    Hold every id of the input against every id of the answers.
+
+    Attributes:
+        extraction: What the answers themselves are held to, None for nothing.
+    """
 
     verb = "match-request-ids"
+    extraction: Extraction | None = attrs.field(kw_only=True, default=None)
 
 
 @attrs.frozen
@@ -225,10 +239,25 @@ class MoveToDone(_Operation):
 
     Attributes:
         finishing: The folder is there already: remove the equal copies that an interrupted move left.
+        removable: Note first that its JSONL is to be removed once nothing needs it any more.
     """
 
     verb = "move-to-done"
     finishing: bool = attrs.field(kw_only=True, default=False)
+    removable: bool = attrs.field(kw_only=True, default=False)
+
+
+@attrs.frozen
+class RemoveJsonl(_Operation):
+    """
+    Remove the JSONL of a settled batch, once what was published of it is verified; a tombstone stays.
+
+    Attributes:
+        published: What was published of it; it has to be there, byte for byte.
+    """
+
+    verb = "remove-jsonl"
+    published: Mapping[str, FileDigest] = attrs.field(kw_only=True)
 
 
 @attrs.frozen
@@ -269,6 +298,7 @@ Operation: TypeAlias = (
     | ProcessErrors
     | RetryLeftovers
     | MoveToDone
+    | RemoveJsonl
     | Quarantine
     | Cancel
 )

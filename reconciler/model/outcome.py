@@ -33,6 +33,7 @@ class ErrorClass(enum.StrEnum):
     AUTHENTICATION = "authentication"
     BILLING = "billing"
     NOT_FOUND = "not-found"
+    INVALID_ANSWER = "invalid-answer"
     UNKNOWN = "unknown"
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from reconciler.model.extraction import Extraction
+
 
 class SubmitPolicy(enum.StrEnum):
     """Who decides that a batch is sent."""
@@ -31,6 +33,13 @@ class InDoubtPolicy(enum.StrEnum):
 
     HOLD = "hold"
     RESUBMIT = "resubmit"
+
+
+class RetainPolicy(enum.StrEnum):
+    """What becomes of the JSONL of settled batches."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
 
 
 NO_PROVIDER = "none"
@@ -58,7 +67,11 @@ class Policy:
         on_failure: Whether answers that the processor could not handle hold their batch back.
         in_doubt: What happens when it has not been found by then.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
+        extraction: What answers are held to, None for nothing.
+        extraction_chosen: Some setting says so, or says that they are held to nothing.
         capped: Who set a limit of cost, empty when nobody did; nothing is sent under one yet.
+        retain: What becomes of the JSONL of settled batches.
+        retain_seconds: How long after settling it is kept all the same.
     """
 
     provider: str = NO_PROVIDER
@@ -76,7 +89,11 @@ class Policy:
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
     in_doubt: InDoubtPolicy = InDoubtPolicy.HOLD
     in_doubt_grace_seconds: float = 600.0
+    extraction: Extraction | None = None
+    extraction_chosen: bool = False
     capped: str = ""
+    retain: RetainPolicy = RetainPolicy.KEEP
+    retain_seconds: float = 0.0
 
     @property
     def configured(self) -> bool:

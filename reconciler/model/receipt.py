@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 
 from reconciler.model.coverage import FileDigest
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
 
 STARTED: Final = "started"
@@ -43,6 +44,7 @@ def invocation_token(
     processor: str,
     digests: Mapping[Role, FileDigest],
     retried: Iterable[str] = (),
+    extraction: Extraction | None = None,
 ) -> str:
     """
     The token of one processor invocation: equal for equal work, on every machine and after every crash.
@@ -52,6 +54,7 @@ def invocation_token(
         processor: Name and version of the processor.
         digests: The files that it reads.
         retried: The children that ask ids again.
+        extraction: What the answers were held to.
 
     Returns:
         32 hexadecimal digits.
@@ -59,6 +62,7 @@ def invocation_token(
     parts = [name, processor]
     parts += [f"{role.value}={digests[role].sha256}" for role in sorted(digests)]
     parts += sorted(retried)
+    parts += [] if extraction is None else [f"extraction={extraction.digest}"]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

@@ -102,6 +102,7 @@ class Online:
 
 
 NOTHING_HEARD = Online()
+BY_POSITION = "by-position"
 
 
 @attrs.frozen
@@ -135,6 +136,9 @@ class Record:
         dismissed: What a person gave up, by part (`missing`, `failed`).
         receipts: Proof of what processors have done, by operation.
         cost: Money, in the words of whoever computed it.
+        imported: Of a batch that another tool has sent: what its registry said that has no other place here,
+            and `ids`, `by-position` where its requests went out without ids. Nothing of it is sent again
+            but by a person.
         extra: Keys that this version does not know; written back unchanged.
     """
 
@@ -163,7 +167,13 @@ class Record:
     dismissed: Mapping[str, Tally] = attrs.field(factory=dict)
     receipts: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     cost: Mapping[str, Any] | None = None
+    imported: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def ids_by_position(self) -> bool:
+        """Whether its requests were sent without ids, so that the place of an answer says whose it is."""
+        return self.imported is not None and self.imported.get("ids") == BY_POSITION
 
     @property
     def at_provider(self) -> tuple[Role, ...]:

@@ -14,9 +14,13 @@ from reconciler.planner.remotely import (
     plan_resubmit,
     plan_submit,
 )
+from reconciler.planner.replaying import plan_replay
+from reconciler.planner.retaining import plan_removal
+from reconciler.planner.safety import extraction_of
 from reconciler.planner.settling import next_child
 
 __all__ = [
+    "extraction_of",
     "next_child",
     "plan",
     "plan_adopt",
@@ -24,6 +28,8 @@ __all__ = [
     "plan_at_a_glance",
     "plan_cancel",
     "plan_match",
+    "plan_removal",
+    "plan_replay",
     "plan_resubmit",
     "plan_retry",
     "plan_submit",

@@ -10,7 +10,7 @@ from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import AnswerHere, CheckOnline, Download, MatchRequestIds, Quarantine
+from reconciler.model.operation import AnswerHere, CheckOnline, Download, Quarantine
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held, Plan, Waiting
 from reconciler.model.policy import LOCAL, Policy
@@ -19,7 +19,7 @@ from reconciler.model.snapshot import Matched, Mismatch, Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
-from reconciler.planner.safety import asked_at, expects
+from reconciler.planner.safety import asked_at, expects, to_match
 from reconciler.planner.settling import by_hand, plan_settling
 
 _NEVER_RAN: Final = frozenset({ErrorClass.EXPIRED, ErrorClass.CANCELLED})
@@ -32,8 +32,13 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
     if fetch:
         return _fetch(snap, policy, fetch)
     if snap.matched is None:
-        return Plan(snap.name, TO_MATCH, (MatchRequestIds(snap.name, expects=expects(snap)),))
+        return Plan(snap.name, TO_MATCH, (to_match(snap, policy),))
     return _by_verdict(snap, snap.matched, policy)
+
+
+def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
+    """The step that answers a batch in this process."""
+    return AnswerHere(snap.name, expects=expects(snap), max_attempts=policy.max_attempts)
 
 
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
@@ -48,7 +53,7 @@ def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
     if record is not None and record.provider == LOCAL and LOCAL in policy.reachable:
         # It was answered here; what is not published yet stands in its durable progress.
         because = "it was answered here, and not every answer file is published yet"
-        return Plan(snap.name, because, (AnswerHere(snap.name, expects=expects(snap)),))
+        return Plan(snap.name, because, (answer_here(snap, policy),))
     provider = asked_at(record, policy)
     words = " and ".join(role.value for role in roles)
     because = f"{provider} has its {words} file too, which is not here yet"

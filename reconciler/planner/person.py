@@ -6,16 +6,21 @@ Pure, like the rest of this package: a plan, or the reason why there is none.
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import Role
-from reconciler.model.operation import MatchRequestIds, RetryLeftovers
+from reconciler.model.operation import RetryLeftovers
 from reconciler.model.outcome import retryable_classes
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.answers import describe, open_roles
-from reconciler.planner.safety import expects, refuse
+from reconciler.planner.safety import expects, refuse, to_match
 from reconciler.planner.settling import next_child, provider_of_child
+
+NOTHING_CHOSEN: Final = Policy()
+"""The policy of a caller who only asks what the batch itself says."""
 
 
 def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
@@ -26,7 +31,7 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
         A plan whose last step is `retry-leftovers` or `match-request-ids`, or one without steps that
         says why nothing can be asked again.
     """
-    matched = plan_match(snap)
+    matched = plan_match(snap, policy)
     if matched is not None:
         return matched
     verdict = snap.matched
@@ -57,7 +62,7 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
     return Plan(snap.name, "a person asks its leftovers again", (step,))
 
 
-def plan_match(snap: Snapshot) -> Plan | None:
+def plan_match(snap: Snapshot, policy: Policy = NOTHING_CHOSEN) -> Plan | None:
     """Why a person's decision about these files cannot count yet; None when they are sound and matched."""
     refusal = refuse(snap)
     if refusal is not None:
@@ -74,11 +79,7 @@ def plan_match(snap: Snapshot) -> Plan | None:
         because = "no answer file is here, so nothing of it can have failed"
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
     if snap.matched is None:
-        return Plan(
-            snap.name,
-            "hold its answers against the input",
-            (MatchRequestIds(snap.name, expects=expects(snap)),),
-        )
+        return Plan(snap.name, "hold its answers against the input", (to_match(snap, policy),))
     if snap.matched.mismatch is not None:
         because = describe(snap.matched.mismatch) or "its answers do not match its input"
         return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    sets it aside"))

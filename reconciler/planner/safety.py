@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.model.coverage import FileDigest
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import Expects, MoveToDone, Quarantine
+from reconciler.model.operation import Expects, MatchRequestIds, MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Plan, Settled
 from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy
 from reconciler.model.record import Record
@@ -64,6 +65,25 @@ def asked_at(record: Record | None, policy: Policy, *, here: bool = False) -> st
     if record is not None and record.provider is not None:
         return record.provider if here or record.provider != LOCAL else NO_PROVIDER
     return policy.provider if policy.provider != LOCAL else NO_PROVIDER
+
+
+def to_match(snap: Snapshot, policy: Policy) -> MatchRequestIds:
+    """The step that holds a batch's answers against its input, and against what is asked of answers."""
+    wanted = extraction_of(snap.record, policy)
+    return MatchRequestIds(snap.name, expects=expects(snap), extraction=wanted)
+
+
+def extraction_of(record: Record | None, policy: Policy) -> Extraction | None:
+    """
+    What the answers of a live batch are held to: what the settings say, else what they were held to before.
+
+    Settings that say nothing of it choose nothing, so a pass without the flag of an earlier one changes no
+    verdict. And what a batch was held to when it handed ids to a child stays: an answer that was invalid then
+    must not become valid while the child asks for it again.
+    """
+    earlier = None if record is None or record.coverage is None else record.coverage.extraction
+    pinned = earlier is not None and record is not None and bool(record.children)
+    return policy.extraction if policy.extraction_chosen and not pinned else earlier
 
 
 def _already_done(snap: Snapshot) -> Plan:

@@ -15,7 +15,7 @@ from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, Pro
 from reconciler.model.outcome import ErrorClass, retryable_classes
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
-from reconciler.model.policy import LOCAL, FailurePolicy, Policy
+from reconciler.model.policy import LOCAL, FailurePolicy, Policy, RetainPolicy
 from reconciler.model.receipt import STARTED, invocation_token
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Snapshot
@@ -51,7 +51,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         "never": asking.never,
     }
     held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
-    token = _token(snap, coverage, policy, child)
+    token = token_of(name, record, coverage, policy, child)
     earlier = _of_another(name, record, policy, coverage)
     output = earlier or _receipt(record, "process-output", token)
     stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
@@ -82,7 +82,8 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     stays = stays or _unhandled(name, record, policy, output)
     if stays is not None:
         return Plan(name, stays[0], tuple(steps), stays[1])
-    steps.append(MoveToDone(name, expects=expects(snap)))
+    removable = policy.retain is RetainPolicy.REMOVE
+    steps.append(MoveToDone(name, expects=expects(snap), removable=removable))
     return Plan(name, _told(coverage, child), tuple(steps))
 
 
@@ -109,8 +110,11 @@ def asks_again(record: Record | None, policy: Policy) -> bool:
     Whether failures are asked again without a person: a provider is configured.
 
     The embedded one asks only what it has asked itself: its worker may be a stand-in for trying things out,
-    and must not answer for somebody else's failures.
+    and must not answer for somebody else's failures. Of a batch that another tool has sent, nobody here knows
+    what was asked again elsewhere.
     """
+    if record is not None and record.imported is not None:
+        return False
     if policy.provider == LOCAL:
         return record is not None and record.provider == LOCAL
     return policy.configured
@@ -130,7 +134,7 @@ def _ask(
     if policy.error_processor is None or coverage.failed == NOTHING:
         return NO_OVERRIDES
     parts = [policy.error_processor, *sorted(each.value for each in classes)]
-    token = invocation_token(snap.name, " ".join(parts), coverage.digests)
+    token = invocation_token(snap.name, " ".join(parts), coverage.digests, extraction=coverage.extraction)
     answered = _receipt(snap.record, "process-errors", token)
     if answered is not None:
         return read_overrides(answered)
@@ -168,7 +172,8 @@ def _of_another(
     identity = found.get("processor", policy.processor)
     if policy.processor_chosen or policy.processor_may_fail or identity == policy.processor:
         return None
-    same = found.get("token") == invocation_token(name, identity, coverage.digests)
+    token = invocation_token(name, identity, coverage.digests, extraction=coverage.extraction)
+    same = found.get("token") == token
     return found if same and found.get("state") != STARTED else None
 
 
@@ -205,14 +210,26 @@ def _summed_up(record: Record | None) -> bool:
     return record is not None and "process-errors" in record.receipts
 
 
-def _token(snap: Snapshot, coverage: Coverage, policy: Policy, child: BatchName | None) -> str:
-    """What makes this invocation of the output processor the same as another."""
+def token_of(
+    name: BatchName, record: Record | None, coverage: Coverage, policy: Policy, child: BatchName | None = None
+) -> str:
+    """
+    What makes this invocation of the output processor the same as another.
+
+    Args:
+        name: The batch.
+        record: What its metadata says, which names its children.
+        coverage: Its account, which names the files.
+        policy: Which processor it is.
+        child: The child that this plan is about to make.
+    """
     if policy.processor_may_fail:
         # User code is handed the same answers, whoever asks the failures again.
-        return invocation_token(snap.name, policy.processor, coverage.digests)
-    owners = {} if snap.record is None else snap.record.children
-    retried = [*owners, *([child] if child else [])]
-    return invocation_token(snap.name, policy.processor, coverage.digests, retried)
+        retried: list[str] = []
+    else:
+        owners = {} if record is None else record.children
+        retried = [*owners, *([child] if child else [])]
+    return invocation_token(name, policy.processor, coverage.digests, retried, coverage.extraction)
 
 
 def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[ChildFact]) -> BatchName:

@@ -10,14 +10,14 @@ from typing import Final
 
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
-from reconciler.model.operation import AnswerHere, CheckOnline, Download, FindOrphan, Submit
+from reconciler.model.operation import CheckOnline, Download, FindOrphan, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import LOCAL, NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
 from reconciler.model.record import Record, Refusal, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
-from reconciler.planner.answers import open_roles, plan_answers
+from reconciler.planner.answers import answer_here, open_roles, plan_answers
 from reconciler.planner.safety import asked_at, expects
 
 SET_PROVIDER = (
@@ -92,7 +92,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
 
 def _were_answered(record: Record) -> bool:
     """Whether an earlier pass has seen answers of this batch."""
-    if record.coverage is not None and record.coverage.answered != NOTHING:
+    if record.coverage is not None and record.coverage.given != NOTHING:
         return True
     begun = record.batch_id is not None
     return not begun and bool(record.coverage or record.children or record.roles or record.receipts)
@@ -128,7 +128,7 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         # A file that still grows would be sent short; a child was published whole.
         return Plan(name, "its input was written a moment ago", then=Waiting(quiet_at))
     if provider == LOCAL:
-        return Plan(name, "it is answered in this process", (AnswerHere(name, expects=expects(snap)),))
+        return Plan(name, "it is answered in this process", (answer_here(snap, policy),))
     because = f"it has not been sent to {provider} yet"
     return Plan(name, because, (Submit(name, provider=provider, expects=expects(snap)),))
 
@@ -217,7 +217,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     refusals = record.online.refusals
     because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
-    if refusals and all(each.code in QUOTA_CODES for each in refusals):
+    if refusals and record.imported is None and all(each.code in QUOTA_CODES for each in refusals):
         until = record.online.not_before or 0.0
         told = f"{because}, because its quota was full ({refusals[0].code})"
         if snap.seen_at < until:

@@ -8,6 +8,7 @@ what was cut off by the length limit is never repaired into something that looks
 from __future__ import annotations
 
 import enum
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -203,6 +204,14 @@ def _repaired(text: str) -> Parsed | Unreadable:
     if strict is _NOTHING:
         return Unreadable(Why.BROKEN, "no JSON, and beyond repair")
     return Parsed(strict, How.REPAIRED)
+
+
+@functools.cache
+def repair_version() -> str:
+    """The version of what repairs broken JSON; another one may repair otherwise."""
+    from importlib.metadata import version  # noqa: PLC0415 - where an account hangs on it
+
+    return version("json-repair")
 
 
 def _no_constant(word: str) -> NoReturn:

@@ -50,6 +50,8 @@ def data_of(result: Result, content: Content) -> bytes:
         return b"".join(msgspec.json.encode(each) + b"\n" for each in result.value)
     if content is not Content.TEXT:
         return msgspec.json.format(msgspec.json.encode(result.value), indent=2) + b"\n"
+    if result.value_from:
+        return str(result.value).encode()
     if result.text is not None:
         return result.text.encode()
     return msgspec.json.format(msgspec.json.encode(result.body), indent=2) + b"\n"

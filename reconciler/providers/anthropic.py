@@ -86,6 +86,16 @@ class Anthropic:
         return True
 
     @property
+    def one_model(self) -> bool:
+        """No: what lines say of a model is the provider's matter."""
+        return False
+
+    @property
+    def cancels(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def model(self) -> str | None:
         """None: lines name their models."""
         return None

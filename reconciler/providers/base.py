@@ -16,6 +16,7 @@ from reconciler.model.exchange import Dialect, Request
 if TYPE_CHECKING:
     from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
     from reconciler.providers.calls import Sink, Source, Wire
+    from reconciler.providers.pacing import Pace
 
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
@@ -37,7 +38,11 @@ class Embedded(Provider, Protocol):
 
     @property
     def concurrency(self) -> int:
-        """How many requests it works on at once."""
+        """How many requests it works on at once, at the most."""
+
+    @property
+    def pace(self) -> Pace:
+        """How fast they may go."""
 
     async def answer(self, request: Request) -> Body:
         """
@@ -46,6 +51,9 @@ class Embedded(Provider, Protocol):
         Raises:
             Exception: The request has failed; the type and words say how.
         """
+
+    async def close(self) -> None:
+        """Let go of what it holds open, on the loop that it was used on."""
 
 
 @runtime_checkable
@@ -89,6 +97,14 @@ class Remote(Provider, Protocol):
     @property
     def one_stream(self) -> bool:
         """Whether answers and failures come as one file, to be split here."""
+
+    @property
+    def one_model(self) -> bool:
+        """Whether the create names one model for all lines, so that one is needed and lines name no other."""
+
+    @property
+    def cancels(self) -> bool:
+        """Whether a batch can be stopped there."""
 
     @property
     def model(self) -> str | None:
@@ -153,7 +169,12 @@ class Remote(Provider, Protocol):
         """
 
     def cancel(self, wire: Wire, batch_id: str) -> None:
-        """Ask for the end of a batch; one that has ended already is no error."""
+        """
+        Ask for the end of a batch; one that has ended already is no error.
+
+        Raises:
+            CallRefused: It cannot be stopped there.
+        """
 
     def files(self, wire: Wire) -> Iterator[RemoteFile]:
         """Files of this account, page by page."""

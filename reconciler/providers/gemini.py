@@ -90,6 +90,16 @@ class Gemini:
         """Yes: answers and failures come as one file."""
         return True
 
+    @property
+    def one_model(self) -> bool:
+        """No: what lines say of a model is the provider's matter."""
+        return False
+
+    @property
+    def cancels(self) -> bool:
+        """Yes."""
+        return True
+
     def upload(self, wire: Wire, source: Source, name: str) -> str:
         """Store an input, and give its file id."""
         return upload(wire, self.origin, self.version, source, name)

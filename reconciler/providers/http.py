@@ -12,7 +12,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -52,13 +52,13 @@ _TROUBLES: Final = (
 _REACH: Final = "look at the network, and at HTTPS_PROXY where it is set; then run again"
 
 
-class _Proof(httpx.Auth):
+class Proof(httpx.Auth):
     """Puts the secrets into a request that is on its way out; always given, so no netrc is ever looked up."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
 
-    def sync_auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the secrets."""
         for name, secret in self._origin.secret.items():
             request.headers[name] = secret.reveal()
@@ -178,10 +178,10 @@ class Http:
         """Send a request and hand its reply to *take*."""
         response, trouble, who = None, None, addresses.who(call, request.url)
         try:
-            response = client.send(request, stream=True, auth=_Proof(call.origin), follow_redirects=False)
+            response = client.send(request, stream=True, auth=Proof(call.origin), follow_redirects=False)
         except Exception as error:  # noqa: BLE001 - whatever a create has met has to be told
             one.result = type(error).__name__
-            trouble = self._trouble(call, request.url, error)
+            trouble = trouble_of(call, request.url, error, self.settings)
             one.sent = one.sent if trouble.sent else 0
         if response is None:
             if call.kind is not Kind.CREATE:
@@ -205,20 +205,6 @@ class Http:
             with contextlib.suppress(httpx.HTTPError):
                 response.close()
         return fault_of_trouble(call.kind, trouble)
-
-    def _trouble(self, call: Call, url: httpx.URL, error: Exception) -> Trouble:
-        """Why no reply came, in words that hold nothing of the request."""
-        words, sent = next((words, sent) for kind, words, sent in _TROUBLES if isinstance(error, kind))
-        # Only what a connection says of itself is shown: other errors quote headers.
-        why = str(error) if isinstance(error, httpx.ConnectError) else ""
-        told = words.format(
-            host=addresses.host_of(url),
-            connect=self.settings.connect,
-            silence=self.settings.silence[call.kind],
-            name=type(error).__name__,
-            why=shorten(call.origin.hide(why), 200),
-        )
-        return Trouble(f"{addresses.who(call, url)}: {told}", sent=sent, hint=_REACH)
 
     def _blocks(self, call: Call, response: httpx.Response, one: Try) -> Iterator[bytes]:
         """
@@ -281,6 +267,21 @@ class Http:
             if fresh not in self._clients:
                 self._clients[fresh] = _made(self.agent, fresh=fresh)
             return self._clients[fresh]
+
+
+def trouble_of(call: Call, url: httpx.URL, error: Exception, settings: HttpSettings) -> Trouble:
+    """Why no reply came, in words that hold nothing of the request."""
+    words, sent = next((words, sent) for kind, words, sent in _TROUBLES if isinstance(error, kind))
+    # Only what a connection says of itself is shown: other errors quote headers.
+    why = str(error) if isinstance(error, httpx.ConnectError) else ""
+    told = words.format(
+        host=addresses.host_of(url),
+        connect=settings.connect,
+        silence=settings.silence[call.kind],
+        name=type(error).__name__,
+        why=shorten(call.origin.hide(why), 200),
+    )
+    return Trouble(f"{addresses.who(call, url)}: {told}", sent=sent, hint=_REACH)
 
 
 def _made(agent: str, *, fresh: bool) -> httpx.Client:

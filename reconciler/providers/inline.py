@@ -7,50 +7,57 @@ body will be: no more than one of them is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, TypeAlias
 
-from reconciler.codec.jsonl import line_at
+from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.wire import to_wire, wire_id
 from reconciler.errors import StaleSnapshot
 from reconciler.model.remote import Order
 from reconciler.providers.calls import Source
 
+Item: TypeAlias = Callable[[Line, str, str], bytes]
+"""From an input line, the name of its file and its id on the wire to what stands in the array."""
+
 _PATH: Final = "the input"
+_HEAD: Final = b'{"requests":['
+_TAIL: Final = b"]}"
 
 
-def array_of(source: Source, order: Order) -> Source:
+def array_of(source: Source, order: Order, head: bytes = _HEAD, item: Item = to_wire) -> Source:
     """
     The body `{"requests":[...]}` for the lines of *source*.
+
+    Args:
+        source: The lines.
+        order: What is asked for.
+        head: The body up to its first item, for a provider that wants more to be said.
+        item: What a line becomes.
 
     Raises:
         BadLine: A line cannot be sent.
         StaleSnapshot: There are more or fewer lines than *order* says.
     """
-    size = len(_HEAD) + len(_TAIL)
+    size = len(head) + len(_TAIL)
     count = 0
-    for line in _wire_lines(source, order.intent):
+    for line in _wire_lines(source, order.intent, item):
         size += len(line) + bool(count)
         count += 1
     if count != order.requests:
         raise StaleSnapshot(f"the input has {count} requests, expected {order.requests}")
-    return Source(size, lambda offset: _from(offset, _blocks(source, order.intent)))
+    return Source(size, lambda offset: _from(offset, _blocks(source, order.intent, head, item)))
 
 
-_HEAD: Final = b'{"requests":['
-_TAIL: Final = b"]}"
-
-
-def _blocks(source: Source, intent: str) -> Iterator[bytes]:
+def _blocks(source: Source, intent: str, head: bytes, item: Item) -> Iterator[bytes]:
     """The body, a line at a time."""
-    before = _HEAD
-    for line in _wire_lines(source, intent):
+    before = head
+    for line in _wire_lines(source, intent, item):
         yield before + line
         before = b","
     yield _TAIL
 
 
-def _wire_lines(source: Source, intent: str) -> Iterator[bytes]:
+def _wire_lines(source: Source, intent: str, item: Item) -> Iterator[bytes]:
     """The lines under their wire ids, which count requests: lines of white space are left out."""
     end = count = 0
     for number, raw in enumerate(_raw_lines(source.read(0)), start=1):
@@ -58,7 +65,7 @@ def _wire_lines(source: Source, intent: str) -> Iterator[bytes]:
         end += len(raw)
         if line is not None:
             count += 1
-            yield to_wire(line, _PATH, wire_id(intent, count))
+            yield item(line, _PATH, wire_id(intent, count))
 
 
 def _raw_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:

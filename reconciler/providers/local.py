@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, cast
 
 import attrs
@@ -10,20 +11,30 @@ import attrs
 from reconciler.model.exchange import Request
 from reconciler.model.policy import LOCAL
 from reconciler.providers.base import Body, Worker, is_async
+from reconciler.providers.pacing import UNHURRIED, Pace
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Local:
     """
     The embedded provider.
 
     Attributes:
         worker: The function that answers.
-        concurrency: How many requests it works on at once.
+        concurrency: How many requests it works on at once, at the most.
+        pace: How fast they may go.
+        let_go: Lets go of what a worker of our own holds open, None where there is nothing.
     """
 
     worker: Worker
     concurrency: int = 32
+    pace: Pace = UNHURRIED
+    let_go: Callable[[], Awaitable[None]] | None = None
+
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether calling the worker gives something to await."""
+        return is_async(self.worker)
 
     @property
     def name(self) -> str:
@@ -35,7 +46,7 @@ class Local:
         import asyncio  # noqa: PLC0415 - most passes answer nothing here
         import inspect  # noqa: PLC0415 - likewise
 
-        if is_async(self.worker):
+        if self.is_async:
             body: Any = await cast("Awaitable[Body]", self.worker(request))
         else:
             body = await asyncio.to_thread(_plainly, self.worker, request)
@@ -43,6 +54,11 @@ class Local:
                 body = await body
         found: Body = body
         return found
+
+    async def close(self) -> None:
+        """Let go of what the worker holds open."""
+        if self.let_go is not None:
+            await self.let_go()
 
 
 def _plainly(worker: Worker, request: Request) -> Any:

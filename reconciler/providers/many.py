@@ -1,25 +1,44 @@
 """
-Let an embedded provider answer many requests, some of them at once.
+Let an embedded provider answer many requests: some at once, at a rate, each again where that may help.
 
-Knows nothing of files: requests come in through an iterator, and every end goes out through a callback as
-soon as it is there. What a worker raises becomes the failure of that request and of no other.
+Knows nothing of files: requests come in through an iterator, and every end goes out through a callback that
+keeps it. A request is under way until its end is kept, so what a kill can lose is bounded by the number of
+requests that are under way. What a worker raises becomes the failure of that request and of no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from reconciler.errors import PermanentError, TransientError
+from reconciler.codec.classify import classify
+from reconciler.errors import CallRefused, KeyRefused, Later, PermanentError, TransientError
 from reconciler.model.exchange import Request
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.standing import Standing
 from reconciler.model.words import words_of
 from reconciler.providers.base import Body, Embedded
+from reconciler.providers.pacing import Crowding, Gate, Meter
+from reconciler.providers.tokens import taken, thought
+
+T = TypeVar("T")
 
 _POLL: Final = 0.1
 """Seconds between two looks at whether someone asked for an end."""
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds before a request is asked again, where nobody names a time."""
+
+_FULL: Final = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.OVERLOADED})
+"""Failures that say that too much is asked at once."""
+
+_LASTING: Final = frozenset({ErrorClass.AUTHENTICATION, ErrorClass.BILLING})
+"""Failures that every later request would meet too."""
 
 
 @attrs.frozen
@@ -41,109 +60,368 @@ class Failed:
         request: The request.
         code: A word for what went wrong.
         message: The same for people.
+        status: The HTTP status, None where there was none.
+        after: How long the other side asks to wait, in seconds; None where it does not say.
+        lasting: What every later request would meet too, None for a failure of this request alone.
     """
 
     number: int
     request: Request
     code: str
     message: str
+    status: int | None = None
+    after: float | None = None
+    lasting: KeyRefused | PermanentError | None = None
 
 
 End = Answered | Failed
 
 
+@attrs.frozen
+class Judged(Generic[T]):
+    """
+    An end, ready to be kept.
+
+    Attributes:
+        kept: What is handed over to be kept.
+        failed: Why the request failed, None for an answer.
+    """
+
+    kept: T
+    failed: ErrorClass | None = None
+
+
+def as_they_are(end: End) -> Judged[End]:
+    """Keep ends as they are."""
+    return Judged(end, classify([end.code], end.status, end.message) if isinstance(end, Failed) else None)
+
+
+def never_again(_failed: ErrorClass, _sends: int) -> bool:
+    """Ask nothing twice."""
+    return False
+
+
+def _unheard(_standing: Standing) -> None:
+    """Tell nobody."""
+
+
+@attrs.frozen(kw_only=True)
+class Rules(Generic[T]):
+    """
+    What is made of ends.
+
+    Attributes:
+        judge: Makes of an end what is kept, and says whether it is a failure.
+        again: Whether a request that failed so, after so many sends, is asked again.
+        sends: How often a request had been sent before this run, by number.
+        missed: Told of each send that failed and is made again: the number, and its sends so far.
+        heard: Told how far the run is, each time that ends were kept.
+        chance: 0 to 1, another number each time.
+    """
+
+    judge: Callable[[End], Judged[T]]
+    again: Callable[[ErrorClass, int], bool] = never_again
+    sends: Callable[[int], int] = lambda _number: 0
+    missed: Callable[[int, int], None] = lambda _number, _sends: None
+    heard: Callable[[Standing], None] = _unheard
+    chance: Callable[[], float] = lambda: 0.5
+
+
 async def answer_all(
     provider: Embedded,
     requests: Iterator[tuple[int, Request]],
-    ended: Callable[[Sequence[End]], None],
+    ended: Callable[[Sequence[T]], None],
     stopping: Callable[[], bool],
+    rules: Rules[T],
 ) -> None:
     """
-    Let *provider* answer every request, `concurrency` at once.
+    Let *provider* answer every request, at its concurrency and pace.
 
     Args:
         provider: Who answers.
-        requests: Line number and request; taken one by one, as there is room.
-        ended: Called with whatever has ended since the last call; when it returns, that is kept. When it
-            raises, nothing new begins, what is under way is waited for, and it gets all of it once more.
-        stopping: Whether someone asked for an end: what is under way is waited for, nothing new begins.
+        requests: Number and request; taken one by one, as there is room.
+        ended: Called, in a thread of its own, with whatever has ended since the last call; when it returns,
+            that is kept. When it raises, nothing new begins, what is under way is waited for, and it gets all
+            of it once more.
+        stopping: Whether someone asked for an end: what is under way is waited for, nothing new begins, and
+            nothing is asked again.
+        rules: What is made of ends.
+
+    Raises:
+        KeyRefused: The key was refused; nothing new began, and the requests that met it have not ended.
+        PermanentError: Likewise, for want of credit.
+        Exception: What *requests* or *ended* raised.
     """
-    crowd = _Crowd(provider, requests, ended, stopping)
+    crowd = _Crowd(provider, requests, ended, stopping, rules)
     try:
         await crowd.run()
     finally:
-        for task in crowd.under_way:
-            task.cancel()
+        crowd.close()
+        await provider.close()
     if crowd.fault is not None:
         raise crowd.fault
 
 
-@attrs.define
-class _Crowd:
+@attrs.define(eq=False)
+class _Crowd(Generic[T]):
     """The requests that are under way, and what has ended and is not kept yet."""
 
     provider: Embedded
     requests: Iterator[tuple[int, Request]]
-    ended: Callable[[Sequence[End]], None]
+    ended: Callable[[Sequence[T]], None]
     stopping: Callable[[], bool]
-    under_way: set[asyncio.Task[End]] = attrs.field(factory=set)
-    unkept: list[End] = attrs.field(factory=list)
-    exhausted: bool = False
+    rules: Rules[T]
     fault: Exception | None = None
+    _gate: Gate = attrs.field(init=False)
+    _crowding: Crowding = attrs.field(init=False)
+    _meter: Meter = attrs.field(factory=Meter)
+    _lanes: list[asyncio.Task[None]] = attrs.field(factory=list)
+    _over: bool = False
+    _leave: asyncio.Event = attrs.field(factory=asyncio.Event)
+    _sending: int = 0
+    _queue: deque[asyncio.Future[None]] = attrs.field(factory=deque)
+    _unkept: list[T] = attrs.field(factory=list)
+    _next_kept: asyncio.Future[None] | None = None
+    _keeping: asyncio.Task[None] | None = None
+    _writer: ThreadPoolExecutor = attrs.field(factory=lambda: ThreadPoolExecutor(1, "reconciler-keeper"))
+    _counts: list[int] = attrs.field(factory=lambda: [0, 0, 0])
+
+    def __attrs_post_init__(self) -> None:
+        self._gate = Gate(self.provider.pace)
+        self._crowding = Crowding(self.provider.concurrency)
 
     async def run(self) -> None:
-        """Begin, wait, keep; until nothing is under way and nothing is left."""
-        self._begin()
-        while self.under_way:
-            done, self.under_way = await asyncio.wait(
-                self.under_way, timeout=_POLL, return_when=asyncio.FIRST_COMPLETED
-            )
-            self.unkept += [task.result() for task in done]
-            if self.unkept and self.fault is None:
-                self._keep()
-            self._begin()
-        if self.unkept:
-            # Each of them may have been paid for: try once more before they are given up.
-            self._keep()
-
-    def _begin(self) -> None:
-        """Begin as many requests as there is room for."""
-        room = self.provider.concurrency
-        while not self.exhausted and len(self.under_way) < room and not self.stopping():
-            try:
-                following = next(self.requests, None)
-            except Exception as error:  # noqa: BLE001 - raised once nothing is under way
-                following, self.fault = None, error
-            if following is None:
-                self.exhausted = True
-            else:
-                self.under_way.add(asyncio.ensure_future(_end_of(self.provider, *following)))
-
-    def _keep(self) -> None:
-        """Hand over what has ended; on a fault nothing new begins."""
+        """Until nothing is under way and nothing is left, or someone asks for an end."""
+        watch = asyncio.create_task(self._watch())
         try:
-            self.ended(self.unkept)
+            self._widen()
+            for lane in self._lanes:
+                await lane
+        finally:
+            watch.cancel()
+            for lane in self._lanes:
+                lane.cancel()
+        if self._unkept:
+            # Each of them may have been paid for: try once more before they are given up.
+            try:
+                await self._handed_over(self._unkept)
+            except Exception as error:  # noqa: BLE001 - the first fault is the one that is told
+                self.fault = self.fault or error
+
+    def close(self) -> None:
+        """Let go of the writing thread; what it is writing ends first."""
+        self._writer.shutdown(wait=True)
+
+    # Beginning
+
+    async def _lane(self) -> None:
+        """Take one request after the other to its end; as many lanes as may be under way at once."""
+        while not self._over and (following := self._following()) is not None:
+            self._widen()
+            self._counts[2] += 1
+            try:
+                judged = await self._asked(*following)
+                if judged is not None:
+                    await self._kept(judged)
+            finally:
+                self._counts[2] -= 1
+
+    def _widen(self) -> None:
+        """One more lane, while there may be more of them."""
+        if len(self._lanes) < self._crowding.most and not self._over:
+            self._lanes.append(asyncio.create_task(self._lane()))
+
+    def _following(self) -> tuple[int, Request] | None:
+        """The next request, None when none begins any more."""
+        if self.stopping():
+            self._end()
+            return None
+        try:
+            following = next(self.requests, None)
         except Exception as error:  # noqa: BLE001 - raised once nothing is under way
-            self.exhausted, self.fault = True, self.fault or error
-        else:
-            self.unkept = []
+            self._end(error)
+            return None
+        if following is None:
+            self._over = True
+        return following
+
+    def _end(self, fault: Exception | None = None) -> None:
+        """Begin nothing new and ask nothing again."""
+        self._over = True
+        self.fault = self.fault or fault
+        self._leave.set()
+        self._wake(len(self._queue))
+
+    async def _watch(self) -> None:
+        """Look now and then whether someone asked for an end, or the time is up."""
+        loop = asyncio.get_running_loop()
+        most = self.provider.pace.run_seconds
+        until = loop.time() + most if most else None
+        while not self._leave.is_set():
+            if self.stopping() or (until is not None and loop.time() >= until):
+                self._end()
+                return
+            await asyncio.sleep(_POLL)
+
+    # Asking
+
+    async def _asked(self, number: int, request: Request) -> Judged[T] | None:
+        """How one request ends, asked as often as it helps; None when it has not ended."""
+        sends = self.rules.sends(number)
+        tokens = thought(request) if self.provider.pace.tokens_per_minute else 0
+        while await self._turn(tokens):
+            began = asyncio.get_running_loop().time()
+            try:
+                end = await self._once(number, request)
+            finally:
+                self._sending -= 1
+            now = asyncio.get_running_loop().time()
+            sends += 1
+            took = taken(end.body) if isinstance(end, Answered) else 0
+            self._gate.settle(tokens, took or tokens)
+            self._meter.count(now, took)
+            if isinstance(end, Failed) and end.lasting is not None:
+                self._end(end.lasting)
+                return None
+            judged = self.rules.judge(end)
+            self._learn(judged.failed, end, began, now)
+            self._wake(self._crowding.limit - self._sending)
+            if judged.failed is None or not self.rules.again(judged.failed, sends):
+                self._counts[judged.failed is not None] += 1
+                return judged
+            self.rules.missed(number, sends)
+            after = end.after if isinstance(end, Failed) else None
+            if not await self._pause(self._back_off(sends) if after is None else after):
+                return None
+        return None
+
+    async def _turn(self, tokens: float) -> bool:
+        """Wait for this request's turn; False when nothing begins any more."""
+        loop = asyncio.get_running_loop()
+        while not self._leave.is_set():
+            wait = self._gate.wait(loop.time())
+            if wait > 0:
+                await self._pause(wait)
+            elif self._sending < self._crowding.limit:
+                self._sending += 1
+                self._gate.begin(loop.time(), tokens)
+                return True
+            else:
+                place = loop.create_future()
+                self._queue.append(place)
+                await place
+        return False
+
+    def _wake(self, room: int) -> None:
+        """Let so many of those look again that wait for room, first come first served."""
+        while self._queue and room > 0:
+            place = self._queue.popleft()
+            if not place.done():
+                place.set_result(None)
+                room -= 1
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; False when someone asked for an end meanwhile."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._leave.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    def _back_off(self, sends: int) -> float:
+        """Seconds before a request is asked again, longer each time, and never the same for two."""
+        wait = self.provider.pace.retry_seconds * 2.0 ** min(sends - 1, 10)
+        return min(LONGEST_WAIT, wait) * (0.5 + self.rules.chance())
+
+    def _learn(self, failed: ErrorClass | None, end: End, began: float, now: float) -> None:
+        """Fewer at once where the other side is full, more where it serves."""
+        if failed in _FULL:
+            self._crowding.full(began, now)
+            if isinstance(end, Failed) and end.after is not None:
+                self._gate.hold(now + end.after)
+        elif failed is None:
+            self._crowding.served()
+
+    async def _once(self, number: int, request: Request) -> End:
+        """How one send ends."""
+        try:
+            async with asyncio.timeout(self.provider.pace.request_seconds or None):
+                body: Any = await self.provider.answer(request)
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            return failure_of(number, request, error)
+        return Answered(number, request, body)
+
+    # Keeping
+
+    async def _kept(self, judged: Judged[T]) -> None:
+        """Until the end of a request is kept, together with what else has ended by then."""
+        self._unkept.append(judged.kept)
+        if self.fault is not None:
+            return
+        if self._next_kept is None:
+            self._next_kept = asyncio.get_running_loop().create_future()
+        following = self._next_kept
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep())
+        await following
+
+    async def _keep(self) -> None:
+        """Hand over what has ended, again and again while something has."""
+        # Whatever ends in this turn of the loop goes along.
+        await asyncio.sleep(0)
+        while self._unkept and self._next_kept is not None:
+            ends, self._unkept = self._unkept, []
+            group, self._next_kept = self._next_kept, None
+            try:
+                await self._handed_over(ends)
+            except Exception as error:  # noqa: BLE001 - raised once nothing is under way
+                self._unkept = ends + self._unkept
+                self._end(error)
+            group.set_result(None)
+            if self.fault is not None:
+                break
+            self.rules.heard(self._standing())
+        if self._next_kept is not None and not self._next_kept.done():
+            self._next_kept.set_result(None)
+        self._keeping = self._next_kept = None
+
+    async def _handed_over(self, ends: Sequence[T]) -> None:
+        """Keep, in the thread that writes."""
+        await asyncio.get_running_loop().run_in_executor(self._writer, self.ended, ends)
+
+    def _standing(self) -> Standing:
+        """How far the run is."""
+        answered, failed, under_way = self._counts
+        rates = self._meter.rates(asyncio.get_running_loop().time())
+        return Standing(answered, failed, under_way, self._crowding.limit, *rates)
 
 
-async def _end_of(provider: Embedded, number: int, request: Request) -> End:
-    """How one request ends."""
-    try:
-        body: Any = await provider.answer(request)
-    except TransientError as error:
-        return Failed(number, request, "server_error", words_of(error))
-    except PermanentError as error:
-        return Failed(number, request, "invalid_request_error", words_of(error))
-    except TimeoutError as error:
-        return Failed(number, request, "timeout", _shown(error))
-    except ConnectionError as error:
-        return Failed(number, request, "connection_error", _shown(error))
-    except BaseException as error:  # noqa: BLE001 - user code may raise anything, CancelledError too
-        return Failed(number, request, "worker_error", _shown(error))
-    return Answered(number, request, body)
+def failure_of(number: int, request: Request, error: BaseException) -> Failed:
+    """What a worker raised, as the failure of its request."""
+    match error:
+        case Later():
+            return Failed(number, request, "rate_limit_exceeded", words_of(error), 429, error.seconds)
+        case KeyRefused():
+            return Failed(number, request, "authentication_error", words_of(error), lasting=error)
+        case CallRefused():
+            found = classify([error.code], error.status, error.told)
+            lasting = error if found in _LASTING else None
+            return Failed(number, request, error.code, words_of(error), error.status, lasting=lasting)
+        case TransientError():
+            return Failed(number, request, "server_error", words_of(error))
+        case PermanentError():
+            return Failed(number, request, "invalid_request_error", words_of(error))
+        case TimeoutError():
+            return Failed(number, request, "timeout", _shown(error))
+        case ConnectionError():
+            return Failed(number, request, "connection_error", _shown(error))
+        case _:
+            # User code may raise anything, CancelledError too.
+            return Failed(number, request, "worker_error", _shown(error))
 
 
 def _shown(error: BaseException) -> str:

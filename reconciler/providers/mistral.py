@@ -103,6 +103,16 @@ class Mistral:
         """No: answers and failures come as two files."""
         return False
 
+    @property
+    def one_model(self) -> bool:
+        """No: what lines say of a model is the provider's matter."""
+        return False
+
+    @property
+    def cancels(self) -> bool:
+        """Yes."""
+        return True
+
     def upload(self, wire: Wire, source: Source, name: str) -> str:
         """Store an input, and give its file id."""
         body = Form({"purpose": "batch"}, name, "application/jsonl", source)

@@ -132,6 +132,16 @@ class OpenAI:
         return False
 
     @property
+    def one_model(self) -> bool:
+        """No: what lines say of a model is the provider's matter."""
+        return False
+
+    @property
+    def cancels(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def model(self) -> str | None:
         """None: lines name their models."""
         return None

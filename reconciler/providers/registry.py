@@ -14,7 +14,9 @@ from typing import Final
 import attrs
 
 from reconciler.errors import ConfigError
-from reconciler.providers import anthropic, azure, gemini, mistral, openai
+from reconciler.model.exchange import Dialect
+from reconciler.model.remote import Limits
+from reconciler.providers import anthropic, azure, gemini, mistral, openai, openrouter
 from reconciler.providers.anthropic import Anthropic
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Origin
@@ -33,6 +35,7 @@ from reconciler.providers.keys import (
 )
 from reconciler.providers.mistral import Mistral
 from reconciler.providers.openai import OpenAI, Switches
+from reconciler.providers.openrouter import OpenRouter
 from reconciler.providers.presets import PRESETS, Preset
 
 SETTING: Final = "provider.base_url"
@@ -60,13 +63,38 @@ def make(name: str, options: ProviderOptions, environment: Mapping[str, str]) ->
             return _gemini(options, environment)
         case "mistral":
             return _mistral(options, environment)
+        case "openrouter":
+            return _openrouter(options, environment)
         case _ if name in PRESETS:
             return _openai(name, PRESETS[name], options, environment)
     raise ConfigError(f"there is no client for a provider {name!r:.60}", hint=f"known: {', '.join(NAMES)}")
 
 
-NAMES: Final = (*PRESETS, "azure", "anthropic", "gemini", "mistral")
+NAMES: Final = (*PRESETS, "azure", "anthropic", "gemini", "mistral", "openrouter")
 """The providers that there are clients for."""
+
+
+def takes(name: str) -> tuple[Limits, frozenset[Dialect]]:
+    """
+    How large a batch the provider *name* takes, and lines of which shapes; needs no key.
+
+    Raises:
+        ConfigError: There is no such provider.
+    """
+    match name:
+        case "anthropic":
+            return anthropic.LIMITS, frozenset({Dialect.ANTHROPIC})
+        case "azure":
+            return azure.LIMITS, frozenset({Dialect.OPENAI})
+        case "gemini":
+            return gemini.LIMITS, frozenset({Dialect.GEMINI})
+        case "mistral":
+            return mistral.LIMITS, frozenset({Dialect.MISTRAL})
+        case _ if name in PRESETS:
+            switches = PRESETS[name].switches
+            bare = {Dialect.MISTRAL} if switches.bare else set()
+            return switches.limits, frozenset({Dialect.OPENAI} | bare)
+    raise ConfigError(f"there is no client for a provider {name!r:.60}", hint=f"known: {', '.join(NAMES)}")
 
 
 def _openai(
@@ -149,6 +177,17 @@ def _mistral(options: ProviderOptions, environment: Mapping[str, str]) -> Remote
     origin = Origin("mistral", base, secret=proof(options.auth or BEARER, key))
     endpoint = options.endpoint or mistral.CHAT
     return Mistral(origin, account_of(origin, key), options.model or None, endpoint, hours)
+
+
+def _openrouter(options: ProviderOptions, environment: Mapping[str, str]) -> Remote | KeyMissing:
+    """OpenRouter, or a service that copies its API."""
+    base = _base(options, environment, "OPENROUTER_BASE_URL", openrouter.BASE_URL)
+    key = find_key("openrouter", environment, ("OPENROUTER_API_KEY",))
+    if isinstance(key, KeyMissing):
+        return key
+    origin = Origin("openrouter", base, secret=proof(options.auth or BEARER, key))
+    endpoint = options.endpoint or openrouter.CHAT
+    return OpenRouter(origin, account_of(origin, key), options.model or None, endpoint)
 
 
 def _base(options: ProviderOptions, environment: Mapping[str, str], variable: str, otherwise: str) -> str:

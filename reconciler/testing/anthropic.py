@@ -22,6 +22,7 @@ from reconciler.testing.exchange import Json, Refusal, pieces
 from reconciler.testing.fates import Outcome
 from reconciler.testing.files import Content
 from reconciler.testing.lines import requests_of
+from reconciler.testing.live import anthropic_endpoints
 from reconciler.testing.switches import AnthropicSwitches
 from reconciler.testing.world import DAY, ENDS, Batch, File
 
@@ -70,7 +71,7 @@ class Anthropic(Dialect):
         self.switches = AnthropicSwitches()
 
     def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
-        """The six endpoints."""
+        """Batches, and the live one."""
         base = "/v1/messages/batches"
         yield "POST", base, "create", self.create
         yield "GET", base, "list", self.batches
@@ -78,6 +79,7 @@ class Anthropic(Dialect):
         yield "DELETE", base + "/{id}", "delete", self.delete
         yield "POST", base + "/{id}/cancel", "cancel", self.cancel
         yield "GET", base + "/{id}/results", "download", self.results
+        yield from anthropic_endpoints(self)
 
     def refuse(self, refusal: Refusal) -> Response:
         """`{"type": "error", "error": {type, message}, "request_id"}`."""

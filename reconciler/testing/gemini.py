@@ -25,6 +25,7 @@ from reconciler.testing.files import Content
 from reconciler.testing.gemini_batch import DONE, operation, write_results
 from reconciler.testing.gemini_files import GeminiFiles, camel, page_of
 from reconciler.testing.lines import first_bad
+from reconciler.testing.live import gemini_endpoints
 from reconciler.testing.world import ENDS, Batch
 
 
@@ -32,7 +33,7 @@ class Gemini(GeminiFiles):
     """The half that is about jobs."""
 
     def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
-        """Files, and jobs."""
+        """Files, jobs, and the live one."""
         yield from super().endpoints()
         yield "POST", "/{ver}/models/{model}:batchGenerateContent", "create", self.create
         yield "POST", "/{ver}/batches/{id}:cancel", "cancel", self.cancel
@@ -40,6 +41,7 @@ class Gemini(GeminiFiles):
         yield "GET", "/{ver}/batches", "list", self.batches
         yield "GET", "/{ver}/batches/{id}", "get", self.get
         yield "DELETE", "/{ver}/batches/{id}", "delete", self.delete
+        yield from gemini_endpoints(self)
 
     async def create(self, request: Request) -> Response:
         """Make a job; the same request twice makes two (the guide)."""

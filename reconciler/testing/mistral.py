@@ -26,6 +26,7 @@ from reconciler.testing.exchange import Json, Refusal
 from reconciler.testing.fates import Outcome
 from reconciler.testing.files import Content
 from reconciler.testing.lines import Rules, examine
+from reconciler.testing.live import openai_endpoints
 from reconciler.testing.mistral_files import MistralFiles, page_of
 from reconciler.testing.openai_batch import Results
 from reconciler.testing.world import ENDS, Batch
@@ -56,7 +57,7 @@ class Mistral(MistralFiles):
     """The half that is about jobs."""
 
     def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
-        """Files, and jobs."""
+        """Files, jobs, and the live ones."""
         yield from super().endpoints()
         jobs = "/v1/batch/jobs"
         yield "POST", jobs, "create", self.create
@@ -64,6 +65,7 @@ class Mistral(MistralFiles):
         yield "GET", jobs + "/{id}", "get", self.get
         yield "DELETE", jobs + "/{id}", "delete", self.delete
         yield "POST", jobs + "/{id}/cancel", "cancel", self.cancel
+        yield from openai_endpoints(self, "/v1")
 
     async def create(self, request: Request) -> Response:
         """Make a job of files or of the requests that came along."""

@@ -26,6 +26,7 @@ from reconciler.testing.dialect import (
 )
 from reconciler.testing.exchange import Json, Refusal
 from reconciler.testing.lines import Rules, examine
+from reconciler.testing.live import openai_endpoints
 from reconciler.testing.multipart import Form, read_form
 from reconciler.testing.openai_batch import batch_object, write_results
 from reconciler.testing.switches import OpenAISwitches
@@ -51,7 +52,7 @@ class OpenAI(Dialect):
         self.switches = self.first_switches()
 
     def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
-        """The ten endpoints."""
+        """Files, batches, and the live ones."""
         yield "POST", "/files", "upload", self.upload
         yield "GET", "/files", "files", self.files
         yield "GET", "/files/{id}", "file", self.file
@@ -61,6 +62,7 @@ class OpenAI(Dialect):
         yield "GET", "/batches", "list", self.batches
         yield "GET", "/batches/{id}", "get", self.get
         yield "POST", "/batches/{id}/cancel", "cancel", self.cancel
+        yield from openai_endpoints(self)
 
     def refuse(self, refusal: Refusal) -> Response:
         """`{"error": {message, type, param, code}}`."""

@@ -25,9 +25,10 @@ Kind = Literal[
     "list",
     "cancel",
     "delete",
+    "live",
     "other",
 ]
-"""What a call is about. `upload_start` is Gemini's; `other` is a path that no dialect serves."""
+"""What a call is about: `upload_start` is Gemini's, `live` asks for one answer, `other` is nobody's path."""
 
 Headers = Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""The server: one loopback address, five providers behind it, in a thread of the test's own process."""
+"""The server: one loopback address, six providers behind it, in a thread of the test's own process."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ from reconciler.testing.files import Disk
 from reconciler.testing.gemini import Gemini
 from reconciler.testing.mistral import Mistral
 from reconciler.testing.openai import OpenAI
+from reconciler.testing.openrouter import OpenRouter
 from reconciler.testing.records import Kind, Records
 from reconciler.testing.world import KEY, Batch, Clock, File, World
 
-DIALECTS: Final = (OpenAI, Azure, Anthropic, Gemini, Mistral)
+DIALECTS: Final = (OpenAI, Azure, Anthropic, Gemini, Mistral, OpenRouter)
 HOST: Final = "127.0.0.1"
 _D = TypeVar("_D", bound=Dialect)
 
 
 class FakeProvider:
     """
-    Five batch providers on one loopback address, with scripted fates and faults.
+    Six batch providers on one loopback address, with scripted fates and faults.
 
     A context manager; it works as well without: `start` and `close`.
 
@@ -125,6 +126,11 @@ class FakeProvider:
     def mistral(self) -> Mistral:
         """Mistral's batch jobs."""
         return self._dialect(Mistral)
+
+    @property
+    def openrouter(self) -> OpenRouter:
+        """OpenRouter."""
+        return self._dialect(OpenRouter)
 
     def _dialect(self, kind: type[_D]) -> _D:
         return cast("_D", self.dialects[kind.name])

@@ -184,3 +184,27 @@ class MistralSwitches:
     most_inline: int = 10_000
     most_upload: int = 512 << 20
     ranges: bool = True
+
+
+@attrs.define
+class OpenRouterSwitches:
+    """
+    OpenRouter.
+
+    Attributes:
+        endpoints: What `endpoint` may be.
+        pages: Results come as pages, too; the first surface (`/api/beta`) has them in the batch alone.
+        most_rows: Results on a page.
+        early: A batch that ended early has its results; the first quickstart says that it has none.
+        results_first: The batch tells its results before all else, which no sample does.
+        most_listed: The largest page of the list.
+        most_bytes: Bytes of a create (not documented).
+    """
+
+    endpoints: tuple[str, ...] = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/embeddings")
+    pages: bool = True
+    most_rows: int = 1_000
+    early: bool = True
+    results_first: bool = False
+    most_listed: int = 100
+    most_bytes: int = 512 << 20

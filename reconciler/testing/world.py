@@ -1,5 +1,5 @@
 """
-The world behind the five APIs: a clock, accounts, files and batches.
+The world behind the APIs: a clock, accounts, files and batches.
 
 It holds what happened and decides when things happen; how any of it looks on the wire is the dialects'
 matter. All of it lives on the server's thread; what tests reach from theirs are single reads and writes.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.identity import BatchName, Role, parse_name
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Child, Online, Refusal
@@ -34,6 +35,8 @@ def coverage_fields(coverage: Coverage) -> dict[str, Any]:
     fields: dict[str, Any] = {part: tally_fields(getattr(coverage, part)) for part in parts}
     fields["by_class"] = {name.value: tally_fields(tally) for name, tally in coverage.by_class.items()}
     fields["digests"] = {role.value: digest_fields(kept) for role, kept in coverage.digests.items()}
+    if coverage.extraction is not None:
+        fields["extraction"] = coverage.extraction.fields | {"sha256": coverage.extraction.digest}
     return fields
 
 
@@ -56,8 +59,26 @@ def read_coverage(found: Any) -> Coverage:
             Role(key): read_digest(value)
             for key, value in mapping(fields.get("digests", {}), "digests").items()
         },
+        extraction=maybe(fields, "extraction", read_extraction),
         **{part: read_tally(fields[part]) if part in fields else NOTHING for part in parts},
     )
+
+
+def read_extraction(found: Any, key: str) -> Extraction:
+    """
+    What answers were held to; the account cannot be drawn again with another one, so its digest has to agree.
+
+    Raises:
+        TypeError, ValueError, KeyError: A value is of the wrong kind, or the digest is another one.
+    """
+    fields = mapping(found, key)
+    texts = {
+        name: text(fields.get(name, ""), name) for name in ("prefix", "suffix", "pointer", "schema", "repair")
+    }
+    extraction = Extraction(Kind(fields["kind"]), think=Think(fields["think"]), **texts)
+    if fields.get("sha256") != extraction.digest:
+        raise ValueError(f"{key} is not what its sha256 says: it was changed")
+    return extraction
 
 
 def read_tally(found: Any) -> Tally:

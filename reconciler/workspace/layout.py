@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
@@ -28,6 +28,8 @@ FAILED_ITEMS: Final = "failed-items"
 FAILED_REPAIRS: Final = "failed-json-repairs"
 LOGS: Final = "logs"
 PRIVATE: Final = ".reconciler"
+REMOVABLE: Final = f"{PRIVATE}/removable"
+"""An empty file for each settled batch whose JSONL is to be removed."""
 LOCK: Final = f"{PRIVATE}/lock"
 WORKSPACE_ID: Final = f"{PRIVATE}/workspace-id"
 SETTINGS: Final = "reconciler.toml"
@@ -106,7 +108,7 @@ def _refuse_links(path: str, kinds: Mapping[str, Kind]) -> None:
             )
 
 
-def mark(fx: Effects, layout: Layout) -> None:
+def mark(fx: Effects, layout: Layout, token: Callable[[], str] = lambda: secrets.token_hex(16)) -> None:
     """
     Give the workspace its id at the first pass; hold every later pass to it.
 
@@ -126,4 +128,4 @@ def mark(fx: Effects, layout: Layout) -> None:
             message,
             hint=f"restore it; if it is lost for good: 32 hexadecimal digits, a space, {layout.live or '.'}",
         )
-    fx.publish(WORKSPACE_ID, (f"{secrets.token_hex(16)} {layout.live or '.'}\n".encode(),))
+    fx.publish(WORKSPACE_ID, (f"{token()} {layout.live or '.'}\n".encode(),))

@@ -1,7 +1,8 @@
 """
 `.reconciler/ledger.jsonl`: the append-only history of a workspace.
 
-It is read only by `check`, and by steps that a crash may have cut off before their line.
+It is read only by `check` and the audit, by steps that a crash may have cut off before their line, and to
+refuse an input that was sent before.
 Each line carries a checksum of its own content; a torn last line is skipped and reported.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from io import SEEK_END
+from threading import Lock
 from typing import Any, Final
 
 import attrs
@@ -19,6 +22,8 @@ from reconciler.workspace.reading import Reading
 
 PATH: Final = ".reconciler/ledger.jsonl"
 
+PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.imported", "batch.settled"})
+"""Events after which an input may have been paid for."""
 
 TORN: Final = "the line is torn"
 
@@ -49,17 +54,73 @@ def append(fx: Effects, event: str, batch: str, **facts: Any) -> None:
     fx.append(PATH, line)
 
 
-def append_once(fx: Effects, event: str, batch: str, **facts: Any) -> None:
+def append_once(fx: Effects, history: History, event: str, batch: str, **facts: Any) -> None:
     """
     Add one line unless history holds an equal one, but for its time.
 
-    For steps that a crash may have cut off between their effect and their line; reads the whole ledger.
+    For steps that a crash may have cut off between their effect and their line.
     """
     wanted = msgspec.json.decode(msgspec.json.encode({"event": event, "batch": batch, **facts}))
-    for entry in entries(fx):
-        if {key: value for key, value in entry.fields.items() if key not in ("at", "crc")} == wanted:
+    if not history.holds(fx, wanted):
+        append(fx, event, batch, **facts)
+
+
+class History:
+    """
+    What the ledger holds, read once in a pass and then only where it has grown.
+
+    Of each line a hash is kept, and of each input that may have been paid for who had it.
+    """
+
+    def __init__(self) -> None:
+        self._lines: set[int] = set()
+        self._inputs: dict[str, list[str]] = {}
+        self._end = 0
+        self._lock = Lock()
+
+    def holds(self, look: Reading, fields: Mapping[str, Any]) -> bool:
+        """Whether there is a line that says *fields*, whenever it was written."""
+        with self._lock:
+            self._catch_up(look)
+            return _hash(fields) in self._lines
+
+    def payers(self, look: Reading, sha256: str) -> tuple[str, ...]:
+        """The batches whose input had this digest when it may have been paid for, the earliest first."""
+        with self._lock:
+            self._catch_up(look)
+            return tuple(self._inputs.get(sha256, ()))
+
+    def _catch_up(self, look: Reading) -> None:
+        """Read what is new. A last line without its end is read, and read again when it has one."""
+        try:
+            stream = look.open(PATH)
+        except FileNotFoundError:
             return
-    append(fx, event, batch, **facts)
+        with stream:
+            if stream.seek(0, SEEK_END) < self._end:
+                self._lines, self._inputs, self._end = set(), {}, 0
+            stream.seek(self._end)
+            for line in stream:
+                entry = _entry(0, line) if line.strip() else None
+                if entry is not None and entry.problem is None:
+                    self._take(entry)
+                if line.endswith(b"\n"):
+                    self._end += len(line)
+
+    def _take(self, entry: Entry) -> None:
+        """Keep what one line says."""
+        told = {key: value for key, value in entry.fields.items() if key not in ("at", "crc")}
+        self._lines.add(_hash(told))
+        digest = entry.fields.get("input")
+        if entry.event in PAID and isinstance(digest, str):
+            names = self._inputs.setdefault(digest, [])
+            if (name := str(entry.fields.get("batch"))) not in names:
+                names.append(name)
+
+
+def _hash(fields: Mapping[str, Any]) -> int:
+    """The same for equal fields in any order."""
+    return hash(msgspec.json.encode(fields, order="deterministic"))
 
 
 def entries(fx: Reading) -> Iterator[Entry]:

@@ -25,6 +25,7 @@ _SUFFIXES: Final = ("-wal", "-shm", "-journal", "")
 
 
 _LOST: Final = "restore it; or move it and the batch's metadata file away: every request is then called again"
+_SENT: Final = "sent (line INTEGER PRIMARY KEY, sends INTEGER NOT NULL)"
 _RESERVE: Final = 1 << 20
 """Bytes that have to be free before anything is called: answers must not be paid for and then lost."""
 
@@ -51,12 +52,13 @@ class Live:
 
     def __init__(self, fx: Effects, name: str, digest: str, *, begun: bool = False) -> None:
         self._path = path_of(name)
+        self._missed: list[tuple[int, int]] = []
         fx.make_folder(FOLDER)
         if fx.kind(self._path) is not None and fx.fact(self._path) is None:
             raise PermanentError(f"{self._path} is not a regular file; nothing was touched")
         fx.tell("live-open", self._path)
         with self._explained():
-            # One loop thread writes, the main thread reads when it has ended.
+            # One thread writes, the main thread reads before it begins and when it has ended.
             self._db = sqlite3.connect(
                 f"{fx.root}/{self._path}", isolation_level=None, check_same_thread=False
             )
@@ -76,6 +78,15 @@ class Live:
         with self._explained():
             return {line for (line,) in self._db.execute("SELECT line FROM ended WHERE line > 0")}
 
+    def sends(self) -> dict[int, int]:
+        """How often requests were sent that were to be asked again, by input line."""
+        with self._explained():
+            return dict(self._db.execute("SELECT line, sends FROM sent"))
+
+    def missed(self, line: int, sends: int) -> None:
+        """Remember that a request was sent so often and is to be asked again; kept with the next ends."""
+        self._missed.append((line, sends))
+
     def keep(self, ended: Sequence[tuple[int, Role, bytes]]) -> None:
         """
         Keep what has ended: input line, the file that its answer line goes to, and that line.
@@ -83,9 +94,12 @@ class Live:
         On disk when this returns.
         """
         self._fx.tell("live-commit", self._path)
+        missed, self._missed = self._missed, []
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM ended WHERE line < 0")
+            if missed:
+                self._db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?)", missed)
             self._db.executemany(
                 "INSERT OR IGNORE INTO ended VALUES (?, ?, ?)",
                 [(line, role.value, answer) for line, role, answer in ended],
@@ -105,6 +119,13 @@ class Live:
             self._db.execute("INSERT INTO ended VALUES (-1, '', zeroblob(?))", (_RESERVE,))
             self._db.execute("COMMIT")
             self._db.execute("DELETE FROM ended WHERE line < 0")
+
+    def most_sends(self) -> int:
+        """How often that request was sent which failed after most sends; 0 where none was sent twice."""
+        with self._explained():
+            asked = "SELECT max(sends) FROM sent JOIN ended USING (line) WHERE role = ?"
+            (found,) = self._db.execute(asked, (Role.ERROR.value,)).fetchone()
+        return 0 if found is None else int(found) + 1
 
     def count(self, role: Role) -> int:
         """How many answer lines go to the file of *role*."""
@@ -138,9 +159,13 @@ class Live:
             self._db.execute("CREATE TABLE IF NOT EXISTS run (input TEXT NOT NULL)")
             columns = "line INTEGER PRIMARY KEY, role TEXT NOT NULL, answer BLOB NOT NULL"
             self._db.execute(f"CREATE TABLE IF NOT EXISTS ended ({columns})")
+            self._db.execute(f"CREATE TABLE IF NOT EXISTS {_SENT}")
             self._db.execute("INSERT INTO run SELECT ? WHERE NOT EXISTS (SELECT 1 FROM run)", (digest,))
             self._db.execute(f"PRAGMA user_version = {SCHEMA}")
             self._db.execute("COMMIT")
+        elif not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sent'").fetchone():
+            # An earlier version asked nothing again by itself.
+            self._db.execute(f"CREATE TABLE IF NOT EXISTS {_SENT}")
         (asked,) = self._db.execute("SELECT input FROM run").fetchone()
         if asked != digest:
             message = f"{self._path} holds answers to another input; it was changed since the run began"
@@ -179,6 +204,9 @@ def has_progress(fx: Effects, name: str) -> bool:
 
 
 def remove(fx: Effects, name: str) -> None:
-    """Remove the progress of a batch whose answers are published."""
-    for suffix in _SUFFIXES:
-        fx.discard(path_of(name) + suffix)
+    """Remove the progress of a batch whose answers are published, so that no power cut brings it back."""
+    there = [path for suffix in _SUFFIXES if fx.kind(path := path_of(name) + suffix) is not None]
+    for path in there:
+        fx.unlink(path)
+    if there:
+        fx.sync_folder(FOLDER)

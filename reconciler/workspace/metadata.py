@@ -31,7 +31,7 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost"),
+        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost", "imported"),
         *_TEXTS,
     }
 )
@@ -114,6 +114,7 @@ def _quickly(data: bytes, name: BatchName) -> Record | None:
             _dismissed(found.dismissed) if found.dismissed else {},
             found.receipts,
             found.cost,
+            found.imported,
             {},
         )
     except (msgspec.MsgspecError, TypeError, ValueError, KeyError, RecursionError):
@@ -158,7 +159,11 @@ def encode(record: Record) -> bytes:
     found["attempt"] = record.attempt
     optional: dict[str, Any] = {key: getattr(record, key) for key in _TEXTS}
     optional |= {"state": record.state, "sent_at": record.sent_at, "results_until": record.results_until}
-    optional |= {"cost": record.cost, "coverage": record.coverage and fields.coverage_fields(record.coverage)}
+    optional |= {
+        "cost": record.cost,
+        "imported": record.imported,
+        "coverage": record.coverage and fields.coverage_fields(record.coverage),
+    }
     found |= {key: value for key, value in optional.items() if value is not None}
     roles = {
         role.value: fields.digest_fields(kept) if kept else "none" for role, kept in record.roles.items()
@@ -231,6 +236,7 @@ def _record(found: dict[str, Any]) -> Record:
         dismissed=_dismissed(fields.mapping(found.get("dismissed", {}), "dismissed")),
         receipts=fields.read_receipts(found.get("receipts", {})),
         cost=fields.maybe(found, "cost", fields.mapping),
+        imported=fields.maybe(found, "imported", fields.mapping),
         extra={key: value for key, value in found.items() if key not in _KNOWN},
         **texts,
     )

@@ -95,7 +95,7 @@ def scan(look: Reading, layout: Layout) -> Listing:
         ]
     quarantined, clashes = quarantined_in(look), _clashes(batches)
     return Listing(
-        batches={name: batches[name] for name in _in_order(batches)},
+        batches={name: batches[name] for name in in_order(batches)},
         clashes=clashes,
         ignored=tuple(sorted(ignored, key=lambda each: each.path)),
         quarantined=quarantined,
@@ -140,7 +140,7 @@ def quarantined_in(look: Reading) -> dict[BatchName, tuple[str, ...]]:
             continue
         if any(parse_file_name(each.name) for each in look.listing(f"{QUARANTINE}/{entry.name}")):
             found.setdefault(name, []).append(entry.name)
-    return {name: tuple(sorted(found[name], key=_number)) for name in _in_order(found)}
+    return {name: tuple(sorted(found[name], key=_number)) for name in in_order(found)}
 
 
 def batch_of_folder(folder: str) -> BatchName | None:
@@ -154,7 +154,7 @@ def _number(folder: str) -> int:
     return int(folder.rpartition(".")[2])
 
 
-def _in_order(names: Collection[BatchName]) -> list[BatchName]:
+def in_order(names: Collection[BatchName]) -> list[BatchName]:
     """Whole numbers in their order, then everything else; a parent, then its children as they are counted."""
     children: dict[BatchName, list[BatchName]] = {}
     for name in _children(names):

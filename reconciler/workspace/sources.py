@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.errors import ConfigError, PermanentError
 from reconciler.model.operation import Kind
 from reconciler.workspace.layout import SETTINGS
 from reconciler.workspace.reading import Reading, locate
+
+SCHEMA_BYTES: Final = 1 << 18
+"""The most that a JSON Schema may hold: it is kept with the account of every batch."""
 
 
 def own_file(workspace: str) -> str:
@@ -51,6 +56,39 @@ def settings_files(workspace: str, named: str | None = None) -> list[tuple[str, 
         if text is not None:
             found.append((path, text))
     return found
+
+
+def schema_file(settings_file: str, origin: str, path: str) -> bytes:
+    """
+    A JSON Schema that settings name.
+
+    Args:
+        settings_file: The workspace's settings file, which need not be there.
+        origin: Who names it.
+        path: Relative to the workspace.
+
+    Raises:
+        ConfigError: It is not there, too large, or outside of the workspace.
+    """
+    where = f"{origin}: results.schema is {path!r:.200}"
+    hint = "name a file by its path in the workspace, or write the schema itself: schema = '{\"type\": ...}'"
+    parts = path.split("/")
+    if "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise ConfigError(f"{where}, which is no path below the workspace", hint=hint)
+    look = Reading(settings_file.rpartition("/")[0] or "/")
+    try:
+        fact = look.fact(path)
+        if fact is None:
+            raise ConfigError(f"{where}, and no file is there", hint=hint)
+        if fact.size > SCHEMA_BYTES:
+            raise ConfigError(f"{where}, which has {fact.size} bytes; {SCHEMA_BYTES} are the most")
+        return look.read(path)
+    except PermanentError as error:
+        raise ConfigError(f"{where}, which cannot be read: {error}", hint=hint) from error
+    except OSError as error:
+        raise ConfigError(f"{where}, which cannot be read: {error.strerror or error}", hint=hint) from error
+    finally:
+        look.close()
 
 
 def _text(folder: str, leaf: str) -> str | None:

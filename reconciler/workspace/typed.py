@@ -72,6 +72,7 @@ class Plain(Narrow, frozen=True):
     dismissed: dict[str, Any] = {}
     receipts: dict[str, dict[str, Any]] = {}
     cost: dict[str, Any] | None = None
+    imported: dict[str, Any] | None = None
 
 
 class Ids(Narrow, frozen=True):

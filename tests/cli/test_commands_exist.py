@@ -52,6 +52,8 @@ def is_path(word: str) -> bool:
 def flags(command: click.Command) -> set[str]:
     """The flags that a command takes."""
     own = {flag for each in command.params if isinstance(each, click.Option) for flag in each.opts}
+    if isinstance(command, click.Group) and command is not cli:
+        own = own.union(*map(flags, command.commands.values()))
     return own | {"--help"}
 
 
@@ -121,7 +123,7 @@ def test_commands_are_found_where_they_are_shown() -> None:
     [
         pytest.param("reconcile resend WORKSPACE 7", ["reconcile resend"], id="hint"),
         pytest.param("then: reconcile dance {}", ["reconcile dance"], id="after-then"),
-        pytest.param("see `reconcile explain 7` for more", ["reconcile explain"], id="backticks"),
+        pytest.param("see `reconcile describe 7` for more", ["reconcile describe"], id="backticks"),
         pytest.param("    $ reconcile export ./ws", ["reconcile export"], id="prompt"),
         pytest.param("\n    reconcile --follow ./ws\n", ["reconcile ./ws --follow"], id="flag-without-verb"),
         pytest.param("`reconcile init --json x`", ["reconcile init --json"], id="flag-of-another-verb"),

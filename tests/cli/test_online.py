@@ -52,7 +52,7 @@ def record(root: Path, name: str = "1") -> dict[str, Any]:
 
 @every_provider
 def test_wait_takes_an_input_to_done(there: There, workspace: Path) -> None:
-    """`--wait` sends, asks, fetches and settles; each of the five providers is paid for one batch."""
+    """`--wait` sends, asks, fetches and settles; each provider is paid for one batch."""
     put_input(workspace, there)
 
     said = there.call(workspace, "--wait")

@@ -119,6 +119,25 @@ REQUESTS: Final = (
 )
 
 ANSWERED: Final = (
+    Sample(
+        "messages-in-an-envelope",
+        envelope(
+            {
+                "type": "message",
+                "model": "c-1",
+                "content": [{"type": "text", "text": "4"}],
+                "stop_reason": "end_turn",
+                "usage": {"input_tokens": 3},
+            }
+        ),
+        {
+            "text": "4",
+            "finish_reason": "end_turn",
+            "model": "c-1",
+            "usage": {"input_tokens": 3},
+            "status_code": 200,
+        },
+    ),
     Sample("chat", envelope(GOOD), {"text": "4", "finish_reason": "stop", **_USED}),
     Sample(
         "chat-refusal",

@@ -117,7 +117,13 @@ def test_the_origin_of_a_tables_value_is_its_file() -> None:
 @pytest.mark.parametrize("key", sorted(BATCH_KEYS))
 def test_every_key_of_a_table_reaches_its_setting(key: str) -> None:
     """What a table may say is what the setting of that name would say."""
-    values = {"provider": "local", "content": "json", "on_failure": "settle"}
+    values = {
+        "provider": "local",
+        "content": "json",
+        "on_failure": "settle",
+        "extract": "tags",
+        "think": "skip",
+    }
     value = values.get(key, "some.module:name")
     found = read(f'[[batch]]\nmatch = "a"\n{key} = "{value}"').of_batch("a")
     assert found[BATCH_KEYS[key]] == value

@@ -84,7 +84,7 @@ def test_the_generic_way_goes_through_everything_in_input_order(root: Path) -> N
     """Each request comes with its place and its whole result, wherever the line stands."""
     ctx = context(root)
     files = facts(ctx)
-    rows = list(joined(ctx, files, places(ctx, files)))
+    rows = list(joined(ctx, files, places(ctx, files, None)))
     assert [custom_id for custom_id, *_ in rows] == [f"q-{n}" for n in range(6)]
     assert [None if place is None else (place.role, place.number) for _, _, place, _ in rows] == [
         (Role.OUTPUT, 4),

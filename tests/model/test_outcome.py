@@ -13,7 +13,7 @@ ONCE = frozenset({ErrorClass.UNKNOWN})
 NEVER = frozenset(
     map(
         ErrorClass,
-        "invalid-request over-length content-filter authentication billing not-found".split(),
+        "invalid-request over-length content-filter authentication billing not-found invalid-answer".split(),
     )
 )
 

@@ -99,7 +99,9 @@ def coverage(
         parts: How many ids are `retried`, `dismissed` or `missing`.
     """
     by_class = {name: tally(*(f"{name}-{k}" for k in range(count))) for name, count in (failed or {}).items()}
-    tallies = {part: tally(*(f"{part}-{k}" for k in range(count))) for part, count in parts.items()}
+    tallies: dict[str, Any] = {
+        part: tally(*(f"{part}-{k}" for k in range(count))) for part, count in parts.items()
+    }
     tallies["answered"] = tally(*(f"answered-{k}" for k in range(answered)))
     tallies["failed"] = sum(by_class.values(), Tally())
     roles = [ROLES[letter] for letter in letters]

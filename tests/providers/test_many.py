@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from reconciler.model.exchange import Dialect, Request
 from reconciler.providers.local import Local
-from reconciler.providers.many import Answered, End, Failed, answer_all
+from reconciler.providers.many import Answered, End, Failed, Rules, answer_all, as_they_are
+
+ONCE = Rules(judge=as_they_are)
+"""Each request is sent once, and its end kept as it is."""
 
 
 def requests(count: int) -> list[tuple[int, Request]]:
@@ -26,7 +29,7 @@ def collected(
 ) -> list[End]:
     """Every end, in the order in which they came."""
     ends: list[End] = []
-    asyncio.run(answer_all(Local(worker, concurrency), asked, ends.extend, stopping))
+    asyncio.run(answer_all(Local(worker, concurrency), asked, ends.extend, stopping, ONCE))
     return ends
 
 
@@ -70,7 +73,7 @@ def test_requests_are_taken_as_there_is_room() -> None:
     def end(ends: Sequence[End]) -> None:
         ended.extend(each.number for each in ends)
 
-    asyncio.run(answer_all(Local(worker, 3), ask(), end, lambda: False))
+    asyncio.run(answer_all(Local(worker, 3), ask(), end, lambda: False, ONCE))
     assert len(ended) == 20
 
 
@@ -89,7 +92,7 @@ def test_a_fault_of_the_input_waits_for_what_is_under_way() -> None:
 
     ends: list[End] = []
     with pytest.raises(OSError, match="gone"):
-        asyncio.run(answer_all(Local(worker, 8), ask(), ends.extend, lambda: False))
+        asyncio.run(answer_all(Local(worker, 8), ask(), ends.extend, lambda: False, ONCE))
     assert sorted(end.number for end in ends) == [1, 2]
 
 
@@ -109,23 +112,25 @@ def test_nothing_begins_once_an_end_was_asked_for() -> None:
 def test_a_fault_in_keeping_begins_nothing_new(faults: int) -> None:
     """What is under way still ends and is handed over once more; only a lasting fault loses it."""
     begun: list[str] = []
+    loops: list[asyncio.AbstractEventLoop] = []
     offered: list[list[int]] = []
     gate = asyncio.Event()
 
     async def worker(request: Request) -> dict[str, Any]:
         begun.append(request.custom_id)
+        loops.append(asyncio.get_running_loop())
         if request.custom_id != "r-1":
             await gate.wait()
         return {}
 
     def full(ends: Sequence[End]) -> None:
         offered.append(sorted(end.number for end in ends))
-        gate.set()
+        loops[0].call_soon_threadsafe(gate.set)
         if len(offered) <= faults:
             raise OSError(28, "full")
 
     with pytest.raises(OSError, match="full"):
-        asyncio.run(answer_all(Local(worker, 3), iter(requests(9)), full, lambda: False))
+        asyncio.run(answer_all(Local(worker, 3), iter(requests(9)), full, lambda: False, ONCE))
     assert begun == ["r-1", "r-2", "r-3"]
     assert offered == [[1], [1, 2, 3]]
 

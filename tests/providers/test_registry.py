@@ -15,9 +15,11 @@ from reconciler.providers.gemini import Gemini
 from reconciler.providers.keys import KeyMissing, ProviderOptions
 from reconciler.providers.mistral import Mistral
 from reconciler.providers.openai import Expiry, OpenAI
+from reconciler.providers.openrouter import OpenRouter
 from reconciler.providers.registry import NAMES, make
 from tests.wires import Script, source_of
 
+Client = OpenAI | Anthropic | Gemini | Mistral | OpenRouter
 NOTHING = ProviderOptions()
 PROXY = "https://proxy.example/v1"
 RESOURCE = "https://res.openai.azure.com"
@@ -26,19 +28,19 @@ ALL_KEYS = {
     name: f"key-{n}"
     for n, name in enumerate(
         "OPENAI_API_KEY AZURE_OPENAI_API_KEY ANTHROPIC_API_KEY GEMINI_API_KEY MISTRAL_API_KEY GROQ_API_KEY"
-        " TOGETHER_API_KEY DEEPINFRA_API_KEY DOUBLEWORD_API_KEY".split()
+        " TOGETHER_API_KEY DEEPINFRA_API_KEY DOUBLEWORD_API_KEY OPENROUTER_API_KEY".split()
     )
 } | AT_AZURE
 
 
-def made(name: str, environment: dict[str, str], **options: Any) -> OpenAI | Anthropic | Gemini | Mistral:
+def made(name: str, environment: dict[str, str], **options: Any) -> Client:
     """A client, which has to be there."""
     found = make(name, ProviderOptions(**options), environment)
-    assert isinstance(found, OpenAI | Anthropic | Gemini | Mistral)
+    assert isinstance(found, Client)
     return found
 
 
-def proofs(client: OpenAI | Anthropic | Gemini | Mistral) -> dict[str, str]:
+def proofs(client: Client) -> dict[str, str]:
     """The headers that hold its key."""
     return {name: secret.reveal() for name, secret in client.origin.secret.items()}
 
@@ -174,6 +176,24 @@ def proofs(client: OpenAI | Anthropic | Gemini | Mistral) -> dict[str, str]:
             id="mistral",
         ),
         pytest.param(
+            "openrouter",
+            {"OPENROUTER_API_KEY": "k", "OPENAI_BASE_URL": PROXY, "OPENAI_ORG_ID": "org"},
+            {},
+            "https://openrouter.ai/api/v1",
+            {"Authorization": "Bearer k"},
+            {},
+            id="openrouter",
+        ),
+        pytest.param(
+            "openrouter",
+            {"OPENROUTER_API_KEY": "k", "OPENROUTER_BASE_URL": "https://openrouter.ai/api/beta/"},
+            {},
+            "https://openrouter.ai/api/beta",
+            {"Authorization": "Bearer k"},
+            {},
+            id="openrouter-elsewhere",
+        ),
+        pytest.param(
             "deepinfra",
             {"DEEPINFRA_TOKEN": "t"},
             {},
@@ -240,10 +260,12 @@ def test_a_client_is_what_the_engine_expects(name: str) -> None:
     assert client.limits.size > 0
     assert client.dialects
     assert client.endpoint.startswith("/") == (name not in {"anthropic", "gemini"})
-    assert client.model == ("m" if name in {"gemini", "mistral"} else None)
-    assert client.takes_file == (name != "anthropic")
-    assert client.one_stream == (name in {"anthropic", "gemini"})
-    assert client.tags == (name not in {"anthropic", "together"})
+    assert client.model == ("m" if name in {"gemini", "mistral", "openrouter"} else None)
+    assert client.takes_file == (name not in {"anthropic", "openrouter"})
+    assert client.one_stream == (name in {"anthropic", "gemini", "openrouter"})
+    assert client.one_model == (name == "openrouter")
+    assert client.cancels == (name != "openrouter")
+    assert client.tags == (name not in {"anthropic", "together", "openrouter"})
 
 
 @pytest.mark.parametrize(
@@ -254,6 +276,7 @@ def test_a_client_is_what_the_engine_expects(name: str) -> None:
         ("anthropic", ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")),
         ("gemini", ("GOOGLE_API_KEY", "GEMINI_API_KEY")),
         ("mistral", ("MISTRAL_API_KEY",)),
+        ("openrouter", ("OPENROUTER_API_KEY",)),
         ("groq", ("GROQ_API_KEY",)),
         ("together", ("TOGETHER_API_KEY",)),
         ("deepinfra", ("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN")),

@@ -13,6 +13,7 @@ from tests.testing.speaking import (
     GeminiSpeaker,
     MistralSpeaker,
     OpenAISpeaker,
+    OpenRouterSpeaker,
     Speaker,
 )
 
@@ -34,7 +35,7 @@ def fake(fake_provider: FakeProvider) -> Iterator[FakeProvider]:
 
 @pytest.fixture(params=list(SPEAKERS))
 def speaker(request: pytest.FixtureRequest, fake: FakeProvider, http: httpx.Client) -> Speaker:
-    """Each of the five in turn."""
+    """Each in turn."""
     return SPEAKERS[request.param](fake, http, fake.url(request.param))
 
 
@@ -66,3 +67,9 @@ def gemini(fake: FakeProvider, http: httpx.Client) -> GeminiSpeaker:
 def mistral(fake: FakeProvider, http: httpx.Client) -> MistralSpeaker:
     """Mistral."""
     return MistralSpeaker(fake, http, fake.url("mistral"))
+
+
+@pytest.fixture
+def openrouter(fake: FakeProvider, http: httpx.Client) -> OpenRouterSpeaker:
+    """OpenRouter."""
+    return OpenRouterSpeaker(fake, http, fake.url("openrouter"))

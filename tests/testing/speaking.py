@@ -1,4 +1,4 @@
-"""The five dialects in their shortest form, over httpx: what a test needs to get a batch through the fake."""
+"""The dialects in their shortest form, over httpx: what a test needs to get a batch through the fake."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -365,10 +365,80 @@ class MistralSpeaker(Spoken):
         ]
 
 
+class OpenRouterSpeaker(Spoken):
+    """OpenRouter; it has no call that cancels."""
+
+    def item(self, number: str, **body: Any) -> Json:
+        """One request."""
+        return {
+            "custom_id": number,
+            "body": {"messages": [{"role": "user", "content": f"say {number}"}], **body},
+        }
+
+    def make(self, items: Iterable[Any], **fields: Any) -> httpx.Response:
+        """Create a batch; what is None is left out."""
+        usual = {"endpoint": "/v1/chat/completions", "model": "maker/model-x", **fields}
+        body = {name: value for name, value in usual.items() if value is not None}
+        return self.ask("POST", "/batches", json={**body, "requests": list(items)})
+
+    def submit(self, ids: Iterable[str]) -> str:
+        """Create."""
+        made = self.make(map(self.item, ids))
+        assert (made.status_code, made.json()["status"]) == (202, "validating"), made.text
+        return str(made.json()["id"])
+
+    def create(self) -> httpx.Response:
+        """Create a batch."""
+        return self.make([self.item("r-1")])
+
+    def get(self, batch: str) -> httpx.Response:
+        """Look at a batch."""
+        return self.ask("GET", f"/batches/{batch}")
+
+    def listed(self) -> list[str]:
+        """The first page."""
+        return [each["id"] for each in self.fetch("/batches")["data"]]
+
+    def cancel(self, batch: str) -> httpx.Response:
+        """Nothing is there."""
+        return self.ask("POST", f"/batches/{batch}/cancel")
+
+    def state(self, batch: str) -> str:
+        """Look."""
+        return str(self.get(batch).json()["status"])
+
+    def rows(self, batch: str, limit: int = 2) -> list[Json]:
+        """The results by pages."""
+        found: list[Json] = []
+        cursor = None
+        while True:
+            params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+            page = self.ask("GET", f"/batches/{batch}/results", params=params)
+            if page.status_code == 404:
+                return found
+            found += page.json()["data"]
+            cursor = page.json()["next_cursor"]
+            if not page.json()["has_more"]:
+                return found
+
+    def results(self, batch: str) -> list[tuple[str, str]]:
+        """The results by pages, which are those that the batch holds."""
+        held = self.get(batch).json()["results"] or []
+        found = self.rows(batch)
+        assert held == found
+        return [(row["custom_id"], _openrouter_word(row)) for row in found]
+
+
+def _openrouter_word(row: Json) -> str:
+    assert (row["response"] is None) != (row["error"] is None)
+    return str(row["error"]["type"]) if row["error"] else _openai_word(row)
+
+
 SPEAKERS: Final[Mapping[str, Callable[[FakeProvider, httpx.Client, str], Speaker]]] = {
     "openai": OpenAISpeaker,
     "azure": AzureSpeaker,
     "anthropic": AnthropicSpeaker,
     "gemini": GeminiSpeaker,
     "mistral": MistralSpeaker,
+    "openrouter": OpenRouterSpeaker,
 }

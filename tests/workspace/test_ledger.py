@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, BinaryIO, Self
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.workspace import ledger
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.ledger import PATH, Entry, append, append_once, entries
+from reconciler.workspace.ledger import PATH, Entry, History, append, append_once, entries
 from reconciler.workspace.reading import Reading
 from tests.workspace.faults import Trip
 
@@ -171,17 +172,17 @@ def test_a_foreign_line_is_not_trusted(fx: Effects, tmp_path: Path, line: bytes)
 def test_once_is_once_though_the_clock_moves(fx: Effects, tmp_path: Path) -> None:
     """A step that is done again after a crash adds its line only if history does not hold it yet."""
     for _ in range(3):
-        append_once(fx, "batch.settled", "7", input=None, requests=3, names=("a", "b"))
+        append_once(fx, History(), "batch.settled", "7", input=None, requests=3, names=("a", "b"))
     assert [entry.fields["at"] for entry in seen(tmp_path)] == [4600]
 
 
 def test_once_adds_what_is_new(fx: Effects, tmp_path: Path) -> None:
     """Another event, another batch or another fact is another line."""
-    append_once(fx, "batch.settled", "7", requests=3)
-    append_once(fx, "batch.settled", "7", requests=4)
-    append_once(fx, "batch.settled", "8", requests=3)
-    append_once(fx, "batch.retried", "7", requests=3)
-    append_once(fx, "batch.settled", "7")
+    append_once(fx, History(), "batch.settled", "7", requests=3)
+    append_once(fx, History(), "batch.settled", "7", requests=4)
+    append_once(fx, History(), "batch.settled", "8", requests=3)
+    append_once(fx, History(), "batch.retried", "7", requests=3)
+    append_once(fx, History(), "batch.settled", "7")
     assert len(seen(tmp_path)) == 5
 
 
@@ -190,7 +191,7 @@ def test_once_after_a_torn_line(fx: Effects, tmp_path: Path) -> None:
     append(fx, "batch.settled", "7", requests=3)
     whole = (tmp_path / PATH).read_bytes()
     (tmp_path / PATH).write_bytes(whole[: len(whole) // 2])
-    append_once(fx, "batch.settled", "7", requests=3)
+    append_once(fx, History(), "batch.settled", "7", requests=3)
     torn, again = seen(tmp_path)
     assert torn.problem is not None
     assert facts(again) == {"event": "batch.settled", "batch": "7", "requests": 3}
@@ -200,16 +201,16 @@ def test_once_after_a_line_that_lacks_its_end(fx: Effects, tmp_path: Path) -> No
     """A line whose write was cut off just before its line feed does not end up in history twice."""
     append(fx, "batch.settled", "7", requests=3)
     (tmp_path / PATH).write_bytes((tmp_path / PATH).read_bytes()[:-1])
-    append_once(fx, "batch.settled", "7", requests=3)
+    append_once(fx, History(), "batch.settled", "7", requests=3)
     assert len([entry for entry in seen(tmp_path) if entry.problem is None]) == 1
 
 
 def test_once_writes_nothing_the_second_time(fx: Effects, tmp_path: Path) -> None:
     """Where history holds the line already, not even a time of the file changes."""
-    append_once(fx, "batch.settled", "7")
+    append_once(fx, History(), "batch.settled", "7")
     trip = Trip()
     again = Effects(str(tmp_path), trip)
-    append_once(again, "batch.settled", "7")
+    append_once(again, History(), "batch.settled", "7")
     again.close()
     assert trip.seen == []
 
@@ -217,3 +218,68 @@ def test_once_writes_nothing_the_second_time(fx: Effects, tmp_path: Path) -> Non
 def test_the_path_is_part_of_the_format() -> None:
     """Where history lies is public."""
     assert ledger.PATH == ".reconciler/ledger.jsonl"
+
+
+class Counted:
+    """A stream whose lines are counted."""
+
+    def __init__(self, stream: BinaryIO, read: list[int]) -> None:
+        self._stream, self._read = stream, read
+        self.seek, self.read = stream.seek, stream.read
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._stream:
+            self._read.append(len(line))
+            yield line
+
+
+class Counting(Effects):
+    """The room, which notes the length of each line that is read."""
+
+    def __init__(self, root: str, read: list[int]) -> None:
+        super().__init__(root)
+        self._read = read
+
+    def open(self, path: str, on_block: Any = None) -> Any:
+        """A counted stream."""
+        return Counted(super().open(path, on_block), self._read)
+
+
+def test_history_reads_what_is_new(fx: Effects, tmp_path: Path) -> None:
+    """What is asked of history again costs the new lines alone; it answers as if it had read them all."""
+    history, read = History(), list[int]()
+    look = Counting(str(tmp_path), read)
+    for number in range(2_000):
+        append(fx, "batch.creating", str(number), input=f"digest {number}")
+    size = (tmp_path / PATH).stat().st_size
+    assert history.payers(look, "digest 7") == ("7",)
+    assert sum(read) == size
+    for number in range(3):
+        append_once(look, history, "batch.settled", f"new {number}", input="digest 7")
+        append_once(look, history, "batch.settled", f"new {number}", input="digest 7")
+    append(fx, "batch.cancelled", "another", input="digest 7")
+    assert history.payers(look, "digest 7") == ("7", "new 0", "new 1", "new 2")
+    assert history.payers(look, "digest of nobody") == ()
+    assert len(seen(tmp_path)) == 2_004
+    assert sum(read) < size + 10_000
+    look.close()
+
+
+def test_history_of_a_ledger_that_was_replaced(fx: Effects, tmp_path: Path) -> None:
+    """A ledger that is shorter than it was is read anew; one that is gone holds nothing new."""
+    history = History()
+    append(fx, "batch.begun", "7", input="a")
+    append(fx, "batch.begun", "8", input="b")
+    assert history.payers(fx, "b") == ("8",)
+    whole = (tmp_path / PATH).read_bytes()
+    (tmp_path / PATH).write_bytes(whole[: whole.index(b"\n") + 1])
+    assert history.payers(fx, "b") == ()
+    assert history.payers(fx, "a") == ("7",)
+    (tmp_path / PATH).unlink()
+    assert history.payers(fx, "a") == ("7",)

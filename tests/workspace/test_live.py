@@ -140,3 +140,18 @@ def test_every_commit_is_synced(fx: Effects) -> None:
         db = progress._db  # noqa: SLF001 - what SQLite was told cannot be seen from outside
         asked = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     assert asked == {"journal_mode": "wal", "synchronous": 2}
+
+
+def test_what_is_removed_stays_away() -> None:
+    """The names are gone on disk too before anything else is done: no power cut brings progress back."""
+    with scratch() as folder:
+        trip = Trip()
+        fx = Effects(str(folder), trip)
+        try:
+            opened(fx).close()
+            trip.seen.clear()
+            live.remove(fx, "7")
+            assert trip.seen[-1] == ("fsync-folder", live.FOLDER)
+            assert ("unlink", PATH) in trip.seen
+        finally:
+            fx.close()

@@ -47,6 +47,7 @@ FULL = Record(
     children={BatchName("6.r2"): Child(Tally(1, 2), DIGEST)},
     dismissed={"missing": Tally(1, 2)},
     receipts={"process-output": {"token": "ab"}},
+    imported={"segment_index": 3, "ids": "by-position"},
     cost={"usd": 0.5},
     extra={"of-tomorrow": [1, {"a": None}]},
 )

@@ -1,0 +1,134 @@
+"""The life of one request: as lines for people, as fields for machines."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from reconciler.cli.console import out, paint, safe
+
+if TYPE_CHECKING:
+    from reconciler.model.life import Attempt, Event, Explanation, Handling, Life
+
+
+def explanation(found: Explanation) -> None:
+    """For people."""
+    for life in found.lives:
+        out(f"{paint(safe(found.custom_id), 'strong')}  {life.outcome.value}  {_where(life)}")
+        for attempt in life.attempts:
+            _attempt(attempt)
+        for problem in life.problems:
+            out(f"  {paint('note', 'faint')}  {safe(problem)}")
+    for each in found.unsearched:
+        out(f"{paint('not searched', 'faint')}  {safe(each)}")
+
+
+def _where(life: Life) -> str:
+    """The batches of a life, in a line."""
+    return " -> ".join(f"{each.batch} (attempt {each.attempt})" for each in life.attempts)
+
+
+def _attempt(attempt: Attempt) -> None:
+    """One batch, and what became of the request in it."""
+    child = f"; {attempt.child} asks it again" if attempt.child else ""
+    where = f"{attempt.place.value}, in {attempt.folder}/" if attempt.folder else attempt.place.value
+    out(f"  {paint(attempt.batch, 'strong')}  {attempt.outcome.value}{child}; {where}")
+    for label, told in _facts(attempt):
+        out(f"    {label.ljust(10)} {safe(told)}")
+    for event in attempt.events:
+        out(f"    {_time(event.at)}  {safe(_event(event))}")
+
+
+def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
+    """What is known of it, a line each."""
+    yield "request", attempt.request or _gone(attempt)
+    if attempt.answer or attempt.model:
+        words = [attempt.answer or "in its results", attempt.model or "", attempt.finish_reason or ""]
+        yield "answer", "  ".join(word for word in words if word)
+    if attempt.error:
+        yield "error", ": ".join(str(value) for value in attempt.error.values() if value)
+    if attempt.reason:
+        yield "set aside", attempt.reason
+    if attempt.provider:
+        words = [attempt.provider, attempt.batch_id or "", attempt.status or ""]
+        sent = f"create sent {_time(attempt.sent_at)}" if attempt.sent_at is not None else ""
+        yield "provider", "  ".join(word for word in (*words, sent) if word)
+    if attempt.usage:
+        yield "usage", json.dumps(attempt.usage, ensure_ascii=False)
+        yield "cost", "not known: this version has no prices"
+    if attempt.handling is not None:
+        yield from _handling(attempt.handling)
+
+
+def _gone(attempt: Attempt) -> str:
+    """Why there is no line of the request."""
+    if attempt.removed_at is None:
+        return "its input is not here"
+    return f"removed by [retain] {_time(attempt.removed_at)}; see {attempt.folder}/tombstone.json"
+
+
+def _handling(handling: Handling) -> Iterator[tuple[str, str]]:
+    """What processors did."""
+    begun = "" if handling.ended else ", begun and not known to have ended"
+    calls = f", {handling.calls} token{'s' * (handling.calls != 1)} so far" if handling.calls else ""
+    yield "processor", f"{handling.processor}  token {handling.token}{calls}{begun}"
+    if handling.calls:
+        yield "", f"token of this answer {handling.record_token}"
+    if handling.published:
+        value = "" if handling.value is None else f"  value {_cut(handling.value)}"
+        yield "published", f"{handling.published}{value}"
+    if handling.unhandled:
+        yield "unhandled", handling.unhandled
+
+
+def _event(event: Event) -> str:
+    """One line of history."""
+    facts = (f"{key}={_cut(value)}" for key, value in event.facts.items() if not isinstance(value, dict))
+    return f"{event.event}  {' '.join(facts)}".rstrip()
+
+
+def _cut(value: Any, limit: int = 60) -> str:
+    """A value as JSON, text without quotes, cut."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _time(at: float | None) -> str:
+    """A time in UTC, to the second."""
+    if at is None:
+        return ""
+    try:
+        return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return str(at)
+
+
+def explanation_fields(found: Explanation) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "workspace": found.root,
+        "custom_id": found.custom_id,
+        "lives": [
+            {
+                "lineage": life.lineage,
+                "outcome": life.outcome.value,
+                "attempts": [_attempt_fields(each) for each in life.attempts],
+                "problems": list(life.problems),
+            }
+            for life in found.lives
+        ],
+        "unsearched": list(found.unsearched),
+    }
+
+
+def _attempt_fields(attempt: Attempt) -> dict[str, Any]:
+    """One attempt: its own members, with nested values as JSON has them."""
+    import attrs
+
+    fields = attrs.asdict(attempt, recurse=False)
+    handling = attempt.handling
+    fields["handling"] = None if handling is None else attrs.asdict(handling, recurse=False)
+    fields["events"] = [{"at": each.at, "event": each.event, **each.facts} for each in attempt.events]
+    return {**fields, "place": attempt.place.value, "outcome": attempt.outcome.value}

@@ -1,0 +1,110 @@
+"""
+Power cuts: stop the power at any moment of a scenario, and mend whatever the disk may hold then.
+
+A scenario is run once under a recorder; at each change, each sync and the end, every state that a cut may
+leave there is built in a workspace of its own, which has to keep its promises and to come to the same end as
+a run without a fault.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from tests.proof.disk import Recorder, State
+from tests.test_crash import SCENARIOS, Scenario, asked, end_state, fresh, mend, normal, sound
+from tests.workspaces import leftovers, scratch
+
+CASES: Final = tuple(case for case in SCENARIOS if case not in ("group", "pass-by-nobody"))
+"""The scenarios; batches of a group are synced by threads, which no recorder can stand still."""
+
+
+@attrs.frozen
+class Cut:
+    """One moment of a run, and one state that a cut may leave there."""
+
+    moment: int
+    what: str
+    state: State
+
+    def __str__(self) -> str:
+        return f"cut {self.moment} ({self.what}): {self.state.how}"
+
+
+@attrs.define
+class Cutting(Recorder):
+    """A recorder that writes down what a cut would leave, at every moment."""
+
+    cuts: list[Cut] = attrs.field(factory=list)
+    moments: int = 0
+    seen: set[str] = attrs.field(factory=set)
+
+    def __call__(self, change: str, path: str) -> None:
+        """Before a change."""
+        self.cut(f"before {change} {path}")
+
+    def synced(self, opened: Sequence[int]) -> None:
+        """Before a sync."""
+        self.cut("before a sync")
+        super().synced(opened)
+
+    def cut(self, what: str) -> None:
+        """Write down what a cut leaves here, but for what another moment has left."""
+        self.moments += 1
+        for state in self.states():
+            if state.digest not in self.seen:
+                self.seen.add(state.digest)
+                self.cuts.append(Cut(self.moments, what, state))
+
+
+def cuts_of(scenario: Scenario) -> tuple[list[Cut], int]:
+    """Every cut of a scenario, and how many moments it has."""
+    with fresh(scenario) as root:
+        recorder = Cutting(root)
+        scenario.act(root, recorder)
+        recorder.cut("at the end")
+        return recorder.cuts, recorder.moments
+
+
+def hold(scenario: Scenario, cut: Cut, wanted: dict[str, bytes], before: dict[str, int]) -> None:
+    """
+    Mend one cut.
+
+    Raises:
+        AssertionError: A promise is broken, or passes do not come to the same end.
+    """
+    with scratch() as folder:
+        root = folder / "w"
+        cut.state.build(root)
+        sound(root, str(cut))
+        assert asked(root).items() >= before.items(), cut
+        mend(scenario, root, wanted)
+        assert normal(root) == wanted, cut
+        assert leftovers(root) == [], cut
+        sound(root, f"{cut}, and mended")
+
+
+def sweep(case: str, some: int | None = None) -> tuple[int, int]:
+    """
+    Cut the power all over a scenario.
+
+    Args:
+        case: Which one.
+        some: How many of its states to try, the same in every run; None for all.
+
+    Returns:
+        How many moments it has, and how many states were tried.
+    """
+    scenario = SCENARIOS[case]
+    wanted, _ = end_state(scenario)
+    with fresh(scenario) as root:
+        before = dict(asked(root))
+    cuts, moments = cuts_of(scenario)
+    if some is not None and some < len(cuts):
+        cuts = random.Random(case).sample(cuts, some)
+    for cut in cuts:
+        hold(scenario, cut, wanted, before)
+    return moments, len(cuts)

@@ -1,0 +1,119 @@
+"""
+The power may be cut at any moment: what was not synced is lost, torn or kept, and nothing is broken by it.
+
+A kill cannot show that a sync is missing; this can.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.proof.disk import Recorder, State
+from tests.proof.power import CASES, Cutting, cuts_of, hold, sweep
+from tests.test_crash import SCENARIOS, asked, end_state, fresh
+
+SOME = 16
+"""States that a normal run tries of each scenario; a slow one tries all."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_power_is_cut(case: str) -> None:
+    """Whatever a cut leaves keeps every promise, and three passes reach the end of a run without one."""
+    moments, tried = sweep(case, SOME)
+    assert moments > 10
+    assert tried >= min(SOME, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_the_power_is_cut_anywhere(case: str) -> None:
+    """The same for every state of every moment."""
+    sweep(case)
+
+
+@attrs.define
+class Lying(Cutting):
+    """A disk that says it has synced, and has not."""
+
+    def synced(self, opened: Sequence[int]) -> None:
+        """Do nothing."""
+        self.cut(f"before a sync of {len(opened)} that is none")
+
+
+def test_a_missing_sync_shows() -> None:
+    """Without syncs there are cuts that break a promise: the sweep is able to find them."""
+    scenario = SCENARIOS["first-pass"]
+    wanted, _ = end_state(scenario)
+    with fresh(scenario) as root:
+        before = dict(asked(root))
+        lying = Lying(root)
+        scenario.act(root, lying)
+        lying.cut("at the end")
+    broken = 0
+    for cut in lying.cuts:
+        try:
+            hold(scenario, cut, wanted, before)
+        except AssertionError:
+            broken += 1
+    assert broken > 0
+
+
+def test_one_run_is_like_another() -> None:
+    """The moments of a scenario and what a cut leaves at each come to the same every time."""
+    first, second = (cuts_of(SCENARIOS["retry-missing"]) for _ in range(2))
+    assert first[1] == second[1]
+    assert [(cut.moment, cut.what, cut.state.how) for cut in first[0]] == [
+        (cut.moment, cut.what, cut.state.how) for cut in second[0]
+    ]
+
+
+def contents(states: Sequence[State]) -> set[tuple[tuple[str, bytes | None], ...]]:
+    """What the states hold, without inodes."""
+    return {tuple((path, data) for path, _, data in state.files) for state in states}
+
+
+def test_what_a_cut_leaves_of_a_new_file(tmp_path: Path) -> None:
+    """A name may be lost with all its content; or stand there with none, half or all of it."""
+    recorder = Recorder(tmp_path)
+    (tmp_path / "a").write_bytes(b"1234")
+    assert contents([*recorder.states()]) == {
+        (),
+        (("a", b""),),
+        (("a", b"12"),),
+        (("a", b"1234"),),
+    }
+
+
+def test_what_a_sync_keeps(tmp_path: Path) -> None:
+    """Content lasts from the sync of its file on, a name from that of its folder on, a rename as a whole."""
+    recorder = Recorder(tmp_path)
+    path = tmp_path / "a"
+    path.write_bytes(b"1234")
+    with path.open("rb") as file:
+        recorder.synced([file.fileno()])
+    assert contents([*recorder.states()]) == {(), (("a", b"1234"),)}
+    path.rename(tmp_path / "b")
+    assert contents([*recorder.states()]) == {(), (("a", b"1234"),), (("b", b"1234"),)}
+    with_folder(recorder, tmp_path)
+    assert contents([*recorder.states()]) == {(("b", b"1234"),)}
+
+
+def test_what_was_synced_and_is_written_anew(tmp_path: Path) -> None:
+    """Of a line that was appended to a synced file there is nothing, half or all; the rest stays."""
+    (tmp_path / "a").write_bytes(b"12")
+    recorder = Recorder(tmp_path)
+    with (tmp_path / "a").open("ab") as file:
+        file.write(b"3456")
+    assert contents([*recorder.states()]) == {(("a", data),) for data in (b"12", b"1234", b"123456")}
+
+
+def with_folder(recorder: Recorder, folder: Path) -> None:
+    """Sync a folder."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        recorder.synced([opened])
+    finally:
+        os.close(opened)

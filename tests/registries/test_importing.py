@@ -1,0 +1,450 @@
+"""Taking over the batches that a pairwiseLLM registry names: none is sent again, none is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler import decide
+from reconciler.check import check
+from reconciler.errors import UsageError
+from reconciler.importing import Import, import_registry
+from reconciler.model.report import State
+from reconciler.session import Options
+from reconciler.testing import FakeProvider, Fate
+from reconciler.testing.fates import Outcome
+from tests.online import Online
+from tests.registries.ancestor import (
+    OutputDir,
+    anthropic_outputs,
+    create,
+    gemini_outputs,
+    ids_of,
+    openai_outputs,
+    requests_of,
+    write_input,
+)
+from tests.stopping import client_of
+from tests.workspace.faults import Crash, Trip
+from tests.workspaces import (
+    files,
+    ledger,
+    leftovers,
+    put,
+    record,
+    results,
+    run,
+    scratch,
+    settings,
+    stats,
+    tree,
+)
+
+THREE: Final = ("openai", "anthropic", "gemini")
+OUTPUTS: Final = {"openai": openai_outputs, "anthropic": anthropic_outputs, "gemini": gemini_outputs}
+each_provider: Final = pytest.mark.parametrize("provider", THREE)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A place for a workspace and for an output folder of the ancestor, in memory."""
+    with scratch() as folder:
+        (folder / "ws" / "workdir").mkdir(parents=True)
+        yield folder
+
+
+@pytest.fixture
+def fake(fake_provider: FakeProvider) -> FakeProvider:
+    """A fake provider whose clock is past the times of all files."""
+    fake_provider.clock.advance(60)
+    return fake_provider
+
+
+def online(fake: FakeProvider, root: Path, provider: str) -> Online:
+    """A workspace that can ask all three, and sends to *provider*."""
+    others = tuple(client_of(each, fake) for each in THREE if each != provider)
+    return Online(root, fake, client_of(provider, fake), others=others)
+
+
+def take(root: Path, source: Any, **more: Any) -> Import:
+    """Import."""
+    return import_registry(str(root), settings(), source, Options(**more.pop("options", {})), **more)
+
+
+def sent(fake: FakeProvider, folder: OutputDir, provider: str, count: int = 4) -> list[str]:
+    """A segment that the ancestor has sent; gives its ids."""
+    ids = ids_of(provider, count, 10 * len(folder.rows) + 1)
+    path = folder.path / "before.jsonl"
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_input(path, provider, requests_of(provider, ids))
+    folder.add(provider, create(fake, provider, path, requests_of(provider, ids)), ids)
+    path.unlink()
+    return ids
+
+
+# --- polled, fetched, settled -------------------------------------------------------------------------------
+
+
+@each_provider
+def test_a_batch_in_flight_is_polled_fetched_and_settled(
+    place: Path, fake: FakeProvider, provider: str
+) -> None:
+    """A row that is not done is asked for under its id, and its answers go to `done/`, each to its own id."""
+    folder = OutputDir(place / "out")
+    ids = sent(fake, folder, provider)
+    root = place / "ws"
+
+    found = take(root, folder.write())
+
+    assert [(row.name, row.outcome) for row in found.rows] == [("out_01", "imported")]
+    assert fake.calls.count("get") == 0
+    report = online(fake, root, provider).wait()
+    assert [(batch.name, batch.state) for batch in report.batches] == [("out_01", State.SETTLED)]
+    assert [line["custom_id"] for line in results(root, "out_01")] == ids
+    assert {line["outcome"] for line in results(root, "out_01")} == {"answered"}
+    assert (len(fake.batches), check(str(root), settings()).findings) == (1, [])
+
+
+def test_three_providers_in_one_registry(place: Path, fake: FakeProvider) -> None:
+    """One registry with a batch at each provider is settled whole, and nothing is created."""
+    folder = OutputDir(place / "out")
+    ids = [sent(fake, folder, provider) for provider in THREE]
+    root = place / "ws"
+    folder.write()
+    take(root, place / "out")
+
+    report = online(fake, root, "openai").wait()
+
+    assert [batch.state for batch in report.batches] == [State.SETTLED] * 3
+    assert [[line["custom_id"] for line in results(root, f"out_{n:02}")] for n in (1, 2, 3)] == ids
+    assert len(fake.batches) == 3
+
+
+def test_gemini_answers_without_keys_belong_to_the_requests_in_their_place(
+    place: Path, fake: FakeProvider
+) -> None:
+    """Requests that went out without keys are answered in order: a failure in the middle stays there."""
+    folder = OutputDir(place / "out")
+    wrong = Outcome("error", status=3, message="blocked")
+    turns = iter([None, wrong, None])
+    fake.script(Fate(choose=lambda _no_id: next(turns)))
+    ids = sent(fake, folder, "gemini", 3)
+    root = place / "ws"
+    take(root, folder.write())
+
+    online(fake, root, "gemini").wait()
+
+    found = results(root, "out_01")
+    assert [line["custom_id"] for line in found] == ids
+    assert [line["outcome"] for line in found] == ["answered", "failed", "answered"]
+    assert (root / "done/out_01/batch_metadata_out_01.jsonl").read_text().count("by-position") == 1
+
+
+def test_gemini_answers_that_are_too_few_are_nobodys(place: Path, fake: FakeProvider) -> None:
+    """Where answers without ids are not as many as the requests, none is published, and a person is asked."""
+    folder = OutputDir(place / "out")
+    sent(fake, folder, "gemini", 3)
+    path = folder.path / "batch_01_input.jsonl"
+    write_input(path, "gemini", requests_of("gemini", ids_of("gemini", 4)))
+    root = place / "ws"
+    take(root, folder.write())
+
+    report = online(fake, root, "gemini").wait()
+
+    assert report.batch("out_01").state is State.ATTENTION
+    assert "which answers what cannot be told" in report.batch("out_01").because
+    assert not (root / "workdir/batch_output_out_01.jsonl").exists()
+    assert len(fake.batches) == 1
+
+
+# --- finished batches ---------------------------------------------------------------------------------------
+
+
+@each_provider
+def test_a_finished_batch_is_copied_and_not_asked_for(place: Path, fake: FakeProvider, provider: str) -> None:
+    """A row that is done settles from the copies of its files: no call is made, whatever the provider."""
+    folder = OutputDir(place / "out")
+    ids = ids_of(provider, 3)
+    folder.add(provider, f"{provider}-id", ids, done="TRUE")
+    folder.output(1).write_text(OUTPUTS[provider](ids))
+    before = files(place / "out")
+    root = place / "ws"
+
+    found = take(root, folder.write())
+    report = online(fake, root, provider).run()
+
+    assert found.exit_code == 0
+    assert report.batch("out_01").state is State.SETTLED
+    assert [line["custom_id"] for line in results(root, "out_01")] == ids
+    assert (len(fake.calls), len(fake.batches)) == (0, 0)
+    assert files(place / "out") == before | {"jobs_registry.csv": folder.write().read_bytes()}
+
+
+def test_a_finished_batch_whose_output_is_gone_is_reported(place: Path) -> None:
+    """Without its output a finished row is refused, and the CSV that was made of it is named."""
+    folder = OutputDir(place / "out")
+    folder.add("openai", "batch_1", ids_of("openai", 2), done="TRUE")
+    (folder.path / "batch_01_results.csv").write_text("ID1,ID2\n")
+
+    found = take(place / "ws", folder.write())
+
+    assert (found.exit_code, found.rows[0].outcome) == (3, "refused")
+    assert "its output is gone" in found.rows[0].because
+    assert "batch_01_results.csv" in found.rows[0].because
+    assert list((place / "ws/workdir").iterdir()) == []
+
+
+def test_failures_of_an_imported_batch_are_not_sent_by_a_pass(place: Path, fake: FakeProvider) -> None:
+    """What may be asked again is left to a person: nobody knows what was asked again elsewhere."""
+    folder = OutputDir(place / "out")
+    fake.script(Fate(outcomes={ids_of("openai", 1)[0]: Outcome("http", status=503)}))
+    sent(fake, folder, "openai")
+    root = place / "ws"
+    take(root, folder.write())
+    there = online(fake, root, "openai")
+
+    report = there.wait()
+    assert (report.batch("out_01").state, len(fake.batches)) == (State.SETTLED, 1)
+
+    there.decide(decide.retry, "out_01")
+    assert len(fake.batches) == 2
+
+
+# --- what is refused, what is known -------------------------------------------------------------------------
+
+
+def test_the_same_import_twice_changes_nothing(place: Path) -> None:
+    """A second import finds every batch, live or settled, and touches no file."""
+    folder = OutputDir(place / "out")
+    folder.add("openai", "batch_1", ids_of("openai", 2))
+    folder.add("anthropic", "msgbatch_2", ids_of("anthropic", 2), done="TRUE")
+    folder.output(2).write_text(anthropic_outputs(ids_of("anthropic", 2)))
+    root = place / "ws"
+    take(root, folder.write())
+    for _ in range(2):
+        before = {path: stat for path, stat in stats(root).items() if path not in (".", "workdir")}
+
+        found = take(root, folder.write())
+
+        assert [row.outcome for row in found.rows] == ["known", "known"]
+        after = {path: stat for path, stat in stats(root).items() if path not in (".", "workdir")}
+        assert (found.exit_code, after) == (0, before)
+        run(root)
+
+
+def test_a_row_that_is_refused_does_not_stop_the_others(place: Path) -> None:
+    """Input gone, unknown provider, no id, a wrong word: each is told with its line, the others come."""
+    folder = OutputDir(place / "out")
+    for number in range(1, 6):
+        folder.add("openai", f"batch_{number}", ids_of("openai", 2, number))
+    (folder.path / "batch_01_input.jsonl").unlink()
+    folder.rows[1][1] = "bedrock"
+    folder.rows[2][3] = "NA"
+    folder.rows[3][8] = "maybe"
+
+    found = take(place / "ws", folder.write())
+
+    assert [row.outcome for row in found.rows] == ["refused"] * 4 + ["imported"]
+    told = [row.because for row in found.rows]
+    assert "its input is gone" in told[0]
+    assert "'bedrock'" in told[1]
+    assert "no batch_id" in told[2]
+    assert "done is 'maybe'" in told[3]
+    assert [row.where for row in found.rows] == [f"jobs_registry.csv:{n}" for n in range(2, 7)]
+    assert found.exit_code == 3
+    assert leftovers(place / "ws") == []
+
+
+def test_a_name_that_is_taken_is_refused(place: Path) -> None:
+    """Something else under the name stays as it is; another prefix takes the batch in."""
+    folder = OutputDir(place / "out")
+    folder.add("openai", "batch_1", ids_of("openai", 2))
+    root = place / "ws"
+    put(root, "out_01", input=[{"custom_id": "a", "method": "POST", "url": "/v1", "body": {}}])
+    before = tree(root)
+
+    found = take(root, folder.write())
+
+    assert found.rows[0].outcome == "refused"
+    assert "out_01" in found.rows[0].because
+    assert tree(root) == before
+    assert [row.name for row in take(root, folder.write(), name="mine").rows] == ["mine_01"]
+
+
+def test_a_batch_that_is_here_under_another_name_is_known(place: Path) -> None:
+    """A batch id that this workspace has already is not taken in a second time."""
+    folder = OutputDir(place / "out")
+    folder.add("openai", "batch_1", ids_of("openai", 2))
+    take(place / "ws", folder.write())
+
+    found = take(place / "ws", folder.write(), name="other")
+
+    assert [(row.name, row.outcome) for row in found.rows] == [("out_01", "known")]
+
+
+def test_an_imported_input_is_not_sent_as_a_copy(place: Path, fake: FakeProvider) -> None:
+    """The same input dropped into the live folder under a second name is refused: it was paid for."""
+    folder = OutputDir(place / "out")
+    ids = ids_of("openai", 2)
+    path = folder.add("openai", "batch_1", ids)
+    root = place / "ws"
+    take(root, folder.write())
+    (root / "workdir/batch_input_copy.jsonl").write_bytes(path.read_bytes())
+    fake.clock.advance(600)
+
+    report = online(fake, root, "openai").run()
+
+    assert report.batch("copy").state is State.ATTENTION
+    assert "out_01" in report.batch("copy").because
+    assert fake.calls.count("create") == 0
+
+
+def test_an_input_in_the_wrong_shape_is_refused(place: Path) -> None:
+    """Lines that the named provider cannot have taken are refused, with the line."""
+    folder = OutputDir(place / "out")
+    folder.add("openai", "batch_1", ids_of("openai", 2))
+    folder.rows[0][1] = "anthropic"
+
+    found = take(place / "ws", folder.write())
+
+    assert "batch_01_input.jsonl:1: a line in the shape of openai" in found.rows[0].because
+
+
+# --- where files are ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", ["", "./", "out/", "/gone/elsewhere/", "C:\\Temp\\"])
+def test_paths_count_from_the_folder_of_the_registry(place: Path, head: str) -> None:
+    """Relative paths are looked for beside the registry; so are files of a folder that was moved."""
+    folder = OutputDir(place / "out")
+    folder.add("openai", "batch_1", ids_of("openai", 2), folder=head)
+
+    assert take(place / "ws", folder.write()).rows[0].outcome == "imported"
+    copied = (place / "ws/workdir/batch_input_out_01.jsonl").read_bytes()
+    assert copied == (place / "out/batch_01_input.jsonl").read_bytes()
+
+
+def test_rows_from_python(place: Path) -> None:
+    """Mappings are a registry too; None, NaN, numbers and booleans are what they are in a file."""
+    folder = OutputDir(place / "out")
+    path = folder.add("openai", "batch_1", ids_of("openai", 2))
+    row = {
+        "segment_index": 3.0,
+        "provider": "openai",
+        "model": None,
+        "batch_id": "batch_1",
+        "batch_input_path": path,
+        "done": False,
+        "csv_path": float("nan"),
+    }
+
+    found = take(place / "ws", [row], name="p")
+
+    assert [(each.name, each.outcome) for each in found.rows] == [("p_03", "imported")]
+
+
+def test_rows_of_a_data_frame(place: Path) -> None:
+    """What gives its rows as pandas does is a registry too."""
+    path = OutputDir(place / "out").add("openai", "batch_1", ids_of("openai", 2))
+
+    class Table:
+        def to_dict(self, orient: str, /) -> list[dict[str, object]]:
+            """The rows."""
+            row: dict[str, object] = {
+                "provider": "openai",
+                "batch_id": "batch_1",
+                "batch_input_path": str(path),
+            }
+            return [row] if orient == "records" else []
+
+    assert [each.name for each in take(place / "ws", Table()).rows] == ["registry_01"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no column provider"),
+        ("a,b\n1,2\n", "found a, b"),
+        ("provider,batch_id,batch_input_path\nopenai,x\n", ":2: 2 cells under 3 columns"),
+        ("provider,batch_id,batch_input_path,provider\n", "stands there twice"),
+        ('provider,batch_id,batch_input_path\n"openai,x,y\n', "not CSV"),
+        ("provider,batch_id,batch_input_path\n\xff\n", "not UTF-8"),
+    ],
+)
+def test_what_is_no_registry_is_refused_whole(place: Path, text: str, told: str) -> None:
+    """A file that is no registry is refused, with the line, and nothing is made."""
+    path = place / "r.csv"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(UsageError) as caught:
+        take(place / "ws", path)
+
+    assert told in caught.value.message
+
+
+# --- crashes ------------------------------------------------------------------------------------------------
+
+
+def registry_of_three(folder: Path) -> OutputDir:
+    """A batch in flight, a finished one, and one that has to be made lines of."""
+    out = OutputDir(folder)
+    out.add("openai", "batch_1", ids_of("openai", 2))
+    out.add("anthropic", "msgbatch_2", ids_of("anthropic", 3), done="TRUE")
+    out.output(2).write_text(anthropic_outputs(ids_of("anthropic", 3)))
+    out.add("gemini", "batches/3", ids_of("gemini", 2))
+    out.write()
+    return out
+
+
+def test_stopped_before_every_effect(place: Path, fake: FakeProvider) -> None:
+    """Stopped anywhere, a pass sends nothing, and the same import comes to the same files."""
+    out = registry_of_three(place / "out")
+    trip = Trip()
+    with scratch() as folder:
+        (folder / "ws/workdir").mkdir(parents=True)
+        take(folder / "ws", out.path, options={"tap": trip})
+        wanted = tree(folder / "ws")
+    assert len(trip.seen) > 30
+    for point in range(1, len(trip.seen) + 1):
+        with scratch() as folder:
+            root = folder / "ws"
+            (root / "workdir").mkdir(parents=True)
+            with pytest.raises(Crash):
+                take(root, out.path, options={"tap": Trip(point)})
+            # A pass in between must take nothing of it for new; nobody can be asked.
+            there = Online(root, fake, client_of("openai", fake), keyless=dict.fromkeys(THREE, "no key"))
+            there.run()
+            assert len(fake.calls) == 0, trip.seen[point - 1]
+            done = root / "done"
+            early = sorted(path.name for path in done.iterdir()) if done.exists() else []
+
+            found = take(root, out.path)
+
+            assert found.exit_code == 0, (trip.seen[point - 1], found)
+            if not early and not (root / "target").exists():
+                assert tree(root) == wanted, trip.seen[point - 1]
+            names = [each["batch"] for each in ledger(root) if each["event"] == "batch.imported"]
+            assert sorted(names) == ["out_01", "out_02", "out_03"], trip.seen[point - 1]
+            assert record(root, "out_01")["batch_id"] == "batch_1"
+            assert leftovers(root) == []
+
+
+def test_metadata_says_where_a_batch_came_from(place: Path) -> None:
+    """What the registry said that has no other place is kept: number, model, and the source file."""
+    out = registry_of_three(place / "out")
+    take(place / "ws", out.path)
+
+    found = record(place / "ws", "out_03")
+
+    assert found["imported"]["segment_index"] == 3
+    assert found["imported"]["ids"] == "by-position"
+    assert found["imported"]["input"]["file"] == "batch_03_input.jsonl"
+    lines = (place / "ws/workdir/batch_input_out_03.jsonl").read_text("utf-8").splitlines()
+    asked = requests_of("gemini", ids_of("gemini", 2))
+    assert [json.loads(line) for line in lines] == [
+        {"key": each["custom_id"], "request": each["request"]} for each in asked
+    ]
