@@ -36,7 +36,7 @@ from tests.online import Online
 from tests.proof.disk import Recorder
 from tests.stopping import client_of
 from tests.workspace.faults import Crash
-from tests.workspaces import answered, jsonl, leftovers, ledger, scratch, tree
+from tests.workspaces import answered, jsonl, ledger, leftovers, scratch, tree
 
 START: Final = 1_800_000_000.0
 """When every world begins, in Unix seconds."""
