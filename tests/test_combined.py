@@ -4,18 +4,22 @@ import csv
 import errno
 import io
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import time
 from typing import Any
 
 import attrs
 import pytest
 
 from reconciler import decide, engine, replaying, waiting
+from reconciler.check import check
 from reconciler.combined import LEAST, TIMES, place_of
 from reconciler.config import settle
 from reconciler.errors import ConfigError, ReconcilerError, TransientError, UsageError
+from reconciler.model.exchange import Request
 from reconciler.model.rows import COLUMNS
 from reconciler.processors.parquet import pyarrow
 from reconciler.processors.tables import csv_blocks
@@ -23,7 +27,8 @@ from reconciler.results import Results
 from reconciler.session import Options, Workers, session
 from tests import workspaces
 from tests.plugging import Plugs
-from tests.workspace.faults import Trip, errno_failure
+from tests.workers import plugged
+from tests.workspace.faults import Trip
 from tests.workspaces import (
     answered,
     failed,
@@ -303,13 +308,18 @@ class _Nth:
             self.seen += 1
             if self.seen == self.at:
                 self.hit = True
-                raise errno_failure(errno.ENOSPC)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def answer_never(_asked: Request) -> dict[str, Any]:
+    """No request gets here: its input is too young all the time."""
+    raise AssertionError
 
 
 def test_it_is_not_written_for_every_batch(tmp_path: Path) -> None:
     """Under `--wait` it is written at the first pass and the last; in between only as often as it is due."""
     root = tmp_path / "w"
-    now, steps = [1e9], iter(range(2, 40))
+    now, steps = [time()], iter(range(2, 40))
     put(root, "1", input=[request(1)])
     trip = Trip()
 
@@ -320,10 +330,8 @@ def test_it_is_not_written_for_every_batch(tmp_path: Path) -> None:
         if name == 39:
             put(root, "1", output=[answered(1)])
 
-    told = Options(tap=trip, clock=lambda: now[0], pause=pause)
-    waiting.reconcile_until_settled(
-        str(root), settings(settle_seconds=0, provider="local", submit="manual", **KEEP), told
-    )
+    told = Options(tap=trip, clock=lambda: now[0], pause=pause, plugged=plugged(answer_never))
+    waiting.reconcile_until_settled(str(root), settings(settle_seconds=1e6, provider="local", **KEEP), told)
     written = sum(change == ("rename", FILE) for change in trip.seen)
     assert (root / FILE).read_bytes() == finished(root)
     assert finished(root).count(b"\n") == 40
@@ -349,11 +357,9 @@ def test_the_csv_says_who_asks_again(tmp_path: Path) -> None:
     put(root, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
     run(root, csv=True)
     decide.retry(str(root), settings(), ["1"], options())
-    told = list(csv.DictReader((root / "target/1.results.csv").open(newline="")))
+    told = list(csv.DictReader(io.StringIO((root / "target/1.results.csv").read_text(), newline="")))
     assert [(row["outcome"], row["child"]) for row in told] == [("answered", ""), ("retried", "1.r1")]
     assert workspaces.results(root, "1")[1]["child"] == "1.r1"
-    from reconciler.check import check  # noqa: PLC0415 - beside what it holds
-
     assert check(str(root), settings()).findings == []
 
 
