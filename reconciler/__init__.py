@@ -11,6 +11,7 @@ from importlib import import_module
 # `__main__` takes it off, and a file of that name there must not run.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from reconciler.caches import export_jsonl
     from reconciler.choices import Choices
     from reconciler.errors import (
         ConfigError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from reconciler.model.rows import ResultRow, ResultRows, Standing
     from reconciler.model.snapshot import Snapshot
     from reconciler.processors.base import BatchContext, ProcessedBatch
+    from reconciler.prompts import PromptRecord, prompt_map, prompt_map_sync
 
 __version__ = "0.1.0"
 
@@ -68,7 +70,9 @@ _HOMES = {
     "model.report": "BatchReport Report State",
     "model.rows": "ResultRow ResultRows Standing",
     "model.snapshot": "Snapshot",
+    "caches": "export_jsonl",
     "processors.base": "BatchContext ProcessedBatch",
+    "prompts": "PromptRecord prompt_map prompt_map_sync",
 }
 
 __all__ = [
@@ -96,6 +100,7 @@ __all__ = [
     "Plan",
     "Policy",
     "ProcessedBatch",
+    "PromptRecord",
     "Quarantined",
     "ReconcilerError",
     "ReconciliationFailed",
@@ -116,7 +121,10 @@ __all__ = [
     "WorkspaceBatch",
     "WorkspaceLocked",
     "__version__",
+    "export_jsonl",
     "plan",
+    "prompt_map",
+    "prompt_map_sync",
     "reconcile",
 ]
 

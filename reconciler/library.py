@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Literal, Unpack
 
 import attrs
@@ -29,6 +30,7 @@ from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.config import Settings
 from reconciler.errors import UsageError
 from reconciler.executor.context import Silent, viewing
+from reconciler.failed_requests import failed_requests
 from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
@@ -243,9 +245,20 @@ class Workspace:
         options = options_of(ready, self.choices, ())
         return split_into_workspace(os.fspath(file), self.path, ready.settings, asked, options)
 
-    def retry(self, *names: str) -> deciding.Decision:
-        """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
-        return _decided(self, decide.retry, names)
+    def retry(self, *names: str, classes: Sequence[str] = ()) -> deciding.Decision:
+        """
+        Ask failed and missing requests again, each batch's as a child batch, then make a pass.
+
+        Args:
+            names: The batches; none of them: all that have something to ask again.
+            classes: Only failures of these error classes, whatever `[policy.classes]` says of them.
+        """
+        return _decided(self, partial(decide.retry, classes=classes), names)
+
+    def failed_requests(self, *names: str, classes: Sequence[str] = ()) -> Iterator[bytes]:
+        """The failed and missing request lines of *names*, or of every batch, as they stand in the inputs."""
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return failed_requests(self.path, settings, names, classes)
 
     def dismiss(self, *names: str) -> deciding.Decision:
         """Give up what *names* have lost, then make a pass."""

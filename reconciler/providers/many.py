@@ -384,7 +384,7 @@ class _Crowd(Generic[T]):
             group.set_result(None)
             if self.fault is not None:
                 break
-            self.rules.heard(self._standing())
+            self.rules.heard(self._standing(len(ends)))
         if self._next_kept is not None and not self._next_kept.done():
             self._next_kept.set_result(None)
         self._keeping = self._next_kept = None
@@ -393,11 +393,11 @@ class _Crowd(Generic[T]):
         """Keep, in the thread that writes."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self.ended, ends)
 
-    def _standing(self) -> Standing:
-        """How far the run is."""
+    def _standing(self, kept: int) -> Standing:
+        """How far the run is, *kept* ends having just been kept."""
         answered, failed, under_way = self._counts
         rates = self._meter.rates(asyncio.get_running_loop().time())
-        return Standing(answered, failed, under_way, self._crowding.limit, *rates)
+        return Standing(answered, failed, under_way - kept, self._crowding.limit, *rates)
 
 
 def failure_of(number: int, request: Request, error: BaseException) -> Failed:
