@@ -363,6 +363,24 @@ def test_what_is_under_way_is_kept_when_asked_to_stop(root: Path, log: Path) -> 
     assert ids(root / "done/1/batch_output_1.jsonl") == names(8)
 
 
+def test_sends_are_counted_over_runs_that_are_stopped(root: Path, log: Path) -> None:
+    """A run that ends before anything has ended tells the next how often it sent: two sends are two."""
+    put(root, "1", input=[request(0)])
+    for attempt in (1, 2):
+        stop = threading.Event()
+
+        def then(_asked: Request, stop: threading.Event = stop) -> Any:
+            stop.set()
+            raise TimeoutError
+
+        report = answer(root, Noted(log, then), max_attempts=2, options={"stopping": stop.is_set})
+        assert noted(log) == Counter({"q-0": attempt})
+    assert report.exit_code == 130
+    assert answer(root, Noted(log), max_attempts=2).exit_code == 0
+    assert noted(log) == Counter({"q-0": 2})
+    assert ids(root / "done/1/batch_error_1.jsonl") == ["q-0"]
+
+
 def test_a_run_has_its_time_once_a_pass(root: Path, log: Path) -> None:
     """What `run_seconds` leaves waits for the next pass, though its input may be looked at again in this one."""
     put(root, "1", input=[request(0)])
