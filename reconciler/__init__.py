@@ -11,6 +11,7 @@ from importlib import import_module
 # `__main__` takes it off, and a file of that name there must not run.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from reconciler.caches import export_jsonl
     from reconciler.choices import Choices
     from reconciler.errors import (
         ConfigError,
@@ -47,8 +48,10 @@ if TYPE_CHECKING:
     from reconciler.model.plan import Plan
     from reconciler.model.policy import Policy
     from reconciler.model.report import BatchReport, Report, State
+    from reconciler.model.rows import ResultRow, ResultRows, Standing
     from reconciler.model.snapshot import Snapshot
     from reconciler.processors.base import BatchContext, ProcessedBatch
+    from reconciler.prompts import PromptRecord, prompt_map, prompt_map_sync
 
 __version__ = "0.1.0"
 
@@ -65,8 +68,11 @@ _HOMES = {
     "model.plan": "Plan",
     "model.policy": "Policy",
     "model.report": "BatchReport Report State",
+    "model.rows": "ResultRow ResultRows Standing",
     "model.snapshot": "Snapshot",
+    "caches": "export_jsonl",
     "processors.base": "BatchContext ProcessedBatch",
+    "prompts": "PromptRecord prompt_map prompt_map_sync",
 }
 
 __all__ = [
@@ -94,6 +100,7 @@ __all__ = [
     "Plan",
     "Policy",
     "ProcessedBatch",
+    "PromptRecord",
     "Quarantined",
     "ReconcilerError",
     "ReconciliationFailed",
@@ -101,7 +108,10 @@ __all__ = [
     "Report",
     "Request",
     "Result",
+    "ResultRow",
+    "ResultRows",
     "Snapshot",
+    "Standing",
     "State",
     "StepFailed",
     "TransientError",
@@ -111,7 +121,10 @@ __all__ = [
     "WorkspaceBatch",
     "WorkspaceLocked",
     "__version__",
+    "export_jsonl",
     "plan",
+    "prompt_map",
+    "prompt_map_sync",
     "reconcile",
 ]
 

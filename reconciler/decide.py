@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from reconciler.config import Settings
 from reconciler.deciding import Decision, carry_out, decide
-from reconciler.errors import NeedsPerson, TransientError
+from reconciler.errors import BadMetadata, NeedsPerson, TransientError
 from reconciler.executor.decisions import (
     dismiss_live,
     dismiss_quarantined,
@@ -14,30 +15,48 @@ from reconciler.executor.decisions import (
     retry_settled,
 )
 from reconciler.looking import LOOKS
+from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import ProcessErrors
+from reconciler.model.outcome import ErrorClass, parse_classes
 from reconciler.model.overrides import read_overrides
-from reconciler.model.policy import FailurePolicy
 from reconciler.model.receipt import Receipt
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
 from reconciler.planner import plan_match, plan_retry
 from reconciler.session import Options, Session
+from reconciler.workspace import settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import observe
 from reconciler.workspace.scan import Listing
 
 
-def retry(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
+def retry(
+    path: str,
+    settings: Settings,
+    names: Sequence[str] = (),
+    options: Options | None = None,
+    classes: Sequence[str] = (),
+) -> Decision:
     """
     Ask the failed and missing requests of *names* again, each as a child batch.
 
+    Args:
+        path: The workspace.
+        settings: Every setting.
+        names: The batches; none of them: all that have something to ask again.
+        options: What else the caller wants.
+        classes: The error classes that are asked again, whatever `[policy.classes]` says of them; `missing`
+            for requests without an answer. Empty: those that the table lets be asked.
+
     Raises:
-        UsageError: A name is no batch of the workspace.
+        UsageError: A name is no batch of the workspace, or a word no error class.
         NeedsPerson: Nothing of any batch may be asked again.
         UserError: There is no workspace, or another reconciler holds it.
     """
-    return decide(path, settings, names, options, _retry)
+    chosen = parse_classes(classes)
+    every = None if names else partial(_may_retry, chosen=chosen)
+    return decide(path, settings, names, options, partial(_retry, chosen=chosen), every)
 
 
 def dismiss(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
@@ -64,15 +83,31 @@ def process(path: str, settings: Settings, names: Sequence[str], options: Option
     return decide(path, settings, names, options, _process)
 
 
-def _retry(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+def _may_retry(held: Session, listing: Listing, chosen: frozenset[ErrorClass] | None) -> list[BatchName]:
+    """Live batches, and settled ones of which something may be asked again."""
+    found = [*listing.batches]
+    for name in settled.names(held.ctx.fx):
+        try:
+            manifest = settled.read(held.ctx.fx, name)
+        except (BadMetadata, FileNotFoundError):
+            continue
+        classes = held.policy_of(name).chosen(manifest.attempt, chosen)
+        if name not in listing.batches and manifest.coverage.failed_in(classes) != NOTHING:
+            found.append(name)
+    return found
+
+
+def _retry(
+    held: Session, listing: Listing, name: BatchName, chosen: frozenset[ErrorClass] | None
+) -> tuple[str, list[BatchName]]:
     """Make a child of a live or settled batch's leftovers."""
     if name in listing.batches:
-        made = _make_child(held, listing, name)
+        made = _make_child(held, listing, name, chosen)
         return f"{name}: {made.summary}", [name, BatchName(str(made.facts["child"]))]
     if name in listing.quarantined:
         message = f"{name} is in quarantine; its answers cannot be trusted, so nobody knows what to ask again"
         raise NeedsPerson(message, hint="mend its files and move them back first")
-    child, requests = retry_settled(held.ctx, listing, name, held.policy_of(name).max_attempts)
+    child, requests = retry_settled(held.ctx, listing, name, held.policy_of(name), chosen)
     verb = "goes" if requests == 1 else "go"
     return f"{name}: {many(requests, 'request')} {verb} to {child}", [child]
 
@@ -101,7 +136,8 @@ def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, lis
         raise NeedsPerson(f"{name}: {'; '.join(matched.bad_input)}", hint="mend the input line first")
     record = held.ctx.record(name)
     asked = read_overrides({} if record is None else record.receipts.get(ProcessErrors.verb, {}))
-    holds = held.policy_of(name).failed is FailurePolicy.ATTENTION or bool(asked.attention)
+    kept = held.policy_of(name).looked_at & matched.coverage.by_class.keys()
+    holds = bool(kept) or bool(asked.attention)
     return f"{name}: {dismiss_live(held.ctx, name, matched.coverage, failed=holds)}", [name]
 
 
@@ -118,12 +154,14 @@ def _match(held: Session, listing: Listing, name: BatchName) -> Matched:
     raise TransientError(f"{name} kept changing while it was looked at")
 
 
-def _make_child(held: Session, listing: Listing, name: BatchName) -> Receipt:
+def _make_child(
+    held: Session, listing: Listing, name: BatchName, chosen: frozenset[ErrorClass] | None
+) -> Receipt:
     """Match a live batch and make the child that a person asked for."""
     matched: Matched | None = None
     for _ in range(LOOKS):
         snap = observe(held.ctx.fx, held.layout, listing, name, matched)
-        execution = carry_out(held, plan_retry(snap, held.policy_of(name)))
+        execution = carry_out(held, plan_retry(snap, held.policy_of(name), chosen))
         matched = execution.matched or matched
         for receipt in execution.receipts:
             if "child" in receipt.facts:

@@ -59,15 +59,18 @@ class Decision:
         return next((code for code in _PRESSING if code in codes), self.report.exit_code)
 
 
-def decide(
+def decide(  # noqa: PLR0913, PLR0917 - what all verbs of a person share, and no more
     path: str,
     settings: Settings,
     names: Sequence[str],
     options: Options | None,
     verb: Verb,
+    every: Callable[[Session, Listing], list[BatchName]] | None = None,
 ) -> Decision:
     """
     Carry out *verb* for each name under one lock, then one pass over what it touched.
+
+    With *every*, it is carried out for the batches that it gives, and those that refuse are passed over.
 
     Raises:
         UsageError: A name is no batch of the workspace.
@@ -80,7 +83,8 @@ def decide(
         touched: list[BatchName] = []
         refused: list[NeedsPerson] = []
         listing = scan(held.ctx.fx, held.layout)
-        for name in [_known(held, listing, name) for name in names]:
+        chosen = [_known(held, listing, name) for name in names] if every is None else every(held, listing)
+        for name in chosen:
             try:
                 words, batches = verb(held, scan(held.ctx.fx, held.layout), name)
             except NeedsPerson as error:
@@ -88,6 +92,8 @@ def decide(
             else:
                 told.append(words)
                 touched += batches
+        if every is not None:
+            refused = []
         if refused and not told:
             raise refused[0]
         there = scan(held.ctx.fx, held.layout).batches

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Unpack
+from functools import partial
+from typing import Final, Literal, Unpack
 
 import attrs
 
@@ -26,8 +27,10 @@ from reconciler import (
     retention,
 )
 from reconciler.choices import Choices, merged, options_of, prepared
+from reconciler.config import Settings
 from reconciler.errors import UsageError
-from reconciler.executor.context import viewing
+from reconciler.executor.context import Silent, viewing
+from reconciler.failed_requests import failed_requests
 from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
 from reconciler.model.identity import BatchName
@@ -40,6 +43,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan as decide_plan
 from reconciler.plugins import Mode
 from reconciler.preview import Preview, preview
+from reconciler.results import Results
 from reconciler.splitting import Asked, Split, split_into_workspace
 from reconciler.status import Status, status
 from reconciler.waiting import reconcile_until_settled
@@ -83,8 +87,20 @@ def reconcile(
     ready = prepared(path, choices)
     options = options_of(ready, choices, only)
     if wait:
-        return reconcile_until_settled(path, ready.settings, options, timeout)
-    return engine.reconcile(path, ready.settings, options)
+        report = reconcile_until_settled(path, ready.settings, options, timeout)
+    else:
+        report = engine.reconcile(path, ready.settings, options)
+    return _readable(report, ready.settings)
+
+
+def _readable(report: Report, settings: Settings) -> Report:
+    """A report that leads to the results of its batches."""
+
+    def of(*names: str, finished: bool = False) -> Callable[[], Results]:
+        return lambda: Results(report.root, settings, names, finished=finished)
+
+    batches = tuple(attrs.evolve(batch, reads=of(batch.name)) for batch in report.batches)
+    return attrs.evolve(report, batches=batches, reads=of(finished=True))
 
 
 def plan(snapshot: Snapshot, policy: Policy = _POLICY) -> Plan:
@@ -152,6 +168,24 @@ class Workspace:
         ready = prepared(self.path, self.choices, Mode.LOOK)
         return status(self.path, ready.settings, ready.plugged)
 
+    def results(self, *names: str, only: Literal["ok", "failed"] | None = None) -> Results:
+        """
+        The best answer of every request, over its batch and all retry children; no lock is taken.
+
+        Args:
+            names: Batches or patterns; none means every batch.
+            only: `ok`: requests with an answer; `failed`: those that have none and get none.
+
+        Returns:
+            Rows that are read when they are gone through; `write()` and `dataframe()` make more of them.
+        """
+        if only not in (None, "ok", "failed"):
+            raise UsageError(f"only is {only!r:.40}", hint="'ok' or 'failed'")
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        progress = self.choices.get("progress", Silent())
+        stopping = self.choices.get("stopping", lambda: False)
+        return Results(self.path, ready.settings, names, only, progress=progress, stopping=stopping)
+
     def audit(self, *, delete_remote: bool = False) -> Inventory:
         """
         What lies at the providers, held against what lies here.
@@ -211,9 +245,20 @@ class Workspace:
         options = options_of(ready, self.choices, ())
         return split_into_workspace(os.fspath(file), self.path, ready.settings, asked, options)
 
-    def retry(self, *names: str) -> deciding.Decision:
-        """Ask the failed and missing requests of *names* again, each as a child batch, then make a pass."""
-        return _decided(self, decide.retry, names)
+    def retry(self, *names: str, classes: Sequence[str] = ()) -> deciding.Decision:
+        """
+        Ask failed and missing requests again, each batch's as a child batch, then make a pass.
+
+        Args:
+            names: The batches; none of them: all that have something to ask again.
+            classes: Only failures of these error classes, whatever `[policy.classes]` says of them.
+        """
+        return _decided(self, partial(decide.retry, classes=classes), names)
+
+    def failed_requests(self, *names: str, classes: Sequence[str] = ()) -> Iterator[bytes]:
+        """The failed and missing request lines of *names*, or of every batch, as they stand in the inputs."""
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        return failed_requests(self.path, settings, names, classes)
 
     def dismiss(self, *names: str) -> deciding.Decision:
         """Give up what *names* have lost, then make a pass."""
@@ -371,4 +416,5 @@ def _decided(
 ) -> deciding.Decision:
     """A decision of a person, carried out."""
     ready = prepared(workspace.path, workspace.choices)
-    return verb(workspace.path, ready.settings, names, *more, options_of(ready, workspace.choices, ()))
+    found = verb(workspace.path, ready.settings, names, *more, options_of(ready, workspace.choices, ()))
+    return attrs.evolve(found, report=_readable(found.report, ready.settings))

@@ -146,7 +146,7 @@ class Plugs:
         concurrency, named = own["local.concurrency"], own["local.worker"]
         pace = Pace(**{key: own[f"local.{key}"] for key in attrs.fields_dict(Pace)})
         if self._given.worker is not None:
-            return Local(self._given.worker, concurrency, pace)
+            return Local(self._given.worker, concurrency, pace, getattr(self._given.worker, "let_go", None))
         if named == HTTP:
             from reconciler.providers.http_worker import HttpWorker  # noqa: PLC0415 - most passes ask nobody
 

@@ -16,7 +16,6 @@ from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, NoKey, StepFailed
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds, ProcessOutput
-from reconciler.model.outcome import retryable_classes
 from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
@@ -190,7 +189,7 @@ def _may_ask_again(policy: Policy, moved: Receipt, coverage: Coverage | None) ->
     """What a person may do about failures that nobody asks again by itself."""
     if coverage is None or "attempt" not in moved.facts:
         return ""
-    again = coverage.failed_in(retryable_classes(moved.facts["attempt"], policy.max_attempts))
+    again = coverage.failed_in(policy.may_ask_again(moved.facts["attempt"]))
     if again == NOTHING:
         return ""
     requests = many(again.requests, "request")

@@ -105,7 +105,7 @@ class Results:
             UsageError: Neither is installed.
         """
         found: dict[str, list[Any]] = {name: [] for name in chosen_columns(",".join(columns))}
-        library = _frames()
+        library = frames()
         for row in self:
             for name, column in found.items():
                 value = getattr(row, name)
@@ -113,7 +113,7 @@ class Results:
         return library.DataFrame(found)
 
 
-def _frames() -> Any:
+def frames() -> Any:
     """Pandas or polars, whichever is installed."""
     for name in FRAMES:
         try:

@@ -232,7 +232,7 @@ def test_a_whole_number_is_a_number(text: str, expected: float) -> None:
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_every_setting_has_an_environment_name(setting: Setting) -> None:
     """RECONCILER_<SECTION>_<KEY> sets the key, in the kind that the setting has."""
-    variable = f"RECONCILER_{setting.section.upper()}_{setting.key.upper()}"
+    variable = f"RECONCILER_{setting.section}_{setting.key}".upper().replace(".", "_").replace("-", "_")
     settings = settle(environment={variable: str(setting.default)})
     value = settings[setting.name]
     assert (setting.variable, value, type(value)) == (variable, setting.default, type(setting.default))

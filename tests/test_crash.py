@@ -64,10 +64,10 @@ def one_pass(**flags: Any) -> Act:
     return lambda root, tap: run(root, tap=tap, **flags)
 
 
-def retry(name: str, **flags: Any) -> Act:
+def retry(*names: str, classes: tuple[str, ...] = (), **flags: Any) -> Act:
     """`reconcile retry`."""
     return lambda root, tap: decide.retry(
-        str(root), workspaces.settings(**flags), [name], workspaces.options(tap)
+        str(root), workspaces.settings(**flags), names, workspaces.options(tap), classes
     )
 
 
@@ -230,6 +230,8 @@ SCENARIOS: Final = {
         make_missing, retry("3", provider="openai"), {"provider": "openai"}, verb=True
     ),
     "retry-settled": Scenario(make_settled, retry("2"), verb=True),
+    "retry-all": Scenario(make_settled, retry(), verb=True),
+    "retry-class": Scenario(make_settled, retry("2", classes=("invalid-request",)), verb=True),
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),

@@ -274,6 +274,15 @@ def test_an_unknown_failure_is_called_once_more(root: Path, log: Path) -> None:
     assert noted(log) == Counter({"q-0": 2})
 
 
+def test_the_policy_of_a_class_holds_within_a_run(root: Path, log: Path) -> None:
+    """`[policy.classes]` says for a run, too, what is asked again and what is not."""
+    put(root, "1", input=[request(0)])
+    answer(root, Noted(log, raising(TimeoutError())), timeout="never", max_attempts=5)
+    put(root, "2", input=[request(1)])
+    answer(root, Noted(log, raising(ValueError())), unknown="retry", max_attempts=5)
+    assert noted(log) == Counter({"q-0": 1, "q-1": 5})
+
+
 def test_a_retry_that_succeeds_counts(root: Path, log: Path) -> None:
     """A request that is answered at its second send is an answer like any other; no child is made."""
 

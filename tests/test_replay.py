@@ -120,6 +120,16 @@ def test_a_replay_is_redelivery_under_the_token_of_the_same_work(tmp_path: Path)
     assert same.redelivered == other.redelivered == {True}
 
 
+def test_tokens_are_remembered_of_code_alone(root: Path) -> None:
+    """What has begun is what explains a redelivery; a built-in processor leaves that as it was."""
+    assert told(root).batches[0].published == ()
+    assert "begun" not in manifest(root, "1")["receipts"]["process-output"]
+    again(root, Plugs(shout), "1")
+    (token,) = manifest(root, "1")["receipts"]["process-output"]["begun"]
+    told(root, None, "1", processor="results")
+    assert manifest(root, "1")["receipts"]["process-output"]["begun"] == [token]
+
+
 def test_a_dry_run_publishes_nothing(root: Path) -> None:
     """It shows what the replay then does, and leaves every file as it was."""
     before = files(root)

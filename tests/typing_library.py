@@ -25,7 +25,10 @@ from reconciler import (
     Report,
     Request,
     Result,
+    ResultRow,
+    ResultRows,
     Snapshot,
+    Standing,
     State,
     StepFailed,
     Unhandled,
@@ -183,3 +186,16 @@ def endings(report: Report) -> None:
         report.raise_for_failures()
     except ReconciliationFailed as error:
         assert_type(error.failures, tuple[Failure, ...])
+
+
+def rows(report: Report, workspace: Workspace) -> None:
+    """Results, of one batch and of all."""
+    assert_type(report.combined(), ResultRows)
+    assert_type(report.batches[0].results(), ResultRows)
+    assert_type(report.batches[0].done, bool)
+    for row in workspace.results("7", only="ok"):
+        assert_type(row, ResultRow)
+        assert_type(row.outcome, Standing)
+        assert_type(row.text, str | None)
+    assert_type(workspace.results().write("all.csv"), str)
+    workspace.results(only="all")  # type: ignore[arg-type]

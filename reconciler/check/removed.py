@@ -18,7 +18,7 @@ from reconciler.executor.context import View
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName
 from reconciler.workspace import ledger, settled, tombstones
-from reconciler.workspace.published import changed, published_by
+from reconciler.workspace.receipts import changed, published_by
 from reconciler.workspace.settled import Manifest
 from reconciler.workspace.tombstones import Tombstone
 

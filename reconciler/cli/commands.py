@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from typing import Any, Final
 
 import click
@@ -28,6 +29,7 @@ from reconciler.cli.options import (
     with_options,
 )
 from reconciler.cli.prepare import Listening, flags_of, load
+from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
 
 
@@ -151,13 +153,45 @@ def init_(path: str) -> int:
 
 
 @click.command("retry", short_help="Ask failed and missing requests again.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="CLASS",
+    help="Only failures of this error class, whatever [policy.classes] says of it; repeatable.",
+)
+@click.option("--print", "print_", is_flag=True, help="Print the failed request lines; touch nothing.")
+@with_options(PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
 @verb
-def retry_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
-    """Ask the failed and missing requests of live or settled batches again, each as a child batch."""
+def retry_(
+    workspace: str,
+    names: tuple[str, ...],
+    classes: tuple[str, ...],
+    print_: bool,
+    as_json: bool,
+    **talk: Any,
+) -> int:
+    """
+    Ask the failed and missing requests of live or settled batches again, each as a child batch.
+
+    Without a NAME: of all that have something to ask again. [policy] max_attempts holds in any case.
+    """
+    from functools import partial
+
     from reconciler.decide import retry
 
-    return decided(retry, workspace, names, as_json, **talk)
+    if print_ and as_json:
+        raise click.UsageError("--print prints request lines, which are JSON already; leave --json out")
+    if print_:
+        from reconciler.failed_requests import failed_requests
+
+        for line in failed_requests(workspace, load(workspace, mode="look").settings, names, classes):
+            sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        return 0
+    return decided(partial(retry, classes=classes), workspace, names, as_json, **talk)
 
 
 @click.command("dismiss", short_help="Accept a loss.")
@@ -229,4 +263,5 @@ ALL: Final = (
     *registry.ALL,
     *online.ALL,
     *keeping.ALL,
+    prompt_,
 )

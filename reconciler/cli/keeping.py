@@ -49,7 +49,7 @@ def retain_(
     return found.exit_code
 
 
-@click.command("replay", short_help="Run processors over settled answers again, and show what changed.")
+@click.command("replay", short_help="Run processors over settled answers again.")
 @with_options(WORKSPACE, _NAMES)
 @click.option("--model", metavar="M", help="Only batches in which a request or an answer names this model.")
 @click.option("--since", metavar="D", help="Only batches that settled since 2026-11-01, or in the last 7d.")

@@ -36,7 +36,8 @@ HUNG_UP: Final = 141
 _TAKE_A_VALUE: Final = frozenset(
     (
         "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
-        " --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
+        " --class --template --system --service --base-url --concurrency --rpm --max-attempts --workspace"
+        " --env-file --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
         " --jsonl --after-days --model --since"
         " --format --output -o --columns"
     ).split()
@@ -48,7 +49,7 @@ SHELVES: Final = (
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
     ("What came of it", ("results", "explain", "replay", "retain")),
-    ("To begin with", ("init", "split", "registry", "demo", "trust")),
+    ("To begin with", ("init", "prompt", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""
 

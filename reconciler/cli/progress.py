@@ -62,7 +62,10 @@ class Lines:
     def answering(self, name: str, standing: Standing) -> None:
         """A run is so far."""
         now = time.monotonic()
-        if now - self._told >= EVERY:
+        if self._what != name:
+            # A run that is over before that time needs no word.
+            self._what, self._told = name, now
+        elif now - self._told >= EVERY:
             self._told = now
             err(f"{safe(name)}: {told_of(standing)}")
 

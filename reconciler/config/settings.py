@@ -19,9 +19,20 @@ from typing import Any
 import attrs
 
 from reconciler.config.extraction import as_text, one_kind
-from reconciler.config.table import BATCH_KEYS, BUILT_IN, BY_NAME, SECTIONS, SETTINGS, checked, nearest
+from reconciler.config.table import (
+    BATCH_KEYS,
+    BUILT_IN,
+    BY_NAME,
+    BY_VARIABLE,
+    CLASSES,
+    SECTIONS,
+    SETTINGS,
+    checked,
+    nearest,
+)
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
+from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
 
 CAP = "budget.max_cost_usd"
@@ -151,6 +162,7 @@ class Settings:
             reachable=reachable,
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
+            classes={each: ClassPolicy(self[f"{CLASSES}.{each}"]) for each in ErrorClass},
             failed=FailurePolicy(self["policy.failed"]),
             settle_seconds=self["policy.settle_seconds"],
             poll_seconds=self["provider.poll_seconds"],
@@ -226,18 +238,28 @@ def _read(origin: str, text: str) -> Layer:
             raise ConfigError(f"{origin}: {section} stands outside a section", hint=nearest(section, BY_NAME))
         if section not in SECTIONS:
             raise ConfigError(
-                f"{origin}: unknown section [{section}]", hint=nearest(section, {*SECTIONS, "batch"})
+                f"{origin}: unknown section [{section}]",
+                hint=nearest(section, {*(each for each in SECTIONS if "." not in each), "batch"}),
             )
-        found |= {f"{section}.{key}": value for key, value in table.items()}
+        found |= _flat(section, table)
     if not isinstance(special, list) or not all(isinstance(each, dict) for each in special):
         raise ConfigError(f"{origin}: batch is no list of tables", hint="write [[batch]], in double brackets")
     found = as_text(origin, found)
     return Layer(origin, found, tuple(_batch_table(origin, each) for each in special))
 
 
+def _flat(section: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a section by `section.key`, and those of the tables in it."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = f"{section}.{key}"
+        found |= _flat(name, value) if isinstance(value, dict) and name in SECTIONS else {name: value}
+    return found
+
+
 def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
     """One `[[batch]]` table."""
-    match = table.pop("match", None)
+    match, classes = table.pop("match", None), table.pop("classes", {})
     if not isinstance(match, str) or not match:
         raise ConfigError(
             f"{origin}: a [[batch]] table without match", hint='match = "invoices-*" names its batches'
@@ -247,7 +269,11 @@ def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
             raise ConfigError(
                 f"{origin}: [[batch]] {match!r:.60}: unknown key {key}", hint=nearest(key, BATCH_KEYS)
             )
-    return BatchTable(match, as_text(origin, {BATCH_KEYS[key]: value for key, value in table.items()}))
+    values = {BATCH_KEYS[key]: value for key, value in table.items()}
+    if not isinstance(classes, dict):
+        hint = "write a table: [batch.classes]"
+        raise ConfigError(f"{origin}: [[batch]] {match!r:.60}: classes is no table", hint=hint)
+    return BatchTable(match, as_text(origin, values) | _flat(CLASSES, classes))
 
 
 def _from_environment(variable: str, text: str) -> dict[str, Any]:
@@ -256,7 +282,8 @@ def _from_environment(variable: str, text: str) -> dict[str, Any]:
     section, _, key = rest.lower().partition("_")
     if prefix != "RECONCILER" or section not in SECTIONS:
         return {}
-    setting = BY_NAME.get(f"{section}.{key}")
+    setting = BY_VARIABLE.get(variable.upper())
+    name = f"{section}.{key}" if setting is None else setting.name
     value: Any = text
     if setting is not None and not isinstance(setting.default, str):
         try:
@@ -264,4 +291,4 @@ def _from_environment(variable: str, text: str) -> dict[str, Any]:
             value = {"true": True, "false": False}.get(text.lower(), text) if kind is bool else kind(text)
         except ValueError:
             value = text
-    return {f"{section}.{key}": value}
+    return {name: value}

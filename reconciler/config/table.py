@@ -10,6 +10,7 @@ import attrs
 
 from reconciler.errors import ConfigError
 from reconciler.model.extraction import TAG_PREFIX, TAG_SUFFIX
+from reconciler.model.outcome import DEFAULT_CLASSES, ClassPolicy, ErrorClass
 
 PROVIDERS: Final = (
     *("none", "openai", "azure", "anthropic", "gemini", "mistral", "local"),
@@ -21,6 +22,10 @@ SERVICES: Final = (
 )
 LEVELS: Final = ("debug", "info", "warning", "error")
 BUILT_IN: Final = "built-in"
+CLASSES: Final = "policy.classes"
+"""The table that says what is done about failures, one key for each error class."""
+
+_IN_VARIABLES: Final = str.maketrans(".-", "__")
 HUGE: Final = 1 << 53
 """No number in a settings file is as large as this on purpose."""
 
@@ -58,7 +63,7 @@ class Setting:
     @property
     def variable(self) -> str:
         """`RECONCILER_POLICY_SUBMIT`."""
-        return f"RECONCILER_{self.section}_{self.key}".upper()
+        return f"RECONCILER_{self.section}_{self.key}".upper().translate(_IN_VARIABLES)
 
 
 SETTINGS: Final = (
@@ -90,6 +95,16 @@ SETTINGS: Final = (
     ),
     Setting("policy", "in_doubt_grace_seconds", 600.0, "how long such a create is waited for"),
     Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
+    *(
+        Setting(
+            CLASSES,
+            each.value,
+            DEFAULT_CLASSES[each].value,
+            "what is done about failures of this class",
+            tuple(word.value for word in ClassPolicy),
+        )
+        for each in ErrorClass
+    ),
     Setting(
         "budget", "max_cost_usd", math.inf, "the most that may be spent; this version sends nothing under it"
     ),
@@ -145,6 +160,7 @@ SETTINGS: Final = (
 )
 
 BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+BY_VARIABLE: Final = {setting.variable: setting for setting in SETTINGS}
 SECTIONS: Final = {setting.section for setting in SETTINGS}
 
 BATCH_KEYS: Final = {
@@ -173,6 +189,10 @@ def checked(origin: str, name: str, value: Any) -> Any:
     """
     setting = BY_NAME.get(name)
     if setting is None:
+        section, _, key = name.rpartition(".")
+        own = [each.key for each in SETTINGS if each.section == section]
+        if section == CLASSES:
+            raise ConfigError(f"{origin}: [{section}] knows no error class {key}", hint=nearest(key, own))
         raise ConfigError(f"{origin}: unknown setting {name}", hint=nearest(name, BY_NAME))
     kind = type(setting.default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < HUGE:
@@ -182,6 +202,8 @@ def checked(origin: str, name: str, value: Any) -> Any:
         raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(setting.choices)}"
+        if setting.section == CLASSES:
+            hint = nearest(str(value), setting.choices)
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")

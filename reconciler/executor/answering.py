@@ -130,7 +130,7 @@ def _answer(step: AnswerHere, run: Run, provider: Embedded, progress: live.Live,
                 yield line.number, decode_request(line, fact.path)
 
     def again(failed: ErrorClass, sends: int) -> bool:
-        return failed in retryable_classes(sends, step.max_attempts)
+        return failed in retryable_classes(sends, step.max_attempts, step.classes)
 
     def heard(standing: Standing) -> None:
         requests = 0 if record.input is None else record.input.requests

@@ -27,11 +27,12 @@ from reconciler.model.identity import (
     parse_file_name,
 )
 from reconciler.model.operation import ProcessOutput
-from reconciler.model.outcome import retryable_classes
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.policy import Policy
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
-from reconciler.planner import next_child
+from reconciler.planner import mend_or_name, next_child
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.archived import files_of, is_gone
 from reconciler.workspace.layout import DONE, QUARANTINE
@@ -184,10 +185,21 @@ def _reason(ctx: Context, there: str) -> str:
 
 
 def retry_settled(
-    ctx: Context, listing: Listing, name: BatchName, max_attempts: int
+    ctx: Context,
+    listing: Listing,
+    name: BatchName,
+    policy: Policy,
+    chosen: frozenset[ErrorClass] | None = None,
 ) -> tuple[BatchName, int]:
     """
     Ask the failures of a settled batch again: a child is made, and the ids go over to it.
+
+    Args:
+        ctx: Rooms and settings.
+        listing: What the scan saw.
+        name: The batch.
+        policy: What may be decided.
+        chosen: The error classes that the person names; None for those of `[policy.classes]`.
 
     Returns:
         The child's name, and how many requests go to it.
@@ -203,7 +215,7 @@ def retry_settled(
         message = f"the JSONL of {name} was removed by [retain], its requests with it"
         hint = f"{path_of(name)} says what is gone; its results are where they were published"
         raise NeedsPerson(message, hint=hint)
-    classes = retryable_classes(manifest.attempt, max_attempts)
+    classes = policy.chosen(manifest.attempt, chosen)
     if manifest.coverage.failed == NOTHING:
         raise NeedsPerson(f"{name} is settled and has no failure to ask again")
     if not classes:
@@ -212,7 +224,7 @@ def retry_settled(
     if manifest.coverage.failed_in(classes) == NOTHING:
         words = ", ".join(sorted(each.value for each in manifest.coverage.by_class))
         message = f"none of the failures of {name} may be asked again ({words}): they would repeat themselves"
-        raise NeedsPerson(message, hint="mend the requests and send them as a new batch")
+        raise NeedsPerson(message, hint=mend_or_name(name, chosen))
     files = files_of(ctx.fx, name)
     taken = owners_of(ctx, manifest.children)
     answers = places(ctx, files, manifest.coverage)

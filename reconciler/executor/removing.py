@@ -18,7 +18,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.words import many
 from reconciler.workspace import ledger, removable, settled, tombstones
 from reconciler.workspace.effects import temporary_for
-from reconciler.workspace.published import changed, published_by
+from reconciler.workspace.receipts import changed, published_by
 from reconciler.workspace.tombstones import Tombstone
 
 _ORDER: Final = (Role.ERROR, Role.OUTPUT, Role.INPUT)

@@ -16,6 +16,7 @@ from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import ProcessErrors, ProcessOutput
 from reconciler.model.plan import Plan
 from reconciler.model.record import Record
+from reconciler.processors.base import Processor
 from reconciler.processors.files import INDEX, leaves
 from reconciler.workspace import ledger, metadata, settled
 from reconciler.workspace.aside import AsideEffects, aside, clear, written
@@ -81,7 +82,7 @@ class Aside:
         self._name = record.name
         self._fx = AsideEffects(ctx.fx.root, ctx.fx.tell, clock=ctx.fx.now)
         fields = {each.name: getattr(ctx, each.name) for each in attrs.fields(Context)}
-        self.ctx = SettledContext(**{**fields, "look": self._fx}, of=_handed_before(record, decision))
+        self.ctx = SettledContext(**{**fields, "look": self._fx}, of=_handed_before(ctx, record, decision))
 
     def __enter__(self) -> Self:
         """Nothing of another batch lies there."""
@@ -127,8 +128,11 @@ class Aside:
         return found
 
 
-def _handed_before(record: Record, decision: Plan) -> Record:
+def _handed_before(ctx: Context, record: Record, decision: Plan) -> Record:
     """The record in which this work has begun before: a replay is redelivery, whatever came of it then."""
+    if not isinstance(ctx.plugged.hooks_of(record.name).output, Processor):
+        # What is built in is told nothing of that, and nobody has to remember it.
+        return record
     token = next(step.token for step in decision.steps if isinstance(step, ProcessOutput))
     receipt = record.receipts.get(ProcessOutput.verb, {})
     known = [each for each in receipt.get("begun", ()) if each != token]

@@ -146,7 +146,7 @@ class Raw:
             custom_id=result.custom_id,
             outcome=self.standing(at),
             text=result.text,
-            value=value,
+            value=value if answered else None,
             finish_reason=result.finish_reason,
             refusal=result.refusal,
             tool_calls=result.tool_calls or None,
@@ -223,8 +223,7 @@ def _matched(view: View, member: Member) -> Iterator[Source]:
         told = f"the answers of {member.name} do not match its input; none of them counts"
         yield _untold(view, member, Standing.PENDING, told)
         return
-    record = member.record
-    dismissed = {} if record is None else record.dismissed
+    dismissed = {} if member.record is None else member.record.dismissed
     silent = Standing.DISMISSED if "missing" in dismissed else Standing.MISSING
     given_up = "failed" in dismissed and account is not None and account.failed == NOTHING
     with _raw(view, member, matched, silent, given_up=given_up) as source:

@@ -16,7 +16,7 @@ import attrs
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.outcome import ErrorClass
+from reconciler.model.outcome import DEFAULT_CLASSES, ClassPolicy, ErrorClass
 
 
 class Kind(enum.StrEnum):
@@ -93,10 +93,12 @@ class AnswerHere(_Operation):
 
     Attributes:
         max_attempts: Sends of one request, those of earlier batches included.
+        classes: What is done about failures of each class, within the run.
     """
 
     verb = "answer-here"
     max_attempts: int = attrs.field(default=1, kw_only=True)
+    classes: Mapping[ErrorClass, ClassPolicy] = attrs.field(default=DEFAULT_CLASSES, kw_only=True)
 
 
 @attrs.frozen

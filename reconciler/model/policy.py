@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import attrs
 
 from reconciler.model.extraction import Extraction
+from reconciler.model.outcome import DEFAULT_CLASSES, ClassPolicy, ErrorClass, retryable_classes
 
 
 class SubmitPolicy(enum.StrEnum):
@@ -57,6 +58,7 @@ class Policy:
         keyless: Providers that only lack a key, and where it is looked for.
         submit: `manual` holds a batch until a person submits it.
         max_attempts: Sends of one request, the first included.
+        classes: What is done about failures of each class.
         failed: Whether failures for good hold the batch back.
         settle_seconds: An input younger than this may still be being written.
         poll_seconds: How long to wait between two looks at a remote batch.
@@ -79,6 +81,7 @@ class Policy:
     keyless: Mapping[str, str] = attrs.field(factory=dict)
     submit: SubmitPolicy = SubmitPolicy.AUTO
     max_attempts: int = 3
+    classes: Mapping[ErrorClass, ClassPolicy] = DEFAULT_CLASSES
     failed: FailurePolicy = FailurePolicy.SETTLE
     settle_seconds: float = 2.0
     poll_seconds: float = 60.0
@@ -99,3 +102,20 @@ class Policy:
     def configured(self) -> bool:
         """Whether the user chose a provider at all."""
         return self.provider != NO_PROVIDER
+
+    @property
+    def looked_at(self) -> frozenset[ErrorClass]:
+        """The classes whose failures keep their batch until a person has looked."""
+        if self.failed is FailurePolicy.ATTENTION:
+            return frozenset(ErrorClass)
+        return frozenset(each for each, word in self.classes.items() if word is ClassPolicy.ATTENTION)
+
+    def may_ask_again(self, attempt: int) -> frozenset[ErrorClass]:
+        """The classes that may be sent again after *attempt* sends, the first included."""
+        return retryable_classes(attempt, self.max_attempts, self.classes)
+
+    def chosen(self, attempt: int, classes: frozenset[ErrorClass] | None) -> frozenset[ErrorClass]:
+        """The classes that a person asks again: *classes*, or the table's; none once no send is left."""
+        if classes is None:
+            return self.may_ask_again(attempt)
+        return classes if attempt < self.max_attempts else frozenset()

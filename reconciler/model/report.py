@@ -7,6 +7,7 @@ Pure values.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -17,6 +18,7 @@ from reconciler.model.receipt import Receipt
 
 if TYPE_CHECKING:
     from reconciler.model.failure import Failure
+    from reconciler.model.rows import ResultRows
 
 
 class State(enum.StrEnum):
@@ -55,6 +57,7 @@ class BatchReport:
         until: When to look again (seconds since the epoch), for a waiting batch.
         path: Where its files are.
         failure: Why it did not settle and will not by waiting, as a type; None when it did, or may.
+        reads: Opens its results; of a report that the library has given.
     """
 
     name: BatchName
@@ -66,6 +69,21 @@ class BatchReport:
     until: float | None = None
     path: str = ""
     failure: Failure | None = None
+    reads: Callable[[], ResultRows] | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has settled."""
+        return self.state is State.SETTLED
+
+    def results(self) -> ResultRows:
+        """
+        The best answer of each of its requests, retry children included; read when they are gone through.
+
+        Raises:
+            ValueError: The report is not one that the library has given.
+        """
+        return _opened(self.reads)
 
 
 @attrs.frozen
@@ -78,12 +96,23 @@ class Report:
         batches: Every batch that was looked at, in order.
         ignored: Files that are not ours, with the reason.
         warnings: What a person should know and need not act on.
+        reads: Opens the results of all finished batches; of a report that the library has given.
     """
 
     root: str
     batches: tuple[BatchReport, ...]
     ignored: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    reads: Callable[[], ResultRows] | None = attrs.field(default=None, eq=False, repr=False)
+
+    def combined(self) -> ResultRows:
+        """
+        The best answer of each request of every finished batch, those of earlier runs included.
+
+        Raises:
+            ValueError: The report is not one that the library has given.
+        """
+        return _opened(self.reads)
 
     @property
     def exit_code(self) -> int:
@@ -131,3 +160,10 @@ class Report:
     def count(self, state: State) -> int:
         """How many batches are in *state*."""
         return sum(batch.state is state for batch in self.batches)
+
+
+def _opened(reads: Callable[[], ResultRows] | None) -> ResultRows:
+    """The results that a report leads to."""
+    if reads is None:
+        raise ValueError("this report does not know its workspace; Workspace.results() reads results")
+    return reads()

@@ -7,8 +7,8 @@ Pure values. `executor/lineages.py` builds them, `processors/tables.py` writes t
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -88,3 +88,34 @@ class ResultRow:
 
 COLUMNS: Final = tuple(field.name for field in attrs.fields(ResultRow))
 """The columns of a table of results, in order: the members of a row."""
+
+
+class ResultRows(Protocol):
+    """Rows that are read whenever somebody goes through them, and what can be made of them."""
+
+    problems: list[str]
+    """What could not be read the last time, for people."""
+
+    def __iter__(self) -> Iterator[ResultRow]:
+        """The rows, batch by batch, in input order."""
+
+    def dataframe(self, columns: Sequence[str] = COLUMNS) -> Any:
+        """
+        All of them as a DataFrame of pandas or, if that is not there, of polars.
+
+        Raises:
+            UsageError: Neither is installed.
+        """
+
+    def write(
+        self, path: str, kind: str | None = None, columns: Sequence[str] = COLUMNS, *, raw: bool = False
+    ) -> str:
+        """
+        Put them into a file, whole: `jsonl`, `csv` or `parquet`, as *kind* or the end of its name says.
+
+        Returns:
+            The file, as an absolute path.
+
+        Raises:
+            UsageError: No format, no column, or no file of that name can be.
+        """

@@ -5,7 +5,7 @@ Pure: `plan(snapshot, policy)` reads nothing, writes nothing, logs nothing. See 
 """
 
 from reconciler.planner.glance import plan_at_a_glance
-from reconciler.planner.person import plan_match, plan_retry
+from reconciler.planner.person import mend_or_name, plan_match, plan_retry
 from reconciler.planner.planner import plan
 from reconciler.planner.remotely import (
     plan_adopt,
@@ -21,6 +21,7 @@ from reconciler.planner.settling import next_child
 
 __all__ = [
     "extraction_of",
+    "mend_or_name",
     "next_child",
     "plan",
     "plan_adopt",

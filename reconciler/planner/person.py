@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.coverage import NOTHING
-from reconciler.model.identity import Role
+from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import RetryLeftovers
-from reconciler.model.outcome import retryable_classes
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
@@ -23,9 +23,15 @@ NOTHING_CHOSEN: Final = Policy()
 """The policy of a caller who only asks what the batch itself says."""
 
 
-def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
+def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | None = None) -> Plan:
     """
     Ask failed and missing requests of a live batch again, provider configured or not.
+
+    Args:
+        snap: The batch.
+        policy: What may be decided.
+        chosen: The error classes that the person names; None for those of `[policy.classes]`, and what is
+            missing.
 
     Returns:
         A plan whose last step is `retry-leftovers` or `match-request-ids`, or one without steps that
@@ -39,8 +45,8 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
         because = "; ".join(verdict.bad_input if verdict else ()) or "its input cannot be read"
         return Plan(snap.name, because, then=Attention("mend the input line first"))
     attempt = 1 if snap.record is None else snap.record.attempt
-    classes = retryable_classes(attempt, policy.max_attempts)
-    missing = verdict.coverage.missing != NOTHING
+    classes = policy.chosen(attempt, chosen)
+    missing = verdict.coverage.missing != NOTHING and (chosen is None or ErrorClass.MISSING in chosen)
     if attempt >= policy.max_attempts:
         because = (
             f"its requests have been sent {attempt} times, and [policy] max_attempts is {policy.max_attempts}"
@@ -49,7 +55,7 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
     if not missing and verdict.coverage.failed_in(classes) == NOTHING:
         words = ", ".join(sorted(name.value for name in verdict.coverage.by_class)) or "none failed"
         because = f"none of its requests may be asked again ({words})"
-        return Plan(snap.name, because, then=Attention("mend the requests and send them as a new batch"))
+        return Plan(snap.name, because, then=Attention(mend_or_name(snap.name, chosen)))
     step = RetryLeftovers(
         snap.name,
         expects=expects(snap),
@@ -60,6 +66,14 @@ def plan_retry(snap: Snapshot, policy: Policy) -> Plan:
         missing=missing,
     )
     return Plan(snap.name, "a person asks its leftovers again", (step,))
+
+
+def mend_or_name(name: BatchName, chosen: frozenset[ErrorClass] | None) -> str:
+    """What a person may do about failures that are not asked again."""
+    mend = "mend the requests and send them as a new batch"
+    if chosen is not None:
+        return mend
+    return f"{mend}\nreconcile retry WORKSPACE {name} --class CLASS    to ask them again all the same"
 
 
 def plan_match(snap: Snapshot, policy: Policy = NOTHING_CHOSEN) -> Plan | None:

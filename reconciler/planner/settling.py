@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
 from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
-from reconciler.model.outcome import ErrorClass, retryable_classes
+from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import LOCAL, FailurePolicy, Policy, RetainPolicy
@@ -29,12 +29,12 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     name, record = snap.name, snap.record
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
-    classes = retryable_classes(attempt, policy.max_attempts) if again_here else frozenset()
+    classes = policy.may_ask_again(attempt) if again_here else frozenset()
     missing = coverage.missing != NOTHING
     if record is not None and record.online.stopped:
         # What a person has stopped is not begun again by itself.
         classes -= {ErrorClass.CANCELLED, ErrorClass.MISSING}
-    unanswered = _unanswered(snap, coverage, classes, again_here=again_here) if missing else None
+    unanswered = _unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
     if unanswered is not None:
         return unanswered
     asking = _ask(snap, coverage, policy, classes, missing=missing)
@@ -50,11 +50,13 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         "again": asking.again,
         "never": asking.never,
     }
-    held = policy.failed is FailurePolicy.ATTENTION and coverage.failed != again
+    final = coverage.failed_in(policy.looked_at)
+    if policy.failed is FailurePolicy.ATTENTION:
+        final -= again
     token = token_of(name, record, coverage, policy, child)
     earlier = _of_another(name, record, policy, coverage)
     output = earlier or _receipt(record, "process-output", token)
-    stays = _holds(name, (coverage.failed - again) if held else NOTHING, coverage, asking)
+    stays = _holds(name, final, coverage, asking, policy)
     rests = stays is not None and _summed_up(record)
     done = output is not None and (earlier is not None or policy.processor_may_fail or rests)
     steps: list[Operation] = []
@@ -88,7 +90,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
 
 
 def _unanswered(
-    snap: Snapshot, coverage: Coverage, classes: frozenset[ErrorClass], *, again_here: bool
+    snap: Snapshot, coverage: Coverage, classes: frozenset[ErrorClass], policy: Policy, *, again_here: bool
 ) -> Plan | None:
     """Why ids without an answer are not asked again by themselves, None when they are."""
     name, count = snap.name, many(coverage.missing.requests, "id")
@@ -101,6 +103,10 @@ def _unanswered(
     if ErrorClass.MISSING not in classes:
         because = f"{count} without an answer, and no attempt is left"
         hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
+        word = policy.classes[ErrorClass.MISSING]
+        if word not in (ClassPolicy.RETRY, ClassPolicy.ONCE):
+            because = f'{count} without an answer, and [policy.classes] missing = "{word}"'
+            hint = by_hand(name)
         return Plan(name, because, then=Attention(hint, Trouble.ID_MISMATCH))
     return None
 
@@ -145,11 +151,15 @@ def _ask(
 
 
 def _holds(
-    name: BatchName, final: Tally, coverage: Coverage, asking: Overrides
+    name: BatchName, final: Tally, coverage: Coverage, asking: Overrides, policy: Policy
 ) -> tuple[str, Attention] | None:
     """Why failures keep the batch from moving though its ids balance, and what a person may do."""
     if final != NOTHING:
         because = f'{many(final.requests, "request")} failed for good, and failed = "attention"'
+        if policy.failed is not FailurePolicy.ATTENTION:
+            words = sorted(each.value for each in policy.looked_at & coverage.by_class.keys())
+            told = ", ".join(f'{word} = "attention"' for word in words)
+            because = f"{many(final.requests, 'request')} failed for good, and [policy.classes] {told}"
         return because, Attention(f"reconcile dismiss WORKSPACE {name}", Trouble.FAILED_FOR_GOOD)
     if coverage.failed != NOTHING and asking.attention:
         count = many(len(asking.attention), "failed request")

@@ -385,7 +385,7 @@ class _Crowd(Generic[T]):
             if self.fault is not None:
                 break
             try:
-                self.rules.heard(self._standing())
+                self.rules.heard(self._standing(len(ends)))
             except Exception as error:  # noqa: BLE001 - likewise; whoever waits to be kept must not wait for ever
                 self._end(error)
                 break
@@ -397,11 +397,11 @@ class _Crowd(Generic[T]):
         """Keep, in the thread that writes."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self.ended, ends)
 
-    def _standing(self) -> Standing:
-        """How far the run is."""
+    def _standing(self, kept: int) -> Standing:
+        """How far the run is, *kept* ends having just been kept."""
         answered, failed, under_way = self._counts
         rates = self._meter.rates(asyncio.get_running_loop().time())
-        return Standing(answered, failed, under_way, self._crowding.limit, *rates)
+        return Standing(answered, failed, under_way - kept, self._crowding.limit, *rates)
 
 
 def failure_of(number: int, request: Request, error: BaseException) -> Failed:

@@ -11,8 +11,8 @@ from reconciler.model.operation import FileFact
 from reconciler.workspace import settled, tombstones
 from reconciler.workspace.layout import Layout
 from reconciler.workspace.observe import TRIPLE
-from reconciler.workspace.published import published_by
 from reconciler.workspace.reading import Reading
+from reconciler.workspace.receipts import published_by
 
 _UNREADABLE = (BadMetadata, PermanentError, OSError)
 

@@ -15,11 +15,11 @@ from reconciler.workspace.layout import FOLDERS, PRIVATE, SETTINGS, WORKDIR
 from reconciler.workspace.reading import locate
 
 
-def create(path: str) -> str:
+def create(path: str, *, parents: bool = False) -> str:
     """
     Make a workspace at *path*: the template's files and the folders of the contract.
 
-    Files that are there already are left as they are.
+    Files that are there already are left as they are; with *parents*, folders above it are made too.
 
     Returns:
         Its real path.
@@ -33,6 +33,8 @@ def create(path: str) -> str:
     if kind not in (None, Kind.FOLDER):
         raise UsageError(f"{path}: a file is there; a workspace is a folder")
     if kind is None:
+        if parents:
+            _make_parents(root)
         _make_root(path, root)
     fx = Effects(root)
     try:
@@ -50,6 +52,21 @@ def create(path: str) -> str:
     finally:
         fx.close()
     return root
+
+
+def _make_parents(root: str) -> None:
+    """Make the folders above a new workspace that are not there."""
+    missing, above = list[str](), root.rpartition("/")[0]
+    while above and locate(above)[1] is None:
+        above, _, leaf = above.rpartition("/")
+        missing.append(leaf)
+    for leaf in reversed(missing):
+        outer = Effects(above or "/")
+        try:
+            outer.make_folder(leaf)
+        finally:
+            outer.close()
+        above = f"{above}/{leaf}"
 
 
 def _make_root(path: str, root: str) -> None:

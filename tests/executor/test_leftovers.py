@@ -11,9 +11,10 @@ from typing import Final
 
 import pytest
 
-from reconciler import decide, deciding
+from reconciler import config, decide, deciding, engine
 from reconciler.check import check
 from reconciler.errors import NeedsPerson, UsageError
+from reconciler.failed_requests import failed_requests
 from reconciler.model.report import State
 from tests.workspaces import (
     answered,
@@ -384,3 +385,99 @@ def test_retry_refuses_what_is_no_batch(root: Path, name: str) -> None:
     with pytest.raises((UsageError, NeedsPerson)):
         retry(root, name)
     assert files(root) == there
+
+
+def test_a_table_decides_what_goes_to_the_child(root: Path) -> None:
+    """A class with `retry` is asked again, one with `never` is final, whatever is built in."""
+    put(
+        root,
+        "7",
+        input=[request(n) for n in range(3)],
+        output=[answered(0)],
+        error=[failed(1, 429), failed(2)],
+    )
+    table = {"policy.classes.rate-limit": "never", "policy.classes.invalid-request": "retry"}
+    engine.reconcile(str(root), config.settle(flags={"provider.name": "openai", **table}))
+    assert child_input(root, "7.r1") == encoded(request(2)) + b"\n"
+    assert outcomes(root, "7") == {
+        "q-0": ("answered", None),
+        "q-1": ("failed", None),
+        "q-2": ("retried", "7.r1"),
+    }
+    sound(root)
+
+
+def test_a_class_for_a_person_holds_its_batch_alone(root: Path) -> None:
+    """`attention` keeps the batch with such a failure, exit 3, until it is given up; others settle."""
+    put(root, "7", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 400)])
+    put(root, "8", input=[request(0), request(2)], output=[answered(0)], error=[failed(2, 404)])
+    chosen = config.settle(flags={"policy.classes.invalid-request": "attention"})
+    for _ in range(2):
+        report = engine.reconcile(str(root), chosen)
+        assert report.exit_code == 3
+        assert report.batch("7").state is State.ATTENTION
+        assert 'invalid-request = "attention"' in report.batch("7").because
+    assert not names(root) - {"7"}
+    assert decide.dismiss(str(root), chosen, ["7"]).exit_code == 0
+    assert names(root) == set()
+    sound(root)
+
+
+def test_all_that_may_be_asked_again(root: Path) -> None:
+    """Without a name, every batch with something to ask again gets its child, live or settled; no other."""
+    put(root, "1", input=[request(0)], output=[answered(0)])
+    put(
+        root,
+        "2",
+        input=[request(n) for n in range(3)],
+        output=[answered(0)],
+        error=[failed(1, 429), failed(2)],
+    )
+    put(root, "3", input=[request(4), request(5)], output=[answered(4)])
+    run(root)
+    decision = decide.retry(str(root), settings())
+    assert [told.partition(":")[0] for told in decision.told] == ["3", "2"]
+    assert names(root) == {"2.r1", "3.r1"}
+    assert child_input(root, "2.r1") == encoded(request(1)) + b"\n"
+    assert decide.retry(str(root), settings()).told == ()
+    sound(root)
+
+
+def test_a_person_names_the_class(root: Path) -> None:
+    """`--class` asks these failures again, over the table, and nothing else; not beyond max_attempts."""
+    put(
+        root,
+        "2",
+        input=[request(n) for n in range(3)],
+        output=[answered(0)],
+        error=[failed(1, 429), failed(2)],
+    )
+    run(root)
+    with pytest.raises(NeedsPerson, match="sent 1 times, and that is the limit"):
+        decide.retry(str(root), settings(max_attempts=1), ["2"], classes=["invalid-request"])
+    decide.retry(str(root), settings(), ["2"], classes=["invalid-request"])
+    assert child_input(root, "2.r1") == encoded(request(2)) + b"\n"
+    sound(root)
+
+
+def test_failed_lines_are_printed_and_nothing_is_touched(root: Path) -> None:
+    """The lines of failed and missing ids come byte for byte, but a child's; no file changes."""
+    put(
+        root,
+        "2",
+        input=[request(n) for n in range(3)],
+        output=[answered(0)],
+        error=[failed(1, 429), failed(2)],
+    )
+    put(root, "3", input=[request(4), request(5)], output=[answered(4)])
+    run(root)
+    before = files(root)
+    path, chosen = str(root), settings()
+    assert list(failed_requests(path, chosen, ["2"])) == [encoded(request(n)) + b"\n" for n in (1, 2)]
+    assert list(failed_requests(path, chosen)) == [encoded(request(n)) + b"\n" for n in (5, 1, 2)]
+    assert list(failed_requests(path, chosen, classes=["missing"])) == [encoded(request(5)) + b"\n"]
+    assert files(root) == before
+    decide.retry(path, chosen, ["2"])
+    assert list(failed_requests(path, chosen, ["2"])) == [encoded(request(2)) + b"\n"]
+    with pytest.raises(UsageError):
+        list(failed_requests(path, chosen, ["9"]))

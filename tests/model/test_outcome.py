@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass, retryable_classes
+from reconciler.errors import UsageError
+from reconciler.model.outcome import (
+    DEFAULT_CLASSES,
+    RETRYABLE,
+    RETRYABLE_ONCE,
+    ClassPolicy,
+    ErrorClass,
+    parse_classes,
+    retryable_classes,
+)
 
 ALWAYS = frozenset(
     map(ErrorClass, "rate-limit server-error overloaded timeout expired cancelled missing".split())
@@ -47,3 +56,34 @@ def test_attempts_only_ever_narrow(attempt: int, max_attempts: int) -> None:
     now, later = retryable_classes(attempt, max_attempts), retryable_classes(attempt + 1, max_attempts)
     assert later <= now
     assert not now & NEVER
+
+
+TABLES = st.fixed_dictionaries({each: st.sampled_from(ClassPolicy) for each in ErrorClass})
+
+
+@given(TABLES, st.integers(1, 20), st.integers(1, 20))
+def test_a_table_decides_class_by_class(
+    table: dict[ErrorClass, ClassPolicy], attempt: int, max_attempts: int
+) -> None:
+    """`retry` until no send is left, `once` after the first send alone, the other two words never."""
+    for each, word in table.items():
+        expected = attempt < max_attempts and (
+            word is ClassPolicy.RETRY or (word is ClassPolicy.ONCE and attempt == 1)
+        )
+        assert (each in retryable_classes(attempt, max_attempts, table)) == expected
+
+
+def test_the_built_in_table_speaks_of_every_class() -> None:
+    """A class that nobody has decided on is never sent again; none is left out of the table."""
+    assert DEFAULT_CLASSES.keys() == set(ErrorClass)
+    for each in set(ErrorClass) - ALWAYS - ONCE:
+        assert DEFAULT_CLASSES[each] is ClassPolicy.NEVER
+
+
+def test_words_are_error_classes_or_refused_with_the_nearest() -> None:
+    """`--class` takes the words of the table; a slip is told with what was meant."""
+    assert parse_classes(()) is None
+    assert parse_classes(["billing", "rate-limit"]) == frozenset({ErrorClass.BILLING, ErrorClass.RATE_LIMIT})
+    with pytest.raises(UsageError, match="'rate-limits' is no error class") as caught:
+        parse_classes(["rate-limits"])
+    assert caught.value.hint == "did you mean rate-limit?"

@@ -5,7 +5,7 @@ import pytest
 
 from reconciler.model.identity import Role
 from reconciler.model.operation import RetryLeftovers
-from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass
+from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ClassPolicy, ErrorClass
 from reconciler.model.plan import Attention
 from reconciler.model.policy import Policy
 from reconciler.model.record import InputFact
@@ -136,13 +136,15 @@ def test_what_goes_to_the_child(attempt: int, missing: int, classes: frozenset[E
         pytest.param(
             answered(coverage(0, failed={**INVALID, ErrorClass.BILLING: 2})),
             "none of its requests may be asked again (billing, invalid-request)",
-            "mend the requests and send them as a new batch",
+            "mend the requests and send them as a new batch\n"
+            "reconcile retry WORKSPACE 7 --class CLASS    to ask them again all the same",
             id="for-good",
         ),
         pytest.param(
             answered(coverage(3)),
             "none of its requests may be asked again (none failed)",
-            "mend the requests and send them as a new batch",
+            "mend the requests and send them as a new batch\n"
+            "reconcile retry WORKSPACE 7 --class CLASS    to ask them again all the same",
             id="none-failed",
         ),
         pytest.param(
@@ -176,3 +178,26 @@ def test_raising_max_attempts_allows_another_send() -> None:
     snapshot = answered(coverage(2, failed=LIMITED), record(attempt=3))
     policy = attrs.evolve(POLICY_NONE, max_attempts=4)
     assert told(plan_retry(snapshot, policy)) == RETRY
+
+
+@pytest.mark.parametrize(
+    ("chosen", "attempt", "expected"),
+    [
+        pytest.param({ErrorClass.INVALID_REQUEST}, 1, {ErrorClass.INVALID_REQUEST}, id="over-the-table"),
+        pytest.param({ErrorClass.RATE_LIMIT}, 1, {ErrorClass.RATE_LIMIT}, id="only-it"),
+        pytest.param({ErrorClass.INVALID_REQUEST}, 3, None, id="not-over-max-attempts"),
+        pytest.param({ErrorClass.BILLING}, 1, None, id="none-of-it"),
+        pytest.param({ErrorClass.MISSING}, 1, {ErrorClass.MISSING}, id="missing"),
+    ],
+)
+def test_a_class_that_a_person_names_outranks_the_table(
+    chosen: set[ErrorClass], attempt: int, expected: set[ErrorClass] | None
+) -> None:
+    """`--class` asks these classes and no others, whatever the table says; `max_attempts` holds too."""
+    account = coverage(1, failed={**LIMITED, **INVALID}, missing=1)
+    policy = attrs.evolve(POLICY_NONE, classes=dict.fromkeys(ErrorClass, ClassPolicy.NEVER))
+    found = plan_retry(answered(account, record(attempt=attempt)), policy, frozenset(chosen))
+    steps = [step for step in found.steps if isinstance(step, RetryLeftovers)]
+    assert [(set(step.classes), step.missing) for step in steps] == (
+        [] if expected is None else [(expected, ErrorClass.MISSING in chosen)]
+    )

@@ -1,0 +1,144 @@
+"""`reconcile prompt`: prompts in, one a line or as rows of a table; answers out; nothing else to set up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from reconciler.cli.console import err, out, safe
+from reconciler.cli.options import DEBUG, with_options
+
+if TYPE_CHECKING:
+    from reconciler.prompts import PromptRecord
+
+FORMATS: Final = ("jsonl", "csv", "text")
+
+
+@click.command("prompt", short_help="Ask prompts live, and print the answers.")
+@click.argument("file", default="-")
+@click.option(
+    "--template", metavar="T", help="Made into a prompt for each row of a CSV or JSONL file: {column}."
+)
+@click.option("--model", metavar="NAME", default="", help="The model.")
+@click.option("--system", metavar="TEXT", default="", help="A system prompt.")
+@click.option(
+    "--service", metavar="NAME", default="", help="Who answers: openai, openrouter, ollama, vllm, ..."
+)
+@click.option("--base-url", metavar="URL", default="", help="Where an endpoint of your own is.")
+@click.option("--worker", metavar="NAME", default="http", help="http, or echo for trying things out.")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=32, show_default=True, help="Requests at once."
+)
+@click.option("--rpm", type=click.FloatRange(0), default=0.0, help="Requests in a minute; 0: any number.")
+@click.option(
+    "--max-attempts", type=click.IntRange(1), default=8, show_default=True, help="Sends of one request."
+)
+@click.option("--workspace", metavar="PATH", help="Keep the batches there; otherwise in a cache folder.")
+@click.option("--env-file", metavar="FILE", help="Read NAME=value lines; the environment counts more.")
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), help="How answers are written; by -o, or else text."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write this file, whole, in place of an older one.")
+@with_options(DEBUG)
+def prompt_(
+    file: str,
+    template: str | None,
+    model: str,
+    system: str,
+    service: str,
+    base_url: str,
+    worker: str,
+    concurrency: int,
+    rpm: float,
+    max_attempts: int,
+    workspace: str | None,
+    env_file: str | None,
+    kind: str | None,
+    output: str | None,
+) -> int:
+    """
+    Ask prompts live, and print the answers in the order of the prompts.
+
+    FILE holds one prompt a line, or is a .csv or .jsonl file whose rows --template makes prompts of;
+    - is stdin. Run it again to go on where it stopped: what has an answer is not asked again.
+    Exit 3 when a prompt has failed.
+    """
+    from reconciler.cli.interrupt import Stop
+    from reconciler.cli.progress import watched
+    from reconciler.prompts import Asking, prompt_map_sync
+
+    kind = kind or _kind_of(output)
+    prompts = list(_prompts(file, template))
+    stop, progress = Stop(), watched()
+    asking: Asking = {
+        "worker": worker,
+        "model": model,
+        "system": system,
+        "service": service,
+        "base_url": base_url,
+        "concurrency": concurrency,
+        "requests_per_minute": rpm,
+        "max_attempts": max_attempts,
+        "on_progress": partial(progress.answering, "prompts"),
+        "progress_every": 1,
+        "stopping": stop.asked,
+    }
+    if workspace is not None:
+        asking["workspace"] = workspace
+    if env_file is not None:
+        asking["env_file"] = env_file
+    stop.install()
+    try:
+        records = prompt_map_sync(prompts, **asking)
+    finally:
+        stop.restore()
+    _written(records, kind, output)
+    failed = sum(record.outcome == "failed" for record in records)
+    if failed:
+        err(f"{failed} of {len(records)} prompts failed; the same command asks them again")
+    return 3 if failed else 0
+
+
+def _kind_of(output: str | None) -> str:
+    """The format that the name of a file asks for."""
+    suffix = "" if output is None else output.rpartition(".")[2].lower()
+    return suffix if suffix in FORMATS else "text" if output is None else "jsonl"
+
+
+def _prompts(file: str, template: str | None) -> Iterator[str]:
+    """
+    The prompts of a file.
+
+    Raises:
+        UsageError: It is not there, or its rows lack a column of the template.
+    """
+    from reconciler.prompt_rows import lines_of, rows_of, templated, text_of
+
+    text = sys.stdin.read() if file == "-" else text_of(file)
+    return lines_of(file, text) if template is None else templated(template, rows_of(file, text), file)
+
+
+def _written(records: Sequence[PromptRecord], kind: str, output: str | None) -> None:
+    """The answers, in a format, on stdout or in a file."""
+    from reconciler.prompt_rows import blocks_of
+    from reconciler.workspace.exporting import destination, export
+
+    if output is not None:
+        where = destination("/dev/null", output)
+        export(where, blocks_of(records, kind))
+        err(safe(f"written: {where.whole}"))
+    elif kind == "text":
+        for record in records:
+            told = (
+                record.text
+                if record.text is not None
+                else f"({record.outcome}: {record.error or 'no answer'})"
+            )
+            out("\n".join(map(safe, told.split("\n"))))
+    else:
+        for block in blocks_of(records, kind):
+            out(block.decode().removesuffix("\n"))

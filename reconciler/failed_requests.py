@@ -1,0 +1,105 @@
+"""The request lines without an answer, as they stand in the input: `reconcile retry --print`; only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.config import Settings
+from reconciler.errors import NeedsPerson, UsageError
+from reconciler.executor.answers import places
+from reconciler.executor.context import View, viewing
+from reconciler.executor.matching import match
+from reconciler.executor.reading import Lines, owners_of
+from reconciler.model.answers import Answers
+from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.model.operation import FileFact
+from reconciler.model.outcome import ErrorClass, parse_classes
+from reconciler.model.record import Child
+from reconciler.planner import plan_match
+from reconciler.workspace import settled
+from reconciler.workspace.observe import TRIPLE, observe
+from reconciler.workspace.scan import Listing, scan
+
+
+def failed_requests(
+    path: str, settings: Settings, names: Sequence[str] = (), classes: Sequence[str] = ()
+) -> Iterator[bytes]:
+    """
+    The request lines of failed and missing ids that no child asks again, newline included, batch by batch.
+
+    Args:
+        path: The workspace; no lock is taken and nothing is touched.
+        settings: Every setting.
+        names: The batches; none of them: every live and settled one.
+        classes: Only failures of these error classes, `missing` for ids without an answer; empty: all.
+
+    Raises:
+        UsageError: A name is no batch of the workspace, or a word no error class.
+        NeedsPerson: Nobody can say what failed in a batch that was named.
+    """
+    chosen = parse_classes(classes)
+    with viewing(path, settings) as view:
+        listing = scan(view.look, view.layout)
+        every = [
+            *listing.batches,
+            *(name for name in settled.names(view.look) if name not in listing.batches),
+        ]
+        unknown = [name for name in names if name not in every]
+        if unknown:
+            hint = "reconcile status WORKSPACE --all    lists them"
+            raise UsageError(f"no live or settled batch is called {unknown[0]:.100}", hint=hint)
+        for name in map(BatchName, names or every):
+            try:
+                found = _live(view, listing, name) if name in listing.batches else _settled(view, name)
+            except NeedsPerson:
+                if names:
+                    raise
+                continue
+            yield from _lines(view, *found, chosen)
+
+
+def _live(view: View, listing: Listing, name: BatchName) -> tuple[FileFact, Answers, dict[BatchName, Child]]:
+    """Input, answers and children of a live batch."""
+    snap = observe(view.look, view.layout, listing, name)
+    refusal = plan_match(snap)
+    if refusal is not None and not refusal.steps:
+        raise NeedsPerson(f"{name}: {refusal.because}")
+    account = None if snap.record is None else snap.record.coverage
+    matched = match(view, snap.files, snap.record, None if account is None else account.extraction)
+    if matched.answers is None or matched.coverage is None or matched.mismatch is not None:
+        raise NeedsPerson(f"{name}: its input and answers do not match", hint="reconcile plan WORKSPACE")
+    return snap.files[Role.INPUT], matched.answers, dict(snap.record.children if snap.record else {})
+
+
+def _settled(view: View, name: BatchName) -> tuple[FileFact, Answers, dict[BatchName, Child]]:
+    """Input, answers and children of a settled batch."""
+    folder = settled.folder_of(name)
+    manifest = settled.read(view.look, name)
+    facts = {role: view.look.fact(f"{folder}/{file_name(role, name)}") for role in TRIPLE}
+    files = {role: fact for role, fact in facts.items() if fact is not None}
+    if Role.INPUT not in files or "quarantine" in manifest.receipts:
+        raise NeedsPerson(f"{folder}/ cannot tell what was answered: it was given up, or its input is gone")
+    return files[Role.INPUT], places(view, files, manifest.coverage), dict(manifest.children)
+
+
+def _lines(
+    view: View,
+    asked: FileFact,
+    answers: Answers,
+    children: dict[BatchName, Child],
+    chosen: frozenset[ErrorClass] | None,
+) -> Iterator[bytes]:
+    """The lines of one input that nobody asks again."""
+    owners = owners_of(view, children)
+    failures = {at: place.failed for at, place in answers.failures()}
+    silent = dict.fromkeys(answers.missing(), ErrorClass.MISSING)
+    wanted = {
+        at
+        for at, why in (failures | silent).items()
+        if (chosen is None or why in chosen) and answers.hashed(at) not in owners
+    }
+    if not wanted:
+        return
+    for at, line in enumerate(Lines(view, asked)):
+        if at in wanted:
+            yield line.data + b"\n"

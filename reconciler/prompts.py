@@ -1,0 +1,364 @@
+"""
+`prompt_map`: many prompts in, their answers out; durable, at a rate, each asked once.
+
+Prompts become batches of a workspace, of your own or a cache folder, and the embedded provider answers them.
+So what holds for batches holds here: killed at any point, the next call goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypedDict, Unpack
+
+import attrs
+
+from reconciler.caches import Cache, make_workspace, open_cache, variables_of
+from reconciler.errors import Interrupted, KeyRefused, UsageError
+from reconciler.library import reconcile
+from reconciler.model.failure import NoKey
+from reconciler.model.report import Report
+from reconciler.model.rows import ResultRow, Standing
+from reconciler.model.standing import Standing as Progress
+from reconciler.prompting import (
+    Answering,
+    Ask,
+    Prompt,
+    asked_as,
+    identified,
+    identity_of,
+    reader_of,
+    schema_of,
+)
+from reconciler.providers.echo import echo
+from reconciler.providers.http_worker import HttpWorker
+
+MAX_ATTEMPTS: Final = 8
+RETURNS: Final = ("records", "text", "pairs", "dataframe")
+ORDERS: Final = ("original", "unique")
+
+
+class Asking(TypedDict, total=False):
+    """
+    How prompts are asked.
+
+    Keys:
+        worker: `http` (unless said otherwise), `echo`, or a function of a prompt, plain or async, that
+            returns text or anything JSON can hold.
+        concurrency: Requests under way at once; 32 unless given.
+        requests_per_minute: Sends in any minute, repeated ones included.
+        tokens_per_minute: Tokens in any minute.
+        max_attempts: Sends of one request; 8 unless given.
+        request_seconds: How long one send may take.
+        run_seconds: How long new requests are begun.
+        response_model: A Pydantic model, an attrs class, a dataclass, a TypedDict or a JSON Schema: answers
+            are asked in it and held to it, and one that does not fit is asked again.
+        model: The model; OpenRouter's users may put it into `MODEL`.
+        api_key: A key, where it is not in the environment; it is kept nowhere.
+        base_url: Where an endpoint of one's own is, that speaks OpenAI's API.
+        service: Whom `http` asks, as `[local] service`; OpenRouter where only its key is set, else OpenAI.
+        system: A system prompt.
+        params: Further members of each request, such as `temperature`.
+        workspace: A workspace of one's own; otherwise a cache folder.
+        cache_dir: Where cache folders are; the user's own cache otherwise.
+        env_file: A file of `NAME=value` lines; what the environment says counts more.
+        progress_every: Ends after which `on_progress` is called; 200 unless given.
+        on_progress: Called with how far the run is.
+        stopping: Asked now and then whether to stop.
+    """
+
+    worker: str | Callable[[Any], Any]
+    concurrency: int
+    requests_per_minute: float
+    tokens_per_minute: float
+    max_attempts: int
+    request_seconds: float
+    run_seconds: float
+    response_model: Any
+    model: str
+    api_key: str
+    base_url: str
+    service: str
+    system: str
+    params: Mapping[str, Any]
+    workspace: str | os.PathLike[str]
+    cache_dir: str | os.PathLike[str]
+    env_file: str | os.PathLike[str]
+    progress_every: int
+    on_progress: Callable[[Progress], None]
+    stopping: Callable[[], bool]
+
+
+@attrs.frozen
+class PromptRecord:
+    """
+    What became of one prompt.
+
+    Attributes:
+        prompt: The prompt.
+        outcome: `answered`, `failed`, or `pending` where the run ended before it.
+        text: The answer.
+        value: The answer as a value of `response_model`; None without one.
+        error: Why it failed, in one line; None unless it did.
+        error_class: The class of that, such as `timeout`.
+        usage: Token counts in the provider's shape.
+        model: The model that answered.
+        custom_id: The request in the workspace.
+    """
+
+    prompt: Prompt
+    outcome: str
+    text: str | None = None
+    value: Any = None
+    error: str | None = None
+    error_class: str | None = None
+    usage: Mapping[str, Any] | None = None
+    model: str | None = None
+    custom_id: str = ""
+
+
+async def prompt_map(
+    prompts: Iterable[Prompt],
+    *,
+    dedupe: bool = True,
+    order: str = "original",
+    returns: str = "records",
+    teardown: bool = False,
+    **asking: Unpack[Asking],
+) -> Any:
+    """
+    Ask every prompt, and give back what became of each.
+
+    Args:
+        prompts: Texts, or lists of messages.
+        dedupe: Ask equal prompts once.
+        order: `original`: one record a prompt, in order; `unique`: one for each that differs, in order.
+        returns: `records`: `PromptRecord`s; `text`: the answers, None where there is none; `pairs`: prompt
+            and answer; `dataframe`: a table of pandas or polars.
+        teardown: Remove the cache folder, once every prompt has its answer.
+        asking: How they are asked; see `Asking`.
+
+    Raises:
+        UsageError: What was given cannot be asked.
+        KeyRefused: The key is missing or was refused; what was answered is kept.
+        Interrupted: `stopping` asked for an end; likewise.
+        ReconciliationFailed: The run ended early for another reason; likewise.
+        WorkspaceLocked: Another run works in the same place.
+    """
+    asked = threading.Event()
+    before = asking.get("stopping", lambda: False)
+    asking = {**asking, "stopping": lambda: asked.is_set() or before()}
+    given = list(prompts)
+    task = asyncio.create_task(
+        asyncio.to_thread(
+            prompt_map_sync,
+            given,
+            dedupe=dedupe,
+            order=order,
+            returns=returns,
+            teardown=teardown,
+            **asking,
+        )
+    )
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        # What is under way ends and is kept; only then is the workspace somebody else's.
+        asked.set()
+        await asyncio.wait([task])
+        raise
+
+
+def prompt_map_sync(
+    prompts: Iterable[Prompt],
+    *,
+    dedupe: bool = True,
+    order: str = "original",
+    returns: str = "records",
+    teardown: bool = False,
+    **asking: Unpack[Asking],
+) -> Any:
+    """The same where no loop runs; see `prompt_map`."""
+    _refuse_unknown(order, returns, asking)
+    named = list(identified(prompts, dedupe=dedupe))
+    ask, worker = _prepared(asking)
+    cache = _opened(asking, ask)
+    records: dict[str, PromptRecord] = {}
+    if named:
+        _run(named, ask, worker, cache, asking)
+        records = _records(named, cache, asking.get("response_model"))
+    wanted = named if order == "original" else list(dict(named).items())
+    found = [records[name] for name, _ in wanted]
+    if teardown and "workspace" not in asking and all(each.outcome == "answered" for each in found):
+        cache.remove()
+    return _returned(found, returns)
+
+
+def _refuse_unknown(order: str, returns: str, asking: Asking) -> None:
+    """Hold what was given to being known."""
+    for word, value, known in (("order", order, ORDERS), ("returns", returns, RETURNS)):
+        if value not in known:
+            raise UsageError(f"{word}={value!r:.40}", hint=f"known: {', '.join(known)}")
+    unknown = sorted(set(asking) - Asking.__annotations__.keys())
+    if unknown:
+        raise UsageError(f"unknown: {', '.join(unknown)}", hint=f"known: {', '.join(Asking.__annotations__)}")
+
+
+def _prepared(asking: Asking) -> tuple[Ask, Answering]:
+    """What changes the answers, and who gives them."""
+    model = asking.get("response_model")
+    schema = None if model is None else schema_of(model)
+    check = None if model is None else reader_of(model)
+    worker = asking.get("worker", "http")
+    base_url, service = asking.get("base_url", ""), asking.get("service", "")
+    variables = variables_of(asking.get("env_file"), os.environ)
+    if callable(worker):
+        answering, identity = Answering(worker, takes_prompts=True, check=check), identity_of(worker)
+    elif worker == "echo":
+        answering, identity = Answering(echo, check=check), "echo"
+    elif worker == "http":
+        service = service or _service_of(base_url, asking.get("api_key", ""), variables)
+        if asking.get("api_key"):
+            variables = _with_key(variables, service, asking["api_key"])
+        http = HttpWorker(variables, service, base_url, "", asking.get("concurrency", 32))
+        answering, identity = Answering(http, check=check, let_go=http.close), f"http/{service}"
+    else:
+        hint = "http, echo, or a function; module:function is for workspaces"
+        raise UsageError(f"worker={worker!r:.80}", hint=hint)
+    name = asking.get("model", "") or (variables.get("MODEL", "") if service == "openrouter" else "")
+    return Ask(
+        name, asking.get("system", ""), asking.get("params", {}), schema, identity, base_url
+    ), answering
+
+
+def _service_of(base_url: str, api_key: str, variables: Mapping[str, str]) -> str:
+    """Whom to ask where nobody says."""
+    if base_url:
+        return "compatible"
+    only = variables.get("OPENROUTER_API_KEY") and not variables.get("OPENAI_API_KEY") and not api_key
+    return "openrouter" if only else "openai"
+
+
+def _with_key(variables: Mapping[str, str], service: str, key: str) -> Mapping[str, str]:
+    """The variables with a key that was handed over; it goes no further than this process."""
+    from reconciler.providers.services import SERVICES  # noqa: PLC0415 - for a key that was handed over alone
+
+    if service not in SERVICES:
+        raise UsageError(f"service={service!r:.40}", hint=f"known: {', '.join(SERVICES)}")
+    return {**variables, (SERVICES[service].keys or ("OPENAI_API_KEY",))[0]: key}
+
+
+def _opened(asking: Asking, ask: Ask) -> Cache:
+    """Where the batches of this call are."""
+    workspace = asking.get("workspace")
+    if workspace is None:
+        return open_cache(asking.get("cache_dir"), ask.key)
+    make_workspace(os.fspath(workspace))
+    return Cache(os.fspath(workspace), f"prompts-{ask.key[:12]}")
+
+
+def _run(
+    named: Sequence[tuple[str, Prompt]], ask: Ask, worker: Answering, cache: Cache, asking: Asking
+) -> None:
+    """Ask what has no answer yet."""
+    known = cache.known()
+    wanted: dict[str, Prompt] = {}
+    for name, prompt in named:
+        row, turn = known.get(name, (None, 0))
+        if row is None or row.outcome not in (Standing.ANSWERED, Standing.PENDING, Standing.IN_FLIGHT):
+            wanted[asked_as(name, turn + 1)] = prompt
+    if wanted:
+        cache.add(ask.line(custom_id, prompt) for custom_id, prompt in wanted.items())
+    waiting = any(row.outcome in (Standing.PENDING, Standing.IN_FLIGHT) for row, _ in known.values())
+    if wanted or waiting:
+        report = _passed(cache, worker, asking)
+        if report.exit_code == Interrupted.exit_code:
+            raise Interrupted("interrupted; what was answered is kept")
+        for failure in report.failures:
+            if isinstance(failure, NoKey):
+                raise KeyRefused(failure.because, hint=failure.hint)
+        report.raise_for_failures()
+
+
+def _passed(cache: Cache, worker: Answering, asking: Asking) -> Report:
+    """One pass over the batches of this call."""
+    keys = ("concurrency", "requests_per_minute", "tokens_per_minute", "request_seconds", "run_seconds")
+    flags: dict[str, Any] = {f"local.{key}": asking[key] for key in keys if key in asking}  # type: ignore[literal-required]  # keys of it
+    flags["policy.max_attempts"] = asking.get("max_attempts", MAX_ATTEMPTS)
+    flags["policy.settle_seconds"] = 0
+    return reconcile(
+        cache.path,
+        only=[f"{cache.prefix}-*"],
+        provider="local",
+        worker=worker,
+        settings=flags,
+        environment=False,
+        progress=_Told(asking.get("on_progress"), asking.get("progress_every", 200)),
+        stopping=asking.get("stopping", lambda: False),
+    )
+
+
+@attrs.define
+class _Told:
+    """Tells how far the run is, each time so many more have ended."""
+
+    tell: Callable[[Progress], None] | None
+    every: int
+    _told: int = 0
+
+    def start(self, what: str, size: int) -> None:
+        """Reading is not worth a word."""
+
+    def advance(self, size: int, line: int) -> None:
+        """Nor is this."""
+
+    def finish(self) -> None:
+        """Nor this."""
+
+    def answering(self, name: str, standing: Progress) -> None:  # noqa: ARG002 - as the protocol says
+        """So far is the run."""
+        ended = standing.answered + standing.failed
+        if self.tell is not None and (ended - self._told >= self.every or not standing.left):
+            self._told = ended
+            self.tell(standing)
+
+
+def _records(named: Sequence[tuple[str, Prompt]], cache: Cache, model: Any) -> dict[str, PromptRecord]:
+    """What became of each prompt."""
+    known = cache.known()
+    made = None if model is None else reader_of(model)
+    return {name: _record(prompt, known[name][0] if name in known else None, made) for name, prompt in named}
+
+
+def _record(prompt: Prompt, row: ResultRow | None, made: Callable[[str], Any] | None) -> PromptRecord:
+    """What became of one prompt."""
+    if row is None or row.outcome in (Standing.PENDING, Standing.IN_FLIGHT):
+        return PromptRecord(prompt, "pending")
+    if row.outcome is Standing.ANSWERED:
+        value = made(row.text) if made is not None and row.text is not None else None
+        return PromptRecord(
+            prompt, "answered", row.text, value, None, None, row.usage, row.model, row.custom_id
+        )
+    why, told = row.error_class, row.error_message or row.error_code or row.outcome.value
+    return PromptRecord(prompt, "failed", None, None, told, why, row.usage, row.model, row.custom_id)
+
+
+def _returned(found: list[PromptRecord], returns: str) -> Any:
+    """The records in the form that was asked for."""
+    match returns:
+        case "text":
+            return [each.text for each in found]
+        case "pairs":
+            return [(each.prompt, each.text) for each in found]
+        case "dataframe":
+            from reconciler.results import frames  # noqa: PLC0415 - loads pandas or polars
+
+            columns = {
+                field.name: [getattr(each, field.name) for each in found]
+                for field in attrs.fields(PromptRecord)
+            }
+            return frames().DataFrame(columns)
+        case _:
+            return found

@@ -1,0 +1,399 @@
+"""`prompt_map`: every prompt asked once, whatever stops the process, and its answer in the prompt's place."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from pydantic import BaseModel
+
+from reconciler import export_jsonl, prompt_map, prompt_map_sync
+from reconciler.errors import Interrupted, KeyRefused, PermanentError, UsageError
+from reconciler.testing import FakeProvider
+from tests.workers import note, noted
+from tests.workspace.faults import in_child
+from tests.workspaces import files, scratch
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A folder for caches, in memory."""
+    with scratch() as folder:
+        yield folder
+
+
+@attrs.frozen
+class Noting:
+    """A worker of prompts that writes each call down."""
+
+    log: Path
+
+    async def __call__(self, prompt: str) -> str:
+        """Answer with the prompt's own words."""
+        note(self.log, prompt)
+        return f"about {prompt}"
+
+
+def asked(root: Path, prompts: list[Any], worker: Any = "echo", **more: Any) -> Any:
+    """What becomes of prompts, at once."""
+    return prompt_map_sync(prompts, worker=worker, cache_dir=root / "cache", **more)
+
+
+def test_answers_come_in_the_order_of_the_prompts(root: Path) -> None:
+    """One record a prompt; text and pairs are the same in other forms; equal prompts are asked once."""
+    worker = Noting(root / "log")
+    prompts = ["c", "a", "b", "a"]
+    records = asked(root, prompts, worker)
+    assert [(each.prompt, each.outcome, each.text) for each in records] == [
+        (prompt, "answered", f"about {prompt}") for prompt in prompts
+    ]
+    assert asked(root, prompts, worker, returns="text") == [f"about {each}" for each in prompts]
+    assert asked(root, prompts, worker, returns="pairs") == [(each, f"about {each}") for each in prompts]
+    assert [each.prompt for each in asked(root, prompts, worker, order="unique")] == ["c", "a", "b"]
+    frame = asked(root, prompts, worker, returns="dataframe")
+    assert list(frame["text"]) == [f"about {each}" for each in prompts]
+    assert noted(root / "log") == Counter("abc")
+
+
+def test_equal_prompts_may_each_be_asked(root: Path) -> None:
+    """Without `dedupe` each row is a request of its own, and still none is asked twice."""
+    worker = Noting(root / "log")
+    assert asked(root, ["a", "a", "b"], worker, dedupe=False, returns="text") == [
+        "about a",
+        "about a",
+        "about b",
+    ]
+    asked(root, ["a", "a", "b"], worker, dedupe=False)
+    assert noted(root / "log") == Counter({"a": 2, "b": 1})
+
+
+def test_new_prompts_alone_are_asked(root: Path) -> None:
+    """What has an answer keeps it, in whatever company it is asked again."""
+    worker = Noting(root / "log")
+    asked(root, ["a", "b"], worker)
+    assert asked(root, ["d", "b", "c", "a"], worker, returns="text") == [f"about {each}" for each in "dbca"]
+    assert noted(root / "log") == Counter("abcd")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"system": "be brief"}, id="system"),
+        pytest.param({"params": {"temperature": 0}}, id="params"),
+        pytest.param({"model": "m"}, id="model"),
+        pytest.param({"response_model": {"type": "string"}}, id="schema"),
+    ],
+)
+def test_whatever_changes_an_answer_makes_it_another(other: dict[str, Any], root: Path) -> None:
+    """An answer to another model, system prompt, schema or parameter is never taken for this one."""
+    calls: list[str] = []
+
+    async def worker(prompt: str) -> str:
+        calls.append(prompt)
+        return '"text"'
+
+    asked(root, ["a"], worker)
+    asked(root, ["a"], worker, **other)
+    assert calls == ["a", "a"]
+
+
+def test_the_code_of_a_worker_is_part_of_it(root: Path) -> None:
+    """A changed function is asked anew; the same one is not."""
+
+    async def one(prompt: str) -> str:
+        return f"one {prompt}"
+
+    async def two(prompt: str) -> str:
+        return f"two {prompt}"
+
+    assert asked(root, ["a"], one, returns="text") == ["one a"]
+    assert asked(root, ["a"], two, returns="text") == ["two a"]
+
+
+def test_failed_prompts_come_back_with_their_reason_and_are_asked_again(root: Path) -> None:
+    """Not among the missing; the next call asks them, and them alone, anew."""
+    calls: list[str] = []
+
+    async def worker(prompt: str) -> str:
+        calls.append(prompt)
+        if prompt == "bad" and calls.count("bad") == 1:
+            raise PermanentError("no such thing")
+        return f"about {prompt}"
+
+    good, bad = asked(root, ["good", "bad"], worker)
+    assert (good.outcome, bad.outcome, bad.error) == ("answered", "failed", "no such thing")
+    assert bad.error_class == "invalid-request"
+    assert asked(root, ["good", "bad"], worker, returns="text") == ["about good", "about bad"]
+    assert Counter(calls) == Counter({"bad": 2, "good": 1})
+
+
+def test_a_plain_function_is_taken_and_may_return_json(root: Path) -> None:
+    """It runs in a thread, so that slow ones run side by side."""
+
+    def worker(prompt: str) -> Any:
+        return {"length": len(prompt)}
+
+    assert asked(root, ["four"], worker, returns="text") == ['{"length":4}']
+
+
+class Person(BaseModel):
+    """What an answer should hold."""
+
+    name: str
+    age: int
+
+
+def test_typed_answers_are_values_and_what_does_not_fit_is_asked_again(root: Path) -> None:
+    """Fences are survived; an answer that does not fit counts as one that failed for a while."""
+    said = iter(
+        ["no idea", '```json\n{"name": "Ada", "age": "x"}\n```', '```json\n{"name": "Ada", "age": 36}\n```']
+    )
+
+    async def worker(_prompt: str) -> str:
+        return next(said)
+
+    (record,) = asked(root, ["who?"], worker, response_model=Person)
+    assert record.value == Person(name="Ada", age=36)
+    (again,) = asked(root, ["who?"], worker, response_model=Person)
+    assert again.value == record.value
+
+
+def test_messages_are_prompts_too(root: Path) -> None:
+    """A chat is asked as it stands, and comes back as the prompt that it was."""
+    chat = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "yes?"},
+        {"role": "user", "content": "go"},
+    ]
+    (record,) = asked(root, [chat])
+    assert (record.prompt, record.text) == (chat, "go")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "more", "words"),
+    [
+        pytest.param([1], {}, "prompt 0 is int", id="number"),
+        pytest.param(["a", []], {}, "prompt 1 is list", id="no-messages"),
+        pytest.param(["\ud800"], {}, "prompt 0 cannot be sent", id="surrogate"),
+        pytest.param(["a"], {"returns": "list"}, "returns='list'", id="returns"),
+        pytest.param(["a"], {"order": "any"}, "order='any'", id="order"),
+        pytest.param(["a"], {"colour": 1}, "unknown: colour", id="unknown"),
+        pytest.param(["a"], {"worker": "x.py:f"}, "worker='x.py:f'", id="worker"),
+        pytest.param(["a"], {"response_model": object}, "has no JSON Schema", id="schema"),
+        pytest.param(["a"], {"env_file": "/nowhere/.env"}, "there is no file", id="env-file"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    prompts: list[Any], more: dict[str, Any], words: str, root: Path
+) -> None:
+    """Before anything is written."""
+    with pytest.raises(UsageError, match=words):
+        asked(root, prompts, **{"worker": "echo", **more})
+    assert not (root / "cache").exists()
+
+
+def test_nothing_is_asked_of_nothing(root: Path) -> None:
+    """No prompts, no answers, no error."""
+    assert asked(root, []) == []
+
+
+def test_it_works_inside_a_loop(root: Path) -> None:
+    """The async form can be awaited beside other work."""
+
+    async def main() -> Any:
+        return await asyncio.gather(
+            prompt_map(["a"], worker="echo", cache_dir=root / "c", returns="text"),
+            prompt_map(["b"], worker="echo", cache_dir=root / "d", returns="text"),
+        )
+
+    assert asyncio.run(main()) == [["a"], ["b"]]
+
+
+def test_a_cancelled_call_keeps_what_was_answered(root: Path) -> None:
+    """The call ends only when nothing works in the folder any more, and the next one goes on."""
+    calls: list[str] = []
+
+    async def main() -> None:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        async def worker(prompt: str) -> str:
+            calls.append(prompt)
+            loop.call_soon_threadsafe(begun.set)
+            return prompt
+
+        many = [f"p{n}" for n in range(300)]
+        task = asyncio.create_task(prompt_map(many, worker=worker, cache_dir=root / "cache", concurrency=1))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        before = len(calls)
+        assert await prompt_map(many, worker=worker, cache_dir=root / "cache", returns="text") == many
+        assert len(calls) == 300
+        assert before < 300
+
+    asyncio.run(main())
+
+
+def test_someone_may_ask_for_an_end(root: Path) -> None:
+    """What was answered by then is kept."""
+    calls: list[str] = []
+
+    async def worker(prompt: str) -> str:
+        calls.append(prompt)
+        return prompt
+
+    with pytest.raises(Interrupted):
+        asked(root, [f"p{n}" for n in range(50)], worker, concurrency=1, stopping=lambda: len(calls) >= 10)
+    assert 10 <= len(calls) < 50
+    asked(root, [f"p{n}" for n in range(50)], worker)
+    assert len(calls) == 50
+
+
+PROMPTS = [f"p{n}" for n in range(400)]
+
+
+def killed(root: Path, last: int) -> int:
+    """Ask, and be killed in the middle of it."""
+    seen = 0
+
+    async def worker(prompt: str) -> str:
+        nonlocal seen
+        note(root / "log", prompt)
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return f"about {prompt}"
+
+    # The same code makes the same key in every process.
+    asked(root, PROMPTS, worker, concurrency=8)
+    return 0
+
+
+def test_killed_again_and_again_each_prompt_is_answered_once(root: Path) -> None:
+    """Each kill may cost the calls under way, at most the concurrency; nothing else is asked twice."""
+    for _ in range(5):
+        assert in_child(partial(killed, root, 60)) == -signal.SIGKILL
+    assert in_child(partial(killed, root, 10_000)) == 0
+    counts = noted(root / "log")
+    assert set(counts) == set(PROMPTS)
+    assert sum(counts.values()) - len(PROMPTS) <= 5 * 8
+    (folder,) = (root / "cache").iterdir()
+    out = export_jsonl(folder, root / "out.jsonl")
+    lines = [json.loads(line) for line in Path(out).read_text("utf-8").splitlines()]
+    assert [(line["prompt"], line["text"]) for line in lines] == [(each, f"about {each}") for each in PROMPTS]
+
+
+def test_what_is_there_can_be_exported_after_a_crash(root: Path) -> None:
+    """Finished, failed and pending prompts, in the order of asking."""
+    assert in_child(partial(killed, root, 60)) == -signal.SIGKILL
+    (folder,) = (root / "cache").iterdir()
+    out = export_jsonl(folder, root / "out.jsonl")
+    lines = [json.loads(line) for line in Path(out).read_text("utf-8").splitlines()]
+    assert [line["prompt"] for line in lines] == PROMPTS
+    assert {line["outcome"] for line in lines} == {"in-flight"}
+
+
+def test_a_cache_is_removed_only_after_success_and_when_asked(root: Path) -> None:
+    """With a failure in it, it stays; without being asked, too."""
+
+    async def worker(prompt: str) -> str:
+        if prompt == "bad":
+            raise PermanentError("no")
+        return prompt
+
+    asked(root, ["good", "bad"], worker, teardown=True)
+    assert len(list((root / "cache").iterdir())) == 1
+    asked(root, ["good"], worker, teardown=True)
+    assert list((root / "cache").iterdir()) == []
+
+
+def test_a_workspace_of_ones_own_holds_ordinary_batches(root: Path) -> None:
+    """With a workspace the prompts are a batch like any other, and nothing of the cache is used."""
+    records = prompt_map_sync(["a", "b"], worker="echo", workspace=root / "w", cache_dir=root / "cache")
+    assert [each.text for each in records] == ["a", "b"]
+    (settled,) = (root / "w" / "done").iterdir()
+    assert settled.name.startswith("prompts-")
+    assert not (root / "cache").exists()
+    # A workspace of the user's is never removed.
+    prompt_map_sync(["a", "b"], worker="echo", workspace=root / "w", teardown=True)
+    assert (root / "w" / "done").is_dir()
+
+
+def test_progress_is_told_every_so_many_ends_and_at_the_last(root: Path) -> None:
+    """How far, at what rate, and how long it will take."""
+    told: list[Any] = []
+    asked(root, [f"p{n}" for n in range(100)], on_progress=told.append, progress_every=40, concurrency=4)
+    assert 2 <= len(told) <= 4
+    assert (told[-1].answered, told[-1].left) == (100, 0)
+
+
+# Over HTTP
+
+
+def test_a_live_endpoint_is_asked_with_the_key_that_was_given(
+    root: Path, fake_provider: FakeProvider
+) -> None:
+    """The key goes to the endpoint and stands in no file; model, system prompt and parameters go along."""
+    found = prompt_map_sync(
+        ["hi"],
+        api_key=FakeProvider.key,
+        base_url=fake_provider.url("openai"),
+        model="gpt-x",
+        system="be brief",
+        params={"temperature": 0},
+        cache_dir=root / "cache",
+    )
+    assert (found[0].text, found[0].model) == ("hi", "gpt-x")
+    assert len(fake_provider.calls.of("live")) == 1
+    assert all(FakeProvider.key.encode() not in data for data in files(root).values())
+
+
+def at_fake(root: Path, fake: FakeProvider, key: str) -> list[str]:
+    """Ask the fake's live endpoint with a key."""
+    found: list[str] = prompt_map_sync(
+        ["hi"],
+        base_url=fake.url("openai"),
+        model="m",
+        cache_dir=root / "cache",
+        api_key=key,
+        returns="text",
+    )
+    return found
+
+
+def test_another_key_makes_no_other_answer(root: Path, fake_provider: FakeProvider) -> None:
+    """Who pays does not change what was answered: the answer is there already."""
+    at_fake(root, fake_provider, FakeProvider.key)
+    at_fake(root, fake_provider, "other-key")
+    assert len(fake_provider.calls.of("live")) == 1
+
+
+def test_a_key_that_is_refused_is_told_and_nothing_has_failed(
+    root: Path, fake_provider: FakeProvider
+) -> None:
+    """With the right one the same call goes through."""
+    with pytest.raises(KeyRefused):
+        at_fake(root, fake_provider, "wrong")
+    assert at_fake(root, fake_provider, FakeProvider.key) == ["hi"]
+
+
+def test_a_file_of_variables_is_read_when_it_is_named(root: Path, fake_provider: FakeProvider) -> None:
+    """OpenRouter's users keep key and model there; what is not named is not read."""
+    (root / "keys.env").write_text(f"OPENROUTER_API_KEY={FakeProvider.key}\nMODEL=x/y\n", encoding="utf-8")
+    found = prompt_map_sync(
+        ["hi"],
+        service="openrouter",
+        base_url=fake_provider.url("openai"),
+        env_file=root / "keys.env",
+        cache_dir=root / "cache",
+    )
+    assert found[0].model == "x/y"
