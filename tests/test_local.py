@@ -391,7 +391,7 @@ def test_sends_are_counted_over_runs_that_are_stopped(root: Path, log: Path) -> 
 
 
 def test_a_run_has_its_time_once_a_pass(root: Path, log: Path) -> None:
-    """What `run_seconds` leaves waits for the next pass, though its input may be looked at again in this one."""
+    """What `run_seconds` leaves waits for the next pass, also where its input is looked at again."""
     put(root, "1", input=[request(0)])
     worker = Noted(log, raising(Later("come back", 3600.0)))
     made = Hooks(providers={LOCAL: Local(worker, 4, Pace(run_seconds=0.01))})

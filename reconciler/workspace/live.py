@@ -88,7 +88,7 @@ class Live:
         self._missed.append((line, sends))
 
     def keep_missed(self) -> None:
-        """Keep how often requests were sent after which nothing has ended: a run ends, and the next counts on."""
+        """Keep how often requests were sent of which none has ended since: the next run counts on."""
         if self._missed:
             self.keep(())
 
