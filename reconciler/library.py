@@ -24,6 +24,7 @@ from reconciler import (
     inventory,
     registry,
     replaying,
+    resuming,
     retention,
 )
 from reconciler.choices import Choices, merged, options_of, prepared
@@ -330,6 +331,11 @@ class Workspace:
     def cancel(self, *names: str) -> deciding.Decision:
         """Have the provider stop *names*, then make a pass; what was answered until then is fetched."""
         return _decided(self, decide_online.cancel, names)
+
+    def resume(self) -> tuple[str, ...]:
+        """Let batches be sent again to where others were refused; gives what held them back, a line each."""
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        return resuming.resume(self.path, ready.settings, options_of(ready, self.choices, ()))
 
     def resubmit(self, *names: str) -> deciding.Decision:
         """Send *names* once more, in doubt, refused or lost as they are, and maybe pay twice; then a pass."""

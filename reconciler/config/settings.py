@@ -162,6 +162,7 @@ class Settings:
             reachable=reachable,
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
+            probe_batches=self["policy.probe_batches"],
             classes={each: ClassPolicy(self[f"{CLASSES}.{each}"]) for each in ErrorClass},
             failed=FailurePolicy(self["policy.failed"]),
             settle_seconds=self["policy.settle_seconds"],

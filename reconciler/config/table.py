@@ -82,6 +82,9 @@ SETTINGS: Final = (
     Setting("provider", "per_batch_delay", 2.0, "time between two questions how batches are doing"),
     Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
+    Setting(
+        "policy", "probe_batches", 0, "batches that go ahead until one of them is answered; 0: any number"
+    ),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(
         "policy", "failed", "settle", "what failures for good do to their batch", ("settle", "attention")

@@ -78,9 +78,13 @@ class Submit(_Operation):
         provider: Who is to answer.
         again: A create may have left already: make sure that it cannot count any more, then begin anew.
         not_before: Until then, in seconds since the epoch, that create may still be on its way.
+        probes: How many batches go ahead until one of them is answered; 0 for any number.
+        wait: Seconds until a batch is looked at again that waits for those.
     """
 
     verb = "submit"
+    probes: int = attrs.field(kw_only=True, default=0)
+    wait: float = attrs.field(kw_only=True, default=60.0)
     provider: str = attrs.field(kw_only=True)
     again: bool = attrs.field(kw_only=True, default=False)
     not_before: float = attrs.field(kw_only=True, default=0.0)
