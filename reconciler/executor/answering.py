@@ -147,7 +147,11 @@ def _answer(step: AnswerHere, run: Run, provider: Embedded, progress: live.Live,
         chance=random.random,
     )
     progress.reserve()
-    ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ctx.stopping, rules))
+    try:
+        ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ctx.stopping, rules))
+    finally:
+        # A run that is stopped, or over for now, again and again must not send without an end.
+        progress.keep_missed()
 
 
 def _judged(end: End, limit: int) -> Judged[tuple[int, Role, bytes]]:

@@ -87,6 +87,11 @@ class Live:
         """Remember that a request was sent so often and is to be asked again; kept with the next ends."""
         self._missed.append((line, sends))
 
+    def keep_missed(self) -> None:
+        """Keep how often requests were sent of which none has ended since: the next run counts on."""
+        if self._missed:
+            self.keep(())
+
     def keep(self, ended: Sequence[tuple[int, Role, bytes]]) -> None:
         """
         Keep what has ended: input line, the file that its answer line goes to, and that line.
@@ -94,7 +99,8 @@ class Live:
         On disk when this returns.
         """
         self._fx.tell("live-commit", self._path)
-        missed, self._missed = self._missed, []
+        # More may come while this is written, and what could not be written is still to be kept.
+        missed = self._missed[:]
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM ended WHERE line < 0")
@@ -105,6 +111,7 @@ class Live:
                 [(line, role.value, answer) for line, role, answer in ended],
             )
             self._db.execute("COMMIT")
+        del self._missed[: len(missed)]
 
     def reserve(self) -> None:
         """
