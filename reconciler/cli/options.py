@@ -11,7 +11,6 @@ import click
 from reconciler.cli.console import complain, typed
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.errors import ReconcilerError
-from reconciler.model.rows import COMBINED_FILE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -39,9 +38,9 @@ TABLES: Final = (
         "--combined",
         metavar="[PATH]",
         is_flag=False,
-        flag_value=COMBINED_FILE,
+        flag_value="true",
         help="Keep one file over all finished batches: .csv, .jsonl or .parquet, by default"
-        f" target/{COMBINED_FILE}; put it after WORKSPACE. Overrides [results] combined.",
+        " target/combined_results.csv; put it after WORKSPACE. Overrides [results] combined.",
     ),
 )
 HOOKS: Final = (

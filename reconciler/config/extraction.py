@@ -11,9 +11,10 @@ import msgspec
 from reconciler.config.table import BUILT_IN
 from reconciler.errors import ConfigError
 from reconciler.model.extraction import Extraction, Kind, Think
-from reconciler.model.rows import COMBINED_FILE
 
 COMBINED: Final = "results.combined"
+COMBINED_FILE: Final = "combined_results.csv"
+"""What the file over all finished batches is called, in `target/`, unless it is named."""
 
 AUTO: Final = "auto"
 NONE: Final = "none"
@@ -54,8 +55,10 @@ def as_text(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if not same:
             raise ConfigError(f"{origin}: {SCHEMA} is no JSON Schema: it holds what JSON has not")
         found[SCHEMA] = text
-    if isinstance(found.get(COMBINED), bool):
-        found[COMBINED] = COMBINED_FILE if found[COMBINED] else ""
+    # Flags and variables are texts; no file that is called like this has an end that says what it is.
+    said = str(found.get(COMBINED)).lower()
+    if said in ("true", "false"):
+        found[COMBINED] = COMBINED_FILE if said == "true" else ""
     return found
 
 

@@ -197,7 +197,7 @@ def settle(
     """
     layers = [_read(origin, text) for origin, text in files]
     layers += [
-        Layer(variable, _from_environment(variable, text))
+        Layer(variable, as_text(variable, _from_environment(variable, text)))
         for variable, text in sorted((environment or {}).items())
     ]
     given = as_text(

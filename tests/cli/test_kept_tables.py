@@ -44,6 +44,16 @@ def test_the_settings(answers: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (answers / "target/combined_results.csv").read_text().count("\n") == 3
 
 
+@pytest.mark.parametrize(("said", "made"), [("true", "combined_results.csv"), ("all.jsonl", "all.jsonl")])
+def test_the_environment(
+    answers: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str, made: str
+) -> None:
+    """`RECONCILER_RESULTS_COMBINED` is `true` or a path."""
+    monkeypatch.setenv("RECONCILER_RESULTS_COMBINED", said)
+    assert call(capsys, answers).code == 0
+    assert (answers / "target" / made).exists()
+
+
 def test_a_workspace_may_not_lead_out_of_itself(
     answers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
