@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconciler import combined
 from reconciler.codec.request import decode_request
 from reconciler.config import Settings
 from reconciler.errors import BadMetadata, Interrupted, PermanentError, ReconcilerError, UsageError
@@ -132,6 +133,8 @@ def replay(  # noqa: PLR0913 - which batches, and how
             for name in chosen
             if _settled_since(held, name, earliest) and (model is None or _speaks_of(held, name, model))
         ]
+        if not dry_run:
+            combined.refresh(held)
         return Replay(held.ctx.fx.root, tuple(found), dry_run)
 
 

@@ -410,7 +410,7 @@ def test_an_invalid_answer_counts_the_sends_before_it(root: Path, log: Path) -> 
 
 
 def test_a_run_has_its_time_once_a_pass(root: Path, log: Path) -> None:
-    """What `run_seconds` leaves waits for the next pass, and is not taken for a young input in this one."""
+    """What `run_seconds` leaves waits for the next pass, also where its input is looked at again."""
     put(root, "1", input=[request(0)])
     worker = Noted(log, raising(Later("come back", 3600.0)))
     made = Hooks(providers={LOCAL: Local(worker, 4, Pace(run_seconds=0.01))})

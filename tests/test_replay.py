@@ -338,7 +338,7 @@ def test_no_processor_sees_what_is_not_verified(spoil: Callable[[Path], None], r
 
 
 def test_what_is_about_to_be_removed_is_not_replayed(tmp_path: Path) -> None:
-    """A removal that was cut off has its tombstone, which proves the results of then and no others."""
+    """A removal that was cut off has its tombstone, which proves the results of then."""
     for at in itertools.count(1):
         root = tmp_path / f"w{at}"
         put_answers(root)

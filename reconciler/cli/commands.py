@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     ONLY,
     PROVIDER,
     REGISTRY,
+    TABLES,
     TALK,
     WAITING,
     WORKSPACE,
@@ -34,7 +35,7 @@ from reconciler.cli.results import results_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@with_options(WORKSPACE, *WAITING, CAP, ONLY, PROVIDER, *HOOKS, REGISTRY, JOBS, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, *WAITING, CAP, ONLY, PROVIDER, *HOOKS, *TABLES, REGISTRY, JOBS, JSON, *TALK, DEBUG)
 @verb
 def run_(
     workspace: str,
@@ -45,6 +46,8 @@ def run_(
     log_level: str | None,
     jobs: int | None,
     write_registry: bool,
+    write_csv: bool,
+    combined: str | None,
     wait: bool,
     timeout: float | None,
     **flags: Any,
@@ -57,6 +60,8 @@ def run_(
         raise click.UsageError("--timeout and --interval go with --wait")
     given = {**flags_of(flags), "log.level": log_level, "limits.jobs": jobs}
     given |= {"results.registry": True} if write_registry else {}
+    given |= {"results.csv": True} if write_csv else {}
+    given |= {"results.combined": combined}
     ready = load(workspace, given)
     with Listening(workspace, ready, only, quiet, verbose) as options:
         if wait:

@@ -11,6 +11,7 @@ import click
 from reconciler.cli.console import complain, typed
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.errors import ReconcilerError
+from reconciler.model.rows import COMBINED_FILE
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -26,6 +27,22 @@ JOBS: Final = click.option(
 )
 REGISTRY: Final = click.option(
     "--write-registry", is_flag=True, help="Keep target/jobs_registry.csv; overrides [results] registry."
+)
+TABLES: Final = (
+    click.option(
+        "--csv",
+        "write_csv",
+        is_flag=True,
+        help="Publish target/<name>.results.csv too; overrides [results] csv.",
+    ),
+    click.option(
+        "--combined",
+        metavar="[PATH]",
+        is_flag=False,
+        flag_value=COMBINED_FILE,
+        help="Keep one file over all finished batches: .csv, .jsonl or .parquet, by default"
+        f" target/{COMBINED_FILE}; put it after WORKSPACE. Overrides [results] combined.",
+    ),
 )
 HOOKS: Final = (
     click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),

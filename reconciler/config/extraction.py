@@ -11,6 +11,9 @@ import msgspec
 from reconciler.config.table import BUILT_IN
 from reconciler.errors import ConfigError
 from reconciler.model.extraction import Extraction, Kind, Think
+from reconciler.model.rows import COMBINED_FILE
+
+COMBINED: Final = "results.combined"
 
 AUTO: Final = "auto"
 NONE: Final = "none"
@@ -34,7 +37,7 @@ _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 
 def as_text(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The values of one place, a schema that is written as a table made into JSON text.
+    The values of one place: a schema that is a table as JSON text, `combined = true` as the usual name.
 
     Raises:
         ConfigError: The table holds what JSON has not, such as a date.
@@ -51,6 +54,8 @@ def as_text(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if not same:
             raise ConfigError(f"{origin}: {SCHEMA} is no JSON Schema: it holds what JSON has not")
         found[SCHEMA] = text
+    if isinstance(found.get(COMBINED), bool):
+        found[COMBINED] = COMBINED_FILE if found[COMBINED] else ""
     return found
 
 

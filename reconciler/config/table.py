@@ -132,6 +132,8 @@ SETTINGS: Final = (
     Setting("results", "think", "skip", "whether a <think> block is searched too", ("skip", "search")),
     Setting("retain", "jsonl", "keep", "what becomes of the JSONL of settled batches", ("keep", "remove")),
     Setting("retain", "after_days", 0.0, "days after settling for which it is kept all the same"),
+    Setting("results", "csv", False, "whether target/<name>.results.csv is published too"),  # noqa: FBT003 - its default
+    Setting("results", "combined", "", "the one file over all finished batches that is kept; empty: none"),
     Setting("results", "registry", False, "whether target/jobs_registry.csv is kept"),  # noqa: FBT003 - its default
     Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo", "http")),
     Setting(

@@ -14,6 +14,9 @@ import attrs
 
 from reconciler.model.identity import BatchName
 
+COMBINED_FILE: Final = "combined_results.csv"
+"""What the file over all finished batches is called, in `target/`, unless it is named."""
+
 
 class Standing(enum.StrEnum):
     """Where a request stands, the batch that first asked it and all its retry children taken together."""

@@ -88,7 +88,7 @@ class Live:
         self._missed.append((line, sends))
 
     def keep_missed(self) -> None:
-        """Keep how often was sent what has not ended: a run ends here, and the next one counts on."""
+        """Keep how often requests were sent of which none has ended since: the next run counts on."""
         if self._missed:
             self.keep(())
 
@@ -128,7 +128,7 @@ class Live:
             self._db.execute("DELETE FROM ended WHERE line < 0")
 
     def sent_again(self) -> Iterator[tuple[int, Role, int, bytes]]:
-        """What was sent more than once and has ended: line, file of its answer, sends, and the answer line."""
+        """What was sent more than once and has ended: line, file of its answer, sends, that answer."""
         with self._explained():
             asked = "SELECT line, role, sends, answer FROM sent JOIN ended USING (line)"
             for line, role, sends, answer in self._db.execute(asked):

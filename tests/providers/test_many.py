@@ -138,7 +138,7 @@ def test_a_fault_in_keeping_begins_nothing_new(faults: int) -> None:
 
 
 def test_a_fault_in_telling_ends_the_run() -> None:
-    """Where nobody can be told any more, as of a closed terminal, nothing new begins and all is kept."""
+    """Where nobody can be told any more, nothing new begins and every end is kept."""
     ends: list[End] = []
     begun: list[str] = []
 
