@@ -23,10 +23,12 @@ import attrs
 import pytest
 
 from reconciler.check import check
+from reconciler.config import settle
 from reconciler.engine import reconcile
 from reconciler.errors import Later, PermanentError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.exchange import Request
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.failure import BadInput, FileChanged, StepFailed
 from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report, State
@@ -34,7 +36,7 @@ from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
-from tests.workers import Noted, answer, chat, ids, kept, note, noted, progress
+from tests.workers import Noted, answer, chat, ids, kept, note, noted, plugged, progress
 from tests.workspace.faults import Trip, errno_failure, in_child, plant
 from tests.workspaces import (
     answered,
@@ -388,6 +390,23 @@ def test_sends_are_counted_over_runs_that_are_stopped(root: Path, log: Path) -> 
     assert answer(root, Noted(log), max_attempts=2).exit_code == 0
     assert noted(log) == Counter({"q-0": 2})
     assert ids(root / "done/1/batch_error_1.jsonl") == ["q-0"]
+
+
+def test_an_invalid_answer_counts_the_sends_before_it(root: Path, log: Path) -> None:
+    """A child asks no request more often than `max_attempts`, though it was answered at a second send."""
+
+    def then(_asked: Request) -> Any:
+        if sum(noted(log).values()) == 1:
+            raise TimeoutError
+        return chat("no tags")
+
+    put(root, "1", input=[request(0)])
+    tags = Extraction(Kind.TAGS, prefix="<A>", suffix="</A>")
+    plugs = plugged(Noted(log, then), extraction=tags, extraction_chosen=True)
+    flags = {"policy.classes.invalid-answer": "retry", "provider.name": LOCAL, "policy.settle_seconds": 0}
+    assert reconcile(str(root), settle(flags=flags), Options(plugged=plugs)).exit_code == 0
+    assert noted(log) == Counter({"q-0": 3})
+    assert manifest(root, "1.r1")["attempt"] == 3
 
 
 def test_a_run_has_its_time_once_a_pass(root: Path, log: Path) -> None:

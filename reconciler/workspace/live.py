@@ -127,12 +127,12 @@ class Live:
             self._db.execute("COMMIT")
             self._db.execute("DELETE FROM ended WHERE line < 0")
 
-    def most_sends(self) -> int:
-        """How often that request was sent which failed after most sends; 0 where none was sent twice."""
+    def sent_again(self) -> Iterator[tuple[int, Role, int, bytes]]:
+        """What was sent more than once and has ended: line, file of its answer, sends, that answer."""
         with self._explained():
-            asked = "SELECT max(sends) FROM sent JOIN ended USING (line) WHERE role = ?"
-            (found,) = self._db.execute(asked, (Role.ERROR.value,)).fetchone()
-        return 0 if found is None else int(found) + 1
+            asked = "SELECT line, role, sends, answer FROM sent JOIN ended USING (line)"
+            for line, role, sends, answer in self._db.execute(asked):
+                yield line, Role(role), sends + 1, answer
 
     def count(self, role: Role) -> int:
         """How many answer lines go to the file of *role*."""
