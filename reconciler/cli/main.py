@@ -40,6 +40,7 @@ _TAKE_A_VALUE: Final = frozenset(
         " --env-file --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
         " --jsonl --after-days --model --since"
         " --format --output -o --columns"
+        " --batch-size --segments --into --name"
     ).split()
 )
 
@@ -99,7 +100,8 @@ class Verbs(click.Group):
             ]
             verb = next((word for word in named if not word.startswith("-")), "")
             if verb in self.commands:
-                raise click.UsageError(f"put the verb first: reconcile {verb} WORKSPACE {args[0]}", ctx)
+                what = "FILE" if verb in ("prompt", "split") else "WORKSPACE"
+                raise click.UsageError(f"put the verb first: reconcile {verb} {what} {args[0]}", ctx)
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -117,7 +119,7 @@ def cli() -> None:
 
     \b
     reconcile WORKSPACE           one pass: do all that can be done now
-    reconcile WORKSPACE --wait    pass after pass, until the providers have answered everything
+    reconcile WORKSPACE --wait    pass after pass, until nothing waits any more
     reconcile plan WORKSPACE      the same decision, printed; touches nothing
     reconcile demo                see it work: no key, no network, a few seconds
     """  # noqa: D301 - click reads the \b as "leave these lines alone"

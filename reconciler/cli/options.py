@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
-from reconciler.cli.console import complain, typed
+from reconciler.cli.console import complain, out, typed
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.errors import ReconcilerError
 
@@ -166,6 +166,8 @@ def decided(
         render.told(decision.told)
         if decision.report.batches:
             render.report(decision.report, workspace)
+        elif not decision.told and not decision.refused:
+            out("nothing to do")
     for refusal in decision.refused:
         complain(refusal.message, typed(refusal.hint, workspace))
     return int(decision.exit_code)

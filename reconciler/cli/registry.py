@@ -12,7 +12,7 @@ from reconciler.cli.options import DEBUG, JSON, TALK, WORKSPACE, verb, with_opti
 from reconciler.cli.prepare import Listening, load
 
 
-@click.group("registry", short_help="One row a batch, as CSV: export and import.")
+@click.group("registry", no_args_is_help=False, short_help="One row a batch, as CSV: export and import.")
 def registry_() -> None:
     """A CSV file with one row a batch, whose first columns are those of pairwiseLLM's jobs_registry.csv."""
 
@@ -26,6 +26,8 @@ def export_(workspace: str, file: str, as_json: bool) -> int:
     """Write every batch of WORKSPACE as a row of FILE.csv; changes nothing in the workspace."""
     from reconciler.registry import export
 
+    if file == "-":
+        raise click.UsageError("a registry is a file; name one, such as jobs_registry.csv")
     rows = export(workspace, load(workspace, mode="look").settings, file)
     if as_json:
         from reconciler.cli import render

@@ -206,7 +206,7 @@ def checked(origin: str, name: str, value: Any) -> Any:
         wanted = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
     if setting.choices and value not in setting.choices:
-        hint = f"this version knows: {', '.join(setting.choices)}"
+        hint = f"this version knows: {', '.join(filter(None, setting.choices))}"
         if setting.section == CLASSES:
             hint = nearest(str(value), setting.choices)
         raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)

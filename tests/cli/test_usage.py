@@ -16,7 +16,6 @@ WRONG: Final = (
     pytest.param(("status", "{ws}", "-v"), "status", "-v", id="option-of-another-verb"),
     pytest.param(("plan",), "plan", "WORKSPACE", id="no-workspace"),
     pytest.param(("run",), "run", "WORKSPACE", id="no-workspace-to-run"),
-    pytest.param(("retry", "{ws}"), "retry", "NAME", id="no-name"),
     pytest.param(("dismiss", "{ws}"), "dismiss", "NAME", id="no-name-to-dismiss"),
     pytest.param(("check", "{ws}", "{ws}"), "check", "{ws}", id="two-workspaces"),
     pytest.param(("{ws}", "--log-level", "loud"), "run", "loud", id="no-such-choice"),
@@ -221,3 +220,59 @@ def test_help_shows_every_verb_once_and_by_what_it_is_for(capsys: pytest.Capture
     assert listed[:4] == ["run", "plan", "status", "check"]
     assert sorted(listed) == sorted(cli.commands)
     assert {name for _, names in SHELVES for name in names} <= cli.commands.keys()
+
+
+@pytest.mark.parametrize("words", ["--into {ws} split f.jsonl", "--batch-size 5 split f.jsonl"])
+def test_an_option_of_split_before_it_is_put_right(
+    words: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The value of an option is not taken for the verb, and what `split` takes is called FILE."""
+    said = call(capsys, *words.format(ws=workspace).split())
+
+    assert said.code == 2
+    assert told(
+        said, f"put the verb first: reconcile split FILE {words.split(maxsplit=1)[0]}", "reconcile --help"
+    )
+
+
+def test_a_group_without_its_verb_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """`reconcile registry` is 2 and names the help, and no help is squeezed into the error."""
+    said = call(capsys, "registry")
+
+    assert (said.code, said.out) == (2, "")
+    assert told(said, "Missing command.", "reconcile registry --help")
+
+
+def test_a_registry_is_not_written_to_a_file_called_minus(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`registry export ws -` makes no file of that name: 2, and what to name instead."""
+    monkeypatch.chdir(workspace)
+    before = files(workspace)
+    said = call(capsys, "registry", "export", str(workspace), "-")
+
+    assert (said.code, files(workspace)) == (2, before)
+    assert told(
+        said, "a registry is a file; name one, such as jobs_registry.csv", "reconcile registry export --help"
+    )
+
+
+def test_nothing_to_ask_again_is_said(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`retry` of a workspace with nothing to retry says so, and ends with 0."""
+    said = call(capsys, "retry", str(workspace))
+
+    assert (said.code, said.out) == (0, "nothing to do\n")
+
+
+def test_lines_of_the_main_help_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """No line of `reconcile --help` is longer than 80 columns."""
+    assert max(map(len, call(capsys, "--help").out.splitlines())) <= 80
+
+
+def test_a_choice_that_is_empty_is_not_listed(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The services that a typo is answered with begin with a name."""
+    (workspace / "reconciler.toml").write_text('[local]\nservice = "olama"\n')
+    said = call(capsys, str(workspace))
+
+    assert said.code == 78
+    assert "this version knows: openai," in said.err
