@@ -335,6 +335,32 @@ class Workspace:
         """Send *names* once more, in doubt, refused or lost as they are, and maybe pay twice; then a pass."""
         return _decided(self, decide_online.resubmit, names)
 
+    def rescue(
+        self, *names: str, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
+    ) -> deciding.Decision:
+        """
+        Have what of *names* has no answer asked live, then make a pass over them.
+
+        A batch under way is stopped at its provider first, and what it answered is fetched; while that takes,
+        they wait, and the same call again goes on.
+
+        Args:
+            names: The batches.
+            wait: Go on until all of it has settled, or needs a person.
+            timeout: Seconds after which to stop waiting.
+            choices: What this call chooses; `worker` says who answers.
+
+        Raises:
+            NeedsPerson: No worker is chosen, or requests might be paid for twice.
+        """
+        if timeout is not None and not wait:
+            raise UsageError("a timeout goes with wait=True")
+        chosen = merged(self.choices, choices)
+        if wait:
+            verb = partial(decide_online.rescue_until_settled, timeout=timeout)
+            return _decided(attrs.evolve(self, choices=chosen), verb, names)
+        return _decided(attrs.evolve(self, choices=chosen), decide_online.rescue, names)
+
 
 @attrs.frozen
 class WorkspaceBatch:
@@ -378,6 +404,10 @@ class WorkspaceBatch:
     def resubmit(self) -> deciding.Decision:
         """Send it once more, in doubt, refused or lost as it is, and maybe pay twice; then a pass over it."""
         return self.workspace.resubmit(self.name)
+
+    def rescue(self, **choices: Unpack[Choices]) -> deciding.Decision:
+        """Have what of it has no answer asked live, then make a pass over it; see `Workspace.rescue`."""
+        return self.workspace.rescue(self.name, **choices)
 
     def adopt(self, what: str | os.PathLike[str]) -> deciding.Decision:
         """

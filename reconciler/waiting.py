@@ -6,7 +6,8 @@ The lock is held for each pass and never between two, so another reconciler, or 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -15,6 +16,8 @@ from reconciler.engine import reconcile
 from reconciler.errors import Interrupted, WorkspaceLocked
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.session import Options
+
+Pass: TypeAlias = Callable[[str, Settings, Options], Report]
 
 LEAST: Final = 1.0
 """Seconds between two passes, at the least."""
@@ -31,6 +34,7 @@ def reconcile_until_settled(
     settings: Settings,
     options: Options,
     timeout: float | None = None,
+    one_pass: Pass = reconcile,
 ) -> Report:
     """
     Reconcile again and again, each time when the first batch that waits is due.
@@ -40,6 +44,7 @@ def reconcile_until_settled(
         settings: Every setting.
         options: What else the caller wants; its `pause` waits between passes.
         timeout: Seconds after which to stop, however much still waits; None for never.
+        one_pass: Makes a pass.
 
     Returns:
         The last word on every batch that any of the passes looked at, with all that was done for it.
@@ -54,7 +59,7 @@ def reconcile_until_settled(
     report: Report | None = None
     while True:
         try:
-            report = reconcile(path, settings, options)
+            report = one_pass(path, settings, options)
         except WorkspaceLocked:
             if report is None:
                 raise
