@@ -20,7 +20,7 @@ PIP := PIP_REQUIRE_VIRTUALENV=1 $(BIN)/python -m pip --quiet --quiet --disable-p
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all judges check lint format format-check types contracts coverage bench build clean
+.PHONY: help demo test test-all judges proof check lint format format-check types contracts coverage bench build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ judges: $(VENV)/.installed-dev $(JUDGES)/.node $(JUDGES)/.ogx  ## foreign server
 	    echo 'Name the published descriptions: make judges OPENAPI=openai.yaml MISTRAL=mistral.yaml' >&2; exit 1; }
 	@OPENAI_OPENAPI='$(OPENAPI)' MISTRAL_OPENAPI='$(MISTRAL)' JUDGES_DIR='$(JUDGES)' \
 	    $(BIN)/python -m pytest -m 'judges_node or judges_ogx' tests/judging $(ARGS)
+
+proof: $(VENV)/.installed-dev  ## the proofs in full, figures into docs/guarantees.md (ARGS='power seeds' for some)
+	@$(BIN)/python -m tests.proof $(ARGS)
 
 check: lint format-check types contracts test  ## everything that must be clean before a commit
 

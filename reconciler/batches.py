@@ -204,7 +204,14 @@ def _has_answers(listing: Listing, name: BatchName) -> bool:
 def _is_young(held: Session, report: BatchReport) -> bool:
     """Whether a batch waits for no more than its input to stand still, and that within a moment."""
     patience = min(held.policy_of(report.name).settle_seconds, PATIENCE)
-    return report.until is not None and report.until - held.ctx.fx.now() <= patience
+    if report.until is None or report.until - held.ctx.fx.now() > patience:
+        return False
+    # A run on this machine whose time is up waits for the next pass: it has had all of its time in this one.
+    try:
+        record = held.ctx.record(report.name)
+    except (ReconcilerError, OSError):
+        return False
+    return record is None or record.status is None or record.state is not None
 
 
 def _children(report: BatchReport) -> list[BatchName]:

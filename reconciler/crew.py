@@ -21,7 +21,7 @@ from reconciler.model.identity import ANSWERS, BatchName, Role, child_name, file
 from reconciler.model.plan import Plan
 from reconciler.model.report import BatchReport, State
 from reconciler.session import Session
-from reconciler.workspace import ledger
+from reconciler.workspace import combined, ledger
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.scan import Listing
 
@@ -123,6 +123,8 @@ class Crew:
         process is still making it.
         """
         fx = self._held.ctx.fx
+        # A worker that finds it gone cannot know whether that is on disk.
+        combined.void(fx, self._held.ctx.voiding)
         for folder in _SHARED:
             fx.make_folder(folder)
         if fx.kind(ledger.PATH) is None:
@@ -179,7 +181,7 @@ class Crew:
     def _task(self, name: BatchName) -> Task:
         ctx = self._held.ctx
         listing = about(self._listing, name)
-        return Task(ctx.layout, ctx.line_limit, name, self._held.policy_of(name), listing)
+        return Task(ctx.layout, ctx.line_limit, name, self._held.policy_of(name), listing, ctx.csv)
 
     def _receive(self, worker: _Worker) -> None:
         """What a worker has to say."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from reconciler import combined
 from reconciler.config import Settings
 from reconciler.engine import one_pass
 from reconciler.errors import ConfigError, KeyRefused, Later, NeedsPerson, StaleSnapshot, UsageError
@@ -103,6 +104,7 @@ def decide(  # noqa: PLR0913, PLR0917 - what all verbs of a person share, and no
             report = one_pass(attrs.evolve(held, options=attrs.evolve(options, only=live)))
         else:
             refresh(held)
+            report = attrs.evolve(report, warnings=combined.refresh(held))
         return Decision(tuple(told), report, tuple(refused))
 
 

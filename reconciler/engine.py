@@ -6,6 +6,8 @@ Level-triggered: it looks at what is, never at what happened, so running it agai
 
 from __future__ import annotations
 
+import attrs
+
 from reconciler.config import Settings
 from reconciler.model.identity import BatchName
 from reconciler.model.policy import RetainPolicy
@@ -34,6 +36,17 @@ def reconcile(path: str, settings: Settings, options: Options | None = None) -> 
 
 def one_pass(held: Session) -> Report:
     """One pass over a locked workspace; inputs that were too young are looked at again at its end."""
+    if held.settings["results.combined"]:
+        from reconciler.combined import Combined  # noqa: PLC0415 - only where somebody wants it
+
+        combined = Combined(held)
+        report = _registered(attrs.evolve(held, options=attrs.evolve(held.options, watcher=combined)))
+        return attrs.evolve(report, warnings=(*report.warnings, *combined.finish()))
+    return _registered(held)
+
+
+def _registered(held: Session) -> Report:
+    """The same, the registry kept where somebody wants it."""
     if held.settings["results.registry"]:
         from reconciler.registry import kept  # noqa: PLC0415 - only where somebody wants it
 

@@ -18,6 +18,7 @@ Every error the reconciler raises on purpose.
     │   └── CallRefused           a provider said no, and nothing happened
     │       └── NotThere              it knows nothing under that id
     ├── KeyRefused            exit 77: a provider's key is missing or refused
+    ├── Walled                exit 3: others were refused there, every request alike
     ├── StaleSnapshot         the world moved between plan and effect: plan again
     └── Interrupted           exit 130: Ctrl-C or SIGTERM, between two effects
 
@@ -156,6 +157,12 @@ class KeyRefused(ReconcilerError):
     """The key of a provider is missing or refused; its batches are unchanged, the others go on."""
 
     exit_code = 77
+
+
+class Walled(ReconcilerError):
+    """Other batches were refused there, every request alike: nothing more is sent until a person says so."""
+
+    exit_code = 3
 
 
 class StaleSnapshot(ReconcilerError):

@@ -56,6 +56,7 @@ class Task:
         name: The batch.
         policy: What the planner may decide for it.
         listing: What the scan saw of it and its lineage.
+        csv: Whether its results are published as CSV too.
     """
 
     layout: Layout
@@ -63,6 +64,7 @@ class Task:
     name: BatchName
     policy: Policy
     listing: Listing
+    csv: bool = False
 
 
 @attrs.frozen
@@ -159,6 +161,7 @@ def settled(task: Task, fx: Effects, stopping: Callable[[], bool]) -> Reply:
         stopping=stopping,
         version=__version__,
         plugged=plugged,
+        csv=task.csv,
     )
     held = Session(ctx, Settings({}, {}), Options(watcher=heard, stopping=stopping, plugged=plugged))
     try:

@@ -8,31 +8,26 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, Unpack
 
 import attrs
 
 from reconciler import check as checking
 from reconciler import (
-    decide,
     decide_online,
     deciding,
     engine,
     explaining,
     inventory,
     registry,
-    replaying,
-    retention,
 )
 from reconciler.choices import Choices, merged, options_of, prepared
-from reconciler.config import Settings
 from reconciler.errors import UsageError
 from reconciler.executor.context import Silent, viewing
-from reconciler.failed_requests import failed_requests
 from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
+from reconciler.library_decisions import Decisions, decided, readable
 from reconciler.model.identity import BatchName
 from reconciler.model.life import Explanation
 from reconciler.model.plan import Plan
@@ -90,17 +85,7 @@ def reconcile(
         report = reconcile_until_settled(path, ready.settings, options, timeout)
     else:
         report = engine.reconcile(path, ready.settings, options)
-    return _readable(report, ready.settings)
-
-
-def _readable(report: Report, settings: Settings) -> Report:
-    """A report that leads to the results of its batches."""
-
-    def of(*names: str, finished: bool = False) -> Callable[[], Results]:
-        return lambda: Results(report.root, settings, names, finished=finished)
-
-    batches = tuple(attrs.evolve(batch, reads=of(batch.name)) for batch in report.batches)
-    return attrs.evolve(report, batches=batches, reads=of(finished=True))
+    return readable(report, ready.settings)
 
 
 def plan(snapshot: Snapshot, policy: Policy = _POLICY) -> Plan:
@@ -115,7 +100,7 @@ def plan(snapshot: Snapshot, policy: Policy = _POLICY) -> Plan:
 
 
 @attrs.frozen
-class Workspace:
+class Workspace(Decisions):
     """
     A folder of batch files.
 
@@ -123,9 +108,6 @@ class Workspace:
         path: Where it is.
         choices: What every call on it chooses, unless the call says otherwise.
     """
-
-    path: str
-    choices: Choices = attrs.field(factory=Choices)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], **choices: Unpack[Choices]) -> Workspace:
@@ -245,29 +227,6 @@ class Workspace:
         options = options_of(ready, self.choices, ())
         return split_into_workspace(os.fspath(file), self.path, ready.settings, asked, options)
 
-    def retry(self, *names: str, classes: Sequence[str] = ()) -> deciding.Decision:
-        """
-        Ask failed and missing requests again, each batch's as a child batch, then make a pass.
-
-        Args:
-            names: The batches; none of them: all that have something to ask again.
-            classes: Only failures of these error classes, whatever `[policy.classes]` says of them.
-        """
-        return _decided(self, partial(decide.retry, classes=classes), names)
-
-    def failed_requests(self, *names: str, classes: Sequence[str] = ()) -> Iterator[bytes]:
-        """The failed and missing request lines of *names*, or of every batch, as they stand in the inputs."""
-        settings = prepared(self.path, self.choices, Mode.LOOK).settings
-        return failed_requests(self.path, settings, names, classes)
-
-    def dismiss(self, *names: str) -> deciding.Decision:
-        """Give up what *names* have lost, then make a pass."""
-        return _decided(self, decide.dismiss, names)
-
-    def process(self, *names: str) -> deciding.Decision:
-        """Hand all answers of *names* to the output processor once more, then make a pass."""
-        return _decided(self, decide.process, names)
-
     def explain(self, custom_id: str) -> Explanation:
         """
         The life of one request: every batch that has asked it, and what became of it there.
@@ -278,88 +237,6 @@ class Workspace:
         """
         settings = prepared(self.path, self.choices, Mode.LOOK).settings
         return explaining.explain(self.path, settings, custom_id)
-
-    def replay(
-        self,
-        *names: str,
-        model: str | None = None,
-        since: str | float | None = None,
-        dry_run: bool = False,
-        **choices: Unpack[Choices],
-    ) -> replaying.Replay:
-        """
-        Run the processors of today over the answers of settled batches; no call to a provider is made.
-
-        Args:
-            names: Names or patterns; none means all of `done/`.
-            model: Only batches in which a request or an answer names this model; a pattern works.
-            since: Only batches that settled since: seconds since the epoch, an ISO date or time, or `7d`.
-            dry_run: Publish nothing; user code is called all the same.
-            choices: What this call chooses; see `Choices`.
-
-        Returns:
-            For each batch what changed: counts of lines, examples, and what was published.
-
-        Raises:
-            UsageError: A name is no settled batch, or *since* is no time.
-            UserError: The settings cannot be obeyed, or another reconciler holds the workspace.
-        """
-        chosen = merged(self.choices, choices)
-        ready = prepared(self.path, chosen)
-        options = options_of(ready, chosen, ())
-        return replaying.replay(
-            self.path, ready.settings, names, options, model=model, since=since, dry_run=dry_run
-        )
-
-    def retain(self, *names: str, dry_run: bool = False) -> retention.Retention:
-        """
-        Remove the JSONL of settled batches, as `[retain]` says, and say why the rest is kept.
-
-        Args:
-            names: Settled batches; none means all of `done/`.
-            dry_run: Only say what would be removed; nothing is locked.
-        """
-        ready = prepared(self.path, self.choices, Mode.LOOK)
-        options = options_of(ready, self.choices, ())
-        return retention.retain(self.path, ready.settings, names, options, dry_run=dry_run)
-
-    def submit(self, *names: str) -> deciding.Decision:
-        """Send *names* now, also under `submit = "manual"`, then make a pass."""
-        return _decided(self, decide_online.submit, names)
-
-    def cancel(self, *names: str) -> deciding.Decision:
-        """Have the provider stop *names*, then make a pass; what was answered until then is fetched."""
-        return _decided(self, decide_online.cancel, names)
-
-    def resubmit(self, *names: str) -> deciding.Decision:
-        """Send *names* once more, in doubt, refused or lost as they are, and maybe pay twice; then a pass."""
-        return _decided(self, decide_online.resubmit, names)
-
-    def rescue(
-        self, *names: str, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
-    ) -> deciding.Decision:
-        """
-        Have what of *names* has no answer asked live, then make a pass over them.
-
-        A batch under way is stopped at its provider first, and what it answered is fetched; while that takes,
-        they wait, and the same call again goes on.
-
-        Args:
-            names: The batches.
-            wait: Go on until all of it has settled, or needs a person.
-            timeout: Seconds after which to stop waiting.
-            choices: What this call chooses; `worker` says who answers.
-
-        Raises:
-            NeedsPerson: No worker is chosen, or requests might be paid for twice.
-        """
-        if timeout is not None and not wait:
-            raise UsageError("a timeout goes with wait=True")
-        chosen = merged(self.choices, choices)
-        if wait:
-            verb = partial(decide_online.rescue_until_settled, timeout=timeout)
-            return _decided(attrs.evolve(self, choices=chosen), verb, names)
-        return _decided(attrs.evolve(self, choices=chosen), decide_online.rescue, names)
 
 
 @attrs.frozen
@@ -420,7 +297,7 @@ class WorkspaceBatch:
             NeedsPerson: It cannot be that batch.
             PermanentError: The file holds something else than answers to this input.
         """
-        return _decided(self.workspace, decide_online.adopt, self.name, os.fspath(what))
+        return decided(self.workspace, decide_online.adopt, self.name, os.fspath(what))
 
     def reconcile(
         self, *, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
@@ -439,12 +316,3 @@ class WorkspaceBatch:
 def _exactly(name: str) -> str:
     """A pattern that matches *name* alone."""
     return re.sub(r"([*?[])", r"[\1]", name)
-
-
-def _decided(
-    workspace: Workspace, verb: Callable[..., deciding.Decision], names: Sequence[str], *more: str
-) -> deciding.Decision:
-    """A decision of a person, carried out."""
-    ready = prepared(workspace.path, workspace.choices)
-    found = verb(workspace.path, ready.settings, names, *more, options_of(ready, workspace.choices, ()))
-    return attrs.evolve(found, report=_readable(found.report, ready.settings))

@@ -18,6 +18,7 @@ from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy, RetainPolicy
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Snapshot
+from reconciler.workspace import walls
 from reconciler.workspace.archived import observe_archived
 from reconciler.workspace.layout import QUARANTINE, Layout
 from reconciler.workspace.observe import observe
@@ -43,6 +44,7 @@ class Preview:
         listing: What lies in it.
         batches: Each live batch and its plan, in order.
         asking: What lies in quarantine.
+        walls: Why nothing more is sent to some place, for people; plans say `submit` there all the same.
         removals: What `[retain]` removes of settled batches, where that is known before the pass.
     """
 
@@ -51,6 +53,7 @@ class Preview:
     batches: tuple[tuple[Snapshot, Plan], ...]
     asking: tuple[BatchReport, ...] = ()
     removals: tuple[Plan, ...] = ()
+    walls: tuple[str, ...] = ()
 
 
 def preview(  # noqa: PLR0913 - what a pass takes, and no more
@@ -89,7 +92,8 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
         )
         removals = tuple(_removals(view, settings, only)) if deep else ()
         asking = tuple(quarantined(listing.quarantined, only))
-        return Preview(view.layout, listing, tuple(batches), asking, removals)
+        known = tuple(wall.told for wall in walls.walls(view.look))
+        return Preview(view.layout, listing, tuple(batches), asking, removals, known)
 
 
 def _removals(view: View, settings: Settings, only: Sequence[str]) -> Iterator[Plan]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconciler import combined
 from reconciler.codec.request import decode_request
 from reconciler.config import Settings
 from reconciler.errors import BadMetadata, Interrupted, PermanentError, ReconcilerError, UsageError
@@ -34,7 +35,7 @@ from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many
 from reconciler.planner import plan_replay
 from reconciler.session import Options, Session, session
-from reconciler.workspace import settled
+from reconciler.workspace import settled, tombstones
 from reconciler.workspace.archived import files_of
 from reconciler.workspace.removable import parents_first
 
@@ -132,6 +133,8 @@ def replay(  # noqa: PLR0913 - which batches, and how
             for name in chosen
             if _settled_since(held, name, earliest) and (model is None or _speaks_of(held, name, model))
         ]
+        if not dry_run:
+            combined.refresh(held)
         return Replay(held.ctx.fx.root, tuple(found), dry_run)
 
 
@@ -228,7 +231,9 @@ def _look(held: Session, name: BatchName) -> Snapshot:
         record = settled_record(ctx, name)
     except (BadMetadata, OSError) as error:
         return Snapshot(name, now, bad_record=str(error))
-    snap = Snapshot(name, now, files_of(ctx.fx, name), record)
+    # What a tombstone tells of may go at any time, and its results are what that tombstone proves.
+    buried = ctx.fx.kind(tombstones.path_of(name)) is not None
+    snap = Snapshot(name, now, {} if buried else files_of(ctx.fx, name), record)
     # Where something else forbids it, nothing is read.
     readable = Role.INPUT in snap.files and "quarantine" not in record.receipts
     extraction = None if record.coverage is None else record.coverage.extraction

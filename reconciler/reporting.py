@@ -11,9 +11,19 @@ from typing import Any, Final, assert_never
 
 import attrs
 
-from reconciler.errors import BadLine, Clash, Interrupted, KeyRefused, Later, PermanentError, ReconcilerError
+from reconciler.errors import (
+    BadLine,
+    Clash,
+    Interrupted,
+    KeyRefused,
+    Later,
+    PermanentError,
+    ReconcilerError,
+    Walled,
+)
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, NoKey, StepFailed
+from reconciler.model.failure import Held as HeldBack
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds, ProcessOutput
 from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Waiting
@@ -111,6 +121,11 @@ def stopped(
         refused = NoKey(batch=name, operation=operation, because=error.message, hint=error.hint)
         return BatchReport(
             name, State.HELD, error.message, error.hint, tuple(receipts), coverage, failure=refused
+        )
+    if isinstance(error, Walled):
+        walled = HeldBack(batch=name, operation=operation, because=error.message, hint=error.hint)
+        return BatchReport(
+            name, State.HELD, error.message, error.hint, tuple(receipts), coverage, failure=walled
         )
     if isinstance(error, PermanentError):
         state = State.ATTENTION

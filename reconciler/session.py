@@ -82,6 +82,24 @@ class Workers:
     boot: str = "import sys; from reconciler.hand import main; main(int(sys.argv[1]))"
 
 
+@attrs.define
+class Pace:
+    """
+    How often the file over all finished batches is written, over the passes of one call.
+
+    Attributes:
+        patient: Passes follow one another: what need not be written now may be written after a later one.
+        due: When it may be written again (seconds since the epoch); None before the first pass.
+        written: It was written before.
+        owed: It was put off.
+    """
+
+    patient: bool = False
+    due: float | None = None
+    written: bool = False
+    owed: bool = False
+
+
 @attrs.frozen
 class Options:
     """
@@ -101,6 +119,7 @@ class Options:
         token: Makes a token that nobody made before: 32 hexadecimal digits.
         syncs: Brings open files and folders to disk; tests look there at what is not on disk yet.
         workers: When there are worker processes, and how they start.
+        pace: How often the file over all finished batches is written.
     """
 
     only: Sequence[str] = ()
@@ -116,6 +135,7 @@ class Options:
     token: Callable[[], str] = lambda: os.urandom(16).hex()
     syncs: Syncs = sync_now
     workers: Workers = attrs.field(factory=Workers)
+    pace: Pace = attrs.field(factory=Pace)
 
 
 @attrs.frozen
@@ -210,6 +230,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
                 calls=calls,
                 remotes=Remotes(options.wire or network.open),
                 token=options.token,
+                csv=settings["results.csv"],
             )
             yield Session(ctx, settings, options)
     finally:

@@ -76,12 +76,14 @@ class Status:
         seen_at: When this was drawn up.
         rows: Live batches, then quarantined ones, then settled ones.
         ignored: Files that are not ours, with the reason.
+        walls: Why nothing more is sent to some place, for people.
     """
 
     root: str
     seen_at: float
     rows: tuple[Row, ...]
     ignored: tuple[tuple[str, str], ...]
+    walls: tuple[str, ...] = ()
 
 
 def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) -> Status:
@@ -96,7 +98,7 @@ def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) ->
     try:
         rows = (*_live(seen), *_quarantined(look, seen), *_settled(look))
         ignored = tuple((each.path, each.why) for each in seen.listing.ignored)
-        return Status(seen.layout.root, look.now(), rows, ignored)
+        return Status(seen.layout.root, look.now(), rows, ignored, seen.walls)
     finally:
         look.close()
 

@@ -7,15 +7,18 @@ The lock is held for each pass and never between two, so another reconciler, or 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Final, TypeAlias
 
 import attrs
 
+from reconciler import combined
 from reconciler.config import Settings
 from reconciler.engine import reconcile
 from reconciler.errors import Interrupted, WorkspaceLocked
 from reconciler.model.report import BatchReport, Report, State
-from reconciler.session import Options
+from reconciler.session import Options, Pace, session
 
 Pass: TypeAlias = Callable[[str, Settings, Options], Report]
 
@@ -53,13 +56,26 @@ def reconcile_until_settled(
         Interrupted: Someone asked for an end between two passes.
         UserError: There is no workspace, or another reconciler holds it at the first pass.
     """
+    options = attrs.evolve(options, pace=Pace(patient=True))
+    report = _until_settled(partial(one_pass, path, settings, options), settings, options, timeout)
+    if options.pace.owed:
+        # Somebody else at work will write it.
+        with suppress(WorkspaceLocked), session(path, settings, options) as held:
+            report = attrs.evolve(report, warnings=(*report.warnings, *combined.refresh(held)))
+    return report
+
+
+def _until_settled(
+    one_pass: Callable[[], Report], settings: Settings, options: Options, timeout: float | None
+) -> Report:
+    """The passes."""
     now = options.clock
     ends = None if timeout is None else now() + timeout
     told: dict[tuple[str, bool], BatchReport] = {}
     report: Report | None = None
     while True:
         try:
-            report = one_pass(path, settings, options)
+            report = one_pass()
         except WorkspaceLocked:
             if report is None:
                 raise

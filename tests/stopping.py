@@ -31,6 +31,8 @@ from reconciler.session import Options
 from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
 from reconciler.testing.faults import Fault, LateEffect, Refuse, ReplyDropped
+from reconciler.workspace.effects import Syncs
+from reconciler.workspace.together import sync_now
 from tests import workspaces
 from tests.online import Online, put_input
 from tests.workspace.faults import Crash, Trip
@@ -120,14 +122,17 @@ class Shared(Online):
 
     Attributes:
         room: That room; None for one of each pass's own.
+        syncs: Brings files and folders to disk.
     """
 
     room: Http | None = None
+    syncs: Syncs = sync_now
 
     @property
     def options(self) -> Options:
         """What a pass takes."""
         options: Options = Online.options.fget(self)  # type: ignore[attr-defined]
+        options = attrs.evolve(options, syncs=self.syncs)
         room = self.room
         if room is None:
             return options

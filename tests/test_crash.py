@@ -25,6 +25,9 @@ from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.model.exchange import Request
 from reconciler.model.report import Report, State
+from reconciler.model.rows import COLUMNS
+from reconciler.processors.tables import csv_blocks
+from reconciler.results import Results
 from reconciler.workspace.effects import Tap
 from tests import workspaces
 from tests.plugging import Plugs
@@ -215,6 +218,29 @@ LOCALLY: Final = {
     "plugged": plugged(worker, concurrency=1),
 }
 
+
+def make_tables(root: Path) -> None:
+    """What `make_settled` makes, with tables of it."""
+    put(
+        root,
+        "2",
+        input=[request(n) for n in range(3)],
+        output=[answered(0)],
+        error=[failed(1, 429), failed(2)],
+    )
+    run(root, **TABLES)
+
+
+def make_twin(root: Path) -> None:
+    """A batch in quarantine, and a settled one, with tables."""
+    put(root, "4", input=[request(0), request(1)], output=[answered(0), answered(0)])
+    put(root, "5", input=[request(2)], output=[answered(2)])
+    run(root, **TABLES)
+
+
+TABLES: Final[dict[str, Any]] = {"csv": True, "combined": "all.csv"}
+SENT_TABLES: Final[dict[str, Any]] = {"provider": "openai", **TABLES}
+
 REMOVING: Final[dict[str, Any]] = {"jsonl": "remove"}
 
 LOUD: Final = Plugs(lambda result: result.text and result.text.upper()).options.plugged
@@ -242,8 +268,16 @@ SCENARIOS: Final = {
     "retry-removed": Scenario(make_removed, retry("1.r1"), verb=True),
     "group": Scenario(make_many, one_pass()),
     "local": Scenario(make_local, one_pass(**LOCALLY), LOCALLY),
+    "pass-tables": Scenario(make_mixture, one_pass(provider="openai", **TABLES), SENT_TABLES),
+    "group-tables": Scenario(make_many, one_pass(**TABLES), TABLES),
+    "retry-tables": Scenario(make_tables, retry("2", **TABLES), TABLES, verb=True),
+    "dismiss-tables": Scenario(make_twin, dismiss("4", **TABLES), TABLES, verb=True),
+    "replay-tables": Scenario(
+        make_tables, replay("2", plugged=LOUD, **TABLES), {"plugged": LOUD, **TABLES}, verb=True
+    ),
+    "retain-tables": Scenario(make_lineage, one_pass(**REMOVING, **TABLES), {**REMOVING, **TABLES}),
 }
-LARGE: Final = ("pass", "pass-by-nobody", "group", "local")
+LARGE: Final = ("pass", "pass-by-nobody", "group", "local", "pass-tables", "group-tables")
 STEP: Final = 4
 """Of the large scenarios, every STEP-th point is tried in a normal run and every point in a slow one."""
 
@@ -338,6 +372,11 @@ def sound(root: Path, when: str) -> None:
     assert found == [], f"{when}: {found}"
 
 
+def whole_table(root: Path) -> bytes:
+    """What the file over all finished batches has to hold."""
+    return b"".join(csv_blocks(Results(str(root), workspaces.settings(), finished=True), COLUMNS))
+
+
 def normal(root: Path) -> dict[str, bytes]:
     """The tree; of the ledger its whole lines, in any order, because batches are mended in any order."""
     found = tree(root)
@@ -368,6 +407,8 @@ def kill_everywhere(case: str, step: int, tear: Tear) -> None:
             assert normal(root) == wanted, when
             assert leftovers(root) == [], when
             sound(root, f"{when} and mended")
+            if "combined" in scenario.flags:
+                assert (root / "target" / "all.csv").read_bytes() == whole_table(root), when
 
 
 @pytest.mark.parametrize("case", [case for case in SCENARIOS if case != "pass-by-nobody"])

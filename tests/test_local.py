@@ -23,12 +23,20 @@ import attrs
 import pytest
 
 from reconciler.check import check
-from reconciler.errors import PermanentError
+from reconciler.config import settle
+from reconciler.engine import reconcile
+from reconciler.errors import Later, PermanentError
+from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.exchange import Request
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.failure import BadInput, FileChanged, StepFailed
+from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report, State
 from reconciler.providers.echo import echo
-from tests.workers import Noted, answer, chat, ids, kept, note, noted, progress
+from reconciler.providers.local import Local
+from reconciler.providers.pacing import Pace
+from reconciler.session import Options
+from tests.workers import Noted, answer, chat, ids, kept, note, noted, plugged, progress
 from tests.workspace.faults import Trip, errno_failure, in_child, plant
 from tests.workspaces import (
     answered,
@@ -268,6 +276,15 @@ def test_an_unknown_failure_is_called_once_more(root: Path, log: Path) -> None:
     assert noted(log) == Counter({"q-0": 2})
 
 
+def test_the_policy_of_a_class_holds_within_a_run(root: Path, log: Path) -> None:
+    """`[policy.classes]` says for a run, too, what is asked again and what is not."""
+    put(root, "1", input=[request(0)])
+    answer(root, Noted(log, raising(TimeoutError())), timeout="never", max_attempts=5)
+    put(root, "2", input=[request(1)])
+    answer(root, Noted(log, raising(ValueError())), unknown="retry", max_attempts=5)
+    assert noted(log) == Counter({"q-0": 1, "q-1": 5})
+
+
 def test_a_retry_that_succeeds_counts(root: Path, log: Path) -> None:
     """A request that is answered at its second send is an answer like any other; no child is made."""
 
@@ -355,6 +372,53 @@ def test_what_is_under_way_is_kept_when_asked_to_stop(root: Path, log: Path) -> 
     assert answer(root, Noted(log)).exit_code == 0
     assert noted(log) == Counter(names(8))
     assert ids(root / "done/1/batch_output_1.jsonl") == names(8)
+
+
+def test_sends_are_counted_over_runs_that_are_stopped(root: Path, log: Path) -> None:
+    """A run that ends before anything has ended tells the next how often it sent: two sends are two."""
+    put(root, "1", input=[request(0)])
+    for attempt in (1, 2):
+        stop = threading.Event()
+
+        def then(_asked: Request, stop: threading.Event = stop) -> Any:
+            stop.set()
+            raise TimeoutError
+
+        report = answer(root, Noted(log, then), max_attempts=2, options={"stopping": stop.is_set})
+        assert noted(log) == Counter({"q-0": attempt})
+    assert report.exit_code == 130
+    assert answer(root, Noted(log), max_attempts=2).exit_code == 0
+    assert noted(log) == Counter({"q-0": 2})
+    assert ids(root / "done/1/batch_error_1.jsonl") == ["q-0"]
+
+
+def test_an_invalid_answer_counts_the_sends_before_it(root: Path, log: Path) -> None:
+    """A child asks no request more often than `max_attempts`, though it was answered at a second send."""
+
+    def then(_asked: Request) -> Any:
+        if sum(noted(log).values()) == 1:
+            raise TimeoutError
+        return chat("no tags")
+
+    put(root, "1", input=[request(0)])
+    tags = Extraction(Kind.TAGS, prefix="<A>", suffix="</A>")
+    plugs = plugged(Noted(log, then), extraction=tags, extraction_chosen=True)
+    flags = {"policy.classes.invalid-answer": "retry", "provider.name": LOCAL, "policy.settle_seconds": 0}
+    assert reconcile(str(root), settle(flags=flags), Options(plugged=plugs)).exit_code == 0
+    assert noted(log) == Counter({"q-0": 3})
+    assert manifest(root, "1.r1")["attempt"] == 3
+
+
+def test_a_run_has_its_time_once_a_pass(root: Path, log: Path) -> None:
+    """What `run_seconds` leaves waits for the next pass, also where its input is looked at again."""
+    put(root, "1", input=[request(0)])
+    worker = Noted(log, raising(Later("come back", 3600.0)))
+    made = Hooks(providers={LOCAL: Local(worker, 4, Pace(run_seconds=0.01))})
+    options = Options(plugged=Plugged(lambda _name: made))
+    for attempt in (1, 2):
+        os.utime(root / "workdir/batch_input_1.jsonl", (0, 0))
+        report = reconcile(str(root), settings(provider=LOCAL, max_attempts=5), options)
+        assert (report.exit_code, noted(log)) == (75, Counter({"q-0": attempt}))
 
 
 # Killed

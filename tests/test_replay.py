@@ -4,8 +4,10 @@
 Nobody is asked anything. Each point where a crash may come is in test_crash.py.
 """
 
+import itertools
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +19,10 @@ from reconciler.check import check
 from reconciler.errors import UsageError
 from reconciler.model.exchange import Result
 from reconciler.replaying import Replay, Replayed, ReplayedBatch, moment, replay
+from reconciler.retention import retain
+from reconciler.session import Options
 from tests.plugging import Plugs, Seen, items, put_answers, refusing, texts
+from tests.workspace.faults import Crash, Trip
 from tests.workspaces import (
     answered,
     failed,
@@ -330,6 +335,23 @@ def test_no_processor_sees_what_is_not_verified(spoil: Callable[[Path], None], r
     assert found.exit_code == 3
     assert {each.name: each.state for each in found.batches} == {"1": Replayed.REFUSED, "2": Replayed.CHANGED}
     assert len(seen.calls) == 1
+
+
+def test_what_is_about_to_be_removed_is_not_replayed(tmp_path: Path) -> None:
+    """A removal that was cut off has its tombstone, which proves the results of then."""
+    for at in itertools.count(1):
+        root = tmp_path / f"w{at}"
+        put_answers(root)
+        run(root)
+        trip = Trip(at)
+        with suppress(Crash):
+            retain(str(root), settings(jsonl="remove"), (), Options(tap=trip))
+        if not trip.reached:
+            break
+        told(root, Plugs(shout))
+        for _ in range(3):
+            run(root, jsonl="remove")
+        assert check(str(root), settings()).findings == [], trip.seen[-1]
 
 
 def test_what_a_cut_off_replay_left_goes_with_the_next_pass(root: Path) -> None:

@@ -35,7 +35,7 @@ async def prompt_map(
     prompts: Sequence[str], answer: Callable[[str], Awaitable[str]], concurrency: int, path: Path
 ) -> list[str | None]:
     """The answer to each prompt, in order; what stands in the table as done is not asked again."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 120})
     try:
         return await _mapped(prompts, answer, concurrency, engine)
     finally:

@@ -22,6 +22,7 @@ from reconciler.cli.options import (
     PROVIDER,
     REGISTRY,
     RESCUE,
+    TABLES,
     TALK,
     WAITING,
     WORKSPACE,
@@ -36,7 +37,9 @@ from reconciler.cli.results import results_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@with_options(WORKSPACE, *WAITING, CAP, ONLY, RESCUE, PROVIDER, *HOOKS, REGISTRY, JOBS, JSON, *TALK, DEBUG)
+@with_options(
+    WORKSPACE, *WAITING, CAP, ONLY, RESCUE, PROVIDER, *HOOKS, *TABLES, REGISTRY, JOBS, JSON, *TALK, DEBUG
+)
 @verb
 def run_(
     workspace: str,
@@ -48,6 +51,8 @@ def run_(
     log_level: str | None,
     jobs: int | None,
     write_registry: bool,
+    write_csv: bool,
+    combined: str | None,
     wait: bool,
     timeout: float | None,
     **flags: Any,
@@ -62,6 +67,8 @@ def run_(
         raise click.UsageError("--rescue names the batches of the pass; leave --only out")
     given = {**flags_of(flags), "log.level": log_level, "limits.jobs": jobs}
     given |= {"results.registry": True} if write_registry else {}
+    given |= {"results.csv": True} if write_csv else {}
+    given |= {"results.combined": combined}
     ready = load(workspace, given)
     if rescue:
         from reconciler import decide_online

@@ -47,7 +47,7 @@ _TAKE_A_VALUE: Final = frozenset(
 SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
-    ("When something went wrong at a provider", ("adopt", "resubmit", "audit")),
+    ("When something went wrong at a provider", ("adopt", "resubmit", "resume", "audit")),
     ("What came of it", ("results", "explain", "replay", "retain")),
     ("To begin with", ("init", "prompt", "split", "registry", "demo", "trust")),
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from reconciler.cli.console import err, out, safe
 from reconciler.cli.options import (
     CAP,
     DEBUG,
@@ -45,6 +46,30 @@ def resubmit_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any
     from reconciler.decide_online import resubmit
 
     return decided(resubmit, workspace, names, as_json, **talk)
+
+
+@click.command("resume", short_help="Send again where batches were refused.")
+@with_options(WORKSPACE, JSON, DEBUG)
+@verb
+def resume_(workspace: str, as_json: bool) -> int:
+    """
+    Let batches be sent again to where others were refused, every request alike.
+
+    Where a whole batch is refused for want of credit, for its key, its model or its form, nothing more
+    is sent to that provider for that model until this is said. It only says so; the next pass sends.
+    """
+    from reconciler.cli import render
+    from reconciler.cli.prepare import load
+    from reconciler.resuming import resume
+
+    lifted = resume(workspace, load(workspace, mode="look").settings)
+    if as_json:
+        render.document({"lifted": list(lifted)}, workspace, 0)
+        return 0
+    for told in lifted:
+        out(f"lifted: {safe(told)}")
+    err(f"then: reconcile {safe(workspace)}" if lifted else "nothing is held back")
+    return 0
 
 
 @click.command("cancel", short_help="Stop batches that are under way.")
@@ -105,4 +130,4 @@ def audit_(workspace: str, delete_remote: bool, as_json: bool, **talk: Any) -> i
     return code
 
 
-ALL: Final = (submit_, resubmit_, cancel_, adopt_, audit_)
+ALL: Final = (submit_, resubmit_, cancel_, resume_, adopt_, audit_)

@@ -36,6 +36,22 @@ JOBS: Final = click.option(
 REGISTRY: Final = click.option(
     "--write-registry", is_flag=True, help="Keep target/jobs_registry.csv; overrides [results] registry."
 )
+TABLES: Final = (
+    click.option(
+        "--csv",
+        "write_csv",
+        is_flag=True,
+        help="Publish target/<name>.results.csv too; overrides [results] csv.",
+    ),
+    click.option(
+        "--combined",
+        metavar="[PATH]",
+        is_flag=False,
+        flag_value="true",
+        help="Keep one file over all finished batches: .csv, .jsonl or .parquet, by default"
+        " target/combined_results.csv; put it after WORKSPACE. Overrides [results] combined.",
+    ),
+)
 HOOKS: Final = (
     click.option("--content", metavar="KIND", help="What answers are read as: text, json or jsonl."),
     click.option(

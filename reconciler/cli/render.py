@@ -75,6 +75,7 @@ def preview(found: Preview, workspace: str) -> None:
             out(f"  {safe(typed(line, workspace))}")
     for batch in found.asking:
         _batch(batch, 0, workspace)
+    _walls(found.walls, workspace)
     _ignored(tuple((each.path, each.why) for each in found.listing.ignored))
     steps = many(sum(len(plan.steps) for plan in plans), "step")
     out(f"{many(len(plans), 'batch', 'batches')}, {steps} to do now; nothing was touched")
@@ -101,6 +102,7 @@ def preview_fields(found: Preview) -> dict[str, Any]:
             for plan in found.removals
         ],
         "quarantined": [{"name": each.name, "path": each.path} for each in found.asking],
+        "walls": list(found.walls),
         "ignored": _ignored_fields(tuple((each.path, each.why) for each in found.listing.ignored)),
     }
 
@@ -113,12 +115,20 @@ def status(found: Status, workspace: str, *, everything: bool) -> None:
     for row in rows:
         for way in row.hint.splitlines():
             out(f"  {row.name} -> {safe(typed(way, workspace))}")
+    _walls(found.walls, workspace)
     _ignored(found.ignored)
     counted = {row.state: 0 for row in found.rows}
     for row in found.rows:
         counted[row.state] += 1
     hidden = "" if everything or "settled" not in counted else " (--all lists the settled ones)"
     out(_totals(counted, len(found.rows)) + hidden)
+
+
+def _walls(found: Sequence[str], workspace: str) -> None:
+    """Where nothing more is sent, and what to do about it."""
+    for told in found:
+        out(f"{paint('nothing more is sent', 'held')}  {safe(told)}")
+        out(f"  -> {safe(typed('mend the cause, then: reconcile resume WORKSPACE', workspace))}")
 
 
 def _table(rows: Sequence[Row], now: float) -> None:
@@ -171,6 +181,7 @@ def status_fields(found: Status) -> dict[str, Any]:
             }
             for row in found.rows
         ],
+        "walls": list(found.walls),
         "ignored": _ignored_fields(found.ignored),
     }
 

@@ -12,6 +12,10 @@ from reconciler.config.table import BUILT_IN
 from reconciler.errors import ConfigError
 from reconciler.model.extraction import Extraction, Kind, Think
 
+COMBINED: Final = "results.combined"
+COMBINED_FILE: Final = "combined_results.csv"
+"""What the file over all finished batches is called, in `target/`, unless it is named."""
+
 AUTO: Final = "auto"
 NONE: Final = "none"
 EXTRACT: Final = "results.extract"
@@ -34,7 +38,7 @@ _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*)*")
 
 def as_text(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The values of one place, a schema that is written as a table made into JSON text.
+    The values of one place: a schema that is a table as JSON text, `combined = true` as the usual name.
 
     Raises:
         ConfigError: The table holds what JSON has not, such as a date.
@@ -51,6 +55,10 @@ def as_text(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
         if not same:
             raise ConfigError(f"{origin}: {SCHEMA} is no JSON Schema: it holds what JSON has not")
         found[SCHEMA] = text
+    # Flags and variables are texts; no file that is called like this has an end that says what it is.
+    said = str(found.get(COMBINED)).lower()
+    if said in ("true", "false"):
+        found[COMBINED] = COMBINED_FILE if said == "true" else ""
     return found
 
 

@@ -163,6 +163,7 @@ class Settings:
             reachable=reachable,
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
+            probe_batches=self["policy.probe_batches"],
             classes={each: ClassPolicy(self[f"{CLASSES}.{each}"]) for each in ErrorClass},
             failed=FailurePolicy(self["policy.failed"]),
             settle_seconds=self["policy.settle_seconds"],
@@ -198,7 +199,7 @@ def settle(
     """
     layers = [_read(origin, text) for origin, text in files]
     layers += [
-        Layer(variable, _from_environment(variable, text))
+        Layer(variable, as_text(variable, _from_environment(variable, text)))
         for variable, text in sorted((environment or {}).items())
     ]
     given = as_text(THIS_CALL, {key: value for key, value in (flags or {}).items() if value is not None})

@@ -85,6 +85,9 @@ SETTINGS: Final = (
     Setting("provider", "per_batch_delay", 2.0, "time between two questions how batches are doing"),
     Setting("provider", "max_retries", 3, "tries more of a call that failed; a create is sent once"),
     Setting("policy", "submit", "auto", "whether batches are sent by themselves", ("auto", "manual")),
+    Setting(
+        "policy", "probe_batches", 0, "batches that go ahead until one of them is answered; 0: any number"
+    ),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(
         "policy", "failed", "settle", "what failures for good do to their batch", ("settle", "attention")
@@ -141,6 +144,8 @@ SETTINGS: Final = (
     Setting("results", "think", "skip", "whether a <think> block is searched too", ("skip", "search")),
     Setting("retain", "jsonl", "keep", "what becomes of the JSONL of settled batches", ("keep", "remove")),
     Setting("retain", "after_days", 0.0, "days after settling for which it is kept all the same"),
+    Setting("results", "csv", False, "whether target/<name>.results.csv is published too"),  # noqa: FBT003 - its default
+    Setting("results", "combined", "", "the one file over all finished batches that is kept; empty: none"),
     Setting("results", "registry", False, "whether target/jobs_registry.csv is kept"),  # noqa: FBT003 - its default
     Setting("local", "worker", "echo", "what the embedded provider runs", known=("echo", "http")),
     Setting(

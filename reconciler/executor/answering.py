@@ -17,7 +17,7 @@ import attrs
 from reconciler.codec.answer import encode_answer, encode_failure
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
-from reconciler.codec.result import decode_verdict
+from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine, Interrupted, Later, PermanentError
 from reconciler.executor.account import Asked
 from reconciler.executor.context import Context, Run
@@ -26,6 +26,7 @@ from reconciler.executor.reading import Lines
 from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Request, Verdict
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, Role, file_name
 from reconciler.model.operation import AnswerHere, FileFact
 from reconciler.model.outcome import ErrorClass, Outcome, retryable_classes
@@ -34,6 +35,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import Counts, InputFact, Record
 from reconciler.model.standing import Standing
 from reconciler.model.words import many
+from reconciler.processors.extraction import held_to
 from reconciler.providers.base import Embedded
 from reconciler.providers.ends import Answered, End, Judged, Rules
 from reconciler.providers.local import Local
@@ -77,7 +79,8 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         if ended < asked.requests:
             told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
             raise Interrupted(told) if ctx.stopping() else Later(told, 0.0)
-        record = attrs.evolve(record, attempt=max(record.attempt, progress.most_sends()))
+        held = ctx.plugged.hooks_of(step.name).extraction
+        record = attrs.evolve(record, attempt=max(record.attempt, _most_sends(progress, held)))
         counts = _publish(run, record, progress)
     finally:
         progress.close()
@@ -131,7 +134,7 @@ def _answer(step: AnswerHere, run: Run, provider: Embedded, progress: live.Live,
                 yield line.number, decode_request(line, fact.path)
 
     def again(failed: ErrorClass, sends: int) -> bool:
-        return failed in retryable_classes(sends, step.max_attempts)
+        return failed in retryable_classes(sends, step.max_attempts, step.classes)
 
     def heard(standing: Standing) -> None:
         requests = 0 if record.input is None else record.input.requests
@@ -148,7 +151,11 @@ def _answer(step: AnswerHere, run: Run, provider: Embedded, progress: live.Live,
         chance=random.random,
     )
     progress.reserve()
-    ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ctx.stopping, rules))
+    try:
+        ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ctx.stopping, rules))
+    finally:
+        # A run that is stopped, or over for now, again and again must not send without an end.
+        progress.keep_missed()
 
 
 def _judged(end: End, limit: int) -> Judged[tuple[int, Role, bytes]]:
@@ -190,6 +197,22 @@ def _answer_line(end: Answered, limit: int) -> tuple[bytes, Verdict]:
         return line, _verdict(end, line)
     except BadLine as error:
         raise NoJson(f"the worker returned no response body: {error.reason}") from error
+
+
+def _most_sends(progress: live.Live, held: Extraction | None) -> int:
+    """
+    How often that request was sent which failed after most sends; 0 where none was sent twice.
+
+    An answer that does not hold what is asked of answers has failed as well, and may be asked again.
+    """
+    most = 0
+    for number, role, sends, line in progress.sent_again():
+        if role is Role.OUTPUT and held is not None:
+            result = held_to(decode_result(Line(number, 0, line), "the worker's answer"), held)
+            role = Role.ERROR if result.outcome is Outcome.FAILED else role  # noqa: PLW2901 - as it counts
+        if role is Role.ERROR:
+            most = max(most, sends)
+    return most
 
 
 def _publish(run: Run, record: Record, progress: live.Live) -> Mapping[Role, int]:

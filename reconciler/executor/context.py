@@ -22,6 +22,7 @@ from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
 from reconciler.model.standing import Standing
 from reconciler.workspace import metadata
+from reconciler.workspace.combined import Voiding
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import Layout, find
 from reconciler.workspace.ledger import History
@@ -132,6 +133,8 @@ class Context(View):
         remotes: Calls providers, and remembers for a pass what concerns all their batches.
         history: The ledger as far as it was read.
         token: Makes a token that nobody made before: 32 hexadecimal digits.
+        csv: Whether the results of each batch are published as CSV too.
+        voiding: Who takes away at the moment what is known of the file over all finished batches.
     """
 
     look: Effects
@@ -142,6 +145,13 @@ class Context(View):
     remotes: Remotes = attrs.field(factory=lambda: Remotes(no_wire))
     history: History = attrs.field(factory=History)
     token: Callable[[], str] = lambda: urandom(16).hex()
+    csv: bool = False
+    voiding: Voiding = attrs.field(factory=Voiding)
+
+    @staticmethod
+    def published_at(path: str) -> str:
+        """Where what was published as *path* can be read."""
+        return path
 
     @property
     def fx(self) -> Effects:

@@ -33,7 +33,7 @@ from reconciler.model.receipt import STARTED
 from reconciler.model.record import NOTHING_HEARD, Online, Record
 from reconciler.model.words import many
 from reconciler.planner import mend_or_name, next_child
-from reconciler.workspace import ledger, settled
+from reconciler.workspace import combined, ledger, settled
 from reconciler.workspace.archived import files_of, is_gone
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.observe import children_of
@@ -157,6 +157,7 @@ def _archive(
         # An earlier call was cut off after it had copied everything to another device.
         _clear(ctx, files, there, target)
         return
+    combined.void(ctx.fx, ctx.voiding)
     document = settled.encode(manifest)
     ctx.fx.publish(f"{there}/{settled.MANIFEST}", (document,), replace=True)
     ctx.fx.make_folder(DONE)
@@ -238,6 +239,7 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
     record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=provider, online=online)
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
     ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
+    combined.void(ctx.fx, ctx.voiding)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     owners = {**taken, **dict.fromkeys(wanted, child)}
     output = repoint(ctx, manifest.receipts.get(ProcessOutput.verb, {}), owners)

@@ -17,6 +17,7 @@ from reconciler.errors import PermanentError
 from reconciler.executor.account import EXAMPLES, Asked, Found, is_small, quoted
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
+from reconciler.executor.walling import take_note
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, BatchName, Role
@@ -47,6 +48,7 @@ def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
         raise PermanentError(f"{gone} of {step.name} that an earlier pass counted are gone", hint=hint)
     if coverage is not None and matched.mismatch is None:
         _keep(run, step.name, record, coverage)
+        take_note(run.ctx, record, files, matched)
     balanced = matched.mismatch is None and coverage is not None and coverage.balanced
     return Receipt(step.name, step.verb, _told(matched), {"balanced": balanced})
 

@@ -12,7 +12,7 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
-from reconciler.workspace import ledger, removable, settled
+from reconciler.workspace import combined, ledger, removable, settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.relocate import Moving, is_history, move_group, remove_sources, twins
 from reconciler.workspace.scan import batch_of_folder
@@ -71,6 +71,7 @@ def settle(ctx: Context, files: Mapping[Role, Moving], manifest: settled.Manifes
     def written() -> None:
         ledger.append(ctx.fx, "batch.settled", manifest.name, **_history_of(manifest))
 
+    combined.void(ctx.fx, ctx.voiding)
     move_group(ctx.fx, files, folder, (settled.MANIFEST, settled.encode(manifest)), written)
 
 
@@ -152,6 +153,8 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
     def written() -> None:
         ledger.append(ctx.fx, "batch.quarantined", step.name, folder=folder)
 
+    # One that is called like a settled batch is told of beside it.
+    combined.void(ctx.fx, ctx.voiding)
     move_group(ctx.fx, files, folder, (REASON, text), written)
     return Receipt(step.name, step.verb, f"moved to {folder}/", {"path": folder, "reason": step.reason})
 

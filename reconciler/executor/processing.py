@@ -12,6 +12,7 @@ from reconciler.executor.begun import begun
 from reconciler.executor.context import Context, Run
 from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import owners_of
+from reconciler.executor.tabling import with_csv
 from reconciler.executor.unhandled import discard_unhandled
 from reconciler.model.answers import Answers, Place
 from reconciler.model.coverage import NOTHING
@@ -56,6 +57,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
             redelivery=earlier.redelivery,
         )
         published = delivery.run()
+    published = with_csv(ctx, step.name, published)
     child = step.child or next(reversed([*record.children]), None)
     asks = {} if child is None else {"retried_in": child}
     proof = {"token": step.token, "processor": hooks.identity, **published, **asks, **earlier.fields}

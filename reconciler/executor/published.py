@@ -20,7 +20,7 @@ from reconciler.executor.context import View
 from reconciler.executor.lineages import Member
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest, digest_id
-from reconciler.model.identity import Role
+from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact, ProcessOutput
 from reconciler.model.receipt import STARTED
 from reconciler.model.rows import ResultRow, Standing
@@ -85,27 +85,36 @@ class Published:
 
     def row(self, at: int) -> ResultRow:
         """What the line says."""
-        found = self.line(at)
-        error = found["error"] or {}
-        calls = found["tool_calls"]
-        return ResultRow(
-            custom_id=found["custom_id"],
-            outcome=self.standing(at),
-            text=found["text"],
-            value=found["value"],
-            finish_reason=found["finish_reason"],
-            refusal=found["refusal"],
-            tool_calls=None if calls is None else tuple(calls),
-            usage=found["usage"],
-            model=found["model"],
-            provider=found["provider"],
-            batch=self.member.name,
-            attempt=found["attempt"],
-            error_class=error.get("class"),
-            error_code=error.get("code"),
-            error_message=error.get("message"),
-            body=found.get("body"),
-        )
+        return row_of(self.line(at), self.standing(at), self.member.name)
+
+
+def row_of(found: Mapping[str, Any], outcome: Standing, batch: BatchName) -> ResultRow:
+    """
+    What a published line says, as a row.
+
+    Raises:
+        KeyError, TypeError, AttributeError: It is none of ours.
+    """
+    error = found["error"] or {}
+    calls = found["tool_calls"]
+    return ResultRow(
+        custom_id=found["custom_id"],
+        outcome=outcome,
+        text=found["text"],
+        value=found["value"],
+        finish_reason=found["finish_reason"],
+        refusal=found["refusal"],
+        tool_calls=None if calls is None else tuple(calls),
+        usage=found["usage"],
+        model=found["model"],
+        provider=found["provider"],
+        batch=batch,
+        attempt=found["attempt"],
+        error_class=error.get("class"),
+        error_code=error.get("code"),
+        error_message=error.get("message"),
+        body=found.get("body"),
+    )
 
 
 def _receipt(member: Member) -> Mapping[str, Any]:

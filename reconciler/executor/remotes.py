@@ -63,6 +63,13 @@ class Remotes:
         self._open = wire
         self._wire: Wire | None = None
         self._heard: dict[str, _Heard] = {}
+        self._told: set[str] = set()
+
+    def once(self, first: str, then: str) -> str:
+        """*first* where it has not been told in this pass, *then* where it has."""
+        told = first in self._told
+        self._told.add(first)
+        return then if told else first
 
     @contextlib.contextmanager
     def asking(self, remote: Remote) -> Iterator[Wire]:

@@ -18,7 +18,8 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import Record
 from reconciler.processors.base import Processor
 from reconciler.processors.files import INDEX, leaves
-from reconciler.workspace import ledger, metadata, settled
+from reconciler.processors.results import csv_as
+from reconciler.workspace import combined, ledger, metadata, settled
 from reconciler.workspace.aside import AsideEffects, aside, clear, written
 from reconciler.workspace.layout import FAILED_ITEMS, FAILED_REPAIRS, TARGET
 from reconciler.workspace.reading import BLOCK
@@ -65,6 +66,11 @@ class SettledContext(Context):
     def record(self, name: BatchName) -> Record | None:  # noqa: ARG002 - there is but one
         """The metadata of the batch."""
         return self.of
+
+    @staticmethod
+    def published_at(path: str) -> str:
+        """Where what was published aside can be read."""
+        return aside(path)
 
 
 class Aside:
@@ -117,7 +123,8 @@ class Aside:
         look = self._real.fx
         found = Difference()
         named = {after["path"]} if "path" in after else set()
-        named |= set(after.get("files", ()))
+        # The CSV holds the rows of the lines, which are compared.
+        named |= set(after.get("files", ())) - {csv_as(self._name)}
         value = f"{TARGET}/{self._name}.value.json"
         if before.get("path") == value:
             named.add(value)
@@ -157,6 +164,7 @@ def publish_replayed(
         The paths that were replaced or are new.
     """
     published = []
+    combined.void(ctx.fx, ctx.voiding)
     for path in made.files():
         if path.endswith(f"/{INDEX}"):
             _remove_unnamed(ctx, path)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.executor.context import Context
+from reconciler.executor.tabling import again
 from reconciler.model.coverage import hash_id
 from reconciler.model.identity import BatchName
 from reconciler.workspace.fields import digest_fields
@@ -41,7 +42,7 @@ def repoint(ctx: Context, receipt: Mapping[str, Any], owners: Mapping[int, Batch
             for line in stream:
                 yield _repointed(line, owners)
 
-    return {**receipt, **digest_fields(ctx.fx.publish(path, lines(), replace=True))}
+    return again(ctx, {**receipt, **digest_fields(ctx.fx.publish(path, lines(), replace=True))})
 
 
 def _repointed(line: bytes, owners: Mapping[int, BatchName]) -> bytes:

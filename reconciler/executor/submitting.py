@@ -33,6 +33,7 @@ from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import NO_CREDIT, remote_of
 from reconciler.executor.submitted import submitted
+from reconciler.executor.walling import hold_back, place_of
 from reconciler.model.exchange import Request
 from reconciler.model.identity import Role
 from reconciler.model.operation import FileFact, Submit
@@ -63,6 +64,7 @@ def submit(step: Submit, run: Run) -> Receipt:
         BadLine: The input cannot be sent as it is; nothing was.
         PermanentError: It must not be sent, or the provider refused it.
         KeyRefused, Later, TransientError: Nothing was created; the next pass goes on from here.
+        Walled: Others were refused there, every request alike; nothing was sent.
     """
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
@@ -75,6 +77,8 @@ def submit(step: Submit, run: Run) -> Receipt:
     _refuse_size(remote, fact, asked)
     if record.state is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest, fresh=True)
+    if record.state in _FRESH:
+        hold_back(ctx, step.name, place_of(remote, shape.named), step.probes, step.wait)
     if step.again:
         fence(run, remote, record, step.not_before)
     if record.state not in (Submission.PREPARED, Submission.UPLOADED) or record.account != remote.account:
@@ -92,6 +96,8 @@ class _Shape:
         self._remote = remote
         self._path = fact.path
         self.endpoint = ""
+        self.named: str | None = None
+        self._begun = False
         self.model = remote.model
 
     def take(self, request: Request, line: Line) -> None:
@@ -102,6 +108,8 @@ class _Shape:
             BadLine: The provider would not take it.
         """
         remote = self._remote
+        if not self._begun:
+            self._begun, self.named = True, request.model
         if request.dialect not in remote.dialects:
             wanted = " or ".join(sorted(remote.dialects))
             told = f"a line in the shape of {request.dialect.value}; {remote.name} takes lines of {wanted}"

@@ -30,7 +30,7 @@ from reconciler.model.policy import LOCAL
 from reconciler.model.record import BY_POSITION, InputFact, Record, Submission
 from reconciler.model.words import many
 from reconciler.providers.registry import takes
-from reconciler.workspace import ledger, metadata, settled
+from reconciler.workspace import ledger, metadata, settled, tombstones
 from reconciler.workspace.effects import temporary_for
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.reading import BLOCK, Reading
@@ -243,9 +243,18 @@ class _Here:
         for folder in (self._ctx.layout.live, settled.folder_of(name)):
             head = f"{folder}/" if folder else ""
             path, beside = (f"{head}{file_name(role, name)}" for role in (Role.INPUT, Role.METADATA))
-            if fx.fact(path) is not None and fx.fact(beside) is not None and fx.digest(path) == digest:
+            if fx.fact(beside) is None:
+                continue
+            found = fx.digest(path) if fx.fact(path) is not None else self._buried(folder)
+            if found == digest:
                 return metadata.decode(fx.read(beside), beside, name).imported is not None
         return False
+
+    def _buried(self, folder: str) -> FileDigest | None:
+        """What the input was of a settled batch whose JSONL was removed."""
+        fx, name = self._ctx.fx, self._name
+        tombstone = tombstones.read(fx, name) if folder == settled.folder_of(name) else None
+        return None if tombstone is None else tombstone.files.get(file_name(Role.INPUT, name))
 
     def begun(self, record: Record) -> bool:
         """

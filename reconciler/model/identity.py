@@ -29,6 +29,8 @@ class Role(enum.StrEnum):
     ERROR = "error"
     METADATA = "metadata"
 
+    __hash__ = str.__hash__  # that of Enum is a Python function, and a pass looks roles up by the million
+
 
 ANSWERS: Final = (Role.OUTPUT, Role.ERROR)
 """The roles that hold answers, in the order in which they are read."""

@@ -16,7 +16,7 @@ import attrs
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.outcome import ErrorClass
+from reconciler.model.outcome import DEFAULT_CLASSES, ClassPolicy, ErrorClass
 
 
 class Kind(enum.StrEnum):
@@ -78,9 +78,13 @@ class Submit(_Operation):
         provider: Who is to answer.
         again: A create may have left already: make sure that it cannot count any more, then begin anew.
         not_before: Until then, in seconds since the epoch, that create may still be on its way.
+        probes: How many batches go ahead until one of them is answered; 0 for any number.
+        wait: Seconds until a batch is looked at again that waits for those.
     """
 
     verb = "submit"
+    probes: int = attrs.field(kw_only=True, default=0)
+    wait: float = attrs.field(kw_only=True, default=60.0)
     provider: str = attrs.field(kw_only=True)
     again: bool = attrs.field(kw_only=True, default=False)
     not_before: float = attrs.field(kw_only=True, default=0.0)
@@ -93,10 +97,12 @@ class AnswerHere(_Operation):
 
     Attributes:
         max_attempts: Sends of one request, those of earlier batches included.
+        classes: What is done about failures of each class, within the run.
     """
 
     verb = "answer-here"
     max_attempts: int = attrs.field(default=1, kw_only=True)
+    classes: Mapping[ErrorClass, ClassPolicy] = attrs.field(default=DEFAULT_CLASSES, kw_only=True)
 
 
 @attrs.frozen

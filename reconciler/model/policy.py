@@ -67,6 +67,7 @@ class Policy:
         processor_chosen: The user named it, or what it reads, in a setting or in this call.
         error_processor: Name and version of a custom error processor, None for the built-in summary.
         on_failure: Whether answers that the processor could not handle hold their batch back.
+        probe_batches: How many batches go ahead until one of them is answered; 0 for any number.
         in_doubt: What happens when it has not been found by then.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
         extraction: What answers are held to, None for nothing.
@@ -93,6 +94,7 @@ class Policy:
     processor_chosen: bool = False
     error_processor: str | None = None
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
+    probe_batches: int = 0
     in_doubt: InDoubtPolicy = InDoubtPolicy.HOLD
     in_doubt_grace_seconds: float = 600.0
     extraction: Extraction | None = None

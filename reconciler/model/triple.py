@@ -35,7 +35,10 @@ SHAPES: Final[dict[frozenset[Role], Shape]] = {
     frozenset({Role.OUTPUT, Role.ERROR}): Shape.ORPHANED,
 }
 
+_WITH_METADATA: Final = {roles | {Role.METADATA}: shape for roles, shape in SHAPES.items()}
+_ANY: Final = {**SHAPES, **_WITH_METADATA}
+
 
 def shape_of(roles: Iterable[Role]) -> Shape:
     """The shape of a triple in which *roles* exist; metadata does not count."""
-    return SHAPES[frozenset(roles) - {Role.METADATA}]
+    return _ANY[frozenset(roles)]

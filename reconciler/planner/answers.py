@@ -38,7 +38,8 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
 
 def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
     """The step that answers a batch in this process."""
-    return AnswerHere(snap.name, expects=expects(snap), max_attempts=policy.max_attempts)
+    most, table = policy.max_attempts, policy.classes
+    return AnswerHere(snap.name, expects=expects(snap), max_attempts=most, classes=table)
 
 
 def ask_after(snap: Snapshot, record: Record, provider: str) -> CheckOnline | Cancel:

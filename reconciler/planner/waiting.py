@@ -99,6 +99,12 @@ def _were_answered(record: Record) -> bool:
     return not begun and bool(record.coverage or record.children or record.roles or record.receipts)
 
 
+def to_submit(snap: Snapshot, provider: str, policy: Policy) -> Submit:
+    """The step that sends a batch."""
+    probes, wait = policy.probe_batches, policy.poll_seconds
+    return Submit(snap.name, provider=provider, probes=probes, wait=wait, expects=expects(snap))
+
+
 def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     """Nothing of this input can have been paid for: it was never sent, or cut off before its create."""
     name = snap.name
@@ -131,7 +137,7 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     if provider == LOCAL:
         return Plan(name, "it is answered in this process", (answer_here(snap, policy),))
     because = f"it has not been sent to {provider} yet"
-    return Plan(name, because, (Submit(name, provider=provider, expects=expects(snap)),))
+    return Plan(name, because, (to_submit(snap, provider, policy),))
 
 
 def _rescued(snap: Snapshot, policy: Policy) -> Plan:
@@ -250,7 +256,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         if policy.submit is SubmitPolicy.AUTO and policy.capped:
             return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
-            return Plan(name, told, (Submit(name, provider=provider, expects=expects(snap)),))
+            return Plan(name, told, (to_submit(snap, provider, policy),))
     path = _input_path(snap)
     told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
     if len(refusals) > FINDINGS:

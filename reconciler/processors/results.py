@@ -49,6 +49,11 @@ def published_as(name: str) -> str:
     return f"target/{name}.results.jsonl"
 
 
+def csv_as(name: str) -> str:
+    """Where they appear as CSV, where that is asked for."""
+    return f"target/{name}.results.csv"
+
+
 def line_of(  # noqa: PLR0913, PLR0917 - the members of a line
     custom_id: str,
     result: Result | None,

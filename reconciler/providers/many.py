@@ -293,7 +293,11 @@ class _Crowd(Generic[T]):
             group.set_result(None)
             if self.fault is not None:
                 break
-            self.rules.heard(self._standing(len(ends)))
+            try:
+                self.rules.heard(self._standing(len(ends)))
+            except Exception as error:  # noqa: BLE001 - likewise; whoever waits to be kept must not wait for ever
+                self._end(error)
+                break
         if self._next_kept is not None and not self._next_kept.done():
             self._next_kept.set_result(None)
         self._keeping = self._next_kept = None

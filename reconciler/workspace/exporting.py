@@ -16,6 +16,7 @@ from typing import Final
 
 import attrs
 
+from reconciler.codec.registry import FILE as REGISTRY
 from reconciler.errors import ConfigError, UsageError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import parse_file_name
@@ -95,6 +96,7 @@ def _inside(root: str, path: str, named: str) -> Destination:
     top, _, rest = path.partition("/")
     leaf = path.rpartition("/")[2]
     ours = top in {*FOLDERS, PRIVATE} - {TARGET} or path == SETTINGS or parse_file_name(leaf) is not None
+    ours = ours or path == f"{TARGET}/{REGISTRY}"
     if ours or (top == TARGET and (not rest or leaf.endswith(_OURS))) or leaf.startswith(TEMPORARY):
         message = f"{named} is a name that the workspace has for files of its own"
         raise UsageError(message, hint=f"a name of your own, such as {TARGET}/my.csv")

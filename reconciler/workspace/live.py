@@ -87,6 +87,11 @@ class Live:
         """Remember that a request was sent so often and is to be asked again; kept with the next ends."""
         self._missed.append((line, sends))
 
+    def keep_missed(self) -> None:
+        """Keep how often requests were sent of which none has ended since: the next run counts on."""
+        if self._missed:
+            self.keep(())
+
     def keep(self, ended: Sequence[tuple[int, Role, bytes]]) -> None:
         """
         Keep what has ended: input line, the file that its answer line goes to, and that line.
@@ -94,7 +99,8 @@ class Live:
         On disk when this returns.
         """
         self._fx.tell("live-commit", self._path)
-        missed, self._missed = self._missed, []
+        # More may come while this is written, and what could not be written is still to be kept.
+        missed = self._missed[:]
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM ended WHERE line < 0")
@@ -105,6 +111,7 @@ class Live:
                 [(line, role.value, answer) for line, role, answer in ended],
             )
             self._db.execute("COMMIT")
+        del self._missed[: len(missed)]
 
     def reserve(self) -> None:
         """
@@ -120,12 +127,12 @@ class Live:
             self._db.execute("COMMIT")
             self._db.execute("DELETE FROM ended WHERE line < 0")
 
-    def most_sends(self) -> int:
-        """How often that request was sent which failed after most sends; 0 where none was sent twice."""
+    def sent_again(self) -> Iterator[tuple[int, Role, int, bytes]]:
+        """What was sent more than once and has ended: line, file of its answer, sends, that answer."""
         with self._explained():
-            asked = "SELECT max(sends) FROM sent JOIN ended USING (line) WHERE role = ?"
-            (found,) = self._db.execute(asked, (Role.ERROR.value,)).fetchone()
-        return 0 if found is None else int(found) + 1
+            asked = "SELECT line, role, sends, answer FROM sent JOIN ended USING (line)"
+            for line, role, sends, answer in self._db.execute(asked):
+                yield line, Role(role), sends + 1, answer
 
     def count(self, role: Role) -> int:
         """How many answer lines go to the file of *role*."""

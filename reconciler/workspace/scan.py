@@ -172,8 +172,12 @@ def in_order(names: Collection[BatchName]) -> list[BatchName]:
 
 def _by_number(names: Collection[BatchName]) -> list[BatchName]:
     """Whole numbers in their order, then everything else; plain sorts are cheaper than one by many parts."""
-    numbers = sorted(sorted(name for name in names if name.isdecimal()), key=int)
-    return numbers + sorted(name for name in names if not name.isdecimal())
+    numbers = [name for name in names if name.isdecimal()]
+    others = [name for name in names if not name.isdecimal()] if len(numbers) < len(names) else []
+    if any(name[0] == "0" for name in numbers):
+        numbers.sort()  # `07` and `7` are one number: their text decides
+    numbers.sort(key=int)
+    return numbers + sorted(others)
 
 
 def _children(names: Iterable[BatchName]) -> Iterator[BatchName]:

@@ -16,7 +16,6 @@ WRONG: Final = (
     pytest.param(("status", "{ws}", "-v"), "status", "-v", id="option-of-another-verb"),
     pytest.param(("plan",), "plan", "WORKSPACE", id="no-workspace"),
     pytest.param(("run",), "run", "WORKSPACE", id="no-workspace-to-run"),
-    pytest.param(("retry", "{ws}"), "retry", "NAME", id="no-name"),
     pytest.param(("dismiss", "{ws}"), "dismiss", "NAME", id="no-name-to-dismiss"),
     pytest.param(("check", "{ws}", "{ws}"), "check", "{ws}", id="two-workspaces"),
     pytest.param(("{ws}", "--log-level", "loud"), "run", "loud", id="no-such-choice"),

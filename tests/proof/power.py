@@ -8,14 +8,20 @@ a run without a fault.
 
 from __future__ import annotations
 
+import contextlib
 import random
+import shutil
 from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
+from reconciler.testing import FakeProvider
+from tests import stopping
 from tests.proof.disk import Recorder, State
+from tests.stopping import Shared, begun, ending, mended, whole
 from tests.test_crash import SCENARIOS, Scenario, asked, end_state, fresh, mend, normal, sound
+from tests.workspace.faults import Crash
 from tests.workspaces import leftovers, scratch
 
 CASES: Final = tuple(case for case in SCENARIOS if case not in ("group", "pass-by-nobody"))
@@ -108,3 +114,70 @@ def sweep(case: str, some: int | None = None) -> tuple[int, int]:
     for cut in cuts:
         hold(scenario, cut, wanted, before)
     return moments, len(cuts)
+
+
+@attrs.define
+class Stopping(Recorder):
+    """A recorder that ends the process at one moment, a change or a sync; 0 for none."""
+
+    stop: int = 0
+    moments: int = 0
+
+    def __call__(self, _change: str, _path: str) -> None:
+        """Before a change, of the disk or at the provider."""
+        self._pass()
+
+    def synced(self, opened: Sequence[int]) -> None:
+        """Before a sync."""
+        self._pass()
+        super().synced(opened)
+
+    def _pass(self) -> None:
+        self.catch_up()
+        self.moments += 1
+        if self.moments == self.stop:
+            raise Crash
+
+
+def online_cuts(provider: str, fake: FakeProvider, some: int) -> int:
+    """
+    Cut the power while a batch is on its way through a provider.
+
+    Args:
+        provider: Which one.
+        fake: The provider.
+        some: How many moments to try, each with one of the states that it may leave.
+
+    Returns:
+        How many moments there are.
+    """
+    with begun(provider, fake) as online:
+        recorder = Stopping(online.root)
+        whole(tapped(online, recorder))
+        mended(online)
+        wanted, moments = ending(online), recorder.moments
+    chance = random.Random(provider)
+    for stop in chance.sample(range(1, moments + 1), min(some, moments)):
+        with begun(provider, fake) as online:
+            recorder = Stopping(online.root, stop=stop)
+            with contextlib.suppress(Crash):
+                whole(tapped(online, recorder))
+            state = chance.choice([*recorder.states()])
+            when = f"{provider}: cut {stop} of {moments}, {state.how}"
+            shutil.rmtree(online.root)
+            state.build(online.root)
+            stopping.sound(online, when)
+            batch = mended(online)
+            stopping.sound(online, f"{when}, and mended")
+            assert fake.calls.count("create") <= 1, when
+            if ending(online) != wanted:
+                assert batch is not None, when
+                stopping.in_doubt(online, batch, when)
+            else:
+                stopping.settled(online, when)
+    return moments
+
+
+def tapped(online: Shared, recorder: Stopping) -> Shared:
+    """The same, under a recorder."""
+    return attrs.evolve(online, tap=recorder, syncs=recorder.synced)

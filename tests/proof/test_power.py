@@ -11,9 +11,12 @@ from pathlib import Path
 import attrs
 import pytest
 
+from reconciler.testing import FakeProvider
 from tests.proof.disk import Recorder, State
-from tests.proof.power import CASES, Cutting, cuts_of, hold, sweep
+from tests.proof.power import CASES, Cutting, cuts_of, hold, online_cuts, sweep
+from tests.stopping import PROVIDERS
 from tests.test_crash import SCENARIOS, asked, end_state, fresh
+from tests.workspaces import answered, put, request, run
 
 SOME = 16
 """States that a normal run tries of each scenario; a slow one tries all."""
@@ -32,6 +35,46 @@ def test_the_power_is_cut(case: str) -> None:
 def test_the_power_is_cut_anywhere(case: str) -> None:
     """The same for every state of every moment."""
     sweep(case)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_the_power_is_cut_online(provider: str, fake_provider: FakeProvider) -> None:
+    """Sent, asked for and fetched: whatever a cut leaves, it is paid for once and comes to the same end."""
+    online_cuts(provider, fake_provider, SOME)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_power_is_cut_anywhere_online(provider: str, fake_provider: FakeProvider) -> None:
+    """The same for more states, at every provider."""
+    online_cuts(provider, fake_provider, 300)
+
+
+@attrs.define
+class Unsynced(Recorder):
+    """A recorder that begins with nothing synced but names, and looks when a batch gets its folder."""
+
+    missing: list[str] = attrs.field(factory=list)
+    folders_seen: int = 0
+
+    def __call__(self, change: str, path: str) -> None:
+        """Look at what stands in the folder that gets its name now."""
+        self.catch_up()
+        if (change, path) == ("rename", "done/1"):
+            self.folders_seen += 1
+            for each in (self.root / "done/.staging-1").iterdir():
+                if self.safe.get(each.stat().st_ino) != each.read_bytes():
+                    self.missing.append(each.name)
+
+
+def test_what_users_wrote_is_synced_before_it_moves(tmp_path: Path) -> None:
+    """Whoever wrote a file of the batch: all of it is on disk before its folder gets its name in `done/`."""
+    put(tmp_path / "w", "1", input=[request(0)], output=[answered(0)])
+    recorder = Unsynced(tmp_path / "w")
+    recorder.safe.clear()
+    run(tmp_path / "w", tap=recorder)
+    assert recorder.folders_seen == 1
+    assert recorder.missing == []
 
 
 @attrs.define

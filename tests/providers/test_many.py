@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.exchange import Dialect, Request
+from reconciler.model.standing import Standing
 from reconciler.providers.ends import Answered, End, Failed, Rules, as_they_are
 from reconciler.providers.local import Local
 from reconciler.providers.many import answer_all
@@ -134,6 +136,29 @@ def test_a_fault_in_keeping_begins_nothing_new(faults: int) -> None:
         asyncio.run(answer_all(Local(worker, 3), iter(requests(9)), full, lambda: False, ONCE))
     assert begun == ["r-1", "r-2", "r-3"]
     assert offered == [[1], [1, 2, 3]]
+
+
+def test_a_fault_in_telling_ends_the_run() -> None:
+    """Where nobody can be told any more, nothing new begins and every end is kept."""
+    ends: list[End] = []
+    begun: list[str] = []
+
+    async def worker(request: Request) -> dict[str, Any]:
+        begun.append(request.custom_id)
+        return {}
+
+    def heard(_standing: Standing) -> None:
+        raise BrokenPipeError
+
+    async def work() -> None:
+        rules = attrs.evolve(ONCE, heard=heard)
+        async with asyncio.timeout(20):
+            await answer_all(Local(worker, 3), iter(requests(20)), ends.extend, lambda: False, rules)
+
+    with pytest.raises(BrokenPipeError):
+        asyncio.run(work())
+    assert len(begun) < 20
+    assert sorted(each.request.custom_id for each in ends) == sorted(begun)
 
 
 def test_words_of_a_failure_are_cut() -> None:

@@ -236,6 +236,23 @@ def test_the_same_import_twice_changes_nothing(place: Path) -> None:
         run(root)
 
 
+def test_what_was_removed_since_is_known(place: Path) -> None:
+    """A batch whose JSONL `[retain]` has removed is that batch still, with an id of a provider or without."""
+    folder = OutputDir(place / "out")
+    for number, batch_id in enumerate(("batch_1", ""), start=1):
+        ids = ids_of("openai", 2, 10 * number)
+        folder.add("openai", batch_id, ids, done="TRUE")
+        folder.output(number).write_text(openai_outputs(ids))
+    root = place / "ws"
+    take(root, folder.write())
+    run(root, jsonl="remove")
+    assert not [*root.rglob("batch_input_*")]
+
+    found = take(root, folder.write())
+
+    assert [(row.outcome, row.because) for row in found.rows if row.outcome != "known"] == []
+
+
 def test_a_row_that_is_refused_does_not_stop_the_others(place: Path) -> None:
     """Input gone, unknown provider, no id, a wrong word: each is told with its line, the others come."""
     folder = OutputDir(place / "out")

@@ -17,6 +17,7 @@ from reconciler.errors import Clash, PermanentError, WorkspaceLocked
 from reconciler.model.coverage import FileDigest
 from reconciler.workspace.effects import TEMPORARY, Effects, temporary_for
 from reconciler.workspace.reading import BLOCK
+from reconciler.workspace.writing import check_size
 from tests.workspace.faults import Crash, Trip, errno_failure, in_child, plant, refusing, tree
 
 PATH = "workdir/batch_output_7.jsonl"
@@ -513,3 +514,14 @@ def test_temporary_names_are_derived() -> None:
     """A temporary stands beside its file and is named after it, so that the next try replaces it."""
     assert temporary_for("a/b/c") == f"a/b/{TEMPORARY}c"
     assert temporary_for("c") == f"{TEMPORARY}c"
+
+
+@pytest.mark.parametrize("size", [0, 4, 6, 1 << 20])
+def test_a_size_that_is_not_the_one_written(tmp_path: Path, size: int) -> None:
+    """A file system that has kept less than it took, or more, is told of; that file gets no name."""
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    with path.open("rb") as file:
+        check_size(file.fileno(), 5, "a")
+        with pytest.raises(OSError, match=f"5 of {size} bytes"):
+            check_size(file.fileno(), size, "a")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -57,6 +58,23 @@ def test_the_first_end_of_a_request_holds(fx: Effects) -> None:
         progress.keep([(1, Role.OUTPUT, b"first")])
         progress.keep([(1, Role.ERROR, b"second"), (2, Role.OUTPUT, b"other")])
     assert rows(fx) == {Role.OUTPUT: [b"first\n", b"other\n"], Role.ERROR: []}
+
+
+def test_sends_that_could_not_be_written_down_are_kept_with_the_next(fx: Effects) -> None:
+    """Neither a disk that is full for a while forgets a send, nor a run in which nothing has ended."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with closing(opened(fx)) as progress:
+        progress.missed(1, 2)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, limits[1]))
+        try:
+            with pytest.raises(TransientError):
+                progress.keep([(2, Role.OUTPUT, bytes(1 << 20))])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        progress.missed(3, 1)
+        progress.keep_missed()
+    with closing(opened(fx)) as found:
+        assert (found.sends(), found.finished()) == ({1: 2, 3: 1}, set())
 
 
 def test_what_was_kept_survives_a_killed_process(fx: Effects) -> None:

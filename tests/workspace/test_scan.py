@@ -228,6 +228,13 @@ def test_children_of_children_and_of_nobody_are_in_order(tmp_path: Path) -> None
     assert listing.last_child == {"2": 1, "2.r01": 1, "3": 10, "3.r2": 1, "a": 2}
 
 
+def test_one_number_written_in_many_ways(tmp_path: Path) -> None:
+    """Names that are one number come in the order of their text, whatever order the disk has."""
+    names = [f"{'0' * zeros}{number}" for number in (1, 7, 10) for zeros in range(9, -1, -1)]
+    put(tmp_path, *(f"workdir/batch_input_{name}.jsonl" for name in names))
+    assert list(scanned(tmp_path).batches) == names
+
+
 def _key(root: str, name: str) -> tuple[int, str, int, str]:
     """Number, root, count of the child, name."""
     return (int(root) if root.isdecimal() else 0, root, child_number(name), name)

@@ -1,0 +1,123 @@
+"""
+Run the proofs in full and write what came out into `docs/guarantees.md`.
+
+    python -m tests.proof                 everything
+    python -m tests.proof power seeds     only these; the figures of the others stay
+
+A proof that finds a broken promise ends this with its traceback, and nothing is written for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from reconciler import __version__
+from reconciler.testing import FakeProvider
+from tests.proof import mutants
+from tests.proof.planted import PLANTED
+from tests.proof.power import CASES, online_cuts, sweep
+from tests.proof.simulation import live
+from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
+from tests.stopping import PROVIDERS
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
+BEGIN: Final = "<!-- figures -->"
+END: Final = "<!-- end of figures -->"
+SEEDS: Final = 1000
+
+
+def power() -> str:
+    """Every state of every moment of the scenarios."""
+    tried = [sweep(case) for case in CASES]
+    moments, states = (sum(each[at] for each in tried) for at in (0, 1))
+    return f"{len(CASES)} scenarios, {moments} moments, {states} states"
+
+
+def power_online() -> str:
+    """Every moment of a batch at each provider, with one of the states that it may leave."""
+    with FakeProvider() as fake:
+        moments = sum(online_cuts(provider, fake, 10_000) for provider in PROVIDERS)
+    return f"{len(PROVIDERS)} providers, {moments} moments, a state each"
+
+
+def errnos() -> str:
+    """Every change of every scenario, once and for good, with each errno."""
+    tried = sum(
+        fail(case, number, sticky=sticky) for case in CASES for number in ERRNOS for sticky in (False, True)
+    )
+    return (
+        f"{len(CASES)} scenarios x {len(ERRNOS)} errnos ({errno.errorcode[ERRNOS[0]]}, ...) x 2: {tried} runs"
+    )
+
+
+def twice() -> str:
+    """Two faults in one run."""
+    smallest, largest = fail_twice("dismiss-beside-done", None), fail_twice("pass", 1000)
+    return f"all {smallest} pairs of the smallest scenario, {largest} of the largest"
+
+
+def seeds() -> str:
+    """Whole lives."""
+    with FakeProvider() as fake:
+        for seed in range(1, SEEDS + 1):
+            live(seed, fake)
+    return f"{SEEDS} seeds"
+
+
+def planted() -> str:
+    """Every planted fault."""
+    found = sum(mutants.caught(each) for each in PLANTED)
+    if found != len(PLANTED):
+        raise AssertionError(
+            f"{len(PLANTED) - found} planted faults were not caught: python -m tests.proof.mutants"
+        )
+    return f"{found} of {len(PLANTED)} caught"
+
+
+PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
+    "power": ("power cuts, on this machine alone", "all prefixes x 3 models", power),
+    "online": ("power cuts, with a provider", "all prefixes x 3 models", power_online),
+    "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
+    "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
+    "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
+    "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
+}
+"""By name: what is measured, the bar of this project, and what measures it."""
+
+
+def main(words: list[str]) -> int:
+    """Run proofs, print their figures, and write them down."""
+    unknown = set(words) - PROOFS.keys()
+    if unknown:
+        print(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(PROOFS)}", file=sys.stderr)  # noqa: T201 - a command
+        return 2
+    page = PAGE.read_text("utf-8")
+    head, _, rest = page.partition(BEGIN)
+    old, _, tail = rest.partition(END)
+    rows = {line.split("`")[1]: line for line in old.splitlines() if line.startswith("| `")}
+    for name, (what, bar, prove) in PROOFS.items():
+        if words and name not in words:
+            continue
+        began = time.monotonic()
+        found = prove()
+        seconds = time.monotonic() - began
+        used = f"{__version__}, Python {platform.python_version()}"
+        rows[name] = f"| `{name}` | {what} | {bar} | {found} | 0 | {seconds:.0f} s | {used} |"
+        print(rows[name], flush=True)  # noqa: T201 - likewise
+    table = [
+        "| proof | what | bar | here | violations | time | with |",
+        "|---|---|---|---|---|---|---|",
+        *(rows[name] for name in PROOFS if name in rows),
+    ]
+    PAGE.write_text(f"{head}{BEGIN}\n" + "\n".join(table) + f"\n{END}{tail}", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

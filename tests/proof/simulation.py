@@ -1,0 +1,152 @@
+"""
+Whole lives of workspaces, each drawn from one seed.
+
+    python -m tests.proof.simulation 4711            the life of that seed, step by step
+    python -m tests.proof.simulation --seeds 1000    the seeds from 1 on, until one fails
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+import sys
+import time
+from typing import Final
+
+from reconciler.testing import FakeProvider
+from reconciler.testing.fates import Fate, Outcome, expired
+from reconciler.testing.faults import Cut, Fault, LateEffect, Refuse, ReplyDropped, Reset
+from reconciler.testing.records import Kind
+from tests.proof.world import World, begin
+from tests.stopping import PROVIDERS
+from tests.workspace.faults import Crash, errno_failure
+
+STEPS: Final = 12
+
+PORT: Final = 48611
+"""Where the provider listens: its address is a part of what a batch's account is known by."""
+
+ERRNOS: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE, errno.EACCES, errno.EROFS, errno.ESTALE)
+
+FAULTS: Final[tuple[tuple[Kind, Fault], ...]] = (
+    ("create", ReplyDropped()),
+    ("create", LateEffect(calls=3)),
+    ("create", LateEffect(seconds=300.0)),
+    ("create", Refuse(429, "slow down")),
+    ("create", Refuse(400, "no such model", "model_not_found")),
+    ("create", Reset()),
+    ("upload", ReplyDropped()),
+    ("get", Refuse(500)),
+    ("get", ReplyDropped()),
+    ("list", Refuse(503)),
+    ("download", Cut(40)),
+    ("download", Cut(40, "reset")),
+    ("download", Refuse(500)),
+)
+
+FATES: Final = (
+    Fate(),
+    Fate(polls=3),
+    Fate(shuffle=True),
+    Fate(seconds=7200.0),
+    Fate(lag=2),
+    Fate(late=1),
+    Fate(outcomes={}, default=Outcome("http", status=400)),
+    expired(1),
+    Fate(end="failed"),
+    Fate(counts={"completed": 99}),
+    Fate(vanishes="batch"),
+    Fate(words=("validating", "pondering")),
+)
+
+
+def live(seed: int, fake: FakeProvider) -> str:
+    """
+    The life of one seed.
+
+    Returns:
+        The digest of all that happened.
+
+    Raises:
+        AssertionError: A promise was broken; the message names the seed and how to see its life.
+    """
+    chance = random.Random(seed)
+    with begin(chance.choice(PROVIDERS), seed, fake) as world:
+        try:
+            for number in range(STEPS):
+                step(world, chance, number)
+                world.hold()
+            world.converge()
+        except Exception as error:
+            told = "\n".join(world.log)
+            where = f"seed {seed}: python -m tests.proof.simulation {seed}"
+            raise AssertionError(f"{where}\n{world.provider}\n{told}\n{error!r}") from error
+        return world.digest
+
+
+def step(world: World, chance: random.Random, number: int) -> None:  # noqa: C901 - a flat list of what may happen
+    """One thing that happens."""
+    names = sorted(world.inputs)
+    what = chance.choices(
+        [
+            "add",
+            "answers",
+            "grow",
+            "delete",
+            "edit",
+            "pass",
+            "crash",
+            "cut",
+            "errno",
+            "time",
+            "fault",
+            "fate",
+        ],
+        [3, 1, 1, 1, 1, 4, 3, 3, 2, 2, 2, 2],
+    )[0]
+    match what:
+        case "add":
+            world.add(f"b{number}", chance.randint(1, 4), half=chance.random() < 0.2)
+        case "answers":
+            world.answers(f"a{number}", chance.randint(1, 3))
+        case "grow" if world.growing:
+            world.grow(chance.choice(sorted(world.growing)))
+        case "delete" if names:
+            world.delete(chance.choice(names))
+        case "edit" if names:
+            world.edit(chance.choice(names))
+        case "crash":
+            world.run(chance.randint(1, 60), Crash)
+        case "cut":
+            world.run(chance.randint(1, 60), Crash, chance)
+        case "errno":
+            world.run(chance.randint(1, 60), errno_failure(chance.choice(ERRNOS)))
+        case "time":
+            world.wait(chance.choice([1.0, 60.0, 3600.0, 43200.0, -120.0]))
+        case "fault":
+            kind, fault = chance.choice(FAULTS)
+            world.fake.fault(kind, fault, times=chance.choice([1, 1, 2, 5]))
+            world.note(f"fault {kind} {type(fault).__name__}")
+        case "fate":
+            world.fake.script(chance.choice(FATES))
+            world.note("fate")
+        case _:
+            world.run()
+
+
+def main(words: list[str]) -> int:
+    """Live one seed and show it, or many and count them."""
+    with FakeProvider(port=PORT) as fake:
+        if words[:1] == ["--seeds"]:
+            began = time.monotonic()
+            for seed in range(1, int(words[1]) + 1):
+                live(seed, fake)
+            print(f"{words[1]} seeds, no promise broken, {time.monotonic() - began:.0f} s")  # noqa: T201 - its result
+            return 0
+        for word in words:
+            print(live(int(word), fake))  # noqa: T201 - its result
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
