@@ -1,4 +1,4 @@
-"""What a person decides about batches at a provider: `submit`, `resubmit`, `adopt` and `cancel`."""
+"""What a person decides about batches at a provider: `submit`, `resubmit`, `adopt`, `cancel` and `rescue`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,34 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
+import attrs
+
 from reconciler.config import Settings
 from reconciler.deciding import Decision, Verb, carry_out, decide
-from reconciler.errors import TransientError, UsageError
+from reconciler.errors import BadMetadata, NeedsPerson, ReconcilerError, TransientError, UsageError
+from reconciler.executor.decisions import retry_settled
 from reconciler.looking import LOOKS
-from reconciler.model.identity import BatchName
+from reconciler.model.coverage import NOTHING
+from reconciler.model.identity import BatchName, lineage_root
 from reconciler.model.operation import Kind
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan
-from reconciler.model.policy import Policy
+from reconciler.model.policy import LOCAL, Policy
+from reconciler.model.report import Report
 from reconciler.model.snapshot import Snapshot
-from reconciler.planner import plan_adopt, plan_adopt_file, plan_cancel, plan_resubmit, plan_submit
+from reconciler.model.words import many
+from reconciler.planner import (
+    live_refused,
+    plan_adopt,
+    plan_adopt_file,
+    plan_cancel,
+    plan_rescue,
+    plan_resubmit,
+    plan_submit,
+)
 from reconciler.session import Options, Session
+from reconciler.waiting import reconcile_until_settled
+from reconciler.workspace import settled
 from reconciler.workspace.observe import observe
 from reconciler.workspace.reading import locate
 from reconciler.workspace.scan import Listing
@@ -60,6 +77,58 @@ def cancel(path: str, settings: Settings, names: Sequence[str], options: Options
     return decide(path, settings, names, options, _by(plan_cancel))
 
 
+def rescue(path: str, settings: Settings, names: Sequence[str], options: Options | None = None) -> Decision:
+    """
+    Have what of *names* has no answer asked live, by the worker that the user has chosen.
+
+    A batch under way is stopped at its provider first. What is answered there is fetched, and never asked
+    again; the rest goes to a child that the provider `local` answers, once nobody works on it there any more.
+    Until then the same call, or any pass with that worker, goes on.
+
+    Raises:
+        NeedsPerson: None of them can be rescued: no worker is chosen, or requests might be paid for twice.
+        ReconcilerError: As `deciding.decide`.
+    """
+    return decide(path, settings, names, options, _rescue)
+
+
+def rescue_until_settled(
+    path: str,
+    settings: Settings,
+    names: Sequence[str],
+    options: Options,
+    timeout: float | None = None,
+) -> Decision:
+    """
+    `rescue`, and passes over what is rescued until nothing of it waits.
+
+    Args:
+        path: The workspace.
+        settings: Every setting.
+        names: The batches.
+        options: What else the caller wants; its `pause` waits between passes.
+        timeout: Seconds after which to stop, however much still waits; None for never.
+
+    Raises:
+        NeedsPerson: As `rescue`.
+        Interrupted: Someone asked for an end between two passes.
+    """
+    first: list[Decision] = []
+
+    def one_pass(path: str, settings: Settings, options: Options) -> Report:
+        if not first:
+            first.append(rescue(path, settings, names, options))
+            return first[0].report
+        try:
+            return rescue(path, settings, names, options).report
+        except NeedsPerson:
+            # All of it settled between two passes.
+            return Report(first[0].report.root, ())
+
+    report = reconcile_until_settled(path, settings, options, timeout, one_pass)
+    return attrs.evolve(first[0], report=report)
+
+
 def adopt(path: str, settings: Settings, name: str, what: str, options: Options | None = None) -> Decision:
     """
     Take over a remote batch, or a results file downloaded by hand, as *name*.
@@ -83,6 +152,52 @@ def adopt(path: str, settings: Settings, name: str, what: str, options: Options 
         told = f"{what} is no file" if kind is not None else f"there is no file {what}"
         raise UsageError(told, hint="give the path of a results file, or the id of a remote batch")
     return decide(path, settings, [name], options, _by(partial(plan_adopt, batch_id=what)))
+
+
+def _rescue(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+    """Note that a batch is rescued; of one that has settled, the children that are go on."""
+    if name in listing.batches:
+        return _by(plan_rescue)(held, listing, name)
+    kin = [each for each in listing.batches if lineage_root(each) == lineage_root(name)]
+    heirs = [each for each in kin if _goes_on(held, each)]
+    if heirs:
+        verb = "asks" if len(heirs) == 1 else "ask"
+        return f"{name}: {', '.join(heirs)} {verb} its leftovers live", heirs
+    if kin:
+        hint = f"reconcile run WORKSPACE --rescue {kin[-1]}    when that is what waits"
+        raise NeedsPerson(f"{name} has settled, and {', '.join(kin)} asks what it left", hint=hint)
+    if name in listing.quarantined:
+        message = f"{name} is in quarantine; its answers cannot be trusted, so nobody knows what to ask"
+        raise NeedsPerson(message, hint="mend its files and move them back first")
+    return _rescue_settled(held, listing, name)
+
+
+def _rescue_settled(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+    """Ask what of a settled batch never ran, and what may be asked again, live."""
+    policy = held.policy_of(name)
+    refused = live_refused(name, policy)
+    if refused is not None:
+        carry_out(held, refused)
+    try:
+        manifest = settled.read(held.ctx.fx, name)
+    except (BadMetadata, FileNotFoundError) as error:
+        raise NeedsPerson(f"done/{name}/ has no manifest that can be read: {error}") from error
+    classes = policy.may_ask_again(manifest.attempt) | {ErrorClass.EXPIRED, ErrorClass.CANCELLED}
+    if manifest.provider == LOCAL or manifest.coverage.failed_in(classes) == NOTHING:
+        return f"{name}: it has settled, and no provider has left anything of it", []
+    child, requests = retry_settled(held.ctx, listing, name, policy, classes, live=True)
+    return f"{name}: {many(requests, 'request')} of it asked live in {child}", [child]
+
+
+def _goes_on(held: Session, name: BatchName) -> bool:
+    """Whether a live batch is rescued, or has settled but for the tail of its move."""
+    if held.ctx.fx.kind(settled.folder_of(name)) is not None:
+        return True
+    try:
+        record = held.ctx.record(name)
+    except ReconcilerError:
+        return False
+    return record is not None and record.online.rescue
 
 
 def _by(planning: Planning) -> Verb:

@@ -282,6 +282,10 @@ class WorkspaceBatch:
         """Send it once more, in doubt, refused or lost as it is, and maybe pay twice; then a pass over it."""
         return self.workspace.resubmit(self.name)
 
+    def rescue(self, **choices: Unpack[Choices]) -> deciding.Decision:
+        """Have what of it has no answer asked live, then make a pass over it; see `Workspace.rescue`."""
+        return self.workspace.rescue(self.name, **choices)
+
     def adopt(self, what: str | os.PathLike[str]) -> deciding.Decision:
         """
         Take over a remote batch, or a results file downloaded by hand, as its answers; then a pass over it.

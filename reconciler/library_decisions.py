@@ -15,6 +15,7 @@ import attrs
 from reconciler import decide, decide_online, deciding, replaying, resuming, retention
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.config import Settings
+from reconciler.errors import UsageError
 from reconciler.failed_requests import failed_requests
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
@@ -108,6 +109,31 @@ class Decisions:
     def cancel(self, *names: str) -> deciding.Decision:
         """Have the provider stop *names*, then make a pass; what was answered until then is fetched."""
         return decided(self, decide_online.cancel, names)
+
+    def rescue(
+        self, *names: str, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
+    ) -> deciding.Decision:
+        """
+        Have what of *names* has no answer asked live, then make a pass over them.
+
+        A batch under way is stopped at its provider first, and what it answered is fetched; while that takes,
+        they wait, and the same call again goes on.
+
+        Args:
+            names: The batches.
+            wait: Go on until all of it has settled, or needs a person.
+            timeout: Seconds after which to stop waiting.
+            choices: What this call chooses; `worker` says who answers.
+
+        Raises:
+            NeedsPerson: No worker is chosen, or requests might be paid for twice.
+        """
+        if timeout is not None and not wait:
+            raise UsageError("a timeout goes with wait=True")
+        chosen = attrs.evolve(self, choices=merged(self.choices, choices))
+        if wait:
+            return decided(chosen, partial(decide_online.rescue_until_settled, timeout=timeout), names)
+        return decided(chosen, decide_online.rescue, names)
 
     def resume(self) -> tuple[str, ...]:
         """Let batches be sent again to where others were refused; gives what held them back, a line each."""

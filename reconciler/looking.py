@@ -15,7 +15,7 @@ from reconciler.executor.context import Context
 from reconciler.executor.executor import Execution, execute
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import Adopt, CheckOnline, FindOrphan, RetryLeftovers, Submit
+from reconciler.model.operation import Adopt, Cancel, CheckOnline, FindOrphan, RetryLeftovers, Submit
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
@@ -30,7 +30,7 @@ LOOKS: Final = 12
 """Plans for one batch in one pass; a batch that needs more is chasing a moving world."""
 
 
-_ASKED: Final = frozenset({Submit.verb, FindOrphan.verb, Adopt.verb, CheckOnline.verb})
+_ASKED: Final = frozenset({Submit.verb, FindOrphan.verb, Adopt.verb, CheckOnline.verb, Cancel.verb})
 """Operations after which the provider's word is fresh."""
 
 

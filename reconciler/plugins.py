@@ -15,6 +15,7 @@ import attrs
 
 from reconciler.config import SETTINGS, Settings
 from reconciler.config.extraction import KEYS
+from reconciler.config.table import THIS_CALL
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.extracting import wanted
@@ -32,6 +33,9 @@ _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setti
 
 HTTP: Final = "http"
 """The built-in worker that asks live endpoints."""
+
+ECHO: Final = "echo"
+"""The built-in worker that gives requests back, and stands in for any other."""
 
 _OF_HOOKS: Final = (
     "output.content",
@@ -139,7 +143,8 @@ class Plugs:
         reach = Reach(own, self._settings, self._environment, self._local(own))
         extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
         content = Content(own["output.content"])
-        return Hooks(output, content, error, reach.providers, reach.keyless, extraction, chosen)
+        worker = self._given.worker is not None or _is_chosen(own)
+        return Hooks(output, content, error, reach.providers, reach.keyless, extraction, chosen, worker)
 
     def _local(self, own: Settings) -> Local:
         """The embedded provider, as fast as the settings allow."""
@@ -197,6 +202,11 @@ class Plugs:
                 function = load(reference, setting)
             self._loaded[key] = (function, digest[:12])
         return self._loaded[key]
+
+
+def _is_chosen(own: Settings) -> bool:
+    """Whether the user chose the worker: one that sends nothing has to be named in the very call."""
+    return own["local.worker"] != ECHO or own.origins["local.worker"] == THIS_CALL
 
 
 def _never_called(*_arguments: object) -> None:

@@ -220,6 +220,7 @@ def _prepared(asking: Asking) -> tuple[Ask, Answering]:
         answering, identity = Answering(echo, check=check), "echo"
     elif worker == "http":
         service = service or _service_of(base_url, asking.get("api_key", ""), variables)
+        _known_service(service)
         if asking.get("api_key"):
             variables = _with_key(variables, service, asking["api_key"])
         http = HttpWorker(variables, service, base_url, "", asking.get("concurrency", 32))
@@ -241,12 +242,23 @@ def _service_of(base_url: str, api_key: str, variables: Mapping[str, str]) -> st
     return "openrouter" if only else "openai"
 
 
+def _known_service(service: str) -> None:
+    """
+    Hold a service to being one.
+
+    Raises:
+        UsageError: Nobody is called so.
+    """
+    from reconciler.providers.services import SERVICES  # noqa: PLC0415 - for the worker http alone
+
+    if service not in SERVICES:
+        raise UsageError(f"service={service!r:.40}", hint=f"known: {', '.join(SERVICES)}")
+
+
 def _with_key(variables: Mapping[str, str], service: str, key: str) -> Mapping[str, str]:
     """The variables with a key that was handed over; it goes no further than this process."""
     from reconciler.providers.services import SERVICES  # noqa: PLC0415 - for a key that was handed over alone
 
-    if service not in SERVICES:
-        raise UsageError(f"service={service!r:.40}", hint=f"known: {', '.join(SERVICES)}")
     return {**variables, (SERVICES[service].keys or ("OPENAI_API_KEY",))[0]: key}
 
 

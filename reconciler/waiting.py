@@ -6,8 +6,10 @@ The lock is held for each pass and never between two, so another reconciler, or 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -17,6 +19,8 @@ from reconciler.engine import reconcile
 from reconciler.errors import Interrupted, WorkspaceLocked
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.session import Options, Pace, session
+
+Pass: TypeAlias = Callable[[str, Settings, Options], Report]
 
 LEAST: Final = 1.0
 """Seconds between two passes, at the least."""
@@ -33,6 +37,7 @@ def reconcile_until_settled(
     settings: Settings,
     options: Options,
     timeout: float | None = None,
+    one_pass: Pass = reconcile,
 ) -> Report:
     """
     Reconcile again and again, each time when the first batch that waits is due.
@@ -42,6 +47,7 @@ def reconcile_until_settled(
         settings: Every setting.
         options: What else the caller wants; its `pause` waits between passes.
         timeout: Seconds after which to stop, however much still waits; None for never.
+        one_pass: Makes a pass.
 
     Returns:
         The last word on every batch that any of the passes looked at, with all that was done for it.
@@ -51,7 +57,7 @@ def reconcile_until_settled(
         UserError: There is no workspace, or another reconciler holds it at the first pass.
     """
     options = attrs.evolve(options, pace=Pace(patient=True))
-    report = _until_settled(path, settings, options, timeout)
+    report = _until_settled(partial(one_pass, path, settings, options), settings, options, timeout)
     if options.pace.owed:
         # Somebody else at work will write it.
         with suppress(WorkspaceLocked), session(path, settings, options) as held:
@@ -59,7 +65,9 @@ def reconcile_until_settled(
     return report
 
 
-def _until_settled(path: str, settings: Settings, options: Options, timeout: float | None) -> Report:
+def _until_settled(
+    one_pass: Callable[[], Report], settings: Settings, options: Options, timeout: float | None
+) -> Report:
     """The passes."""
     now = options.clock
     ends = None if timeout is None else now() + timeout
@@ -67,7 +75,7 @@ def _until_settled(path: str, settings: Settings, options: Options, timeout: flo
     report: Report | None = None
     while True:
         try:
-            report = reconcile(path, settings, options)
+            report = one_pass()
         except WorkspaceLocked:
             if report is None:
                 raise

@@ -21,11 +21,13 @@ from reconciler.cli.options import (
     ONLY,
     PROVIDER,
     REGISTRY,
+    RESCUE,
     TABLES,
     TALK,
     WAITING,
     WORKSPACE,
     decided,
+    tell,
     verb,
     with_options,
 )
@@ -35,11 +37,14 @@ from reconciler.cli.results import results_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
-@with_options(WORKSPACE, *WAITING, CAP, ONLY, PROVIDER, *HOOKS, *TABLES, REGISTRY, JOBS, JSON, *TALK, DEBUG)
+@with_options(
+    WORKSPACE, *WAITING, CAP, ONLY, RESCUE, PROVIDER, *HOOKS, *TABLES, REGISTRY, JOBS, JSON, *TALK, DEBUG
+)
 @verb
 def run_(
     workspace: str,
     only: tuple[str, ...],
+    rescue: tuple[str, ...],
     as_json: bool,
     quiet: bool,
     verbose: int,
@@ -58,11 +63,24 @@ def run_(
 
     if not wait and (timeout is not None or flags.get("interval") is not None):
         raise click.UsageError("--timeout and --interval go with --wait")
+    if rescue and only:
+        raise click.UsageError("--rescue names the batches of the pass; leave --only out")
     given = {**flags_of(flags), "log.level": log_level, "limits.jobs": jobs}
     given |= {"results.registry": True} if write_registry else {}
     given |= {"results.csv": True} if write_csv else {}
     given |= {"results.combined": combined}
     ready = load(workspace, given)
+    if rescue:
+        from reconciler import decide_online
+
+        with Listening(workspace, ready, (), quiet, verbose) as options:
+            if wait:
+                decision = decide_online.rescue_until_settled(
+                    workspace, ready.settings, rescue, options, timeout
+                )
+            else:
+                decision = decide_online.rescue(workspace, ready.settings, rescue, options)
+        return tell(decision, workspace, as_json, quiet)
     with Listening(workspace, ready, only, quiet, verbose) as options:
         if wait:
             from reconciler.waiting import reconcile_until_settled

@@ -35,10 +35,10 @@ HUNG_UP: Final = 141
 
 _TAKE_A_VALUE: Final = frozenset(
     (
-        "--only --provider --content --output-processor --error-processor --worker --jobs --log-level"
-        " --class --template --system --service --base-url --concurrency --rpm --max-attempts --workspace"
-        " --env-file --interval --timeout --per-batch-delay --max-retries --max-cost-usd"
-        " --jsonl --after-days --model --since"
+        "--only --rescue --provider --content --output-processor --error-processor --worker --jobs"
+        " --log-level --class --template --system --service --base-url --concurrency --rpm"
+        " --max-attempts --workspace --env-file --interval --timeout --per-batch-delay"
+        " --max-retries --max-cost-usd --jsonl --after-days --model --since"
         " --format --output -o --columns"
         " --batch-size --segments --into --name"
     ).split()

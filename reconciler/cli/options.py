@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 
 from reconciler.cli.console import complain, out, typed
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from reconciler.deciding import Decision
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -19,6 +22,12 @@ NAMES: Final = click.argument("names", nargs=-1, required=True, metavar="NAME...
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 ONLY: Final = click.option(
     "--only", multiple=True, metavar="NAME", help="Only this batch; a pattern such as '7*' works; repeatable."
+)
+RESCUE: Final = click.option(
+    "--rescue",
+    multiple=True,
+    metavar="NAME",
+    help="Stop this batch at its provider and ask what is unanswered live, by --worker; repeatable.",
 )
 PROVIDER: Final = click.option("--provider", metavar="NAME", help="Who answers; overrides [provider] name.")
 JOBS: Final = click.option(
@@ -152,17 +161,22 @@ def decided(
     verb_: Callable[..., Any], workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any
 ) -> int:
     """Carry out a person's decision and say what came of it."""
-    from reconciler.cli import render
-
     ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
     with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
         decision = verb_(workspace, ready.settings, names, options)
+    return tell(decision, workspace, as_json, talk["quiet"])
+
+
+def tell(decision: Decision, workspace: str, as_json: bool, quiet: bool) -> int:
+    """Say what came of a person's decision; gives the exit code."""
+    from reconciler.cli import render
+
     if as_json:
         fields = {**render.report_fields(decision.report), "told": list(decision.told)}
         fields["changed"] = bool(decision.told)
         fields["refused"] = [{"message": each.message, "hint": each.hint} for each in decision.refused]
         render.document(fields, workspace, decision.exit_code)
-    elif not talk["quiet"]:
+    elif not quiet:
         render.told(decision.told)
         if decision.report.batches:
             render.report(decision.report, workspace)

@@ -27,6 +27,7 @@ from reconciler.config.table import (
     CLASSES,
     SECTIONS,
     SETTINGS,
+    THIS_CALL,
     checked,
     nearest,
 )
@@ -170,6 +171,7 @@ class Settings:
             on_failure=FailurePolicy(self["output.on_failure"]),
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
+            rescue_after_seconds=self["policy.rescue_after_seconds"],
             capped=self._capped(),
             retain=RetainPolicy(self["retain.jsonl"]),
             retain_seconds=86_400.0 * self["retain.after_days"],
@@ -200,10 +202,8 @@ def settle(
         Layer(variable, as_text(variable, _from_environment(variable, text)))
         for variable, text in sorted((environment or {}).items())
     ]
-    given = as_text(
-        "the command line", {key: value for key, value in (flags or {}).items() if value is not None}
-    )
-    layers.append(Layer("the command line", given))
+    given = as_text(THIS_CALL, {key: value for key, value in (flags or {}).items() if value is not None})
+    layers.append(Layer(THIS_CALL, given))
     layers = [layer for layer in layers if layer.values or layer.tables]
     for layer in layers:
         for values in (layer.values, *(table.values for table in layer.tables)):

@@ -22,6 +22,9 @@ SERVICES: Final = (
 )
 LEVELS: Final = ("debug", "info", "warning", "error")
 BUILT_IN: Final = "built-in"
+THIS_CALL: Final = "the command line"
+"""The origin of what flags and the arguments of a call say."""
+
 CLASSES: Final = "policy.classes"
 """The table that says what is done about failures, one key for each error class."""
 
@@ -97,6 +100,12 @@ SETTINGS: Final = (
         ("hold", "resubmit"),
     ),
     Setting("policy", "in_doubt_grace_seconds", 600.0, "how long such a create is waited for"),
+    Setting(
+        "policy",
+        "rescue_after_seconds",
+        0.0,
+        "how long after its sending a batch without answers is cancelled and its rest asked live; 0: never",
+    ),
     Setting("policy", "settle_seconds", 2.0, "an input younger than this may still be being written"),
     *(
         Setting(

@@ -37,8 +37,9 @@ from reconciler.model.standing import Standing
 from reconciler.model.words import many
 from reconciler.processors.extraction import held_to
 from reconciler.providers.base import Embedded
+from reconciler.providers.ends import Answered, End, Judged, Rules
 from reconciler.providers.local import Local
-from reconciler.providers.many import Answered, End, Judged, Rules, answer_all
+from reconciler.providers.many import answer_all
 from reconciler.workspace import ledger, live
 
 RUNNING: Final = "in_progress"

@@ -28,9 +28,9 @@ from reconciler.model.identity import (
 )
 from reconciler.model.operation import ProcessOutput
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.policy import Policy
+from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.receipt import STARTED
-from reconciler.model.record import Record
+from reconciler.model.record import NOTHING_HEARD, Online, Record
 from reconciler.model.words import many
 from reconciler.planner import mend_or_name, next_child
 from reconciler.workspace import combined, ledger, settled
@@ -185,12 +185,14 @@ def _reason(ctx: Context, there: str) -> str:
     return ctx.fx.read(path).decode(errors="replace") if ctx.fx.fact(path) else ""
 
 
-def retry_settled(
+def retry_settled(  # noqa: PLR0913 - one decision, whole
     ctx: Context,
     listing: Listing,
     name: BatchName,
     policy: Policy,
     chosen: frozenset[ErrorClass] | None = None,
+    *,
+    live: bool = False,
 ) -> tuple[BatchName, int]:
     """
     Ask the failures of a settled batch again: a child is made, and the ids go over to it.
@@ -201,6 +203,7 @@ def retry_settled(
         name: The batch.
         policy: What may be decided.
         chosen: The error classes that the person names; None for those of `[policy.classes]`.
+        live: The embedded provider asks them, by a worker that the user has chosen.
 
     Returns:
         The child's name, and how many requests go to it.
@@ -232,7 +235,8 @@ def retry_settled(
     failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
     wanted = {hashed: why for hashed, why in failures if why in classes and hashed not in taken}
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
-    record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=manifest.provider)
+    provider, online = (LOCAL, Online(rescue=True)) if live else (manifest.provider, NOTHING_HEARD)
+    record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=provider, online=online)
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
     ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
     combined.void(ctx.fx, ctx.voiding)

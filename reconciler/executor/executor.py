@@ -23,6 +23,7 @@ from reconciler.executor.leftovers import retry_leftovers
 from reconciler.executor.matching import match_request_ids
 from reconciler.executor.moving import move_to_done, quarantine
 from reconciler.executor.processing import process_errors, process_output
+from reconciler.executor.rescuing import rescue
 from reconciler.model.coverage import Coverage
 from reconciler.model.operation import (
     Adopt,
@@ -39,6 +40,7 @@ from reconciler.model.operation import (
     ProcessOutput,
     Quarantine,
     RemoveJsonl,
+    Rescue,
     RetryLeftovers,
     Submit,
 )
@@ -131,6 +133,8 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             return process_errors(step, run)
         case RetryLeftovers():
             return retry_leftovers(step, run)
+        case Rescue():
+            return rescue(step, run)
         case MoveToDone() | Quarantine() | RemoveJsonl():
             return _put_away(step, run)
         case AnswerHere():

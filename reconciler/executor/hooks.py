@@ -27,6 +27,7 @@ class Hooks:
         keyless: Who only lacks a key, by name, and where it is looked for.
         extraction: What answers are held to.
         extraction_chosen: Some setting says so, or says that they are held to nothing.
+        worker_chosen: The user chose the worker of the embedded provider.
     """
 
     output: OutputProcessor = RESULTS
@@ -36,6 +37,7 @@ class Hooks:
     keyless: Mapping[str, str] = attrs.field(factory=dict)
     extraction: Extraction | None = None
     extraction_chosen: bool = False
+    worker_chosen: bool = False
 
     @property
     def identity(self) -> str:
@@ -62,6 +64,10 @@ class Hooks:
             policy,
             reachable=frozenset(self.providers),
             keyless=dict(self.keyless),
+            stoppable=frozenset(
+                name for name, each in self.providers.items() if getattr(each, "cancels", False)
+            ),
+            worker_chosen=self.worker_chosen,
             processor=self.identity,
             processor_may_fail=self.may_fail,
             processor_chosen=policy.processor_chosen or not self.plain,

@@ -26,7 +26,7 @@ from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput, R
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import overrides_fields, read_overrides
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Child, InputFact, Record
+from reconciler.model.record import Child, InputFact, Online, Record
 from reconciler.model.words import many
 from reconciler.workspace import ledger, metadata
 
@@ -42,7 +42,9 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     record = ctx.record(step.name) or Record(step.name)
     taken = owners_of(ctx, record.children)
     wanted = _wanted(step, run, record.coverage, taken)
-    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider)
+    # Whoever answers for the child stands in for a provider that was paid: it takes the choice along.
+    online = Online(rescue=record.online.rescue)
+    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider, online=online)
     child = make_child(ctx, asked, set(wanted), made)
     ledger.append_once(
         ctx.fx, ctx.history, "batch.retried", step.name, child=step.child, requests=child.owns.requests

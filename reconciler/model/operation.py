@@ -291,6 +291,19 @@ class Cancel(_Operation):
     provider: str = attrs.field(kw_only=True)
 
 
+@attrs.frozen
+class Rescue(_Operation):
+    """
+    Write down that what of the batch has no answer is asked live, once its provider works on it no more.
+
+    Attributes:
+        why: `asked` by a person, or `overdue`.
+    """
+
+    verb = "rescue"
+    why: str = attrs.field(kw_only=True)
+
+
 Operation: TypeAlias = (
     Submit
     | AnswerHere
@@ -307,4 +320,5 @@ Operation: TypeAlias = (
     | RemoveJsonl
     | Quarantine
     | Cancel
+    | Rescue
 )

@@ -72,6 +72,9 @@ class Policy:
         in_doubt_grace_seconds: How long a create that may have left is waited for.
         extraction: What answers are held to, None for nothing.
         extraction_chosen: Some setting says so, or says that they are held to nothing.
+        rescue_after_seconds: How long after it was sent a batch without its answers is rescued; 0 for never.
+        stoppable: Providers that can be asked to stop a batch.
+        worker_chosen: The user chose what answers live, so that it is no stand-in.
         capped: Who set a limit of cost, empty when nobody did; nothing is sent under one yet.
         retain: What becomes of the JSONL of settled batches.
         retain_seconds: How long after settling it is kept all the same.
@@ -96,6 +99,9 @@ class Policy:
     in_doubt_grace_seconds: float = 600.0
     extraction: Extraction | None = None
     extraction_chosen: bool = False
+    rescue_after_seconds: float = 0.0
+    stoppable: frozenset[str] = frozenset()
+    worker_chosen: bool = False
     capped: str = ""
     retain: RetainPolicy = RetainPolicy.KEEP
     retain_seconds: float = 0.0

@@ -92,6 +92,7 @@ class Online:
         not_before: Nothing is asked for before that time, in seconds since the epoch.
         tries: How often in a row it was sent away by a quota, or heard something that cannot be.
         stopped: A person asked for its end.
+        rescue: What of it has no answer is asked live, by a worker that its user has chosen.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -99,6 +100,7 @@ class Online:
     not_before: float | None = None
     tries: int = 0
     stopped: bool = False
+    rescue: bool = False
 
 
 NOTHING_HEARD = Online()

@@ -15,12 +15,14 @@ from reconciler.planner.remotely import (
     plan_submit,
 )
 from reconciler.planner.replaying import plan_replay
+from reconciler.planner.rescuing import live_refused, plan_rescue
 from reconciler.planner.retaining import plan_removal
 from reconciler.planner.safety import extraction_of
 from reconciler.planner.settling import next_child
 
 __all__ = [
     "extraction_of",
+    "live_refused",
     "mend_or_name",
     "next_child",
     "plan",
@@ -31,6 +33,7 @@ __all__ = [
     "plan_match",
     "plan_removal",
     "plan_replay",
+    "plan_rescue",
     "plan_resubmit",
     "plan_retry",
     "plan_submit",

@@ -10,7 +10,7 @@ from typing import Final
 
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import AnswerHere, CheckOnline, Download, Quarantine
+from reconciler.model.operation import AnswerHere, Cancel, CheckOnline, Download, Quarantine
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held, Plan, Waiting
 from reconciler.model.policy import LOCAL, Policy
@@ -40,6 +40,13 @@ def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
     """The step that answers a batch in this process."""
     most, table = policy.max_attempts, policy.classes
     return AnswerHere(snap.name, expects=expects(snap), max_attempts=most, classes=table)
+
+
+def ask_after(snap: Snapshot, record: Record, provider: str) -> CheckOnline | Cancel:
+    """How a batch under way is asked after: one that is rescued is stopped, until its provider says so."""
+    if record.online.rescue and "cancel" not in (record.status or "").lower():
+        return Cancel(snap.name, provider=provider, expects=expects(snap))
+    return CheckOnline(snap.name, provider=provider, expects=expects(snap))
 
 
 def open_roles(snap: Snapshot) -> tuple[Role, ...]:
@@ -103,6 +110,8 @@ def _missing_are_leftovers(record: Record | None, coverage: Coverage) -> bool:
         # What never ran is missing, or has a line that says so. An answer that is counted there and is not
         # here was paid for: asking it again would pay twice.
         return said is None or said <= here - coverage.failed_in(_NEVER_RAN).requests
+    if phase is Phase.REFUSED and record.online.rescue:
+        return not said and not here
     return phase is Phase.DONE and said == here
 
 
@@ -127,7 +136,7 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
         if snap.asked:
             told = f"{because}; {provider} is still working on it ({record.status or 'no word'})"
             return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
-        return Plan(name, because, (CheckOnline(name, provider=provider, expects=expects(snap)),))
+        return Plan(name, because, (ask_after(snap, record, provider),))
     roles = tuple(role for role in ANSWERS if record.remote_file(role))
     if roles and "download-again" not in record.receipts:
         # A cut download looks like this; the second look is free.

@@ -7,7 +7,7 @@ Pure ladders of early returns, one comment per leaf.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
@@ -17,11 +17,13 @@ from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import LOCAL, FailurePolicy, Policy, RetainPolicy
 from reconciler.model.receipt import STARTED, invocation_token
-from reconciler.model.record import Record
+from reconciler.model.record import NOTHING_HEARD, Record
 from reconciler.model.snapshot import ChildFact, Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.safety import expects
+
+_NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 
 
 def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
@@ -29,11 +31,8 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     name, record = snap.name, snap.record
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
-    classes = policy.may_ask_again(attempt) if again_here else frozenset()
+    classes = _asked_again(record, attempt, policy) if again_here else frozenset()
     missing = coverage.missing != NOTHING
-    if record is not None and record.online.stopped:
-        # What a person has stopped is not begun again by itself.
-        classes -= {ErrorClass.CANCELLED, ErrorClass.MISSING}
     unanswered = _unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
     if unanswered is not None:
         return unanswered
@@ -97,7 +96,8 @@ def _unanswered(
     if not again_here:
         because = f"{count} without an answer, and nobody is asked by itself"
         return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
-    if snap.record is not None and snap.record.online.stopped:
+    online = NOTHING_HEARD if snap.record is None else snap.record.online
+    if online.stopped and not online.rescue:
         because = f"a person stopped it, and {count} never ran"
         return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
     if ErrorClass.MISSING not in classes:
@@ -117,8 +117,10 @@ def asks_again(record: Record | None, policy: Policy) -> bool:
 
     The embedded one asks only what it has asked itself: its worker may be a stand-in for trying things out,
     and must not answer for somebody else's failures. Of a batch that another tool has sent, nobody here knows
-    what was asked again elsewhere.
+    what was asked again elsewhere. What a rescued batch leaves is asked by whoever its user chose for that.
     """
+    if record is not None and record.online.rescue:
+        return True
     if record is not None and record.imported is not None:
         return False
     if policy.provider == LOCAL:
@@ -126,8 +128,21 @@ def asks_again(record: Record | None, policy: Policy) -> bool:
     return policy.configured
 
 
+def _asked_again(record: Record | None, attempt: int, policy: Policy) -> frozenset[ErrorClass]:
+    """The classes that a batch may ask again by itself."""
+    classes = policy.may_ask_again(attempt)
+    if record is not None and record.online.rescue and attempt < policy.max_attempts:
+        return classes | _NEVER_RAN
+    if record is not None and record.online.stopped:
+        # What a person has stopped is not begun again by itself.
+        return classes - {ErrorClass.CANCELLED, ErrorClass.MISSING}
+    return classes
+
+
 def provider_of_child(record: Record | None, policy: Policy) -> str | None:
     """Who is asked again: whoever answered, or else the provider of today, but never a stand-in by itself."""
+    if record is not None and record.online.rescue:
+        return LOCAL
     if record is not None and record.provider is not None:
         return record.provider
     return policy.provider if policy.configured and policy.provider != LOCAL else None

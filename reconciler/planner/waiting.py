@@ -10,14 +10,15 @@ from typing import Final
 
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
-from reconciler.model.operation import CheckOnline, Download, FindOrphan, Submit
+from reconciler.model.operation import Cancel, Download, FindOrphan, Rescue, Submit
 from reconciler.model.plan import Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import LOCAL, NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
 from reconciler.model.record import Record, Refusal, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
-from reconciler.planner.answers import answer_here, open_roles, plan_answers
+from reconciler.planner.answers import answer_here, ask_after, open_roles, plan_answers
+from reconciler.planner.rescuing import OVERDUE, is_overdue, live_refused, rescue_refused
 from reconciler.planner.safety import asked_at, expects
 
 SET_PROVIDER = (
@@ -87,7 +88,7 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         because = f"its parent {record.parent} has not handed these requests over to it"
         hint = f"reconcile retry WORKSPACE {record.parent}    to complete it\nor move this child elsewhere"
         return Plan(snap.name, because, then=Attention(hint))
-    return _unsent(snap, policy)
+    return _rescued(snap, policy) if record.online.rescue and not snap.quarantined else _unsent(snap, policy)
 
 
 def _were_answered(record: Record) -> bool:
@@ -137,6 +138,14 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(name, "it is answered in this process", (answer_here(snap, policy),))
     because = f"it has not been sent to {provider} yet"
     return Plan(name, because, (to_submit(snap, provider, policy),))
+
+
+def _rescued(snap: Snapshot, policy: Policy) -> Plan:
+    """Leftovers of a batch at a provider, to be answered live; that was decided when it was rescued."""
+    refused = live_refused(snap.name, policy)
+    if refused is not None:
+        return refused
+    return Plan(snap.name, "it was rescued, and is answered in this process", (answer_here(snap, policy),))
 
 
 def capped(snap: Snapshot, policy: Policy) -> Plan:
@@ -194,19 +203,24 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     phase = phase_of(record.status)
     named = tuple(role for role in ANSWERS if record.remote_file(role))
-    if phase is Phase.REFUSED and not named:
+    if phase is Phase.REFUSED and not named and not record.online.rescue:
         return _refused(snap, record, policy)
+    if phase is Phase.PARTIAL and is_overdue(snap, record, policy) and rescue_refused(snap, policy) is None:
+        because = f"{provider} has not answered all of {record.batch_id} in time ({record.status})"
+        return Plan(name, because, (Rescue(name, why=OVERDUE, expects=expects(snap)),))
     unsettled = phase is Phase.DONE and not named and not record.roles and record.online.tries < PATIENCE
     if phase is Phase.RUNNING or unsettled:
         if snap.asked:
             told = f"{provider} is still working on {record.batch_id} ({record.status or 'no word'})"
+            if phase is Phase.RUNNING and is_overdue(snap, record, policy):
+                return _overdue(snap, policy, provider, told)
             if unsettled:
                 told = f"{provider} says that {record.batch_id} is {record.status}, and names no file yet"
             return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
         if provider not in policy.reachable:
             return _no_client(snap, policy, provider)
         because = f"it is at {provider} as {record.batch_id}"
-        return Plan(name, because, (CheckOnline(name, provider=provider, expects=expects(snap)),))
+        return Plan(name, because, (ask_after(snap, record, provider),))
     missing = tuple(role for role in named if record.roles.get(role, ...) is not None)
     if not missing:
         # Finished without one answer file: every id is missing, and matching says so.
@@ -216,6 +230,17 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     because = f"{provider} has finished {record.batch_id} ({record.status})"
     step = Download(name, provider=provider, roles=missing, expects=expects(snap))
     return Plan(name, because, (step,))
+
+
+def _overdue(snap: Snapshot, policy: Policy, provider: str, told: str) -> Plan:
+    """The user's patience is over: its provider is asked to stop, and what it leaves is asked live."""
+    refused = rescue_refused(snap, policy)
+    if refused is not None:
+        because = f"{told}, and [policy] rescue_after_seconds are over; {refused.because}"
+        return Plan(snap.name, because, then=Waiting(snap.seen_at + policy.poll_seconds))
+    note = Rescue(snap.name, why=OVERDUE, expects=expects(snap))
+    stop = Cancel(snap.name, provider=provider, expects=expects(snap))
+    return Plan(snap.name, f"{told}, and [policy] rescue_after_seconds are over", (note, stop))
 
 
 def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:

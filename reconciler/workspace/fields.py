@@ -120,6 +120,7 @@ def online_fields(online: Online) -> dict[str, Any]:
         "candidates": list(online.candidates),
         "tries": online.tries,
         "stopped": online.stopped,
+        "rescue": online.rescue,
     }
     said: dict[str, Any] = {key: value for key, value in found.items() if value}
     return said if online.not_before is None else said | {"not_before": online.not_before}
@@ -134,6 +135,7 @@ def read_online(found: Any) -> Online:
         not_before=maybe(fields, "not_before", number),
         tries=whole(fields.get("tries", 0), "tries"),
         stopped=_flag(fields.get("stopped", False), "stopped"),
+        rescue=_flag(fields.get("rescue", False), "rescue"),
     )
 
 

@@ -731,3 +731,24 @@ def test_calls_are_told_to_people(there: There, workspace: Path) -> None:
     (line,) = [line for line in said.err.splitlines() if line.startswith("openai  create ")]
     assert f"POST {there.fake.url('openai')}/batches: 200" in line
     assert "None" not in said.err
+
+
+def test_rescue(tmp_path: Path, there: There) -> None:
+    """`run --rescue` wants a worker, stops the batch, and asks the rest live; --wait stays until it has."""
+    root = tmp_path / "ws"
+    put_input(root, there)
+    there.fake.default(Fate(polls=10**6))
+    there.call(root)
+    there.fake.clock.advance(60)
+
+    said = there.call("run", root, "--rescue", "1")
+    assert said.code == 3
+    assert f"reconcile run {root} --rescue 1 --worker http" in said.err
+    assert there.call("run", root, "--rescue", "1", "--only", "1").code == 2
+    assert there.fake.calls.count("cancel") == 0
+
+    said = there.call("run", root, "--rescue", "1", "--worker", "echo", "--wait", "--json")
+    assert said.code == 0
+    assert said.document["told"] == ["1: what of it has no answer is asked live"]
+    assert sorted(path.name for path in (root / "done").iterdir()) == ["1", "1.r1"]
+    assert there.call("check", root).code == 0

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from reconciler.model.exchange import Dialect, Request
 from reconciler.model.standing import Standing
+from reconciler.providers.ends import Answered, End, Failed, Rules, as_they_are
 from reconciler.providers.local import Local
-from reconciler.providers.many import Answered, End, Failed, Rules, answer_all, as_they_are
+from reconciler.providers.many import answer_all
 
 ONCE = Rules(judge=as_they_are)
 """Each request is sent once, and its end kept as it is."""

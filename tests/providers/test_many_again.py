@@ -15,8 +15,9 @@ from reconciler.errors import CallRefused, KeyRefused, Later, PermanentError, Tr
 from reconciler.model.exchange import Request
 from reconciler.model.outcome import retryable_classes
 from reconciler.model.standing import Standing
+from reconciler.providers.ends import Answered, End, Failed, Rules, as_they_are
 from reconciler.providers.local import Local
-from reconciler.providers.many import Answered, End, Failed, Rules, answer_all, as_they_are
+from reconciler.providers.many import answer_all
 from reconciler.providers.pacing import Pace
 from tests.looptime import run_jumping
 from tests.providers.test_many import requests

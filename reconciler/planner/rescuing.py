@@ -1,0 +1,118 @@
+"""
+Whether the leftovers of a batch may be asked live.
+
+Pure, like the rest of this package. What would pay twice, or could not be carried
+through, is refused before its provider is asked to stop anything.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model.identity import BatchName, Role
+from reconciler.model.operation import Rescue
+from reconciler.model.plan import Attention, Held, Plan
+from reconciler.model.policy import LOCAL, Policy
+from reconciler.model.record import Record, Submission
+from reconciler.model.snapshot import Snapshot
+from reconciler.model.status import Phase, phase_of
+from reconciler.model.trouble import Trouble
+from reconciler.planner.safety import asked_at, expects, refuse
+
+ASKED: Final = "asked"
+OVERDUE: Final = "overdue"
+
+CHOOSE_WORKER: Final = (
+    "reconcile run WORKSPACE --rescue {name} --worker http    asks live endpoints\n"
+    "reconcile run WORKSPACE --rescue {name} --worker module:function    asks a function of yours\n"
+    "or set [local] worker"
+)
+_LOOK: Final = "reconcile plan WORKSPACE    tells what it needs"
+
+
+def plan_rescue(snap: Snapshot, policy: Policy) -> Plan:
+    """Have the leftovers of a batch that is at a provider, or was, asked live."""
+    refusal = refuse(snap) or rescue_refused(snap, policy)
+    if refusal is not None:
+        return refusal
+    return Plan(snap.name, "a person decides so", (Rescue(snap.name, why=ASKED, expects=expects(snap)),))
+
+
+def is_overdue(snap: Snapshot, record: Record, policy: Policy) -> bool:
+    """Whether a batch has been at its provider for longer than the user is patient."""
+    after, sent_at, online = policy.rescue_after_seconds, record.sent_at, record.online
+    due = after > 0 and sent_at is not None and snap.seen_at >= sent_at + after
+    return due and not online.rescue and not online.stopped
+
+
+def rescue_refused(snap: Snapshot, policy: Policy) -> Plan | None:
+    """Why a batch is not rescued, None when it may be."""
+    name, record = snap.name, snap.record
+    if record is None or Role.INPUT not in snap.files:
+        because = "it is at no provider" if record is None else "its input is not here"
+        return Plan(name, f"{because}, so nothing of it can be rescued", then=Attention(_LOOK))
+    return _where(snap, record) or _how(snap, record, policy)
+
+
+def live_refused(name: BatchName, policy: Policy) -> Plan | None:
+    """Why nothing is asked live in the place of a provider, None when it may be."""
+    if not policy.worker_chosen or LOCAL not in policy.reachable:
+        because = "no worker is chosen that answers live, and an echo must not stand for an answer"
+        return Plan(name, because, then=Held(CHOOSE_WORKER.format(name=name)))
+    if policy.capped:
+        because = f"{policy.capped} sets [budget] max_cost_usd, and live requests cannot be held to it"
+        return Plan(name, because, then=Held("take max_cost_usd out", Trouble.CAPPED))
+    return None
+
+
+def _where(snap: Snapshot, record: Record) -> Plan | None:
+    """Nobody may be asked while somebody else may be answering."""
+    name = snap.name
+    if record.imported is not None:
+        because = "another tool has sent it, and nobody here knows what was asked again there"
+        return Plan(name, because, then=Attention(f"reconcile retry WORKSPACE {name}    when you know"))
+    if record.batch_id is not None or record.online.rescue:
+        return None
+    if record.provider == LOCAL:
+        because = "it is answered on this machine already"
+        return Plan(name, because, then=Attention("reconcile WORKSPACE    goes on with it"))
+    if record.state in (Submission.CREATING, Submission.SUBMITTED):
+        because = f"its create may have reached {record.provider}, which may be answering it"
+        hint = (
+            "reconcile WORKSPACE    looks for it\n"
+            f"reconcile adopt WORKSPACE {name} BATCH_ID    when you find it"
+        )
+        return Plan(name, because, then=Held(hint, Trouble.IN_DOUBT))
+    if record.state is not None or record.parent is None or snap.unowned or snap.answers:
+        because = "no provider has it, so nothing of it can be rescued"
+        hint = f"reconcile WORKSPACE --only {name} --provider local --worker http    answers it live"
+        return Plan(name, because, then=Attention(hint))
+    return None
+
+
+def _how(snap: Snapshot, record: Record, policy: Policy) -> Plan | None:
+    """It must be possible to stop it, to fetch what it answered, and to ask the rest."""
+    name, provider = snap.name, asked_at(record, policy)
+    refused = live_refused(name, policy)
+    if refused is not None:
+        return refused
+    if record.provider != LOCAL and record.batch_id is not None and record.attempt >= policy.max_attempts:
+        limit = f"[policy] max_attempts is {policy.max_attempts}"
+        because = f"its requests were sent {record.attempt} times, and {limit}"
+        return Plan(name, because, then=Attention("raise [policy] max_attempts"))
+    if record.batch_id is None or phase_of(record.status) is not Phase.RUNNING:
+        return None
+    if provider in policy.keyless:
+        because = f"there is no key for {provider}, which is still working on {record.batch_id}"
+        return Plan(name, because, then=Held(policy.keyless[provider], Trouble.NO_KEY))
+    if provider not in policy.reachable:
+        because = f"there is no client for {provider}, which is still working on {record.batch_id}"
+        return Plan(name, because, then=Held("set [provider] name in reconciler.toml, or give --provider"))
+    if provider not in policy.stoppable:
+        because = f"{provider} has no call that stops a batch: {record.batch_id} goes on, and is paid for"
+        return Plan(
+            name,
+            because,
+            then=Attention("reconcile WORKSPACE --wait    fetches its answers when it has ended"),
+        )
+    return None
