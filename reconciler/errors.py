@@ -9,6 +9,7 @@ Every error the reconciler raises on purpose.
     │   ├── WorkspaceLocked       exit 4: another reconciler holds the workspace
     │   └── NeedsPerson           exit 3: the request was understood and refused, with what to do instead
     ├── TransientError        exit 1: a re-run may mend it (disk full, a file that vanished)
+    │   ├── Unreachable           nothing of a call can have arrived: nobody is there
     │   ├── Later                 exit 75: a provider asks to come back at a time
     │   └── Uncertain             a call that makes something may have arrived, and no reply came
     ├── PermanentError        exit 3: this batch stops, the others go on
@@ -73,6 +74,10 @@ class NeedsPerson(UserError):
 
 class TransientError(ReconcilerError):
     """A re-run may mend it."""
+
+
+class Unreachable(TransientError):
+    """Nobody is there: nothing of a call can have arrived."""
 
 
 class Later(TransientError):

@@ -196,6 +196,21 @@ def test_a_key_that_is_not_accepted_leaves_the_batch_as_it_is(
     assert [line["outcome"] for line in results(root, "1")] == ["answered"] * 9
 
 
+def test_an_endpoint_that_is_not_there_fails_nothing(root: Path, fake: FakeProvider) -> None:
+    """
+    A server that nobody has started: the pass ends with 1 and says so, no request has failed, none was sent.
+
+    However often it is tried, no attempt is used up; once the server is there, everything is answered.
+    """
+    put(root, "1", input=lines("openai"))
+    for _ in range(3):
+        report = live(root, HttpWorker(environment(fake), "compatible", "http://127.0.0.1:9/v1"))
+        assert (report.exit_code, report.batch("1").state) == (1, State.FAILED)
+        assert "127.0.0.1" in report.batch("1").because
+    assert live(root, HttpWorker(environment(fake)), max_attempts=1).exit_code == 0
+    assert [line["outcome"] for line in results(root, "1")] == ["answered"] * 3
+
+
 def test_no_credit_ends_the_run_and_loses_nothing(root: Path, fake: FakeProvider) -> None:
     """What was answered is kept; the rest is asked once there is credit."""
     put(root, "1", input=lines("openai", 9))

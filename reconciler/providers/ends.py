@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 
 from reconciler.codec.classify import classify
-from reconciler.errors import CallRefused, KeyRefused, Later, PermanentError, TransientError
+from reconciler.errors import CallRefused, KeyRefused, Later, PermanentError, TransientError, Unreachable
 from reconciler.model.exchange import Request
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.standing import Standing
@@ -47,6 +47,7 @@ class Failed:
         status: The HTTP status, None where there was none.
         after: How long the other side asks to wait, in seconds; None where it does not say.
         lasting: What every later request would meet too, None for a failure of this request alone.
+        unreachable: Nobody was there, so that nothing can have been asked, let alone paid for.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Failed:
     status: int | None = None
     after: float | None = None
     lasting: KeyRefused | PermanentError | None = None
+    unreachable: Unreachable | None = None
 
 
 End = Answered | Failed
@@ -122,6 +124,8 @@ def failure_of(number: int, request: Request, error: BaseException) -> Failed:
             found = classify([error.code], error.status, error.told)
             lasting = error if found in _LASTING else None
             return Failed(number, request, error.code, words_of(error), error.status, lasting=lasting)
+        case Unreachable():
+            return Failed(number, request, "connection_error", words_of(error), unreachable=error)
         case TransientError():
             return Failed(number, request, "server_error", words_of(error))
         case PermanentError():

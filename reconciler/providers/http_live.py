@@ -14,7 +14,7 @@ import attrs
 import httpx
 import msgspec
 
-from reconciler.errors import Later, PermanentError, ReconcilerError, TransientError
+from reconciler.errors import Later, PermanentError, ReconcilerError, TransientError, Unreachable
 from reconciler.providers import addresses
 from reconciler.providers.bodies import BadBody, Bounds, LargeBody
 from reconciler.providers.calls import Call, Reply
@@ -48,7 +48,8 @@ class LiveHttp:
             CallRefused: The other side said no.
             KeyRefused: It did not accept the key.
             Later: It asks to come back.
-            TransientError: It cannot be reached, fails, or does not speak its own API.
+            Unreachable: It cannot be reached.
+            TransientError: It fails, or does not speak its own API.
             PermanentError: The address is not one that the key may be sent to.
         """
         url = addresses.address(call, httpx.URL)
@@ -84,7 +85,10 @@ class LiveHttp:
                 await response.aclose()
         except Exception as error:  # noqa: BLE001 - whatever a call has met has to be told
             trouble = trouble_of(call, url, error, self.settings)
-        return fault_of_trouble(call.kind, trouble)
+        fault = fault_of_trouble(call.kind, trouble)
+        if trouble.sent:
+            return fault
+        return attrs.evolve(fault, error=Unreachable(fault.error.message, hint=fault.error.hint))
 
     async def _taken(self, call: Call, response: httpx.Response) -> Reply | Fault:
         """What a reply amounts to."""

@@ -80,7 +80,7 @@ class _Crowd(Generic[T]):
     ended: Callable[[Sequence[T]], None]
     stopping: Callable[[], bool]
     rules: Rules[T]
-    fault: Exception | None = None
+    fault: BaseException | None = None
     _gate: Gate = attrs.field(init=False)
     _crowding: Crowding = attrs.field(init=False)
     _meter: Meter = attrs.field(factory=Meter)
@@ -154,7 +154,7 @@ class _Crowd(Generic[T]):
             self._over = True
         return following
 
-    def _end(self, fault: Exception | None = None) -> None:
+    def _end(self, fault: BaseException | None = None) -> None:
         """Begin nothing new and ask nothing again."""
         self._over = True
         self.fault = self.fault or fault
@@ -195,10 +195,16 @@ class _Crowd(Generic[T]):
             judged = self.rules.judge(end)
             self._learn(judged.failed, end, began, now)
             self._wake(self._crowding.limit - self._sending)
+            away = end.unreachable if isinstance(end, Failed) else None
             if judged.failed is None or not self.rules.again(judged.failed, sends):
+                if away is not None:
+                    # Nobody has asked anything: a run that goes on would fail every request for nothing.
+                    self._end(away)
+                    return None
                 self._counts[judged.failed is not None] += 1
                 return judged
-            self.rules.missed(number, sends)
+            if away is None:
+                self.rules.missed(number, sends)
             after = end.after if isinstance(end, Failed) else None
             if not await self._pause(self._back_off(sends) if after is None else after):
                 return None
@@ -287,7 +293,10 @@ class _Crowd(Generic[T]):
             group, self._next_kept = self._next_kept, None
             try:
                 await self._handed_over(ends)
-            except Exception as error:  # noqa: BLE001 - raised once nothing is under way
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                # Raised once nothing is under way; whoever waits to be kept must not wait for ever.
                 self._unkept = ends + self._unkept
                 self._end(error)
             group.set_result(None)
