@@ -23,7 +23,7 @@ def resume(path: str, settings: Settings, options: Options | None = None) -> tup
         for wall in list(walls.walls(fx)):
             first = wall.met[0]
             facts = {"provider": first.provider, "model": first.model, "why": first.error_class.value}
-            ledger.append(fx, "wall.lifted", first.batch, **facts)
             walls.lift(fx, wall)
+            ledger.append(fx, "wall.lifted", first.batch, **facts)
             told.append(wall.told)
     return tuple(told)

@@ -15,6 +15,7 @@ from reconciler.resuming import resume
 from reconciler.status import status
 from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
+from reconciler.testing.faults import Refuse
 from tests.online import Online
 from tests.stopping import client_of
 from tests.workspaces import put, settings, tree
@@ -196,6 +197,51 @@ def test_a_pass_before_a_wall_changes_nothing(tmp_path: Path, fake_provider: Fak
     assert {path: each for path, each in tree(tmp_path / "w").items() if "/logs/" not in str(path)} == {
         path: each for path, each in before.items() if "/logs/" not in str(path)
     }
+
+
+def test_what_was_uploaded_before_there_was_a_wall_is_held(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """A batch that was cut off between its upload and its create goes no further."""
+    fake_provider.default(attrs.evolve(refusing("insufficient_quota"), polls=0))
+    asked = walled(tmp_path / "w", fake_provider, 2)
+    uploads = 0
+
+    def tap(change: str, _path: str) -> None:
+        nonlocal uploads
+        uploads += change == "POST upload"
+        if uploads == 2 and change == "append":
+            raise Stop
+
+    asked.tap = tap
+    with pytest.raises(Stop):
+        asked.run()
+    asked.tap = lambda _change, _path: None
+    fake_provider.clock.advance(3600)
+    report = until_still(asked)
+    assert report.batch("2").state is State.HELD
+    assert fake_provider.calls.count("create") == 1
+
+
+def test_a_probe_that_was_refused_at_its_create_holds_nobody_up(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """It is not under way; the next one goes ahead."""
+    fake_provider.fault("create", Refuse(400, "no such endpoint"))
+    asked = walled(tmp_path / "w", fake_provider, 3, probe_batches=1)
+    report = until_still(asked)
+    assert report.batch("1").state is State.ATTENTION
+    assert sorted(each.name for each in (tmp_path / "w" / "done").iterdir()) == ["2", "3"]
+
+
+def test_resume_lifts_every_wall_at_a_place(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """Want of credit and a model that is refused, both: one word lifts both."""
+    fake_provider.script(refusing("insufficient_quota"), refusing("model_not_found", 404))
+    asked = walled(tmp_path / "w", fake_provider, 2)
+    until_still(asked)
+    assert len(resume(str(tmp_path / "w"), settings())) == 2
+    put(tmp_path / "w", "3", input=[{**line, "custom_id": f"3-{n}"} for n, line in enumerate(lines(3))])
+    assert until_still(asked).exit_code == 0
 
 
 @attrs.define

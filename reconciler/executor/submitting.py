@@ -77,8 +77,8 @@ def submit(step: Submit, run: Run) -> Receipt:
     _refuse_size(remote, fact, asked)
     if record.state is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest, fresh=True)
-    if record.state in _FRESH:
-        hold_back(ctx, step.name, place_of(remote, shape.named), step.probes, step.wait)
+    probes = 0 if step.again else step.probes
+    hold_back(ctx, step.name, place_of(remote, shape.named), probes, step.wait)
     if step.again:
         fence(run, remote, record, step.not_before)
     if record.state not in (Submission.PREPARED, Submission.UPLOADED) or record.account != remote.account:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.codec.request import decode_request
-from reconciler.errors import Later, Walled
+from reconciler.errors import BadMetadata, Later, Walled
 from reconciler.executor.answers import opened, read_result
 from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact
-from reconciler.model.record import Record
+from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Matched
 from reconciler.providers.base import Remote
 from reconciler.workspace import walls
@@ -52,11 +52,19 @@ def hold_back(ctx: Context, name: BatchName, place: Place, probes: int, wait: fl
     others = walls.ahead(ctx.fx, place)
     if others is None or name in others:
         return
-    # One that a person took away, or that was never sent in the end, holds nobody up.
-    going = [each for each in others if ctx.fx.kind(ctx.record_path(each)) is not None]
+    going = [each for each in others if _is_under_way(ctx, each)]
     if len(going) >= probes:
         raise Later(f"{', '.join(going)} goes ahead; the others follow once one of them is answered", wait)
     walls.sent(ctx.fx, place, name)
+
+
+def _is_under_way(ctx: Context, name: str) -> bool:
+    """Whether a batch that went ahead may still be answered: it is here, not refused, and has not ended."""
+    try:
+        record = ctx.record(BatchName(name))
+    except BadMetadata:
+        return True
+    return record is not None and record.state is not Submission.REJECTED and record.coverage is None
 
 
 def place_of(remote: Remote, model: str | None) -> Place:

@@ -140,31 +140,32 @@ def ahead(look: Reading, place: Place) -> list[str] | None:
 
 
 def wall_at(look: Reading, folder: str) -> Wall | None:
-    """The wall at a place, None where there is none."""
+    """A wall at a place, None where there is none."""
+    return next(_walls_at(look, folder), None)
+
+
+def _walls_at(look: Reading, folder: str) -> Iterator[Wall]:
+    """A wall for each class of refusal."""
     every = [each for each in _every(look, folder) if not each.lifted]
     by_class: dict[ErrorClass, list[Met]] = {}
     for each in every:
         by_class.setdefault(each.error_class, []).append(each)
     for error_class, found in by_class.items():
         if error_class in AT_ONCE or sum(each.requests for each in found) >= ENOUGH:
-            return Wall(folder, tuple(found))
-    return None
+            yield Wall(folder, tuple(found))
 
 
 def walls(look: Reading) -> Iterator[Wall]:
     """Every wall of a workspace."""
     for entry in sorted(look.listing(FOLDER), key=lambda each: each.name):
-        wall = wall_at(look, f"{FOLDER}/{entry.name}") if entry.kind is Kind.FOLDER else None
-        if wall is not None:
-            yield wall
+        if entry.kind is Kind.FOLDER:
+            yield from _walls_at(look, f"{FOLDER}/{entry.name}")
 
 
 def lift(fx: Effects, wall: Wall) -> None:
     """Let batches be sent there again; those that have met it count no more."""
-    for name in [entry.name for entry in fx.listing(wall.folder)]:
-        if name == ANSWERED or name.endswith(_SENT):
-            # Whoever goes ahead goes ahead anew.
-            fx.unlink(f"{wall.folder}/{name}")
+    # Whoever was answered before says nothing any more: some go ahead anew.
+    fx.unlink(f"{wall.folder}/{ANSWERED}")
     for each in wall.met:
         lifted = attrs.asdict(attrs.evolve(each, lifted=True))
         fx.publish(f"{wall.folder}/{each.batch}{_MET}", (msgspec.json.encode(lifted) + b"\n",), replace=True)
