@@ -8,6 +8,9 @@ VENV   ?= .venv
 DIST   ?= dist
 ARGS   ?=
 
+# One test process a core; PARALLEL= for one alone, as a debugger wants it.
+PARALLEL ?= -n auto --dist worksteal
+
 # The foreign servers of `make judges` live outside the checkout and outside $(VENV).
 JUDGES  ?= $(or $(TMPDIR),/tmp)/reconciler-judges
 OPENAPI ?=
@@ -29,10 +32,10 @@ demo: $(VENV)/.installed  ## a whole run in a temporary workspace, no key needed
 	@$(BIN)/reconcile demo $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run the tests (ARGS='-k name' narrows them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: $(VENV)/.installed-dev  ## run the tests, sampled suites in full
-	@$(BIN)/python -m pytest -m 'not judges_node and not judges_ogx' $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not judges_node and not judges_ogx' $(ARGS)
 
 judges: $(VENV)/.installed-dev $(JUDGES)/.node $(JUDGES)/.ogx  ## foreign servers judge clients and fake: OPENAPI=... MISTRAL=... (docs/judges.md)
 	@test -f '$(OPENAPI)' -a -f '$(MISTRAL)' || { \
