@@ -23,10 +23,12 @@ from reconciler.executor.reading import Lines
 from reconciler.executor.splitting import UNLIMITED
 from reconciler.executor.standings import rows_of
 from reconciler.model.coverage import FileDigest
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import InputFact, Record
 from reconciler.model.remote import Limits
+from reconciler.processors.content import repair_version
 from reconciler.providers.registry import takes
 from reconciler.session import Options, session
 from reconciler.workspace import metadata
@@ -154,7 +156,7 @@ def add(
 def _parts(wanted: Iterable[tuple[str, Item]], asked: Asked) -> Iterator[Part]:
     """Batches of one provider, model and shape each, as full as they may be."""
     by_place = sorted(wanted, key=lambda each: _place(each[1]))  # stable: the order of adding stays
-    for (provider, model, _), group in groupby(by_place, key=lambda each: _place(each[1])):
+    for (provider, model, _, _), group in groupby(by_place, key=lambda each: _place(each[1])):
         limits = UNLIMITED if provider == LOCAL else takes(provider)[0]
         part: list[tuple[str, Item]] = []
         size = 0
@@ -171,8 +173,9 @@ def _parts(wanted: Iterable[tuple[str, Item]], asked: Asked) -> Iterator[Part]:
         yield Part(provider, model, tuple(part), size)
 
 
-def _place(item: Item) -> tuple[str, str, str]:
-    return item.provider, item.model, item.api.value
+def _place(item: Item) -> tuple[str, str, str, str]:
+    """What all requests of a batch have in common."""
+    return item.provider, item.model, item.api.value, item.schema
 
 
 def _most(limits: Limits, asked: Asked) -> int | None:
@@ -258,6 +261,7 @@ class _Staged:
             generation=1 if before is None else before.generation + 1,
             input=InputFact(digest, len(part.items)),
             provider=part.provider,
+            asks=_asks(part.items[0][1].schema),
         )
         self._fx.publish(self._ctx.record_path(name), [metadata.encode(record)], replace=True)
         self._fx.reveal(self._path(name), digest)
@@ -275,6 +279,11 @@ class _Staged:
 
     def _path(self, name: BatchName) -> str:
         return self._ctx.layout.live_path(file_name(Role.INPUT, name))
+
+
+def _asks(schema: str) -> Extraction | None:
+    """What the answers of a batch are held to."""
+    return Extraction(Kind.SCHEMA, schema=schema, repair=repair_version()) if schema else None
 
 
 def _name_of(part: Part) -> BatchName:

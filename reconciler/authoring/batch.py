@@ -275,7 +275,9 @@ def _answer(custom_id: str, row: ResultRow | None, model: Any) -> Answer:
         told = row.error_message or row.error_code or row.error_class
         return Answer(custom_id, row.outcome.value, None, None, told, row)
     if model is None or row.text is None:
-        return Answer(custom_id, row.outcome.value, row.text, row.text, None, row)
+        # Without the code that asked, the value is what the schema of its batch has taken out of the text.
+        value = row.text if row.value is None else row.value
+        return Answer(custom_id, row.outcome.value, value, row.text, None, row)
     try:
         value = reader_of(model)(row.text)
     except (ValueError, msgspec.ValidationError) as error:

@@ -76,6 +76,7 @@ class Item:
         content: The digest of everything that changes the answer.
         size: Bytes of its line, but for the id.
         custom_id: Its id before occurrences and generations are counted.
+        schema: The JSON Schema that its answer is held to, as text; empty for none.
     """
 
     wanted: Wanted
@@ -84,6 +85,7 @@ class Item:
     content: str
     size: int
     custom_id: str
+    schema: str = ""
 
     @property
     def model(self) -> str:
@@ -120,7 +122,24 @@ def item_of(wanted: Wanted) -> Item:
     line = line_of(described, api, "")
     content = _digest(described, provider, api)
     custom_id = content[:_DIGITS] if wanted.custom_id is None else _held(wanted.custom_id, provider)
-    return Item(wanted, provider, api, content, len(line), custom_id)
+    return Item(wanted, provider, api, content, len(line), custom_id, _compiled(described))
+
+
+def _compiled(described: Described) -> str:
+    """
+    The schema as text, held to being one.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if described.schema is None:
+        return ""
+    from reconciler.processors.extraction import BadSchema, compile_schema  # noqa: PLC0415 - loads a library
+
+    try:
+        return compile_schema(dict(described.schema.schema))
+    except BadSchema as error:
+        raise UsageError(f"response_model is no JSON Schema: {error}") from error
 
 
 def _refuse_mixed(wanted: Wanted) -> None:

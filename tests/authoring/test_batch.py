@@ -10,12 +10,14 @@ from typing import Any, Final
 import attrs
 import pytest
 
+from reconciler import Workspace
 from reconciler.authoring.batch import Batch, Run
 from reconciler.check import check
 from reconciler.errors import UsageError
 from reconciler.providers.keys import KeyMissing, ProviderOptions
 from reconciler.providers.registry import make
 from reconciler.testing import FakeProvider
+from reconciler.testing.fates import Fate, Outcome
 from tests.authoring.documents import pdf, png
 from tests.online import Online
 from tests.workspaces import settings
@@ -32,6 +34,7 @@ MODELS: Final = {
     "gemini": "gemini-2.5-flash",
     "mistral": "mistral-small-latest",
 }
+ULM: Final = '{"name": "Ulm", "people": 128928}'
 EAGER: Final = {"policy.settle_seconds": 0}
 
 
@@ -87,7 +90,7 @@ def test_a_row_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
 
 
 def test_answers_come_in_the_form_that_was_asked_for(tmp_path: Path) -> None:
-    """A value of the model, through fences and prose; what is none says so and keeps its text."""
+    """A value of the model, through fences and prose; what is none has failed, and says why."""
     said = iter(['```json\n{"name": "Ulm", "people": 128928}\n```', '{"name": "Ulm"}'])
 
     async def answer(_request: Any) -> Mapping[str, Any]:
@@ -97,11 +100,37 @@ def test_answers_come_in_the_form_that_was_asked_for(tmp_path: Path) -> None:
     batch = (
         Batch(tmp_path / "ws", provider="local").add("a", response_model=City).add("b", response_model=City)
     )
-    first, second = batch.run(worker=answer, settings={**EAGER, "local.concurrency": 1}).results()
+    run = batch.run(worker=answer, settings={**EAGER, "local.concurrency": 1})
+    first, second = run.results()
     assert first.value == City("Ulm", 128928)
-    assert second.value is None
-    assert second.text == '{"name": "Ulm"}'
+    assert (second.outcome, second.value) == ("failed", None)
     assert "people" in (second.error or "")
+    rows = list(Workspace.open(tmp_path / "ws").results())
+    assert rows[0].value == {"name": "Ulm", "people": 128928}
+    assert rows[1].error_class == "invalid-answer"
+
+
+def test_an_invalid_answer_is_asked_again_where_the_policy_says_so(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """The schema travels with the batch and its retry child: a later pass needs none of the script's code."""
+    client = make(
+        "openai", ProviderOptions(base_url=fake_provider.url("openai")), {KEYS["openai"]: FakeProvider.key}
+    )
+    assert not isinstance(client, KeyMissing)
+    fake_provider.script(
+        Fate(outcomes={"a": Outcome(text="no idea")}), Fate(outcomes={"a": Outcome(text=ULM)})
+    )
+    batch = Batch(tmp_path / "ws", "gpt-4o-mini").add("Ulm?", custom_id="a", response_model=City)
+    batch.write()
+    online = Online(tmp_path / "ws", fake_provider, client)
+    again: Any = {"invalid-answer": "retry"}
+    assert online.wait(**again).exit_code == 0
+    assert online.creates() == 2
+    (row,) = Workspace.open(tmp_path / "ws").results()
+    assert (row.value, row.attempt) == ({"name": "Ulm", "people": 128928}, 2)
+    (answer,) = Run(str(tmp_path / "ws"), batch.write(), online.wait()).results()
+    assert answer.value == City("Ulm", 128928)
 
 
 def test_it_works_beside_a_running_loop(tmp_path: Path) -> None:
@@ -116,7 +145,7 @@ def test_it_works_beside_a_running_loop(tmp_path: Path) -> None:
 def test_a_batch_with_files_is_answered_by_each_provider(
     provider: str, tmp_path: Path, fake_provider: FakeProvider
 ) -> None:
-    """From a prompt, a picture and a PDF to an answer: one create, of the model that the script named."""
+    """From a prompt, a picture and a PDF to answers: a batch for each form, of the model that was named."""
     client = make(
         provider, ProviderOptions(base_url=fake_provider.url(provider)), {KEYS[provider]: FakeProvider.key}
     )
@@ -125,10 +154,12 @@ def test_a_batch_with_files_is_answered_by_each_provider(
     batch = Batch(tmp_path / "ws", MODELS[provider], params={"max_tokens": 50})
     batch.add("What is this?", file=files).add("And this?", custom_id="mine", response_model=City)
     batch.write()
+    fake_provider.script(*[Fate(default=Outcome(text=ULM))] * 2)
     online = Online(tmp_path / "ws", fake_provider, client, flags={"provider": "none"})
     report = online.wait()
     assert report.exit_code == 0, [each.because for each in report.batches]
-    assert online.creates() == 1
+    assert online.creates() == 2
     run = Run(str(tmp_path / "ws"), batch.write(), report)
     assert [answer.outcome for answer in run.results()] == ["answered", "answered"]
+    assert run.results()[1].value == City("Ulm", 128928)
     assert not check(str(tmp_path / "ws"), settings()).findings
