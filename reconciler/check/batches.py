@@ -205,7 +205,7 @@ def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: V
 
 def _extraction_of(record: Record | None) -> Extraction | None:
     """What the answers of a live batch were held to; the settings of today do not change what was counted."""
-    return None if record is None or record.coverage is None else record.coverage.extraction
+    return None if record is None else record.held_to
 
 
 def _repaired_otherwise(written: Coverage) -> bool:

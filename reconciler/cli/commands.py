@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli import keeping, online, registry, splitting
+from reconciler.cli import authoring, keeping, online, registry, splitting
 from reconciler.cli.console import err, out, safe
 from reconciler.cli.options import (
     CAP,
@@ -282,6 +282,7 @@ ALL: Final = (
     process_,
     trust_,
     results_,
+    *authoring.ALL,
     *splitting.ALL,
     *registry.ALL,
     *online.ALL,

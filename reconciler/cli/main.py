@@ -33,24 +33,12 @@ Exit codes:
 HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
 
-_TAKE_A_VALUE: Final = frozenset(
-    (
-        "--only --rescue --provider --content --output-processor --error-processor --worker --jobs"
-        " --log-level --class --template --system --service --base-url --concurrency --rpm"
-        " --max-attempts --workspace --env-file --interval --timeout --per-batch-delay"
-        " --max-retries --max-cost-usd --jsonl --after-days --model --since"
-        " --format --output -o --columns"
-        " --batch-size --segments --into --name"
-    ).split()
-)
-
-
 SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "resume", "audit")),
     ("What came of it", ("results", "explain", "replay", "retain")),
-    ("To begin with", ("init", "prompt", "split", "registry", "demo", "trust")),
+    ("To begin with", ("init", "add", "prompt", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""
 
@@ -78,6 +66,12 @@ class Verbs(click.Group):
                 with formatter.section(heading):
                     formatter.write_dl(rows)
 
+    def _valued(self) -> set[str]:
+        """Every option of any verb that takes a value: the word after it is no verb."""
+        options = (each for command in self.commands.values() for each in command.params)
+        valued = (each for each in options if isinstance(each, click.Option) and not each.is_flag)
+        return {name for option in valued if not option.count for name in option.opts}
+
     def _refuse_typo(self, ctx: click.Context, args: list[str]) -> None:
         """Say so when the first word is neither a folder nor a verb, but close to one."""
         from difflib import get_close_matches
@@ -95,9 +89,8 @@ class Verbs(click.Group):
         if args and args[0] == "help":
             args = ["--help"]
         if args and args[0].startswith("-") and args[0] not in own:
-            named = [
-                word for before, word in zip(["", *args], args, strict=False) if before not in _TAKE_A_VALUE
-            ]
+            valued = self._valued()
+            named = [word for before, word in zip(["", *args], args, strict=False) if before not in valued]
             verb = next((word for word in named if not word.startswith("-")), "")
             if verb in self.commands:
                 what = "FILE" if verb in ("prompt", "split") else "WORKSPACE"

@@ -236,7 +236,14 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
     wanted = {hashed: why for hashed, why in failures if why in classes and hashed not in taken}
     child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
     provider, online = (LOCAL, Online(rescue=True)) if live else (manifest.provider, NOTHING_HEARD)
-    record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=provider, online=online)
+    record = Record(
+        child,
+        parent=name,
+        attempt=manifest.attempt + 1,
+        provider=provider,
+        online=online,
+        asks=manifest.coverage.extraction,
+    )
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
     ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
     combined.void(ctx.fx, ctx.voiding)

@@ -44,7 +44,14 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     wanted = _wanted(step, run, record.coverage, taken)
     # Whoever answers for the child stands in for a provider that was paid: it takes the choice along.
     online = Online(rescue=record.online.rescue)
-    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider, online=online)
+    made = Record(
+        step.child,
+        parent=step.name,
+        attempt=step.attempt,
+        provider=step.provider,
+        online=online,
+        asks=record.held_to,
+    )
     child = make_child(ctx, asked, set(wanted), made)
     ledger.append_once(
         ctx.fx, ctx.history, "batch.retried", step.name, child=step.child, requests=child.owns.requests

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
 
 
@@ -142,6 +143,7 @@ class Record:
             and `ids`, `by-position` where its requests went out without ids. Nothing of it is sent again
             but by a person.
         extra: Keys that this version does not know; written back unchanged.
+        asks: What its author asks of answers, where no setting says anything of it.
     """
 
     name: BatchName
@@ -171,6 +173,12 @@ class Record:
     cost: Mapping[str, Any] | None = None
     imported: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+    asks: Extraction | None = None
+
+    @property
+    def held_to(self) -> Extraction | None:
+        """What its answers were held to, or would be, unless a setting says otherwise."""
+        return self.asks if self.coverage is None else self.coverage.extraction
 
     @property
     def ids_by_position(self) -> bool:

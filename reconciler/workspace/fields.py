@@ -36,7 +36,7 @@ def coverage_fields(coverage: Coverage) -> dict[str, Any]:
     fields["by_class"] = {name.value: tally_fields(tally) for name, tally in coverage.by_class.items()}
     fields["digests"] = {role.value: digest_fields(kept) for role, kept in coverage.digests.items()}
     if coverage.extraction is not None:
-        fields["extraction"] = coverage.extraction.fields | {"sha256": coverage.extraction.digest}
+        fields["extraction"] = extraction_fields(coverage.extraction)
     return fields
 
 
@@ -62,6 +62,11 @@ def read_coverage(found: Any) -> Coverage:
         extraction=maybe(fields, "extraction", read_extraction),
         **{part: read_tally(fields[part]) if part in fields else NOTHING for part in parts},
     )
+
+
+def extraction_fields(extraction: Extraction) -> dict[str, Any]:
+    """What answers are held to, with its digest."""
+    return extraction.fields | {"sha256": extraction.digest}
 
 
 def read_extraction(found: Any, key: str) -> Extraction:

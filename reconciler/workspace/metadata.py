@@ -31,7 +31,7 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost", "imported"),
+        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost", "imported", "asks"),
         *_TEXTS,
     }
 )
@@ -163,6 +163,7 @@ def encode(record: Record) -> bytes:
         "cost": record.cost,
         "imported": record.imported,
         "coverage": record.coverage and fields.coverage_fields(record.coverage),
+        "asks": record.asks and fields.extraction_fields(record.asks),
     }
     found |= {key: value for key, value in optional.items() if value is not None}
     roles = {
@@ -238,6 +239,7 @@ def _record(found: dict[str, Any]) -> Record:
         cost=fields.maybe(found, "cost", fields.mapping),
         imported=fields.maybe(found, "imported", fields.mapping),
         extra={key: value for key, value in found.items() if key not in _KNOWN},
+        asks=fields.maybe(found, "asks", fields.read_extraction),
         **texts,
     )
 

@@ -6,6 +6,7 @@ import attrs
 from hypothesis import strategies as st
 
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, child_name, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
@@ -123,6 +124,7 @@ records = st.builds(
     lambda noise, **fields: Record(name=NAME, **fields, **noise),
     noise=st.sampled_from(NOISE),
     generation=st.integers(0, 9),
+    asks=st.none() | st.just(Extraction(Kind.SCHEMA, schema='{"type": "object"}', repair="1")),
     input=st.none() | st.builds(InputFact, digest=digests, requests=st.just(3)),
     parent=st.none() | NAMES,
     attempt=st.integers(1, 5),

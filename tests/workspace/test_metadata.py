@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Child, Counts, InputFact, Online, Record, Refusal, Submission
@@ -50,6 +51,7 @@ FULL = Record(
     imported={"segment_index": 3, "ids": "by-position"},
     cost={"usd": 0.5},
     extra={"of-tomorrow": [1, {"a": None}]},
+    asks=Extraction(Kind.SCHEMA, schema='{"type": "object"}', repair="0.1"),
 )
 
 BARE = Record(NAME, generation=4, output_file_id="file-2", error_file_id="file-3")
