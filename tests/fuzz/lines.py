@@ -7,6 +7,7 @@ slower sibling.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -29,7 +30,9 @@ from reconciler.model.exchange import Request, Result, Verdict
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
 from reconciler.model.remote import Order
+from reconciler.model.rows import ResultRow, Standing
 from reconciler.processors.results import Origin, head_of_plain, line_of, tail_of_plain
+from reconciler.processors.tables import csv_blocks, guarded
 from reconciler.providers.inline import array_of
 from tests.fuzz.oracle import expect, gathered, is_deep, refused
 from tests.wires import source_of
@@ -40,6 +43,7 @@ MOST: Final = 24
 """Lines of an input that are looked at one by one."""
 
 INTENT: Final = "0123456789abcdef0123456789abcdef"
+CELLS: Final = ("custom_id", "text", "model", "refusal")
 ORIGIN: Final = Origin(BatchName("7"), "openai", 2)
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
@@ -57,6 +61,7 @@ class Readers:
     result: Callable[[Line, str], Result] = decode_result
     to_wire: Callable[[Line, str, str], bytes] = to_wire
     from_wire: Callable[[Line, str, str], bytes] = from_wire
+    table: Callable[..., Iterator[bytes]] = csv_blocks
     plain_requests: Callable[..., Iterator[Any]] = plain_requests
     plain_answers: Callable[..., Iterator[Any]] = plain_answers
 
@@ -123,6 +128,7 @@ def _line(line: Line, readers: Readers) -> None:
         told = Verdict(result.custom_id, result.outcome, result.error_class)
         expect(verdict == told, "verdict and result differ", verdict, told)
         _result(result, pairs)
+        _cells(result, readers)
     if asked is not None and "custom_id" in dict(pairs or ()):
         _wire(line, asked, readers)
 
@@ -157,6 +163,17 @@ def _result(result: Result, pairs: Any) -> None:
         "a line of results says something else",
         told,
     )
+
+
+def _cells(result: Result, readers: Readers) -> None:
+    """As CSV, an answer is one row, whose texts are what they were, behind an apostrophe where one is due."""
+    row = ResultRow(
+        result.custom_id, Standing.ANSWERED, text=result.text, model=result.model, refusal=result.refusal
+    )
+    out = b"".join(readers.table([row], CELLS)).decode()
+    read = list(csv.reader(io.StringIO(out, newline=""), strict=True))
+    cells = [guarded(getattr(row, name)) or "" for name in CELLS]
+    expect(read == [list(CELLS), cells], "other cells", read, cells)
 
 
 def _wire(line: Line, custom_id: str, readers: Readers) -> None:

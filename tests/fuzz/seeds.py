@@ -49,9 +49,13 @@ def lines() -> list[bytes]:
         for each in json.loads(path.read_bytes())
         if "lines" in each["answered"]
     ]
+    # A lone carriage return, which ends a row for whoever reads a table, before a formula.
+    body = {"choices": [{"message": {"content": "a\r=1+1"}, "finish_reason": "stop"}], "model": "m\rx"}
+    returned = json.dumps({"custom_id": "a\rb", "response": {"status_code": 200, "body": body}}).encode()
     odd = '{"custom_id":"é\u2028","body":{"a":"\x85\u2029"}}\n'.encode()
     return [
         odd,
+        returned + b"\n",
         *(line + b"\n" for line in (*alone, *spaced)),
         *files,
         *served,
@@ -251,6 +255,7 @@ def imports() -> list[bytes]:
         head + rows,
         (head + rows).replace(b",", b";"),
         b"batch_id,provider,batch_input_path,name,attempt\nb,openai,p,7,2\n",
+        b'batch_id,provider,batch_input_path,model\nb,openai,p,"m\rx"\n',
         b'{"requests": [{"custom_id": "a", "params": {"model": "c-1", "messages": []}}]}',
         b'{"requests":[{"custom_id":"a","ID1":"x","ID2":"y","request":{"contents":[{"parts":[]}]}}]}',
         b'{"custom_id":"a","result":{"response":[{"candidates":[]}]}}\n{"custom_id":"b","result":{"error":{}}}\n',

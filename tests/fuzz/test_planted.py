@@ -21,6 +21,7 @@ from reconciler.config.settings import settle
 from reconciler.errors import BadLine, BadMetadata, TransientError, Uncertain
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
+from reconciler.processors.tables import csv_blocks
 from reconciler.providers.openai import OpenAI
 from reconciler.providers.refusals import said
 from reconciler.workspace import ledger, metadata, settled, tombstones, walls
@@ -74,6 +75,9 @@ LINES: dict[str, dict[str, Any]] = {
         "from_wire": lambda line, path, to: from_wire(line, path, to).replace(b'"m-1"', b'"m-2"')
     },
     "a wire id of another line": {"to_wire": lambda line, path, to: to_wire(line, path, to + "0")},
+    "a text in a table is cut": {
+        "table": lambda rows, columns: (block.replace(b"4", b"") for block in csv_blocks(rows, columns))
+    },
     "a plain line has another id": {
         "plain_requests": lambda block, end: (
             (at, to, i and i + b"x") for at, to, i in plain_requests(block, end)
