@@ -1,5 +1,6 @@
 """Batches that are refused as a whole: nothing more is sent there until a person says so."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from reconciler.status import status
 from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
 from reconciler.testing.faults import Refuse
+from reconciler.workspace import walls
+from reconciler.workspace.reading import Reading
 from tests.online import Online
 from tests.stopping import client_of
 from tests.workspaces import put, settings, tree
@@ -280,3 +283,46 @@ def test_stopped_at_any_change_the_wall_is_seen(at: int, tmp_path: Path, fake_pr
     assert fake_provider.calls.count("create") == 1
     assert report.batch("2").state is State.HELD
     assert check(str(tmp_path / "w"), settings()).findings == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"requests": "12"}, "cannot be read"),
+        ({"requests": -1}, "cannot be read"),
+        ({"message": None}, "cannot be read"),
+        ({"lifted": "yes"}, "cannot be read"),
+        ({"batch": "8"}, "cannot be read"),
+        ({"batch": "../8"}, "cannot be read"),
+        ({"error_class": []}, "cannot be read"),
+        ({"message": [[]] * 2}, "cannot be read"),
+        ({}, "no credit"),
+    ],
+)
+def test_what_cannot_be_read_is_a_wall(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """A file of another form, or of another batch, counts as a wall, which can be told of and lifted."""
+    told = {
+        "batch": "7",
+        "provider": "openai",
+        "model": "m",
+        "error_class": "billing",
+        "message": "no credit",
+    }
+    path = tmp_path / "w" / walls.FOLDER / "0123456789abcdef" / "7.met.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(told | {"requests": 12} | change))
+    look = Reading(str(tmp_path / "w"))
+    (wall,) = walls.walls(look)
+    look.close()
+    assert words in wall.told
+    assert [each.batch for each in wall.met] == ["7"]
+
+
+def test_a_wall_that_is_nested_without_end_is_one(tmp_path: Path) -> None:
+    """Lists in lists, deeper than any reader goes, are no error of another kind."""
+    path = tmp_path / "w" / walls.FOLDER / "0123456789abcdef" / "7.met.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"batch":' + "[" * 5000)
+    look = Reading(str(tmp_path / "w"))
+    assert len(list(walls.walls(look))) == 1
+    look.close()

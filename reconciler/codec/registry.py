@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconciler.codec.cells import row_writer
 from reconciler.errors import BadLine, UsageError
 
 FILE: Final = "jobs_registry.csv"
@@ -86,7 +87,7 @@ class Row:
 def encode_line(cells: Iterable[str | int | None]) -> bytes:
     """One line of a registry, its newline included; None is `NA`."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(_written, cells))
+    row_writer(text)(map(_written, cells))
     return text.getvalue().encode()
 
 

@@ -9,6 +9,7 @@ name; variables of other programs that happen to begin with RECONCILER_ are left
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -37,6 +38,9 @@ from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
 
 CAP = "budget.max_cost_usd"
+
+# What the reader of TOML needs for a key grows with the square of its parts: gigabytes for a file of 80 KB.
+_ENDLESS_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
 
 
 @attrs.frozen
@@ -226,6 +230,8 @@ def _resolved(layers: tuple[Layer, ...]) -> Settings:
 
 def _read(origin: str, text: str) -> Layer:
     """A TOML text as a layer."""
+    if _ENDLESS_KEY.search(text):
+        raise ConfigError(f"{origin}: a key of many parts, which no setting has", hint="mend the file")
     try:
         tables = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
@@ -236,10 +242,12 @@ def _read(origin: str, text: str) -> Layer:
     special = tables.pop("batch", [])
     for section, table in tables.items():
         if not isinstance(table, dict):
-            raise ConfigError(f"{origin}: {section} stands outside a section", hint=nearest(section, BY_NAME))
+            raise ConfigError(
+                f"{origin}: {section:.60} stands outside a section", hint=nearest(section, BY_NAME)
+            )
         if section not in SECTIONS:
             raise ConfigError(
-                f"{origin}: unknown section [{section}]",
+                f"{origin}: unknown section [{section:.60}]",
                 hint=nearest(section, {*(each for each in SECTIONS if "." not in each), "batch"}),
             )
         found |= _flat(section, table)
@@ -268,7 +276,7 @@ def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
     for key in table:
         if key not in BATCH_KEYS:
             raise ConfigError(
-                f"{origin}: [[batch]] {match!r:.60}: unknown key {key}", hint=nearest(key, BATCH_KEYS)
+                f"{origin}: [[batch]] {match!r:.60}: unknown key {key:.60}", hint=nearest(key, BATCH_KEYS)
             )
     values = {BATCH_KEYS[key]: value for key, value in table.items()}
     if not isinstance(classes, dict):

@@ -206,24 +206,32 @@ def checked(origin: str, name: str, value: Any) -> Any:
         section, _, key = name.rpartition(".")
         own = [each.key for each in SETTINGS if each.section == section]
         if section == CLASSES:
-            raise ConfigError(f"{origin}: [{section}] knows no error class {key}", hint=nearest(key, own))
-        raise ConfigError(f"{origin}: unknown setting {name}", hint=nearest(name, BY_NAME))
+            raise ConfigError(f"{origin}: [{section}] knows no error class {key:.60}", hint=nearest(key, own))
+        raise ConfigError(f"{origin}: unknown setting {name:.60}", hint=nearest(name, BY_NAME))
     kind = type(setting.default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < HUGE:
         value = float(value)
     if type(value) is not kind:
         wanted = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
+        raise ConfigError(f"{origin}: {name} is {shown(value)}, expected {wanted}")
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(filter(None, setting.choices))}"
         if setting.section == CLASSES:
             hint = nearest(str(value), setting.choices)
-        raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
+        raise ConfigError(f"{origin}: {name} is {shown(value)}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
     if not isinstance(value, str | bool) and value != setting.default and not setting.least <= value < HUGE:
-        raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
+        raise ConfigError(f"{origin}: {name} is {shown(value)}, expected at least {setting.least:g}")
     return value
+
+
+def shown(value: Any) -> str:
+    """A value for messages, whatever somebody has written."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # more digits, or more tables in tables, than Python writes
+        return "beyond all bounds"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -139,12 +139,14 @@ def _carefully(data: bytes, path: str, name: BatchName) -> Record:
     if schema > SCHEMA:
         hint = "run the version of reconcile that wrote it, or a newer one"
         raise BadMetadata(
-            f"{path} was written by a newer version (schema {schema}, known {SCHEMA})", hint=hint
+            f"{path} was written by a newer version (schema {schema!r:.40}, known {SCHEMA})", hint=hint
         )
     try:
         record = _record(found)
     except (TypeError, ValueError, KeyError) as error:
         raise BadMetadata(f"{path}: {str(error)[:200]}") from error
+    except RecursionError as error:
+        raise BadMetadata(f"{path} is nested too deeply") from error
     if record.name != name:
         raise BadMetadata(f"{path} speaks of batch {record.name!r:.100}; was it copied or renamed?")
     return record

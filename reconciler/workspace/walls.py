@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Annotated, Final
 
 import attrs
 import msgspec
@@ -178,10 +178,24 @@ def _every(look: Reading, folder: str) -> Iterator[Met]:
             yield _read(look.read(f"{folder}/{entry.name}"), entry.name.removesuffix(_MET))
 
 
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    """What `met` writes."""
+
+    batch: str
+    provider: str
+    model: str
+    error_class: ErrorClass
+    message: str
+    requests: Annotated[int, msgspec.Meta(ge=0)]
+    lifted: bool = False
+
+
 def _read(data: bytes, name: str) -> Met:
     try:
-        found: dict[str, Any] = msgspec.json.decode(data, type=dict)
-        return Met(**{**found, "error_class": ErrorClass(found["error_class"])})
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        told = "what was written down of it cannot be read"
-        return Met(name, "a provider", "", ErrorClass.BILLING, told, 0)
+        found = msgspec.json.decode(data, type=_Told)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        found = None
+    if found is not None and found.batch == name:
+        return Met(*msgspec.structs.astuple(found))
+    told = "what was written down of it cannot be read"
+    return Met(name, "a provider", "", ErrorClass.BILLING, told, 0)

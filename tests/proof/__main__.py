@@ -19,6 +19,7 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.testing import FakeProvider
+from tests.fuzz.running import proof as fuzz
 from tests.proof import mutants
 from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
@@ -86,6 +87,7 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
+    "fuzz": ("bad inputs, guided by coverage", "1,000,000", fuzz),
     "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
 }
 """By name: what is measured, the bar of this project, and what measures it."""

@@ -1,5 +1,6 @@
 """The record of a batch as bytes: what is written is read again, and what is not trusted is refused."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -430,3 +431,17 @@ def told(data: bytes) -> Record | None:
         return decode(data, PATH, NAME)
     except BadMetadata:
         return None
+
+
+@pytest.mark.parametrize("depth", [200, 900, 960, 980, 985, 990, 995, 1000, 5000])
+@pytest.mark.parametrize("key", ["state", "sent_at", "roles", "attempt", "receipts", "x-unknown"])
+def test_a_value_that_is_nested_deeply(key: str, depth: int) -> None:
+    """Lists in lists, as deep as a reader goes and deeper, are kept or refused; no other error comes."""
+    data = encode(FULL)[:-2] + b',"%b":' % key.encode() + b"[" * depth + b"]" * depth + b"}"
+    with contextlib.suppress(BadMetadata):
+        assert decode(data, PATH, NAME).name == NAME
+
+
+def test_a_schema_of_many_digits() -> None:
+    """A version without an end is named in few words."""
+    assert len(refused(with_field("schema", 10**4000))) < 200
