@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from typing import Any, Final
@@ -34,6 +33,7 @@ from reconciler.cli.options import (
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
+from reconciler.cli.trusting import trust_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -235,40 +235,6 @@ def process_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any)
     from reconciler.decide import process
 
     return decided(process, workspace, names, as_json, **talk)
-
-
-@click.command("trust", short_help="Let this workspace name code and base URLs.")
-@with_options(WORKSPACE, JSON, DEBUG)
-@verb
-def trust_(workspace: str, as_json: bool) -> int:
-    """Let the settings file of this workspace name code and base URLs, as all are now; any change ends it."""
-    from reconciler.cli import render
-    from reconciler.config import settle
-    from reconciler.trust import grant
-    from reconciler.workspace.layout import find
-    from reconciler.workspace.sources import own_file, settings_files, user_file
-
-    find(workspace)
-    named = os.environ.get("RECONCILER_USER_CONFIG")
-    mine = own_file(workspace)
-    granted = grant(settle(settings_files(workspace, named)), mine, user_file(named).rpartition("/")[0])
-    if as_json:
-        told = [
-            {"setting": each.setting, "name": each.name, "path": each.path, "sha256": each.sha256}
-            for each in granted
-        ]
-        render.document({"settings_file": mine, "trusted": told}, workspace, 0)
-        return 0
-    for each in granted:
-        of_file = f"  ({each.path}, sha256 {each.sha256[:12]}...)" if each.path else ""
-        out(safe(f"trusted  {each.setting} = {each.name}{of_file}"))
-    told_of = (
-        "trusted until it or that code changes"
-        if granted
-        else "it names no code and no base URL; there is nothing to trust"
-    )
-    err(safe(f"{mine}: {told_of}"))
-    return 0
 
 
 ALL: Final = (
