@@ -33,13 +33,12 @@ def plant(copy: Path, planted: Planted) -> None:
     Raises:
         ValueError: What it replaces does not stand there, or more than once.
     """
-    path = copy / "reconciler" / planted.file
-    text = path.read_text("utf-8")
-    if text.count(planted.old) != 1:
-        raise ValueError(
-            f"{planted.file} holds {planted.old!r} {text.count(planted.old)} times, expected once"
-        )
-    path.write_text(text.replace(planted.old, planted.new), "utf-8")
+    for file, old, new in planted.edits:
+        path = copy / "reconciler" / file
+        text = path.read_text("utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{file} holds {old!r} {text.count(old)} times, expected once")
+        path.write_text(text.replace(old, new), "utf-8")
 
 
 def caught(planted: Planted) -> bool:

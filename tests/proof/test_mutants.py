@@ -22,11 +22,13 @@ def test_there_are_enough() -> None:
 @pytest.mark.parametrize("planted", PLANTED, ids=of)
 def test_it_can_be_planted(planted: Planted, tmp_path: Path) -> None:
     """What a fault replaces stands in its module once, what comes of it is Python, and its tests exist."""
-    path = tmp_path / "reconciler" / planted.file
-    path.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "reconciler" / planted.file, path)
+    for file, _, _ in planted.edits:
+        path = tmp_path / "reconciler" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "reconciler" / file, path)
     plant(tmp_path, planted)
-    compile(path.read_text("utf-8"), planted.file, "exec")
+    for file, _, _ in planted.edits:
+        compile((tmp_path / "reconciler" / file).read_text("utf-8"), file, "exec")
     named = [each for each in planted.tests if each.startswith("tests/")]
     assert named
     assert [each for each in named if not (ROOT / each).exists()] == []
