@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from typing import Any, Final
@@ -149,11 +150,11 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
 @verb
 def check_(workspace: str, as_json: bool) -> int:
     """Recount every id from the files alone; exit 3 when a promise does not hold."""
-    from reconciler.check import check
+    from reconciler.check import check, keys_in
     from reconciler.cli import render
     from reconciler.cli.progress import watched
 
-    verdict = check(workspace, load(workspace, mode="look").settings, watched())
+    verdict = check(workspace, load(workspace, mode="look").settings, watched(), keys_in(os.environ))
     code = 3 if verdict.findings else 0
     if as_json:
         render.document(render.verdict_fields(verdict), workspace, code)

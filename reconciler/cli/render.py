@@ -208,7 +208,8 @@ def verdict_fields(found: Verdict) -> dict[str, Any]:
         "batches": found.batches,
         "account": dict(found.account),
         "findings": [
-            {"promise": each.promise, "where": each.where, "what": each.what} for each in found.findings
+            {"promise": each.promise, "code": each.code, "where": each.where, "what": each.what}
+            for each in found.findings
         ],
         "notes": list(found.notes),
         "holds": not found.findings,

@@ -250,8 +250,10 @@ PLANTED: Final = (
             ),
             (
                 "providers/retrying.py",
-                "    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:\n"
-                "        return Fault(_uncertain(said.words))\n",
+                (
+                    "    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:\n"
+                    "        return Fault(_uncertain(said.words))\n"
+                ),
                 "",
             ),
             (
