@@ -25,6 +25,7 @@ VERBS: Final = (
     "plan WORKSPACE",
     "status WORKSPACE",
     "check WORKSPACE",
+    "check WORKSPACE --repair",
     "results WORKSPACE",
     "explain WORKSPACE q-0",
     "retry WORKSPACE",

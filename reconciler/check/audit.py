@@ -12,7 +12,7 @@ from reconciler.check.secrets import check_keys
 from reconciler.check.verdict import Verdict
 from reconciler.config import Settings
 from reconciler.errors import StaleSnapshot
-from reconciler.executor.context import Progress, viewing
+from reconciler.executor.context import Progress, View, viewing
 from reconciler.model.identity import BatchName
 from reconciler.workspace import settled
 from reconciler.workspace.layout import DONE, QUARANTINE
@@ -38,25 +38,28 @@ def check(
         UserError: There is no workspace.
     """
     with viewing(path, settings, progress) as view:
-        listing = scan(view.look, view.layout)
-        verdict = Verdict(view.look.root)
-        for name in listing.batches:
-            _patiently(verdict, name, partial(check_live, view, listing, name, verdict))
-        for name, folders in listing.quarantined.items():
-            for folder in folders:
-                path = f"{QUARANTINE}/{folder}"
-                _patiently(verdict, name, partial(check_quarantined, view, name, path, verdict))
-        for name in settled.names(view.look):
-            _patiently(verdict, name, partial(check_settled, view, name, verdict))
-        check_history(view, listing, verdict)
-        check_keys(view, listing, secrets, verdict)
-        for folder in (DONE, QUARANTINE):
-            staging = (each.name for each in view.look.listing(folder) if each.name.startswith(".staging-"))
-            verdict.notes += [
-                f"{folder}/{name}/: left by a move that was cut off" for name in sorted(staging)
-            ]
-        verdict.notes += [f"{stale}: left by a crash; the next pass removes it" for stale in listing.stale]
-        return verdict
+        return audit(view, secrets)
+
+
+def audit(view: View, secrets: Mapping[str, str]) -> Verdict:
+    """Audit the workspace that is looked at."""
+    listing = scan(view.look, view.layout)
+    verdict = Verdict(view.look.root)
+    for name in listing.batches:
+        _patiently(verdict, name, partial(check_live, view, listing, name, verdict))
+    for name, folders in listing.quarantined.items():
+        for folder in folders:
+            path = f"{QUARANTINE}/{folder}"
+            _patiently(verdict, name, partial(check_quarantined, view, name, path, verdict))
+    for name in settled.names(view.look):
+        _patiently(verdict, name, partial(check_settled, view, name, verdict))
+    check_history(view, listing, verdict)
+    check_keys(view, listing, secrets, verdict)
+    for folder in (DONE, QUARANTINE):
+        staging = (each.name for each in view.look.listing(folder) if each.name.startswith(".staging-"))
+        verdict.notes += [f"{folder}/{name}/: left by a move that was cut off" for name in sorted(staging)]
+    verdict.notes += [f"{stale}: left by a crash; the next pass removes it" for stale in listing.stale]
+    return verdict
 
 
 def _patiently(verdict: Verdict, name: BatchName, look: Callable[[], None]) -> None:

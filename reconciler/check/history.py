@@ -148,6 +148,7 @@ def _against_manifest(view: View, name: BatchName, told: _Told, verdict: Verdict
     path, entry = f"{settled.folder_of(name)}/{settled.MANIFEST}", told.settled.get(name)
     if entry is None:
         verdict.notes.append(f"{path}: history has no line of it")
+        verdict.untold.add(name)
         return
     where = f"{ledger.PATH}:{entry.number}"
     digest = manifest.coverage.digests.get(Role.INPUT)

@@ -51,6 +51,7 @@ class Verdict:
             quarantined.
         findings: Promises that do not hold.
         notes: What a person may want to know and need not act on.
+        untold: Settled batches of which history has no line.
     """
 
     root: str
@@ -58,6 +59,7 @@ class Verdict:
     account: dict[str, int] = attrs.field(factory=dict)
     findings: list[Finding] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
+    untold: set[BatchName] = attrs.field(factory=set)
 
     def count(self, part: str, requests: int) -> None:
         """Add ids to one part of the account."""

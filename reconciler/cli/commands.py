@@ -146,20 +146,33 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
 
 
 @click.command("check", short_help="Recount every id from the files alone.")
-@with_options(WORKSPACE, JSON, DEBUG)
+@with_options(WORKSPACE)
+@click.option("--repair", "mend", is_flag=True, help="Mend what is provably safe to mend, then check again.")
+@with_options(JSON, DEBUG)
 @verb
-def check_(workspace: str, as_json: bool) -> int:
+def check_(workspace: str, mend: bool, as_json: bool) -> int:
     """Recount every id from the files alone; exit 3 when a promise does not hold."""
     from reconciler.check import check, keys_in
-    from reconciler.cli import render
+    from reconciler.cli import render, render_check
     from reconciler.cli.progress import watched
 
-    verdict = check(workspace, load(workspace, mode="look").settings, watched(), keys_in(os.environ))
+    ready = load(workspace, mode="look")
+    if mend:
+        from reconciler.repairing import repair
+
+        with Listening(workspace, ready, (), quiet=False, verbose=0) as options:
+            found = repair(workspace, ready.settings, options, keys_in(os.environ))
+        if as_json:
+            render.document(render_check.repaired_fields(found), workspace, found.exit_code)
+        else:
+            render_check.repaired(found, workspace)
+        return found.exit_code
+    verdict = check(workspace, ready.settings, watched(), keys_in(os.environ))
     code = 3 if verdict.findings else 0
     if as_json:
-        render.document(render.verdict_fields(verdict), workspace, code)
+        render.document(render_check.verdict_fields(verdict), workspace, code)
     else:
-        render.verdict(verdict)
+        render_check.verdict(verdict)
     return code
 
 

@@ -121,6 +121,13 @@ class Reading:
             return None
         return _fact(path, found) if stat.S_ISREG(found.st_mode) else _kind_of_mode(found.st_mode)
 
+    def mode(self, path: str) -> int | None:
+        """Who may do what with the file or folder at *path*; None when there is neither."""
+        found = self._lstat(path)
+        if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            return None
+        return stat.S_IMODE(found.st_mode)
+
     def readable(self, path: str) -> bool:
         """Whether this process may read *path*."""
         folder, _, leaf = path.rpartition("/")
