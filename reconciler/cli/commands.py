@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from typing import Any, Final
 
 import click
 
 from reconciler.cli import keeping, online, registry, splitting
-from reconciler.cli.console import err, out, safe
+from reconciler.cli.console import data, err, safe
 from reconciler.cli.options import (
     CAP,
     DEBUG,
@@ -183,7 +182,7 @@ def init_(path: str) -> int:
     """Make a new workspace at PATH."""
     from reconciler.workspace.template import create
 
-    out(create(path))
+    data((f"{create(path)}\n".encode(errors="surrogateescape"),), as_json=False)
     name = safe(shlex.quote(path))
     err(f"put batch_input_<name>.jsonl files into {name}/workdir/, then: reconcile {name}")
     return 0
@@ -224,9 +223,8 @@ def retry_(
     if print_:
         from reconciler.failed_requests import failed_requests
 
-        for line in failed_requests(workspace, load(workspace, mode="look").settings, names, classes):
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+        lines = failed_requests(workspace, load(workspace, mode="look").settings, names, classes)
+        data(lines, as_json=True)
         return 0
     return decided(partial(retry, classes=classes), workspace, names, as_json, **talk)
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cli.console import colourful, out, paint, safe, typed
+from reconciler.cli.console import colourful, out, paint, safe, safe_json, typed
 from reconciler.model.coverage import Coverage
 from reconciler.model.plan import Waiting, hint_of, word_of
 from reconciler.model.report import BatchReport, Report, State
@@ -25,7 +25,7 @@ def document(fields: Mapping[str, Any], workspace: str, code: int) -> None:
     import msgspec
 
     whole = _ready({"schema": SCHEMA, "exit_code": code, **fields}, workspace)
-    out(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
+    out(safe_json(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()))
 
 
 def _ready(value: Any, workspace: str, key: str = "") -> Any:
