@@ -18,7 +18,7 @@ import msgspec
 
 from reconciler.errors import UsageError
 from reconciler.model.operation import Kind
-from reconciler.processors.tables import cell, guarded
+from reconciler.processors.tables import cell, guarded, row_writer
 from reconciler.prompts import PromptRecord
 from reconciler.workspace.reading import Reading, locate
 
@@ -120,7 +120,7 @@ def blocks_of(records: Sequence[PromptRecord], kind: str) -> Iterator[bytes]:
             yield msgspec.json.encode({name: getattr(record, name) for name in COLUMNS}) + b"\n"
     else:
         buffer = io.StringIO(newline="")
-        write = csv.writer(buffer, lineterminator="\n").writerow
+        write = row_writer(buffer)
         write(COLUMNS)
         for record in records:
             values = (getattr(record, name) for name in COLUMNS)

@@ -85,9 +85,10 @@ class Row:
 
 def encode_line(cells: Iterable[str | int | None]) -> bytes:
     """One line of a registry, its newline included; None is `NA`."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(_written, cells))
-    return text.getvalue().encode()
+    text = io.StringIO(newline="")
+    # Only what its own end of lines holds is quoted: a bare carriage return must not begin a row.
+    csv.writer(text, lineterminator="\r\n").writerow(map(_written, cells))
+    return text.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
 def decode(data: bytes, path: str) -> list[Row]:

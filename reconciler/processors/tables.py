@@ -26,6 +26,7 @@ from reconciler.model.rows import COLUMNS, LOST, ResultRow, Standing
 BLOCK: Final = 1 << 16
 """Characters of CSV, or bytes of JSON Lines, that are handed on at once."""
 
+_END: Final = "\r\n"
 _FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that is a formula somewhere; the full-width forms count as well."""
 
@@ -118,10 +119,31 @@ def guarded(text: str | None) -> str | None:
     return f"'{text}" if text is not None and _FORMULA.match(text) else text
 
 
+class _Lines:
+    """Hands rows of CSV on, each with a line feed for its end."""
+
+    def __init__(self, buffer: io.StringIO) -> None:
+        self._buffer = buffer
+
+    def write(self, row: str) -> None:
+        """Take one row, whose own end is `_END`."""
+        self._buffer.write(row[: -len(_END)] + "\n")
+
+
+def row_writer(buffer: io.StringIO) -> Callable[[Iterable[Any]], Any]:
+    r"""
+    What writes rows of CSV into *buffer*.
+
+    The writer quotes only what its own end of lines holds: with "\n" for that, a bare "\r" in a cell would
+    begin a row of its own in a spreadsheet, and what comes after it could be a formula.
+    """
+    return csv.writer(_Lines(buffer), lineterminator=_END).writerow
+
+
 def csv_blocks(rows: Iterable[ResultRow], columns: Sequence[str], *, raw: bool = False) -> Iterator[bytes]:
     r"""CSV as RFC 4180 has it, in UTF-8, but that lines end at "\n"; nothing is an empty cell."""
     buffer = io.StringIO(newline="")
-    write = csv.writer(buffer, lineterminator="\n").writerow
+    write = row_writer(buffer)
     write(columns)
     text: Callable[[str | None], str | None] = (lambda value: value) if raw else guarded
     for row in rows:
