@@ -18,6 +18,7 @@ from reconciler.check.mending import (
     Left,
     Narrow,
     PublishAgain,
+    PublishManifest,
     RemoveAside,
     RemoveProgress,
     RemoveStaging,
@@ -29,8 +30,9 @@ from reconciler.check.repairs import blocks_of, diagnose
 from reconciler.config import Settings
 from reconciler.errors import Interrupted, ReconcilerError, StaleSnapshot
 from reconciler.executor.context import Context
+from reconciler.executor.hashing import digest_of
 from reconciler.session import Options, session
-from reconciler.workspace import aside, ledger, live, settled
+from reconciler.workspace import aside, combined, ledger, live, settled
 from reconciler.workspace.effects import temporary_for
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.scan import scan
@@ -73,26 +75,23 @@ def repair(
         Interrupted: Someone asked for an end; what was repaired stays.
     """
     with session(path, settings, options or Options()) as held:
-        ctx, done, failed = held.ctx, list[Repair](), list[Left]()
-        for each in _found(ctx, audit(ctx, secrets)):
-            if ctx.stopping():
-                raise Interrupted("interrupted; what was repaired stays")
-            if isinstance(each, Left):
-                continue
-            try:
-                _carry_out(ctx, each)
-                done.append(each)
-            except (ReconcilerError, OSError) as error:
-                failed.append(Left(each.path, f"it could not be repaired: {error}"))
-        # One repair may have ended another's reason, or given it one.
-        verdict = audit(ctx, secrets)
-        left = [each for each in _found(ctx, verdict) if isinstance(each, Left)]
-        return Repaired(tuple(done), (*failed, *left), len(failed), verdict)
-
-
-def _found(ctx: Context, verdict: Verdict) -> list[Repair | Left]:
-    """Everything that could be repaired as things stand."""
-    return list(diagnose(ctx, scan(ctx.fx, ctx.layout), verdict))
+        ctx, done, failed = held.ctx, list[Repair](), dict[str, Left]()
+        while True:
+            # One repair may prove what another needs, or end its reason.
+            verdict = audit(ctx, secrets)
+            found = list(diagnose(ctx, scan(ctx.fx, ctx.layout), verdict))
+            left = [each for each in found if isinstance(each, Left)]
+            wanted = [each for each in found if not isinstance(each, Left) and each.path not in failed]
+            if not wanted:
+                return Repaired(tuple(done), (*failed.values(), *left), len(failed), verdict)
+            for each in wanted:
+                if ctx.stopping():
+                    raise Interrupted("interrupted; what was repaired stays")
+                try:
+                    _carry_out(ctx, each)
+                    done.append(each)
+                except (ReconcilerError, OSError) as error:
+                    failed[each.path] = Left(each.path, f"it could not be repaired: {error}")
 
 
 def _carry_out(ctx: Context, step: Repair) -> None:
@@ -121,6 +120,8 @@ def _carry_out(ctx: Context, step: Repair) -> None:
             _remove_torn(ctx, step)
         case PublishAgain():
             _publish_again(ctx, step)
+        case PublishManifest():
+            _publish_manifest(ctx, step)
         case _ as never:
             assert_never(never)
 
@@ -135,11 +136,20 @@ def _remove_torn(ctx: Context, step: RemoveTorn) -> None:
         ctx.fx.publish(step.path, kept, replace=True)
 
 
+def _publish_manifest(ctx: Context, step: PublishManifest) -> None:
+    """History first; then the manifest, which takes nothing's place."""
+    document = settled.encode(attrs.evolve(step.manifest, version=ctx.version))
+    combined.void(ctx.fx, ctx.voiding)
+    known = {"path": step.path, "sha256": digest_of((document,)).sha256}
+    ledger.append_once(ctx.fx, ctx.history, "batch.repaired", step.name, **known)
+    ctx.fx.publish(step.path, (document,))
+
+
 def _publish_again(ctx: Context, step: PublishAgain) -> None:
     """History first; then the file, held to its digest before it has its name."""
     fx = ctx.fx
     known = {"path": step.path, "sha256": step.digest.sha256}
-    ledger.append_once(fx, ctx.history, "batch.republished", step.name, **known)
+    ledger.append_once(fx, ctx.history, "batch.repaired", step.name, **known)
     made = fx.stage(step.path, blocks_of(ctx, step.name, settled.read(fx, step.name)))
     if made != step.digest:
         fx.discard(temporary_for(step.path))

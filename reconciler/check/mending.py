@@ -8,6 +8,7 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import BatchName
 from reconciler.workspace import ledger
 from reconciler.workspace.aside import ASIDE
+from reconciler.workspace.settled import Manifest
 
 
 @attrs.frozen
@@ -72,7 +73,26 @@ class PublishAgain:
     told: str = "published again from the settled answers, byte for byte as before"
 
 
-Repair = RemoveTemporary | RemoveStaging | RemoveAside | RemoveProgress | Narrow | RemoveTorn | PublishAgain
+@attrs.frozen
+class PublishManifest:
+    """Give a settled batch its manifest again; *manifest* is proven by files, metadata and history."""
+
+    path: str
+    name: BatchName
+    manifest: Manifest
+    told: str = "made again from its files, its metadata and history, which agree"
+
+
+Repair = (
+    RemoveTemporary
+    | RemoveStaging
+    | RemoveAside
+    | RemoveProgress
+    | Narrow
+    | RemoveTorn
+    | PublishAgain
+    | PublishManifest
+)
 
 
 @attrs.frozen

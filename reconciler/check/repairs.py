@@ -7,7 +7,6 @@ itself is left to it: there is one way to mend each thing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +15,7 @@ from reconciler.check.mending import (
     Left,
     Narrow,
     PublishAgain,
+    PublishManifest,
     RemoveAside,
     RemoveProgress,
     RemoveStaging,
@@ -23,9 +23,11 @@ from reconciler.check.mending import (
     RemoveTorn,
     Repair,
 )
+from reconciler.check.rebuilding import PLAIN, rebuilt
 from reconciler.check.verdict import Verdict
-from reconciler.errors import BadMetadata, ReconcilerError
+from reconciler.errors import PermanentError, ReconcilerError
 from reconciler.executor.context import View
+from reconciler.executor.hashing import digest_of
 from reconciler.executor.publishing import results_blocks
 from reconciler.executor.reading import owners_of
 from reconciler.model.coverage import NOTHING, FileDigest
@@ -34,7 +36,6 @@ from reconciler.model.operation import FileFact, Kind, ProcessOutput
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Submission
 from reconciler.processors import results
-from reconciler.processors.base import RESULTS, VERSIONS
 from reconciler.workspace import ledger, live, settled
 from reconciler.workspace.aside import ASIDE
 from reconciler.workspace.effects import TEMPORARY
@@ -57,7 +58,6 @@ MENDS_ITSELF: Final = "reconcile WORKSPACE"
 STAGING: Final = ".staging-"
 _TELLING: Final = frozenset({1, 2, 3, 5, 6, 15})
 """Promises whose findings make a torn line of history worth keeping."""
-_PLAIN: Final = f"{RESULTS}/{VERSIONS[RESULTS]}"
 _OPEN: Final = 0o077
 """What nobody else may do with our own files."""
 
@@ -78,7 +78,10 @@ def diagnose(view: View, listing: Listing, verdict: Verdict) -> Iterator[Repair 
     yield from (each for each in _modes(view, PRIVATE) if not each.path.startswith(going or "/"))
     yield from _history(view, listing, verdict)
     for name in settled.names(view.look):
-        yield from _results(view, name, verdict)
+        if view.look.kind(f"{settled.folder_of(name)}/{settled.MANIFEST}") is None:
+            yield _manifest(view, listing, name)
+        else:
+            yield from _results(view, name, verdict)
 
 
 def _folders(view: View) -> Iterator[str]:
@@ -208,6 +211,17 @@ def _in_doubt(view: View, listing: Listing) -> bool:
     return False
 
 
+def _manifest(view: View, listing: Listing, name: BatchName) -> Repair | Left:
+    """A manifest that is not there any more."""
+    path = f"{settled.folder_of(name)}/{settled.MANIFEST}"
+    if name in listing.batches:
+        return Left(path, "a live batch has that name, too; it cannot be told which of them settled")
+    try:
+        return PublishManifest(path, name, rebuilt(view, name))
+    except PermanentError as error:
+        return Left(path, error.message, "restore it from a backup, or move the files out of the workspace")
+
+
 def _results(view: View, name: BatchName, verdict: Verdict) -> Iterator[Repair | Left]:
     """Results of a settled batch that are not there any more."""
     folder = settled.folder_of(name)
@@ -221,7 +235,7 @@ def _results(view: View, name: BatchName, verdict: Verdict) -> Iterator[Repair |
     again = f"reconcile replay WORKSPACE {name}"
     for path in gone:
         why = ""
-        if receipt.get("processor") != _PLAIN or manifest.coverage.extraction is not None:
+        if receipt.get("processor") != PLAIN or manifest.coverage.extraction is not None:
             why = "it was made by other code than the built-in results"
         elif path != results.published_as(name):
             why = "it is made of the results beside it"
@@ -241,14 +255,10 @@ def _is(view: View, folder: str, leaf: str) -> bool:
 
 def _derived(view: View, name: BatchName, manifest: settled.Manifest) -> FileDigest | None:
     """What the results of a settled batch hold when they are made again; None where they cannot be."""
-    hasher, size = hashlib.sha256(), 0
     try:
-        for block in blocks_of(view, name, manifest):
-            hasher.update(block)
-            size += len(block)
-    except (BadMetadata, ReconcilerError, OSError):
+        return digest_of(blocks_of(view, name, manifest))
+    except (ReconcilerError, OSError):
         return None
-    return FileDigest(hasher.hexdigest(), size)
 
 
 def blocks_of(view: View, name: BatchName, manifest: settled.Manifest) -> Iterator[bytes]:
