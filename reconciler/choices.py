@@ -21,7 +21,7 @@ from reconciler.plugins import NOTHING_GIVEN, Given, Mode, Plugs
 from reconciler.processors.base import Per, Processor, wrap
 from reconciler.providers.base import Worker
 from reconciler.session import Options, Unwatched, Watcher
-from reconciler.trust import require
+from reconciler.trust import require, require_own
 from reconciler.workspace.layout import find
 from reconciler.workspace.sources import own_file, settings_files, user_file
 
@@ -93,11 +93,12 @@ def prepare(
         mode: What they are wanted for.
 
     Raises:
-        ConfigError: The settings cannot be obeyed, or name code without trust.
+        ConfigError: The settings cannot be obeyed, or name code without trust; or somebody else owns it.
         UsageError: There is no workspace.
     """
-    find(workspace)
     named = "" if environment is None else environment.get("RECONCILER_USER_CONFIG")
+    require_own(workspace, named)
+    find(workspace)
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
     settings = settle(settings_files(workspace, named), ours, flags)
     mine = own_file(workspace)

@@ -43,7 +43,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
 
 HARMLESS_OS: Final = frozenset(
     "DirEntry EX_OK PathLike W_OK R_OK X_OK cpu_count devnull environ error fsdecode fsencode fspath "
-    "get_terminal_size getenv getpid getppid getuid isatty kill linesep name sched_getaffinity sep "
+    "get_terminal_size getenv geteuid getpid getppid getuid isatty kill linesep name sched_getaffinity sep "
     "stat_result strerror uname urandom".split(),
 )
 HARMLESS_OS_PATH: Final = frozenset(

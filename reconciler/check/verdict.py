@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
@@ -16,6 +17,9 @@ from reconciler.model.operation import FileFact
 from reconciler.model.record import Child
 from reconciler.workspace import tombstones
 
+INPUTS: Final = 2
+"""The promise that inputs are not modified."""
+
 
 @attrs.frozen
 class Finding:
@@ -26,11 +30,13 @@ class Finding:
         promise: Its number in docs/workspace.md: 1 conservation, 2 inputs, 3 whole files, ...
         where: The file or folder.
         what: What is wrong with it.
+        code: The same for machines: one word of the table in docs/guarantees.md.
     """
 
     promise: int
     where: str
     what: str
+    code: str = "other"
 
 
 @attrs.define
@@ -45,6 +51,7 @@ class Verdict:
             quarantined.
         findings: Promises that do not hold.
         notes: What a person may want to know and need not act on.
+        untold: Settled batches of which history has no line.
     """
 
     root: str
@@ -52,14 +59,15 @@ class Verdict:
     account: dict[str, int] = attrs.field(factory=dict)
     findings: list[Finding] = attrs.field(factory=list)
     notes: list[str] = attrs.field(factory=list)
+    untold: set[BatchName] = attrs.field(factory=set)
 
     def count(self, part: str, requests: int) -> None:
         """Add ids to one part of the account."""
         self.account[part] = self.account.get(part, 0) + requests
 
-    def object(self, promise: int, where: str, what: str) -> None:
+    def object(self, promise: int, where: str, what: str, code: str = "other") -> None:
         """Write down a promise that does not hold."""
-        self.findings.append(Finding(promise, where, what.removeprefix(where).lstrip(": ")))
+        self.findings.append(Finding(promise, where, what.removeprefix(where).lstrip(": "), code))
 
 
 def check_children(
@@ -72,9 +80,10 @@ def check_children(
             continue
         if not places:
             what = f"{name} handed {fact.owns.requests} ids to {child}, whose input is gone"
-            verdict.object(1, file_name(Role.INPUT, child), what)
+            verdict.object(1, file_name(Role.INPUT, child), what, "child-gone")
         elif not any(Tally.of(ids_of(view, found)) == fact.owns for found in places):
-            verdict.object(1, places[0].path, f"it does not hold the ids that {name} handed to it")
+            what = f"it does not hold the ids that {name} handed to it"
+            verdict.object(1, places[0].path, what, "child-differs")
 
 
 def _buried(view: View, child: BatchName) -> Child | None:
@@ -102,22 +111,20 @@ def count(verdict: Verdict, coverage: Coverage) -> None:
             verdict.count(part, tally.requests)
 
 
-def compare(verdict: Verdict, where: str, written: Coverage, counted: Coverage) -> None:
+def compare(verdict: Verdict, where: str, written: Coverage, counted: Coverage, promise: int = 1) -> None:
     """Hold a written account against the one that the files give."""
     for part in ("input", "answered", "failed", "retried", "dismissed", "missing"):
         here: Tally = getattr(written, part)
         there: Tally = getattr(counted, part)
         if here != there:
             what = f"{part}: {here.requests} ids are written down, the files hold {there.requests}"
-            verdict.object(
-                1, where, what if here.requests != there.requests else f"{part}: other ids than counted"
-            )
+            what = what if here.requests != there.requests else f"{part}: other ids than counted"
+            verdict.object(promise, where, what, "account-differs")
 
 
 def hold(verdict: Verdict, promise: int, where: str, written: FileDigest, found: FileDigest) -> bool:
     """Hold a file against the digest that is written down for it."""
     if written != found:
-        verdict.object(
-            promise, where, f"it was changed (sha256 {found.sha256[:12]}…, was {written.sha256[:12]}…)"
-        )
+        what = f"it was changed (sha256 {found.sha256[:12]}…, was {written.sha256[:12]}…)"
+        verdict.object(promise, where, what, "input-changed" if promise == INPUTS else "file-changed")
     return written == found

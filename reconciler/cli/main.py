@@ -11,7 +11,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli import commands, options
-from reconciler.cli.console import complain, err, out, safe
+from reconciler.cli.console import complain, err, out, safe, safe_json
 from reconciler.cli.prepare import Time
 from reconciler.errors import ReconcilerError
 
@@ -236,5 +236,5 @@ def _tell(words: Sequence[str], message: str, hint: str, code: int) -> int:
             import msgspec
 
             document = {"schema": 1, "error": {"message": message, "hint": hint}, "exit_code": code}
-            out(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+            out(safe_json(msgspec.json.format(msgspec.json.encode(document), indent=2).decode()))
     return code

@@ -112,6 +112,22 @@ class Folders(Reading):
             self._tap("unlink", path)
             os.unlink(leaf, dir_fd=at)
 
+    def narrow(self, path: str, mode: int) -> None:
+        """
+        Let a file or a folder have *mode*.
+
+        Raises:
+            OSError: It is a link, or somebody else's.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with self._parent(path) as (at, leaf):
+            opened = os.open(leaf, flags, dir_fd=at)
+        try:
+            self._tap("chmod", path)
+            os.fchmod(opened, mode)
+        finally:
+            os.close(opened)
+
     def remove_folder(self, path: str) -> None:
         """Remove a staging folder with the files in it; never called for a final name."""
         if self.kind(path) is None:
