@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
+from reconciler.model.changes import Changes
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
-from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
+from reconciler.model.operation import (
+    ChangeRequests,
+    MoveToDone,
+    Operation,
+    ProcessErrors,
+    ProcessOutput,
+    RetryLeftovers,
+)
 from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
@@ -21,6 +31,7 @@ from reconciler.model.record import NOTHING_HEARD, Record
 from reconciler.model.snapshot import ChildFact, Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
+from reconciler.planner.changing import change, plan_change, unchanged
 from reconciler.planner.safety import expects
 
 _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
@@ -40,6 +51,11 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     if isinstance(asking, ProcessErrors):
         # What it answers decides who is asked again.
         return Plan(name, "its failures go to the error processor", (asking,))
+    changes = change(snap, coverage, policy, classes, asking.never, policy.error_processor or "")
+    if isinstance(changes, ChangeRequests):
+        # What cannot be changed is not asked again.
+        return plan_change(changes)
+    asking = attrs.evolve(asking, never=asking.never | changes.never)
     again = coverage.failed_in(classes) - Tally.of(asking.never) + Tally.of(asking.again)
     child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
     leftovers: dict[str, Any] = {
@@ -55,7 +71,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     token = token_of(name, record, coverage, policy, child)
     earlier = _of_another(name, record, policy, coverage)
     output = earlier or _receipt(record, "process-output", token)
-    stays = _holds(name, final, coverage, asking, policy)
+    stays = _holds(name, final, coverage, asking, policy) or _unchanged(name, coverage, changes)
     rests = stays is not None and _summed_up(record)
     done = output is not None and (earlier is not None or policy.processor_may_fail or rests)
     steps: list[Operation] = []
@@ -78,6 +94,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
                 missing=missing,
                 again=asking.again,
                 never=asking.never,
+                changes=changes,
             )
         )
     stays = stays or _unhandled(name, record, policy, output)
@@ -182,6 +199,11 @@ def _holds(
         hint = f"reconcile dismiss WORKSPACE {name}    to give them up"
         return because, Attention(hint, Trouble.FAILED_FOR_GOOD)
     return None
+
+
+def _unchanged(name: BatchName, coverage: Coverage, changes: Changes) -> tuple[str, Attention] | None:
+    """Why failures that user code could not change keep the batch, and what a person may do."""
+    return unchanged(name, changes) if coverage.failed != NOTHING and changes.attention else None
 
 
 def _of_another(
