@@ -122,17 +122,15 @@ class Changing:
         Returns:
             What came of it, and the receipt that says so, which the caller makes durable.
         """
-        hooks = self.ctx.plugged.hooks_of(self.name)
-        codes = {hooks.transforms[each].identity: hooks.transforms[each] for each in sorted(self.by)}
-        tokens = {identity: invocation_token(self.name, identity, self.digests) for identity in codes}
+        codes = self.ctx.plugged.hooks_of(self.name).transforms
+        tokens = {each: invocation_token(self.name, name, self.digests) for each, name in self.by.items()}
         known = tuple(self.receipts.get(VERB, {}).get("begun", ()))
-        begun = self._begin(known, tuple(tokens.values()))
+        begun = self._begin(known, tuple(dict.fromkeys(tokens.values())))
         path = changed_path(self.name)
 
         def lines() -> Iterator[bytes]:
-            for identity, code in codes.items():
-                redelivery = tokens[identity] in known
-                yield from self._lines(code, tokens[identity], redelivery=redelivery)
+            for each in sorted(self.by):
+                yield from self._lines(each, codes[each], tokens[each], redelivery=tokens[each] in known)
 
         digest = self.ctx.fx.publish(path, lines(), replace=True)
         if not self.changed:
@@ -157,13 +155,12 @@ class Changing:
             self.write({**self.receipts, VERB: mark})
         return begun
 
-    def _lines(self, code: Transform, token: str, *, redelivery: bool) -> Iterator[bytes]:
-        """The lines that one transform has changed, in input order; what it did not is kept."""
-        classes = {each for each, identity in self.by.items() if identity == code.identity}
+    def _lines(self, failed: ErrorClass, code: Transform, token: str, *, redelivery: bool) -> Iterator[bytes]:
+        """The lines of one class that its transform has changed, in input order; what it did not is kept."""
         wanted = [
             at
             for at, place in self.answers.failures()
-            if place.failed in classes and self.answers.hashed(at) not in self.skip
+            if place.failed is failed and self.answers.hashed(at) not in self.skip
         ]
         if not wanted:
             return
