@@ -5,6 +5,8 @@ Each test makes real passes over a real workspace with a function plugged in.
 """
 
 import asyncio
+import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +27,7 @@ from reconciler.model.rows import Standing
 from reconciler.preview import preview
 from reconciler.results import Results
 from tests.plugging import Plugs, Seen, lines_of, sound
+from tests.workspace.faults import Crash, Trip
 from tests.workspaces import (
     answered,
     failed,
@@ -523,3 +526,35 @@ def test_a_changed_line_without_a_record_is_found(root: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"question", b"9uestion"))
     found = [each.what for each in check(str(root), settings()).findings]
     assert any("no change of them is recorded" in what for what in found)
+
+
+def test_code_that_never_says_the_same_twice() -> None:
+    """Stopped before any change, what was durable first goes to the child, whatever code says later."""
+    trip = Trip()
+    for point in range(200):
+        with scratch() as folder:
+            root, calls = folder / "w", itertools.count()
+            put_long(root, 1, 2)
+
+            def change(asked: dict[str, Any], calls: Iterator[int] = calls) -> Any:
+                asked["body"]["messages"][0]["content"] = f"version {next(calls)}"
+                return asked
+
+            trip = Trip(at=point)
+            with contextlib.suppress(Crash):
+                changing(change, tap=trip).run(root, provider="openai")
+            made = live(root) / "batch_metadata_1.r1.jsonl"
+            told = made.read_bytes() if point and made.exists() else None
+            sound(root)
+            for _ in range(2):
+                report = changing(change).run(root, provider="openai")
+            when = f"stopped before change {point}: {trip.seen[-1]}"
+            assert {batch.state for batch in report.batches} == {State.HELD}, when
+            assert told is None or record(root, "1.r1")["input"] == json.loads(told)["input"], when
+            assert [line["custom_id"] for line in child_lines(root)] == ["q-1", "q-2"], when
+            assert next(calls) <= 4, when
+            assert not list((root / ".reconciler/changed").iterdir()), when
+            sound(root)
+        if point and not trip.reached:
+            return
+    raise AssertionError("it never ends")
