@@ -245,6 +245,11 @@ def other_shape(asked: dict[str, Any]) -> Any:
     return {"custom_id": asked["custom_id"], "params": asked["body"]}
 
 
+def other_model(asked: dict[str, Any]) -> Any:
+    """A request for another model."""
+    return {**asked, "body": {**asked["body"], "model": "larger"}}
+
+
 def raising(error: BaseException) -> Callable[[dict[str, Any]], Any]:
     """A transform that raises."""
 
@@ -263,6 +268,7 @@ def raising(error: BaseException) -> Callable[[dict[str, Any]], Any]:
         pytest.param(other_id, "it returned a request with another id", id="id"),
         pytest.param(other_url, "it returned a request of another shape, or for another url", id="url"),
         pytest.param(other_shape, "it returned a request of another shape, or for another url", id="shape"),
+        pytest.param(other_model, "it returned a request for another model", id="model"),
         pytest.param(lambda _asked: "text", "it returned no request: ", id="text"),
         pytest.param(lambda _asked: {}, "it returned no request: ", id="nothing-in-it"),
         pytest.param(lambda asked: {**asked, "body": 7}, "it returned no request: ", id="body"),

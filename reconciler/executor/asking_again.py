@@ -164,6 +164,7 @@ def _changed(  # noqa: PLR0913, PLR0917 - as `retry_settled` has them
         digests=manifest.coverage.digests,
         answers=answers,
         attempt=manifest.attempt,
+        provider=manifest.provider,
         by=by,
         token=token,
         skip=skip,

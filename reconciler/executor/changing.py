@@ -26,10 +26,11 @@ from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.answers import Answers
 from reconciler.model.changes import VERB, Changes, Kept, changes_fields
 from reconciler.model.coverage import FileDigest
-from reconciler.model.exchange import Result
+from reconciler.model.exchange import Dialect, Result
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import ChangeRequests, FileFact
 from reconciler.model.outcome import ErrorClass
+from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import STARTED, Receipt, invocation_token, record_token
 from reconciler.model.record import Record
 from reconciler.model.words import many
@@ -60,6 +61,7 @@ def change_requests(step: ChangeRequests, run: Run) -> Receipt:
         digests={} if record.coverage is None else record.coverage.digests,
         answers=places(ctx, step.expects.files, record.coverage, run.known),
         attempt=record.attempt,
+        provider=record.provider,
         by=step.by,
         token=step.token,
         skip=step.never | owners_of(ctx, record.children).keys(),
@@ -93,6 +95,7 @@ class Changing:
         digests: What they hold.
         answers: Where each failure stands.
         attempt: How often its requests had been sent.
+        provider: Who is asked, None when nobody knows.
         by: Name and version of the code, by the error class whose failures it changes.
         token: Of the invocation.
         skip: Hashes of ids that are not its business.
@@ -107,6 +110,7 @@ class Changing:
     digests: Mapping[Role, FileDigest]
     answers: Answers
     attempt: int
+    provider: str | None
     by: Mapping[ErrorClass, str]
     token: str
     skip: frozenset[int]
@@ -221,6 +225,9 @@ class Changing:
             raise _Unusable("it returned a request with another id")
         if (after.dialect, after.url) != (before.dialect, before.url):
             raise _Unusable("it returned a request of another shape, or for another url")
+        if after.model != before.model and self.provider != LOCAL and after.dialect is Dialect.OPENAI:
+            # One line of another model, and such a provider refuses them all.
+            raise _Unusable("it returned a request for another model, and a batch has to have one")
         if len(data) > self.ctx.line_limit:
             raise _Unusable(f"it returned more than {self.ctx.line_limit} bytes")
         if _sorted(value) == _sorted(decode_value(line.data, line, path)):
