@@ -70,7 +70,7 @@ def change_requests(step: ChangeRequests, run: Run) -> Receipt:
     )
     changes, proof = changing.run()
     run.proofs[VERB] = proof
-    facts = {"changed": changing.changed, "kept": len(changes.never), "by": proof["by"]}
+    facts = {"changed": changing.changed, "kept": len(changes.never), "told": changes.told, "by": proof["by"]}
     return Receipt(step.name, step.verb, changing.told(changes), facts)
 
 
