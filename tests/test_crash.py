@@ -149,18 +149,6 @@ def make_missing(root: Path) -> None:
     run(root)
 
 
-def make_missing_one(root: Path) -> None:
-    """A live batch of which one answer is missing, one failed for good and one may be asked again."""
-    put(
-        root,
-        "3",
-        input=[request(n) for n in range(4)],
-        output=[answered(0)],
-        error=[failed(1), failed(2, 429)],
-    )
-    run(root)
-
-
 def make_settled(root: Path) -> None:
     """A settled batch with a failure that may be asked again."""
     put(
@@ -284,7 +272,6 @@ SCENARIOS: Final = {
     "retry-all": Scenario(make_settled, retry(), verb=True),
     "retry-class": Scenario(make_settled, retry("2", classes=("invalid-request",)), verb=True),
     "retry-changed": Scenario(make_settled, retry("2", **CHANGING), CHANGING, verb=True),
-    "retry-changed-live": Scenario(make_missing_one, retry("3", **CHANGING), CHANGING, verb=True),
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),
@@ -306,7 +293,7 @@ SCENARIOS: Final = {
 }
 LARGE: Final = (
     *("pass", "pass-by-nobody", "group", "local", "pass-tables", "group-tables"),
-    *("retry-changed", "retry-changed-live"),
+    "retry-changed",
 )
 STEP: Final = 4
 """Of the large scenarios, every STEP-th point is tried in a normal run and every point in a slow one."""

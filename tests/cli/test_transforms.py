@@ -12,6 +12,10 @@ from tests.cli.calling import call
 from tests.cli.remote import KEYS, There, asked, reach
 from tests.workspaces import answered, failed, ledger, manifest, put, request
 
+SLOW: Final = pytest.mark.slow
+QUICK: Final = ("openai", "anthropic", "gemini")
+"""One of each shape of lines but for Mistral's; the others are for the long run."""
+
 CODE: Final = """
 def halve(request, failure):
     assert failure.error_class == "over-length", failure.error_class
@@ -41,7 +45,7 @@ def name_code(workspace: Path, code: str = CODE) -> None:
     (workspace / "reconciler.toml").write_text(text, "utf-8")
 
 
-@pytest.fixture(params=list(KEYS))
+@pytest.fixture(params=[name if name in QUICK else pytest.param(name, marks=SLOW) for name in KEYS])
 def there(
     request: pytest.FixtureRequest,
     fake_provider: FakeProvider,
