@@ -186,7 +186,7 @@ def _group(held: Session, listing: Listing, queue: Sequence[BatchName], at: int)
 def _may_share(held: Session, listing: Listing, name: BatchName) -> bool:
     """Whether a batch is one that goes from its answers to `done/` without asking anybody."""
     hooks = held.options.plugged.hooks_of(name)
-    return _has_answers(listing, name) and hooks.plain and hooks.error is None
+    return _has_answers(listing, name) and hooks.plain and hooks.error is None and not hooks.transforms
 
 
 def _size(held: Session, name: BatchName) -> int:

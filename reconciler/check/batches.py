@@ -58,7 +58,7 @@ def check_live(view: View, listing: Listing, name: BatchName, verdict: Verdict) 
         return
     _match(view, snap, where, verdict)
     if snap.record is not None:
-        check_children(view, verdict, name, snap.record.children)
+        check_children(view, verdict, name, snap.record.children, snap.files[Role.INPUT])
 
 
 def _is_tail(view: View, snap: Snapshot) -> bool:
@@ -149,7 +149,9 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
         where = f"{folder}/{settled.MANIFEST}"
         verdict.object(1, where, "its account does not balance", "not-balanced")
     count(verdict, manifest.coverage)
-    check_children(view, verdict, name, manifest.children)
+    leaves = {Role(leaf.split("_")[1]): leaf for leaf in manifest.files}
+    asked = view.look.fact(f"{folder}/{leaves[Role.INPUT]}") if Role.INPUT in leaves else None
+    check_children(view, verdict, name, manifest.children, asked)
     if buried:
         # What was published is all there is, and was held to its digest there.
         return

@@ -8,13 +8,15 @@ from typing import Final
 import attrs
 
 from reconciler.codec.request import request_id
-from reconciler.errors import BadMetadata, PermanentError
+from reconciler.errors import BadLine, BadMetadata, PermanentError
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines, child_paths
-from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
+from reconciler.model.changes import Changed, difference, line_digest
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.record import Child
+from reconciler.model.words import many
 from reconciler.workspace import tombstones
 
 INPUTS: Final = 2
@@ -71,19 +73,69 @@ class Verdict:
 
 
 def check_children(
-    view: View, verdict: Verdict, name: BatchName, children: Mapping[BatchName, Child]
+    view: View,
+    verdict: Verdict,
+    name: BatchName,
+    children: Mapping[BatchName, Child],
+    asked: FileFact | None,
 ) -> None:
-    """Each child holds the very ids that its parent handed over."""
+    """
+    Each child holds the very requests that its parent handed over, and no line differs without a record.
+
+    Args:
+        view: Rooms and settings.
+        verdict: Where it is written down.
+        name: The parent.
+        children: What it handed over.
+        asked: Its input; None when it is not here.
+    """
     for child, fact in children.items():
         places = [found for path in child_paths(view, child) if (found := view.look.fact(path)) is not None]
-        if not places and _buried(view, child) == fact:
+        buried = _buried(view, child)
+        if not places and buried is not None and (buried.owns, buried.digest) == (fact.owns, fact.digest):
             continue
         if not places:
             what = f"{name} handed {fact.owns.requests} ids to {child}, whose input is gone"
             verdict.object(1, file_name(Role.INPUT, child), what, "child-gone")
-        elif not any(Tally.of(ids_of(view, found)) == fact.owns for found in places):
+            continue
+        holding = [found for found in places if Tally.of(ids_of(view, found)) == fact.owns]
+        if not holding:
             what = f"it does not hold the ids that {name} handed to it"
             verdict.object(1, places[0].path, what, "child-differs")
+        elif asked is not None and (unlike := _unlike(view, fact, asked, holding)):
+            verdict.object(INPUTS, holding[0].path, unlike, "child-changed")
+
+
+def _unlike(view: View, given: Child, asked: FileFact, places: list[FileFact]) -> str | None:
+    """What of a child's lines differs from its parent's, where that is not what is recorded; else None."""
+    recorded = NOTHING if given.changed is None else given.changed.tally
+    try:
+        found = [_differences(view, asked, place) for place in places]
+    except BadLine:
+        # What is wrong with the parent's input is told where that is matched.
+        return None
+    if recorded in found:
+        return None
+    told = f"{many(found[0].requests, 'line')} not as in {asked.path}"
+    if given.changed is None:
+        return f"{told}, and no change of them is recorded"
+    return f"{told}, and what is recorded are {recorded.requests} others, changed by {_coders(given.changed)}"
+
+
+def _differences(view: View, parent: FileFact, child: FileFact) -> Tally:
+    """The lines of a child that are not as its parent has them."""
+    after = {hash_id(request_id(line, child.path)): line_digest(line.data) for line in Lines(view, child)}
+    differ: list[int] = []
+    for line in Lines(view, parent):
+        hashed, before = hash_id(request_id(line, parent.path)), line_digest(line.data)
+        if after.get(hashed, before) != before:
+            differ.append(difference(hashed, before, after[hashed]))
+    return Tally.of(differ)
+
+
+def _coders(changed: Changed) -> str:
+    """Whose code made changes."""
+    return ", ".join(sorted(set(changed.by.values())))
 
 
 def _buried(view: View, child: BatchName) -> Child | None:

@@ -29,6 +29,7 @@ from reconciler.config.table import (
     SECTIONS,
     SETTINGS,
     THIS_CALL,
+    WORDS,
     checked,
     nearest,
 )
@@ -145,6 +146,11 @@ class Settings:
         set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)
         return next(set_by, "")
 
+    def _word(self, each: ErrorClass) -> ClassPolicy:
+        """What is done about failures of a class as they are: nothing, where code is to change them first."""
+        word = self[f"{CLASSES}.{each}"]
+        return ClassPolicy(word) if word in WORDS else ClassPolicy.NEVER
+
     def of_provider(self, name: str, key: str) -> Any:
         """
         What `[provider] key` says of the provider *name*: nothing, where it was written for another.
@@ -168,7 +174,7 @@ class Settings:
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
             probe_batches=self["policy.probe_batches"],
-            classes={each: ClassPolicy(self[f"{CLASSES}.{each}"]) for each in ErrorClass},
+            classes={each: self._word(each) for each in ErrorClass},
             failed=FailurePolicy(self["policy.failed"]),
             settle_seconds=self["policy.settle_seconds"],
             poll_seconds=self["provider.poll_seconds"],

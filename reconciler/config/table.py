@@ -28,6 +28,12 @@ THIS_CALL: Final = "the command line"
 CLASSES: Final = "policy.classes"
 """The table that says what is done about failures, one key for each error class."""
 
+WORDS: Final = tuple(word.value for word in ClassPolicy)
+"""What a key of it may say that names no code."""
+
+UNCHANGEABLE: Final = frozenset({ErrorClass.MISSING})
+"""Classes of which nothing has failed that code could look at."""
+
 _IN_VARIABLES: Final = str.maketrans(".-", "__")
 HUGE: Final = 1 << 53
 """No number in a settings file is as large as this on purpose."""
@@ -113,7 +119,8 @@ SETTINGS: Final = (
             each.value,
             DEFAULT_CLASSES[each].value,
             "what is done about failures of this class",
-            tuple(word.value for word in ClassPolicy),
+            choices=WORDS if each in UNCHANGEABLE else (),
+            known=() if each in UNCHANGEABLE else WORDS,
         )
         for each in ErrorClass
     ),
@@ -214,10 +221,11 @@ def checked(origin: str, name: str, value: Any) -> Any:
     if type(value) is not kind:
         wanted = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]
         raise ConfigError(f"{origin}: {name} is {shown(value)}, expected {wanted}")
+    if setting.section == CLASSES and value not in WORDS and (setting.choices or ":" not in str(value)):
+        # A slip must not be taken for the name of code: that has a colon in it.
+        raise ConfigError(f"{origin}: {name} is {shown(value)}", hint=nearest(str(value), WORDS))
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(filter(None, setting.choices))}"
-        if setting.section == CLASSES:
-            hint = nearest(str(value), setting.choices)
         raise ConfigError(f"{origin}: {name} is {shown(value)}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")

@@ -59,6 +59,22 @@ class Handling:
 
 
 @attrs.frozen
+class Change:
+    """
+    What user code changed of a request before it was sent again.
+
+    Attributes:
+        by: Name and version of the code.
+        before: SHA-256 of the line as its parent has it, without its line feed; None when that is gone.
+        after: That of the line that was sent.
+    """
+
+    by: str
+    before: str | None = None
+    after: str | None = None
+
+
+@attrs.frozen
 class Attempt:
     """
     A request in one batch.
@@ -72,6 +88,8 @@ class Attempt:
         outcome: Where the request stands as far as this batch knows.
         child: The batch that asks it again; None when none does.
         request: Its line, as `path:line`; None when the input is gone.
+        changed: How its line differs from that of the attempt before; None where it does not.
+        unchanged: Why user code could not change it, so that it was not asked again; None where none tried.
         answer: The line that answers it, likewise.
         removed_at: When `[retain]` removed the JSONL, in seconds since the epoch.
         reason: Why the batch was quarantined.
@@ -96,6 +114,8 @@ class Attempt:
     parent: BatchName | None = None
     child: BatchName | None = None
     request: str | None = None
+    changed: Change | None = None
+    unchanged: str | None = None
     answer: str | None = None
     removed_at: float | None = None
     reason: str | None = None

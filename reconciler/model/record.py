@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from reconciler.model.changes import Changed
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
@@ -50,10 +51,12 @@ class Child:
     Attributes:
         owns: The ids that went over to it.
         digest: The child's input file.
+        changed: How its lines differ from those of this batch; None where they do not.
     """
 
     owns: Tally
     digest: FileDigest
+    changed: Changed | None = None
 
 
 @attrs.frozen
