@@ -17,6 +17,7 @@ from reconciler.executor.lineages import Lineage, Member, lineages
 from reconciler.executor.reading import Lines
 from reconciler.executor.sources import Raw
 from reconciler.executor.standings import Station, standings_of
+from reconciler.executor.unhandled import items_of
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.life import Attempt, Event, Explanation, Handling, Life
 from reconciler.model.operation import ProcessOutput
@@ -133,6 +134,7 @@ class _Search:
             batch_id=record.batch_id,
             status=record.status,
             sent_at=record.sent_at,
+            collected=self._collected(member.name),
             handling=self._handling(station),
             events=tuple(self._events(member.name)),
         )
@@ -184,6 +186,14 @@ class _Search:
                     found, published=where, value=row.get("value"), unhandled=unhandled.get("reason")
                 )
         return found
+
+    def _collected(self, name: BatchName) -> str | None:
+        """The line that tells of it as given up, or as an answer that nobody could handle."""
+        path = items_of(name)
+        rows = _rows(self._view, path) if self._view.look.fact(path) is not None else ()
+        return next(
+            (f"{path}:{number}" for number, row in rows if row.get("custom_id") == self._custom_id), None
+        )
 
     def _events(self, name: BatchName) -> list[Event]:
         """What history tells of a batch."""

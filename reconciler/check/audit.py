@@ -35,7 +35,7 @@ def check(path: str, settings: Settings, progress: Progress | None = None) -> Ve
                 path = f"{QUARANTINE}/{folder}"
                 _patiently(verdict, name, partial(check_quarantined, view, name, path, verdict))
         for name in settled.names(view.look):
-            _patiently(verdict, name, partial(check_settled, view, name, verdict))
+            _patiently(verdict, name, partial(check_settled, view, listing, name, verdict))
         _history(view, verdict)
         for folder in (DONE, QUARANTINE):
             staging = (each.name for each in view.look.listing(folder) if each.name.startswith(".staging-"))

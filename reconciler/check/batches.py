@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from reconciler.check.given_up import check_given_up
 from reconciler.check.removed import check_tombstone
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
 from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
@@ -119,7 +120,7 @@ def _against_record(
         verdict.object(8, where, f"{late}: answered here, and asked again in a child")
 
 
-def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
+def check_settled(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> None:
     """A batch in `done/`: whole, unchanged, and every id of it has an end."""
     verdict.batches += 1
     folder = settled.folder_of(name)
@@ -137,6 +138,7 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
         verdict.object(1, f"{folder}/{settled.MANIFEST}", "its account does not balance")
     count(verdict, manifest.coverage)
     check_children(view, verdict, name, manifest.children)
+    check_given_up(view, listing, manifest, verdict)
     if buried:
         # What was published is all there is, and was held to its digest there.
         return

@@ -15,6 +15,7 @@ from reconciler.codec.request import request_id
 from reconciler.errors import BadLine, BadMetadata, NeedsPerson
 from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
+from reconciler.executor.given_up import collect, collect_unread
 from reconciler.executor.leftovers import make_child, moved
 from reconciler.executor.moving import REASON
 from reconciler.executor.reading import Lines, owners_of
@@ -145,6 +146,7 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
     )
     ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    collect_unread(ctx, manifest.name, fact, manifest.dismissed or "")
     _archive(ctx, files, manifest, there, target)
     return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
 
@@ -240,6 +242,8 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
     made = make_child(ctx, files[Role.INPUT], set(wanted), record)
     ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
     combined.void(ctx.fx, ctx.voiding)
+    given = Record(name, attempt=manifest.attempt, coverage=manifest.coverage, children=manifest.children)
+    collect(ctx, given, files, going=wanted)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     owners = {**taken, **dict.fromkeys(wanted, child)}
     output = repoint(ctx, manifest.receipts.get(ProcessOutput.verb, {}), owners)

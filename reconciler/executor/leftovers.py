@@ -18,6 +18,7 @@ from reconciler.codec.request import request_id
 from reconciler.errors import BadMetadata, Clash, PermanentError
 from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
+from reconciler.executor.given_up import withdraw
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.repointing import repoint
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
@@ -46,6 +47,8 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     online = Online(rescue=record.online.rescue)
     made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider, online=online)
     child = make_child(ctx, asked, set(wanted), made)
+    # A move to done/ that was cut off, before anybody thought of asking them again, may have collected them.
+    withdraw(ctx, step.name)
     ledger.append_once(
         ctx.fx, ctx.history, "batch.retried", step.name, child=step.child, requests=child.owns.requests
     )
