@@ -267,7 +267,7 @@ def _rows(view: View, path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         for number, line in enumerate(stream, 1):
             try:
                 row = msgspec.json.decode(line)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeError):
                 continue
             if isinstance(row, dict):
                 yield number, row

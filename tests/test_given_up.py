@@ -216,6 +216,17 @@ def test_explain_names_the_line(tmp_path: Path) -> None:
     assert [each.collected for each in life.attempts] == [None]
 
 
+def test_explain_looks_past_lines_that_are_no_text(tmp_path: Path) -> None:
+    """A line that somebody has edited away keeps no other from being found."""
+    put_failures(tmp_path, 400)
+    run(tmp_path)
+    path = tmp_path / "failed-items" / "1.jsonl"
+    path.write_bytes(b"\xff\n[1]\n" + path.read_bytes())
+    (life,) = explain(str(tmp_path), settings(), "q-0").lives
+    assert [each.collected for each in life.attempts] == ["failed-items/1.jsonl:3"]
+    assert audit(tmp_path) == ([], [])
+
+
 Edit = Callable[[Path], object]
 
 EDITS: Final[dict[str, tuple[Edit, str]]] = {
@@ -224,6 +235,10 @@ EDITS: Final[dict[str, tuple[Edit, str]]] = {
     "another": (
         lambda path: path.write_bytes(path.read_bytes().replace(b"q-0", b"q-3")),
         "other requests than 1 has given up",
+    ),
+    "no-text": (
+        lambda path: path.write_bytes(path.read_bytes().replace(b"q-0", b"\xed\xa0\x80")),
+        "1 request given up",
     ),
     "torn": (lambda path: path.write_bytes(path.read_bytes()[:-10]), "1 request given up"),
 }

@@ -20,6 +20,7 @@ from reconciler.executor.leftovers import make_child, moved
 from reconciler.executor.moving import REASON
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.repointing import repoint
+from reconciler.executor.unhandled import items_of
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
     BatchName,
@@ -148,7 +149,8 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
     ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
     collect_unread(ctx, manifest.name, fact, manifest.dismissed or "")
     _archive(ctx, files, manifest, there, target)
-    return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
+    told = f"{many(asked.requests, 'id')} given up ({items_of(manifest.name)})"
+    return f"{told}; the files are in {target}/"
 
 
 def _archive(

@@ -59,7 +59,7 @@ def read_item(line: bytes) -> Item:
     """What a line says; one that somebody has edited away says nothing."""
     try:
         return msgspec.json.decode(line, type=Item)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError):
         return Item()
 
 
