@@ -18,6 +18,7 @@ from reconciler.executor.lineages import Lineage, Member, lineages
 from reconciler.executor.reading import Lines
 from reconciler.executor.sources import Raw
 from reconciler.executor.standings import Station, standings_of
+from reconciler.executor.unhandled import items_of
 from reconciler.model.changes import line_digest, read_changes
 from reconciler.model.coverage import hash_id
 from reconciler.model.identity import BatchName, Role, file_name
@@ -142,6 +143,7 @@ class _Search:
             batch_id=record.batch_id,
             status=record.status,
             sent_at=record.sent_at,
+            collected=self._collected(member.name),
             handling=self._handling(station),
             events=tuple(self._events(member.name)),
         )
@@ -215,6 +217,14 @@ class _Search:
                 )
         return found
 
+    def _collected(self, name: BatchName) -> str | None:
+        """The line that tells of it as given up, or as an answer that nobody could handle."""
+        path = items_of(name)
+        rows = _rows(self._view, path) if self._view.look.fact(path) is not None else ()
+        return next(
+            (f"{path}:{number}" for number, row in rows if row.get("custom_id") == self._custom_id), None
+        )
+
     def _events(self, name: BatchName) -> list[Event]:
         """What history tells of a batch."""
         if self._history is None:
@@ -287,7 +297,7 @@ def _rows(view: View, path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         for number, line in enumerate(stream, 1):
             try:
                 row = msgspec.json.decode(line)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeError):
                 continue
             if isinstance(row, dict):
                 yield number, row

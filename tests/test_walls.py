@@ -1,7 +1,6 @@
 """Batches that are refused as a whole: nothing more is sent there until a person says so."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from reconciler.workspace import walls
 from reconciler.workspace.reading import Reading
 from tests.online import Online
 from tests.stopping import client_of
+from tests.workspace.faults import Crash
 from tests.workspaces import put, settings, tree
 
 BATCHES = 10
@@ -214,10 +214,10 @@ def test_what_was_uploaded_before_there_was_a_wall_is_held(
         nonlocal uploads
         uploads += change == "POST upload"
         if uploads == 2 and change == "append":
-            raise Stop
+            raise Crash
 
     asked.tap = tap
-    with pytest.raises(Stop):
+    with pytest.raises(Crash):
         asked.run()
     asked.tap = lambda _change, _path: None
     fake_provider.clock.advance(3600)
@@ -245,44 +245,6 @@ def test_resume_lifts_every_wall_at_a_place(tmp_path: Path, fake_provider: FakeP
     assert len(resume(str(tmp_path / "w"), settings())) == 2
     put(tmp_path / "w", "3", input=[{**line, "custom_id": f"3-{n}"} for n, line in enumerate(lines(3))])
     assert until_still(asked).exit_code == 0
-
-
-@attrs.define
-class Stop(BaseException):
-    """The process ends here."""
-
-
-def stopped_at(at: int) -> Callable[[str, str], None]:
-    """A tap that ends the process before the n-th change."""
-    seen = 0
-
-    def tap(_change: str, _path: str) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == at:
-            raise Stop
-
-    return tap
-
-
-@pytest.mark.parametrize("at", range(1, 60, 3))
-def test_stopped_at_any_change_the_wall_is_seen(at: int, tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """Whatever was cut off, one batch was sent, and the others are held in the end."""
-    fake_provider.default(refusing("insufficient_quota"))
-    asked = walled(tmp_path / "w", fake_provider, 2, probe_batches=1)
-    asked.run()
-    fake_provider.clock.advance(7200)
-    asked.tap = stopped_at(at)
-    try:
-        asked.run()
-        asked.run()
-    except Stop:
-        pass
-    asked.tap = lambda _change, _path: None
-    report = until_still(asked)
-    assert fake_provider.calls.count("create") == 1
-    assert report.batch("2").state is State.HELD
-    assert check(str(tmp_path / "w"), settings()).findings == []
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def audit(view: View, secrets: Mapping[str, str]) -> Verdict:
             path = f"{QUARANTINE}/{folder}"
             _patiently(verdict, name, partial(check_quarantined, view, name, path, verdict))
     for name in settled.names(view.look):
-        _patiently(verdict, name, partial(check_settled, view, name, verdict))
+        _patiently(verdict, name, partial(check_settled, view, listing, name, verdict))
     check_history(view, listing, verdict)
     check_keys(view, listing, secrets, verdict)
     for folder in (DONE, QUARANTINE):

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import msgspec
 
+from reconciler.check.given_up import check_given_up
 from reconciler.check.removed import check_tombstone, recount_rows
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
 from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
@@ -131,7 +132,7 @@ def _once(verdict: Verdict, where: str, matched: Matched) -> None:
         verdict.object(8, where, f"{late}: answered here, and asked again in a child", "asked-again")
 
 
-def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
+def check_settled(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> None:
     """A batch in `done/`: whole, unchanged, and every id of it has an end."""
     verdict.batches += 1
     folder = settled.folder_of(name)
@@ -152,6 +153,7 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
     leaves = {Role(leaf.split("_")[1]): leaf for leaf in manifest.files}
     asked = view.look.fact(f"{folder}/{leaves[Role.INPUT]}") if Role.INPUT in leaves else None
     check_children(view, verdict, name, manifest.children, asked)
+    check_given_up(view, listing, manifest, verdict)
     if buried:
         # What was published is all there is, and was held to its digest there.
         return

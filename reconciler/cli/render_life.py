@@ -53,6 +53,8 @@ def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
         yield "answer", "  ".join(word for word in words if word)
     if attempt.error:
         yield "error", ": ".join(str(value) for value in attempt.error.values() if value)
+    if attempt.collected:
+        yield "collected", attempt.collected
     if attempt.reason:
         yield "set aside", attempt.reason
     if attempt.provider:

@@ -11,6 +11,7 @@ from reconciler.errors import BadMetadata, NeedsPerson, TransientError
 from reconciler.executor.answers import places
 from reconciler.executor.changed import ChangesGone
 from reconciler.executor.context import Context
+from reconciler.executor.given_up import collect
 from reconciler.executor.leftovers import handed_over, make_child, moved, tell
 from reconciler.executor.reading import owners_of
 from reconciler.executor.repointing import repoint
@@ -92,6 +93,8 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
         raise TransientError(str(gone), hint="the same command again changes them anew") from gone
     tell(ctx, name, child, made)
     combined.void(ctx.fx, ctx.voiding)
+    given = Record(name, attempt=manifest.attempt, coverage=manifest.coverage, children=manifest.children)
+    collect(ctx, given, files, going=wanted)
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     owners = {**taken, **dict.fromkeys(wanted, child)}
     receipts = dict(manifest.receipts)

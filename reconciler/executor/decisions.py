@@ -14,8 +14,10 @@ import attrs
 from reconciler.codec.request import request_id
 from reconciler.errors import BadLine, BadMetadata, NeedsPerson
 from reconciler.executor.context import Context, Run
+from reconciler.executor.given_up import collect_unread
 from reconciler.executor.moving import REASON
 from reconciler.executor.reading import Lines
+from reconciler.executor.unhandled import items_of
 from reconciler.model.changes import read_changes
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
@@ -143,8 +145,10 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
     )
     ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    collect_unread(ctx, manifest.name, fact, manifest.dismissed or "")
     _archive(ctx, files, manifest, there, target)
-    return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
+    told = f"{many(asked.requests, 'id')} given up ({items_of(manifest.name)})"
+    return f"{told}; the files are in {target}/"
 
 
 def _archive(

@@ -19,6 +19,7 @@ from reconciler.errors import BadMetadata, Clash, PermanentError, StaleSnapshot
 from reconciler.executor.answers import places
 from reconciler.executor.changed import ChangesGone, changed_path, instead_of
 from reconciler.executor.context import Context, Run
+from reconciler.executor.given_up import withdraw
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.repointing import repoint
 from reconciler.model.changes import (
@@ -74,6 +75,8 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
         receipts = {verb: each for verb, each in record.receipts.items() if verb != ChangeRequests.verb}
         run.publish(attrs.evolve(record, receipts=receipts))
         raise StaleSnapshot(f"{gone}; its requests are changed anew") from gone
+    # A move to done/ that was cut off, before anybody thought of asking them again, may have collected them.
+    withdraw(ctx, step.name)
     tell(ctx, step.name, step.child, child)
     _hand_over(run, step, record, child, wanted)
     verb = "goes" if child.owns.requests == 1 else "go"

@@ -102,6 +102,7 @@ class Attempt:
         error: Class, code and message of a failure; None when it has not failed.
         usage: Token counts in the provider's shape.
         cost: Always None: this version knows no prices.
+        collected: The line of `failed-items/` that tells of it, as `path:line`; None when none does.
         handling: What processors did with it; None before they did.
         events: What history tells of the batch, in order.
     """
@@ -128,6 +129,7 @@ class Attempt:
     error: Mapping[str, Any] | None = None
     usage: Mapping[str, Any] | None = None
     cost: float | None = None
+    collected: str | None = None
     handling: Handling | None = None
     events: tuple[Event, ...] = ()
 
