@@ -22,7 +22,7 @@ from tests.plugging import Plugs, items, refusing
 from tests.test_crash import SCENARIOS, make_local
 from tests.test_replay import again
 from tests.workspace.faults import Crash, Trip
-from tests.workspaces import answered, failed, put, request, run, scratch, settings, stats, unknown
+from tests.workspaces import answered, failed, options, put, request, run, scratch, settings, stats, unknown
 
 ASKED: Final = [request(n) for n in range(4)]
 
@@ -145,6 +145,17 @@ def test_asked_again_by_a_person_they_leave_the_file(tmp_path: Path) -> None:
     decide.retry(str(tmp_path), settings(), ["1"], classes=["invalid-request"])
     assert not (tmp_path / "failed-items" / "1.jsonl").exists()
     assert audit(tmp_path) == ([], [])
+
+
+def test_the_lines_are_gone_for_good_before_the_ids_go_over(tmp_path: Path) -> None:
+    """A power cut after the manifest was replaced cannot bring the file back."""
+    put_failures(tmp_path, 429)
+    run(tmp_path)
+    trip = Trip()
+    decide.retry(str(tmp_path), settings(), ["1"], options(trip))
+    gone = trip.seen.index(("unlink", "failed-items/1.jsonl"))
+    assert trip.seen[gone + 1] == ("fsync-folder", "failed-items")
+    assert gone < trip.seen.index(("rename", "done/1/manifest.json"))
 
 
 def test_it_holds_what_retry_would_print(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def replace_items(ctx: Context, batch: str, lines: Iterator[bytes] | None, *, gi
             return
         first = next(others, None)
         if first is None:
-            ctx.fx.discard(path)
+            ctx.fx.remove(path)
             return
         others, lines = chain((first,), others), iter(())
     ctx.fx.publish(path, chain(others, lines) if given_up else chain(lines, others), replace=True)
