@@ -313,3 +313,14 @@ def test_standing_adds_up() -> None:
     told = attrs.evolve(last, requests=20, before=5)
     assert told.left == 5
     assert told.seconds_left == pytest.approx(5 * 60 / told.requests_per_minute)
+
+
+def test_a_run_says_why_nothing_ends() -> None:
+    """While every send fails for a while, somebody who watches hears how many, and what they meet."""
+    seen = run(3, failing(*[TransientError("nobody is at home")] * 3), pace=Pace(retry_seconds=8))
+    waiting = [each for each in seen.told if each.missed]
+    assert {(each.missed, each.why) for each in waiting} == {(3, "nobody is at home")}
+    assert all((each.answered, each.failed) == (0, 0) for each in waiting)
+    # About once a second of its 8 + 16 + 32, give or take half of each.
+    assert 20 < len(waiting) < 90
+    assert (seen.told[-1].missed, seen.told[-1].why) == (0, "")
