@@ -123,7 +123,8 @@ class Live:
         self._fx.tell("live-reserve", self._path)
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT INTO ended VALUES (-1, '', zeroblob(?))", (_RESERVE,))
+            # A process that was killed before the end of this has left its own.
+            self._db.execute("INSERT OR REPLACE INTO ended VALUES (-1, '', zeroblob(?))", (_RESERVE,))
             self._db.execute("COMMIT")
             self._db.execute("DELETE FROM ended WHERE line < 0")
 
