@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
-from reconciler.model.operation import MoveToDone, Operation, ProcessErrors, ProcessOutput, RetryLeftovers
+from reconciler.model.operation import (
+    MoveToDone,
+    Operation,
+    ProcessErrors,
+    ProcessOutput,
+    Rescue,
+    RetryLeftovers,
+)
 from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
 from reconciler.model.plan import Attention, Plan
@@ -21,6 +28,7 @@ from reconciler.model.record import NOTHING_HEARD, Record
 from reconciler.model.snapshot import ChildFact, Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
+from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import expects
 
 _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
@@ -29,6 +37,10 @@ _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClas
 def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     """Every id is accounted for, or may be asked again: process, retry, archive."""
     name, record = snap.name, snap.record
+    if record is not None and _left_overdue(snap, record, coverage, policy):
+        # Its provider calls it finished, and has let its requests expire all the same.
+        because = f"{record.provider} has left some of it, and [policy] rescue_after_seconds are over"
+        return Plan(name, because, (Rescue(name, why=OVERDUE, expects=expects(snap)),))
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
     classes = _asked_again(record, attempt, policy) if again_here else frozenset()
@@ -86,6 +98,13 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     removable = policy.retain is RetainPolicy.REMOVE
     steps.append(MoveToDone(name, expects=expects(snap), removable=removable))
     return Plan(name, _told(coverage, child), tuple(steps))
+
+
+def _left_overdue(snap: Snapshot, record: Record, coverage: Coverage, policy: Policy) -> bool:
+    """Whether a batch came back too late, with requests that never ran, of which nobody asks any yet."""
+    left = coverage.failed_in(_NEVER_RAN) != NOTHING and record.batch_id is not None
+    free = not snap.children and not snap.quarantined
+    return left and free and is_overdue(snap, record, policy) and rescue_refused(snap, policy) is None
 
 
 def _unanswered(

@@ -315,13 +315,6 @@ PLANTED: Final = (
         RUNNER,
     ),
     Planted(
-        "Retry-After is not waited for",
-        "providers/many.py",
-        "self._back_off(sends) if after is None else after",
-        "self._back_off(sends)",
-        (*AGAIN, "-k", "waits_grow"),
-    ),
-    Planted(
         "repeated sends obey no rate",
         "providers/many.py",
         "        while await self._turn(tokens):",
@@ -354,7 +347,7 @@ PLANTED: Final = (
         "executor/answering.py",
         "sends=lambda number: sent.get(number, before)",
         "sends=lambda _number: before",
-        RUNNER,
+        ("tests/test_local.py", "-k", "sends"),
     ),
     Planted(
         "sends of a run that is stopped are forgotten",

@@ -372,7 +372,8 @@ async def _played(fate: str, key: str) -> Any:
         case "never":
             raise PermanentError("never")
         case "hangs":
-            await asyncio.sleep(10**6)
+            await asyncio.sleep(600)
+            return chat("late")
         case "slow":
             await asyncio.sleep(20)
     return chat(f"answer to {key}." + ("x" * LARGE if word == "large" else ""))
