@@ -298,7 +298,7 @@ PLANTED: Final = (
         "providers/many.py",
         "                await self._handed_over(ends)\n            except BaseException",
         "                asyncio.ensure_future(self._handed_over(ends))\n            except BaseException",
-        (*AGAIN, "tests/test_local.py", "-k", "kept or killed"),
+        (*AGAIN, "-k", "stands_still or kept"),
     ),
     Planted(
         "a lane does not wait until its end is kept",
@@ -364,11 +364,11 @@ PLANTED: Final = (
         RUNNER,
     ),
     Planted(
-        "room that was made sure of blocks the next run",
-        "workspace/live.py",
-        "INSERT OR REPLACE INTO ended VALUES (-1",
-        "INSERT INTO ended VALUES (-1",
-        RUNNER,
+        "nobody looks whether there is room for answers",
+        "executor/answering.py",
+        "    progress.reserve()\n",
+        "",
+        ("tests/proof/test_runner.py", "-k", "really_full or room"),
     ),
     Planted(
         "a second end takes the place of the first",
