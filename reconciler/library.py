@@ -284,9 +284,11 @@ class WorkspaceBatch:
         """Send it once more, in doubt, refused or lost as it is, and maybe pay twice; then a pass over it."""
         return self.workspace.resubmit(self.name)
 
-    def rescue(self, **choices: Unpack[Choices]) -> deciding.Decision:
+    def rescue(
+        self, *, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
+    ) -> deciding.Decision:
         """Have what of it has no answer asked live, then make a pass over it; see `Workspace.rescue`."""
-        return self.workspace.rescue(self.name, **choices)
+        return self.workspace.rescue(self.name, wait=wait, timeout=timeout, **choices)
 
     def adopt(self, what: str | os.PathLike[str]) -> deciding.Decision:
         """

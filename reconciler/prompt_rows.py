@@ -39,7 +39,16 @@ def text_of(file: str) -> str:
         raise UsageError(f"there is no file {file}" if kind is None else f"{file} is not a file")
     folder, _, leaf = real.rpartition("/")
     with contextlib.closing(Reading(folder or "/")) as look:
-        data = look.read(leaf)
+        return decoded(file, look.read(leaf))
+
+
+def decoded(file: str, data: bytes) -> str:
+    """
+    Bytes as text.
+
+    Raises:
+        UsageError: They are none.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -65,10 +74,13 @@ def rows_of(file: str, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """
     The rows of a table, each with its line.
 
+    What has no name that says so is JSON where it begins with a brace, and CSV elsewhere.
+
     Raises:
         UsageError: A row cannot be read.
     """
-    if file.lower().endswith(".csv"):
+    named = file.lower().endswith(_ROWS)
+    if file.lower().endswith(".csv") or not (named or text.lstrip().startswith("{")):
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         try:
             for row in reader:

@@ -18,6 +18,7 @@ import attrs
 from reconciler.caches import Cache, make_workspace, open_cache, variables_of
 from reconciler.errors import Interrupted, KeyRefused, UsageError
 from reconciler.library import reconcile
+from reconciler.model.exchange import Dialect
 from reconciler.model.failure import NoKey
 from reconciler.model.report import Report
 from reconciler.model.rows import ResultRow, Standing
@@ -34,6 +35,8 @@ from reconciler.prompting import (
 )
 from reconciler.providers.echo import echo
 from reconciler.providers.http_worker import HttpWorker
+from reconciler.providers.keys import told
+from reconciler.providers.services import SERVICES
 
 MAX_ATTEMPTS: Final = 8
 RETURNS: Final = ("records", "text", "pairs", "dataframe")
@@ -225,6 +228,7 @@ def _prepared(asking: Asking) -> tuple[Ask, Answering]:
             variables = _with_key(variables, service, asking["api_key"])
         http = HttpWorker(variables, service, base_url, "", asking.get("concurrency", 32))
         answering, identity = Answering(http, check=check, let_go=http.close), f"http/{service}"
+        base_url = base_url or told(variables, SERVICES[service].base_variable)
     else:
         hint = "http, echo, or a function; module:function is for workspaces"
         raise UsageError(f"worker={worker!r:.80}", hint=hint)
@@ -244,21 +248,20 @@ def _service_of(base_url: str, api_key: str, variables: Mapping[str, str]) -> st
 
 def _known_service(service: str) -> None:
     """
-    Hold a service to being one.
+    Hold a service to being one that prompts can be asked of.
 
     Raises:
-        UsageError: Nobody is called so.
+        UsageError: Nobody is called so, or it takes other lines than those that prompts become.
     """
-    from reconciler.providers.services import SERVICES  # noqa: PLC0415 - for the worker http alone
-
     if service not in SERVICES:
         raise UsageError(f"service={service!r:.40}", hint=f"known: {', '.join(SERVICES)}")
+    if Dialect.OPENAI not in SERVICES[service].dialects:
+        hint = "service openrouter has its models; or put lines of its own shape into a workspace"
+        raise UsageError(f"{service} takes no prompts in the shape of OpenAI's API", hint=hint)
 
 
 def _with_key(variables: Mapping[str, str], service: str, key: str) -> Mapping[str, str]:
     """The variables with a key that was handed over; it goes no further than this process."""
-    from reconciler.providers.services import SERVICES  # noqa: PLC0415 - for a key that was handed over alone
-
     return {**variables, (SERVICES[service].keys or ("OPENAI_API_KEY",))[0]: key}
 
 

@@ -25,6 +25,8 @@ from reconciler.workspace.layout import LOCK, Layout, find, mark
 from reconciler.workspace.together import sync_now
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from reconciler.providers.calls import Exchange, Wire
     from reconciler.providers.http import Http
 
@@ -120,6 +122,7 @@ class Options:
         syncs: Brings open files and folders to disk; tests look there at what is not on disk yet.
         workers: When there are worker processes, and how they start.
         pace: How often the file over all finished batches is written.
+        loop: Makes the loop that user code and live requests run on; None for asyncio's own.
     """
 
     only: Sequence[str] = ()
@@ -136,6 +139,7 @@ class Options:
     syncs: Syncs = sync_now
     workers: Workers = attrs.field(factory=Workers)
     pace: Pace = attrs.field(factory=Pace)
+    loop: Callable[[], AbstractEventLoop] | None = None
 
 
 @attrs.frozen
@@ -216,7 +220,11 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
     layout = find(path)
     fx = Effects(layout.root, options.tap or no_tap, options.syncs, options.clock)
     try:
-        with fx.lock(LOCK), Calls(options.stopping) as calls, closing(Network(settings, options)) as network:
+        with (
+            fx.lock(LOCK),
+            Calls(options.stopping, options.loop) as calls,
+            closing(Network(settings, options)) as network,
+        ):
             mark(fx, layout, options.token)
             limit = settings["limits.line_bytes"]
             ctx = Context(

@@ -28,16 +28,24 @@ class _Jumping(selectors.DefaultSelector):
         if self.loop.threads:
             return super().select(STUCK)
         if timeout is None:
+            if self.loop.patient:
+                return super().select(STUCK)
             raise RuntimeError("nothing will ever happen in this loop again")
         self.loop.now += timeout
         return ready
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """The loop."""
+    """
+    The loop.
 
-    def __init__(self) -> None:
+    Args:
+        patient: Other threads give it things to do: where there is nothing, it waits for them.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
         self.now = 0.0
+        self.patient = patient
         self.threads = 0
         selector = _Jumping()
         selector.loop = self

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
-from reconciler import State, UserError, Workspace, reconcile
+from reconciler import Request, State, UserError, Workspace, reconcile
 from reconciler.errors import NeedsPerson, PermanentError, UsageError
 from reconciler.testing import FakeProvider, Fate
+from tests.workers import chat
 from tests.workspaces import answered, jsonl, put, request
 
-QUICK = {"provider.per_batch_delay": 0.0, "policy.settle_seconds": 0.0}
+QUICK = {"provider.per_batch_delay": 0.0, "policy.settle_seconds": 0.0, "provider.poll_seconds": 1.0}
 LATER = Fate(polls=99)
 
 
@@ -98,6 +101,52 @@ def test_adopt_a_file(workspace: Workspace, tmp_path: Path) -> None:
     decision = workspace.batch("1").adopt(path)
 
     assert decision.report.batch("1").state is State.SETTLED
+
+
+def doubling(asked: Request) -> dict[str, Any]:
+    """Answers live."""
+    return chat(f"live {asked.custom_id}")
+
+
+def test_rescue(workspace: Workspace, fake: FakeProvider) -> None:
+    """A stuck batch is stopped, and a function of the caller's answers what is left, each request once."""
+    workspace.reconcile()
+    calls: list[str] = []
+
+    async def worker(asked: Request) -> dict[str, Any]:
+        calls.append(asked.custom_id)
+        return doubling(asked)
+
+    decision = workspace.batch("1").rescue(worker=worker, wait=True, timeout=60)
+
+    assert (decision.exit_code, fake.calls.count("cancel"), len(fake.batches)) == (0, 1, 1)
+    assert sorted(calls) == sorted({row.custom_id for row in workspace.results() if row.batch == "1.r1"})
+    live = {row.custom_id: row.text for row in workspace.results() if row.batch == "1.r1"}
+    assert live == {each: f"live {each}" for each in calls}
+    assert len(calls) > 0
+    assert workspace.batch("1").rescue(worker=worker).exit_code == 0
+    assert len(calls) == len(live)
+
+
+def test_a_rescue_goes_on_where_it_was(workspace: Workspace, fake: FakeProvider) -> None:
+    """Without a wait it ends with 75 while the provider is stopping; the same call again goes on."""
+    fake.default(attrs.evolve(LATER, cancelling=2))
+    workspace.reconcile()
+    codes = [workspace.rescue("1", worker=doubling).exit_code for _ in range(4)]
+    assert (codes[0], codes[-1]) == (75, 0)
+    assert fake.calls.count("cancel") == 1
+    assert all(row.text is not None for row in workspace.results())
+
+
+def test_a_rescue_wants_a_worker(workspace: Workspace, fake: FakeProvider) -> None:
+    """Without one that was chosen nothing is stopped; a timeout goes with a wait; `echo` may be named."""
+    workspace.reconcile()
+    with pytest.raises(NeedsPerson, match="no worker is chosen"):
+        workspace.rescue("1")
+    with pytest.raises(UsageError):
+        workspace.rescue("1", worker=doubling, timeout=1.0)
+    assert fake.calls.count("cancel") == 0
+    assert [workspace.rescue("1", worker="echo").exit_code for _ in range(3)][-1] == 0
 
 
 def test_audit(workspace: Workspace, fake: FakeProvider) -> None:

@@ -365,9 +365,16 @@ def test_a_deadline_that_cannot_be_kept(
     assert called(tmp_path) == {}
 
 
-def test_one_that_expired_after_the_deadline(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """A batch that ended without its answers while nobody looked is not sent to its provider again."""
-    asked = begun(tmp_path, fake_provider, fate=expired(2), flags={"rescue_after_seconds": 3600.0})
+@pytest.mark.parametrize("name", five.SIX)
+def test_one_that_expired_after_the_deadline(tmp_path: Path, fake_provider: FakeProvider, name: str) -> None:
+    """
+    A batch that ended without its answers while nobody looked is not sent to its provider again.
+
+    Whatever the provider calls that: for some of them such a batch has ended like any other.
+    """
+    fake_provider.gemini.switches.expired_output = True
+    fate = attrs.evolve(expired(2), polls=0)
+    asked = begun(tmp_path, fake_provider, name, fate=fate, flags={"rescue_after_seconds": 3600.0})
     fake_provider.clock.advance(90_000)
     assert asked.wait().exit_code == 0
     assert (asked.creates(), called(tmp_path)) == (1, {3: 1, 4: 1, 5: 1})

@@ -21,6 +21,9 @@ LONG: Final = 32 << 20
 REDRAWN: Final = 0.25
 """Seconds between two states of a run on a terminal."""
 
+_WHY: Final = 60
+"""Characters of a failure that a line of progress has room for."""
+
 EVERY: Final = 10.0
 """Seconds between two lines where there is no terminal."""
 
@@ -128,6 +131,8 @@ def told_of(standing: Standing) -> str:
     if standing.failed:
         parts.append(f"{standing.failed} failed")
     parts.append(f"{standing.under_way} under way")
+    if standing.missed:
+        parts[-1] += f" ({standing.missed} to be asked again: {safe(standing.why)[:_WHY]})"
     parts.append(f"{standing.requests_per_minute:.0f} requests/min")
     if standing.tokens_per_minute:
         parts.append(f"{standing.tokens_per_minute:.0f} tokens/min")

@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from reconciler.cli.console import data, err, out, safe
 from reconciler.cli.options import DEBUG, with_options
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.prompts import PromptRecord
+    from reconciler.workspace.exporting import Destination
 
 FORMATS: Final = ("jsonl", "csv", "text")
+_SUFFIXES: Final = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "text": "text", "txt": "text"}
 
 
 @click.command("prompt", short_help="Ask prompts live, and print the answers.")
@@ -65,14 +69,21 @@ def prompt_(
 
     FILE holds one prompt a line, or is a .csv or .jsonl file whose rows --template makes prompts of;
     - is stdin. Run it again to go on where it stopped: what has an answer is not asked again.
-    Exit 3 when a prompt has failed.
+    Exit 3 when a prompt has failed. Without a single prompt it says so, and exits 0.
     """
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.progress import watched
     from reconciler.prompts import Asking, prompt_map_sync
+    from reconciler.workspace.exporting import destination
 
+    if output == "-":
+        output = None
     kind = kind or _kind_of(output)
+    # Whatever is wrong with it is told before anything is asked.
+    where = None if output is None else destination("/dev/null", output)
     prompts = list(_prompts(file, template))
+    if not prompts:
+        err(f"there is no prompt {'on stdin' if file == '-' else f'in {safe(file)}'}: nothing was asked")
     stop, progress = Stop(), watched()
     asking: Asking = {
         "worker": worker,
@@ -84,7 +95,7 @@ def prompt_(
         "requests_per_minute": rpm,
         "max_attempts": max_attempts,
         "on_progress": partial(progress.answering, "prompts"),
-        "progress_every": 1,
+        "progress_every": 0,
         "stopping": stop.asked,
     }
     if workspace is not None:
@@ -96,7 +107,7 @@ def prompt_(
         records = prompt_map_sync(prompts, **asking)
     finally:
         stop.restore()
-    _written(records, kind, output)
+    _written(records, kind, where)
     failed = sum(record.outcome == "failed" for record in records)
     if failed:
         err(f"{failed} of {len(records)} prompts failed; the same command asks them again")
@@ -104,9 +115,19 @@ def prompt_(
 
 
 def _kind_of(output: str | None) -> str:
-    """The format that the name of a file asks for."""
-    suffix = "" if output is None else output.rpartition(".")[2].lower()
-    return suffix if suffix in FORMATS else "text" if output is None else "jsonl"
+    """
+    The format that the name of a file asks for.
+
+    Raises:
+        UsageError: It asks for one that is not written here.
+    """
+    if output is None:
+        return "text"
+    kind = _SUFFIXES.get(Path(output).suffix[1:].lower())
+    if kind is None:
+        message = f"{output}: its name says none of the formats that can be written"
+        raise UsageError(message, hint=f"--format {' or '.join(FORMATS)}, or a name in .jsonl, .csv or .txt")
+    return kind
 
 
 def _prompts(file: str, template: str | None) -> Iterator[str]:
@@ -116,19 +137,25 @@ def _prompts(file: str, template: str | None) -> Iterator[str]:
     Raises:
         UsageError: It is not there, or its rows lack a column of the template.
     """
-    from reconciler.prompt_rows import lines_of, rows_of, templated, text_of
+    from reconciler.prompt_rows import decoded, lines_of, rows_of, templated, text_of
 
-    text = sys.stdin.read() if file == "-" else text_of(file)
+    if file == "-":
+        if sys.stdin is None:
+            raise UsageError("stdin is closed, and no file of prompts is named")
+        if sys.stdin.isatty():
+            err("reading prompts from this terminal, one a line; Ctrl-D ends them")
+        file, text = "stdin", decoded("stdin", sys.stdin.buffer.read())
+    else:
+        text = text_of(file)
     return lines_of(file, text) if template is None else templated(template, rows_of(file, text), file)
 
 
-def _written(records: Sequence[PromptRecord], kind: str, output: str | None) -> None:
+def _written(records: Sequence[PromptRecord], kind: str, where: Destination | None) -> None:
     """The answers, in a format, on stdout or in a file."""
     from reconciler.prompt_rows import blocks_of
-    from reconciler.workspace.exporting import destination, export
+    from reconciler.workspace.exporting import export
 
-    if output is not None:
-        where = destination("/dev/null", output)
+    if where is not None:
         export(where, blocks_of(records, kind))
         err(safe(f"written: {where.whole}"))
     elif kind == "text":

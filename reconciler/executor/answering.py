@@ -7,9 +7,8 @@ error file are published, like a download: their digests stand in metadata befor
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -24,7 +23,6 @@ from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.reading import Lines
 from reconciler.executor.values import NoJson, as_json, is_plain
-from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Request, Verdict
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, Role, file_name
@@ -217,24 +215,17 @@ def _most_sends(progress: live.Live, held: Extraction | None) -> int:
 
 
 def _publish(run: Run, record: Record, progress: live.Live) -> Mapping[Role, int]:
-    """Both digests into metadata, then both files."""
+    """Both files whole under temporary names, their digests into metadata, then their names."""
     ctx = run.ctx
     counts = {role: progress.count(role) for role in ANSWERS}
-    roles = {role: _digest(progress.lines(role)) if counts[role] else None for role in ANSWERS}
+    paths = {role: ctx.layout.live_path(file_name(role, record.name)) for role in ANSWERS if counts[role]}
+    staged = {role: ctx.fx.stage(path, progress.lines(role)) for role, path in paths.items()}
+    roles = {role: staged.get(role) for role in ANSWERS}
     if record.status != COMPLETED or record.roles != roles:
         told: dict[str, Any] = {"total": sum(counts.values()), "completed": counts[Role.OUTPUT]}
         spoken = Counts(**told, failed=counts[Role.ERROR])
         run.publish(attrs.evolve(record, status=COMPLETED, counts=spoken, roles=roles))
-    for role in ANSWERS:
-        if counts[role]:
-            ctx.fx.publish(ctx.layout.live_path(file_name(role, record.name)), progress.lines(role))
+    for role, digest in staged.items():
+        ctx.fx.reveal(paths[role], digest)
+    ctx.fx.sync_folder(ctx.layout.live)
     return counts
-
-
-def _digest(lines: Iterable[bytes]) -> FileDigest:
-    """What a file of these lines will be."""
-    hasher, size = hashlib.sha256(), 0
-    for line in lines:
-        hasher.update(line)
-        size += len(line)
-    return FileDigest(hasher.hexdigest(), size)

@@ -69,10 +69,14 @@ class Calls:
 
     Args:
         stopping: Whether someone asked for an end.
+        made: Makes the loop; None for asyncio's own.
     """
 
-    def __init__(self, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self, stopping: Callable[[], bool], made: Callable[[], asyncio.AbstractEventLoop] | None = None
+    ) -> None:
         self._stopping = stopping
+        self._made = made
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -186,7 +190,7 @@ class Calls:
         if self._loop is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - likewise
 
-            self._loop = loop = asyncio.new_event_loop()
+            self._loop = loop = (self._made or asyncio.new_event_loop)()
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="reconciler-worker")
             loop.set_default_executor(self._pool)
             self._thread = threading.Thread(target=loop.run_forever, name="reconciler-user-code", daemon=True)

@@ -60,7 +60,13 @@ def _is_plain(value: Any) -> bool:
     if kind is str:
         return bool(value.isascii())
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(value[key]) for key in value)
+        # A loop, for every answer comes through here.
+        for key, each in value.items():
+            if type(key) is not str or not key.isascii():
+                return False
+            if not (each.isascii() if type(each) is str else _is_plain(each)):
+                return False
+        return True
     if kind is list:
         return all(map(_is_plain, value))
     if kind is float:

@@ -19,6 +19,8 @@ class Standing:
         tokens_per_minute: The tokens that they took, in and out together.
         requests: Requests in all; 0 where nobody knows.
         before: Requests that had ended before this run.
+        missed: Requests under way whose last send failed for a while; they are asked again.
+        why: What the last of them met; empty where there is none.
     """
 
     answered: int
@@ -29,6 +31,8 @@ class Standing:
     tokens_per_minute: float
     requests: int = 0
     before: int = 0
+    missed: int = 0
+    why: str = ""
 
     @property
     def left(self) -> int:

@@ -19,6 +19,7 @@ from reconciler.model.operation import (
     Operation,
     ProcessErrors,
     ProcessOutput,
+    Rescue,
     RetryLeftovers,
 )
 from reconciler.model.outcome import ErrorClass
@@ -29,6 +30,7 @@ from reconciler.model.receipt import STARTED, invocation_token
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Snapshot
 from reconciler.planner.changing import change, plan_change
+from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import expects
 from reconciler.planner.staying import holds, unanswered, unchanged_requests, unhandled_answers
 
@@ -37,6 +39,16 @@ _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClas
 
 def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     """Every id is accounted for, or may be asked again: process, retry, archive."""
+    record = snap.record
+    if record is not None and _left_overdue(snap, record, coverage, policy):
+        # Its provider calls it finished, and has let its requests expire all the same.
+        because = f"{record.provider} has left some of it, and [policy] rescue_after_seconds are over"
+        return Plan(snap.name, because, (Rescue(snap.name, why=OVERDUE, expects=expects(snap)),))
+    return _settle(snap, coverage, policy)
+
+
+def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
+    """The same for whatever nobody has to rescue."""
     name, record = snap.name, snap.record
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
@@ -101,6 +113,13 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     removable = policy.retain is RetainPolicy.REMOVE
     steps.append(MoveToDone(name, expects=expects(snap), removable=removable))
     return Plan(name, _told(coverage, child), tuple(steps))
+
+
+def _left_overdue(snap: Snapshot, record: Record, coverage: Coverage, policy: Policy) -> bool:
+    """Whether a batch came back too late, with requests that never ran, of which nobody asks any yet."""
+    left = coverage.failed_in(_NEVER_RAN) != NOTHING and record.batch_id is not None
+    free = not snap.children and not snap.quarantined
+    return left and free and is_overdue(snap, record, policy) and rescue_refused(snap, policy) is None
 
 
 def asks_again(record: Record | None, policy: Policy) -> bool:

@@ -32,6 +32,9 @@ _POLL: Final = 0.1
 LONGEST_WAIT: Final = 60.0
 """Seconds before a request is asked again, where nobody names a time."""
 
+TELL: Final = 1.0
+"""Seconds between two words about a run in which nothing ends."""
+
 _FULL: Final = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.OVERLOADED})
 """Failures that say that too much is asked at once."""
 
@@ -94,6 +97,7 @@ class _Crowd(Generic[T]):
     _keeping: asyncio.Task[None] | None = None
     _writer: ThreadPoolExecutor = attrs.field(factory=lambda: ThreadPoolExecutor(1, "reconciler-keeper"))
     _counts: list[int] = attrs.field(factory=lambda: [0, 0, 0])
+    _missed: dict[int, str] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._gate = Gate(self.provider.pace)
@@ -130,6 +134,7 @@ class _Crowd(Generic[T]):
             self._counts[2] += 1
             try:
                 judged = await self._asked(*following)
+                self._missed.pop(following[0], None)
                 if judged is not None:
                     await self._kept(judged)
             finally:
@@ -166,10 +171,16 @@ class _Crowd(Generic[T]):
         loop = asyncio.get_running_loop()
         most = self.provider.pace.run_seconds
         until = loop.time() + most if most else None
+        told = loop.time()
         while not self._leave.is_set():
-            if self.stopping() or (until is not None and loop.time() >= until):
+            now = loop.time()
+            if self.stopping() or (until is not None and now >= until):
                 self._end()
                 return
+            if now - told >= TELL:
+                # Where nothing ends for long, somebody wants to know why.
+                told = now
+                self._tell(0)
             await asyncio.sleep(_POLL)
 
     # Asking
@@ -205,6 +216,7 @@ class _Crowd(Generic[T]):
                 return judged
             if away is None:
                 self.rules.missed(number, sends)
+            self._missed[number] = end.message if isinstance(end, Failed) else judged.failed.value
             after = end.after if isinstance(end, Failed) else None
             if not await self._pause(self._back_off(sends) if after is None else after):
                 return None
@@ -302,10 +314,7 @@ class _Crowd(Generic[T]):
             group.set_result(None)
             if self.fault is not None:
                 break
-            try:
-                self.rules.heard(self._standing(len(ends)))
-            except Exception as error:  # noqa: BLE001 - likewise; whoever waits to be kept must not wait for ever
-                self._end(error)
+            if not self._tell(len(ends)):
                 break
         if self._next_kept is not None and not self._next_kept.done():
             self._next_kept.set_result(None)
@@ -315,8 +324,17 @@ class _Crowd(Generic[T]):
         """Keep, in the thread that writes."""
         await asyncio.get_running_loop().run_in_executor(self._writer, self.ended, ends)
 
-    def _standing(self, kept: int) -> Standing:
-        """How far the run is, *kept* ends having just been kept."""
+    def _tell(self, kept: int) -> bool:
+        """Say how far the run is, *kept* ends having just been kept; False where nobody can be told."""
         answered, failed, under_way = self._counts
         rates = self._meter.rates(asyncio.get_running_loop().time())
-        return Standing(answered, failed, under_way - kept, self._crowding.limit, *rates)
+        why = next(reversed(self._missed.values()), "")
+        missed = (len(self._missed), why)
+        try:
+            self.rules.heard(
+                Standing(answered, failed, under_way - kept, self._crowding.limit, *rates, 0, 0, *missed)
+            )
+        except Exception as error:  # noqa: BLE001 - raised once nothing is under way
+            self._end(error)
+            return False
+        return True

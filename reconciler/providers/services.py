@@ -45,7 +45,12 @@ class Service:
 
 SERVICES: Final = {
     "openai": Service(openai.BASE_URL, ("OPENAI_API_KEY",), base_variable="OPENAI_BASE_URL"),
-    "openrouter": Service("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), model_variable="MODEL"),
+    "openrouter": Service(
+        "https://openrouter.ai/api/v1",
+        ("OPENROUTER_API_KEY",),
+        base_variable="OPENROUTER_BASE_URL",
+        model_variable="MODEL",
+    ),
     "mistral": Service(f"{mistral.BASE_URL}/v1", ("MISTRAL_API_KEY",), base_variable="MISTRAL_BASE_URL"),
     "anthropic": Service(
         f"{anthropic.BASE_URL}/v1",

@@ -22,6 +22,7 @@ from reconciler.testing.exchange import Json, Refusal, pieces
 from reconciler.testing.fates import Outcome
 from reconciler.testing.files import Content
 from reconciler.testing.lines import requests_of
+from reconciler.testing.live import openai_endpoints
 from reconciler.testing.openai_batch import GROUP, WORDS
 from reconciler.testing.switches import OpenRouterSwitches
 from reconciler.testing.world import DAY, ENDS, Batch, File
@@ -49,7 +50,8 @@ class OpenRouter(Dialect):
         self.switches = OpenRouterSwitches()
 
     def endpoints(self) -> Iterable[tuple[str, str, Kinds, Handler]]:
-        """The five endpoints."""
+        """The five endpoints of batches, and those that answer live."""
+        yield from openai_endpoints(self)
         yield "POST", "/batches", "create", self.create
         yield "GET", "/batches", "list", self.batches
         yield "GET", "/batches/{id}", "get", self.get

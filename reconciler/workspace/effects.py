@@ -138,6 +138,27 @@ class Effects(Folders):
         if size == 0 and sync:
             self.sync_folder(path.rpartition("/")[0])
 
+    def try_room(self, path: str, size: int) -> None:
+        """
+        See whether the disk takes so many bytes more, beside *path*; nothing of them stays.
+
+        Raises:
+            OSError: It does not.
+        """
+        temporary = temporary_for(path)
+        self.discard(temporary)
+        with self._parent(temporary) as (at, leaf):
+            self._tap("create", temporary)
+            opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
+        try:
+            try:
+                self._tap("write", temporary)
+                write_all(opened, bytes(size))
+            finally:
+                os.close(opened)
+        finally:
+            self.discard(temporary)
+
     def sync_files(self, paths: Iterable[str]) -> None:
         """Bring the content of files to disk, whoever wrote them."""
         with contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ from typing import Final
 from reconciler.errors import PermanentError, TransientError
 from reconciler.model.identity import Role
 from reconciler.model.operation import Kind
-from reconciler.workspace.effects import Effects
+from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.layout import PRIVATE
 
 FOLDER: Final = f"{PRIVATE}/live"
@@ -76,7 +76,7 @@ class Live:
     def finished(self) -> set[int]:
         """The input lines whose requests have finished."""
         with self._explained():
-            return {line for (line,) in self._db.execute("SELECT line FROM ended WHERE line > 0")}
+            return {line for (line,) in self._db.execute("SELECT line FROM ended")}
 
     def sends(self) -> dict[int, int]:
         """How often requests were sent that were to be asked again, by input line."""
@@ -103,7 +103,6 @@ class Live:
         missed = self._missed[:]
         with self._explained():
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("DELETE FROM ended WHERE line < 0")
             if missed:
                 self._db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?)", missed)
             self._db.executemany(
@@ -118,14 +117,9 @@ class Live:
         Make sure that there is room for the next answers.
 
         Raises:
-            TransientError: The disk is full; nothing was called.
+            OSError: The disk is full; nothing was called.
         """
-        self._fx.tell("live-reserve", self._path)
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT INTO ended VALUES (-1, '', zeroblob(?))", (_RESERVE,))
-            self._db.execute("COMMIT")
-            self._db.execute("DELETE FROM ended WHERE line < 0")
+        self._fx.try_room(self._path, _RESERVE)
 
     def sent_again(self) -> Iterator[tuple[int, Role, int, bytes]]:
         """What was sent more than once and has ended: line, file of its answer, sends, that answer."""
@@ -212,6 +206,7 @@ def has_progress(fx: Effects, name: str) -> bool:
 
 def remove(fx: Effects, name: str) -> None:
     """Remove the progress of a batch whose answers are published, so that no power cut brings it back."""
+    fx.discard(temporary_for(path_of(name)))
     there = [path for suffix in _SUFFIXES if fx.kind(path := path_of(name) + suffix) is not None]
     for path in there:
         fx.unlink(path)

@@ -7,8 +7,9 @@ from typing import Final
 import pytest
 
 from reconciler.cli import progress
-from reconciler.cli.progress import LONG, Lines, watched
+from reconciler.cli.progress import LONG, Lines, told_of, watched
 from reconciler.executor.context import Silent
+from reconciler.model.standing import Standing
 from tests.cli.calling import call, controls, on_terminal, put_settled
 
 READ: Final = """
@@ -110,6 +111,15 @@ def test_an_empty_file_or_a_grown_one_breaks_nothing(
 
     assert "\\x1b[31mred: 1 of 0 MiB" in said.err
     assert controls(said.err) == set()
+
+
+def test_a_run_in_one_line() -> None:
+    """Done, failed, under way, what is asked again and why, rates, and how long the rest will take."""
+    standing = Standing(40, 2, 32, 32, 600.0, 90_000.0, 500, 58, 3, "503\x1b[2J " + "x" * 99)
+    told = told_of(standing)
+    assert told.startswith("100 of 500 done, 2 failed, 32 under way (3 to be asked again: 503\\x1b[2J xx")
+    assert told.endswith("), 600 requests/min, 90000 tokens/min, about 40 s left")
+    assert len(told) < 200
 
 
 def test_quiet_shows_no_progress() -> None:

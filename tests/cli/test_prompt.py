@@ -60,7 +60,7 @@ def piped(stdin: str, *words: str | Path, **changes: str | None) -> Said:
     done = subprocess.run(
         [*COMMAND, "prompt", *map(str, words)],
         env=environment(**changes),
-        input=stdin.encode(),
+        input=stdin.encode(errors="surrogateescape"),
         capture_output=True,
         timeout=WAIT,
         check=False,
@@ -94,7 +94,13 @@ def test_csv_that_a_spreadsheet_does_not_run(capsys: pytest.CaptureFixture[str],
 
 @pytest.mark.parametrize(
     ("name", "first"),
-    [("out.csv", "prompt,"), ("out.jsonl", '{"prompt":'), ("out.text", "first\n"), ("out.dat", '{"prompt":')],
+    [
+        ("out.csv", "prompt,"),
+        ("out.jsonl", '{"prompt":'),
+        ("out.NDJSON", '{"prompt":'),
+        ("out.text", "first\n"),
+        ("out.txt", "first\n"),
+    ],
 )
 def test_a_file_by_its_name(
     capsys: pytest.CaptureFixture[str], lines: Path, tmp_path: Path, name: str, first: str
@@ -108,6 +114,41 @@ def test_a_file_by_its_name(
     assert first in where.read_text("utf-8").partition("\n")[0] + "\n"
     assert "older" not in where.read_text("utf-8")
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted((name, "prompts.txt"))
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out.parquet", "out", "out.csv.gz", ".csv"])
+def test_a_file_whose_name_says_no_format(
+    capsys: pytest.CaptureFixture[str], lines: Path, tmp_path: Path, name: str
+) -> None:
+    """It is refused before anything is asked, with the formats that there are; `--format` decides."""
+    where = tmp_path / name
+    said = echoed(capsys, lines, "-o", where)
+    assert (said.code, said.out, where.exists()) == (2, "", False)
+    assert "--format jsonl or csv or text" in said.err
+    assert echoed(capsys, lines, "-o", where, "--format", "text").code == 0
+    assert where.read_text("utf-8") == "first\nsecond\nfirst\n"
+
+
+def test_a_file_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str],
+    lines: Path,
+    tmp_path: Path,
+    fake_provider: FakeProvider,
+    monkeypatch: Any,
+) -> None:
+    """A folder that is not there is told before anything is paid for."""
+    monkeypatch.setenv("OPENAI_API_KEY", fake_provider.key)
+    monkeypatch.setenv("OPENAI_BASE_URL", fake_provider.url("openai"))
+    said = call(capsys, "prompt", lines, "--model", "m", "-o", tmp_path / "no" / "out.csv")
+    assert (said.code, len(fake_provider.calls.of("live"))) == (2, 0)
+    assert "there is no folder" in said.err
+
+
+def test_a_dash_is_stdout(capsys: pytest.CaptureFixture[str], lines: Path, monkeypatch: Any) -> None:
+    """`-o -`, as other tools have it."""
+    monkeypatch.chdir(lines.parent)
+    assert echoed(capsys, lines, "-o", "-").out == "first\nsecond\nfirst\n"
+    assert [each.name for each in lines.parent.iterdir()] == ["prompts.txt"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +206,8 @@ def test_mistakes_in_rows(  # noqa: PLR0913, PLR0917 - a table of five
         (("prompts.txt", "--rpm", "-1"), "--rpm"),
         (("prompts.txt", "--format", "xml"), "--format"),
         (("prompts.txt", "--service", "olama"), "olama"),
+        (("prompts.txt", "--service", "anthropic"), "anthropic takes no prompts"),
+        (("prompts.txt", "--service", "gemini"), "gemini takes no prompts"),
     ],
 )
 def test_mistakes_in_words(
@@ -232,10 +275,29 @@ def test_prompts_on_stdin() -> None:
     assert piped("a\nb\n", "-", "--worker", "echo").out == "a\nb\n"
 
 
-def test_no_prompt_at_all() -> None:
-    """Nothing in, nothing out, and no error."""
-    said = piped("", "--worker", "echo")
+def test_rows_on_stdin() -> None:
+    """What has no name is JSON where it begins with a brace, and CSV elsewhere; errors say `stdin`."""
+    template = ("--worker", "echo", "--template", "{word} is {n}")
+    assert piped('word,n\n"a, b",1\n', *template).out == "a, b is 1\n"
+    assert piped('\n {"word": "x", "n": 2}\n', "-", *template).out == "x is 2\n"
+    said = piped("word\na\n", *template)
+    assert (said.code, "stdin:2: no column n" in said.err) == (2, True)
+
+
+def test_stdin_that_is_no_text() -> None:
+    """Bytes that are no UTF-8 are refused with the place, whatever the locale; a BOM is no part of it."""
+    said = piped("caf\udce9\n", "--worker", "echo", LC_ALL="C")
+    assert (said.code, said.out) == (2, "")
+    assert "stdin is no text in UTF-8" in said.err
+    assert piped("\ufeffa\n", "--worker", "echo").out == "a\n"
+
+
+def test_no_prompt_at_all(tmp_path: Path) -> None:
+    """Nothing in, nothing out: that is no error, and it is said; a file that was named is there, empty."""
+    said = piped("\n \n", "--worker", "echo", "-o", tmp_path / "out.csv")
     assert (said.code, said.out) == (0, "")
+    assert "there is no prompt on stdin: nothing was asked" in said.err
+    assert (tmp_path / "out.csv").read_text("utf-8").startswith("prompt,")
 
 
 def test_a_closed_pipe(lines: Path) -> None:

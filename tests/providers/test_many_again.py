@@ -299,6 +299,28 @@ def test_a_request_is_under_way_until_its_end_is_kept() -> None:
     assert sorted(kept) == list(range(1, 51))
 
 
+def test_nobody_goes_on_while_the_disk_stands_still() -> None:
+    """While the first group is being written, the lanes that ended with it begin nothing."""
+    begun: list[str] = []
+    seen: list[int] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def worker(request: Request) -> Any:
+        loops[:] = [asyncio.get_running_loop()]
+        begun.append(request.custom_id)
+        return {}
+
+    def keep(_ends: Sequence[End]) -> None:
+        # Let the loop do whatever it would, several turns of it, before this is on disk.
+        for _ in range(20):
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loops[0]).result(20)
+        seen.append(len(begun))
+
+    rules = Rules(judge=as_they_are)
+    asyncio.run(answer_all(Local(worker, 3), iter(requests(9)), keep, lambda: False, rules))
+    assert seen == [3, 6, 9]
+
+
 def test_standing_adds_up() -> None:
     """Every request that has an end was counted, as answered or as failed."""
 
@@ -313,3 +335,14 @@ def test_standing_adds_up() -> None:
     told = attrs.evolve(last, requests=20, before=5)
     assert told.left == 5
     assert told.seconds_left == pytest.approx(5 * 60 / told.requests_per_minute)
+
+
+def test_a_run_says_why_nothing_ends() -> None:
+    """While every send fails for a while, somebody who watches hears how many, and what they meet."""
+    seen = run(3, failing(*[TransientError("nobody is at home")] * 3), pace=Pace(retry_seconds=8))
+    waiting = [each for each in seen.told if each.missed]
+    assert {(each.missed, each.why) for each in waiting} == {(3, "nobody is at home")}
+    assert all((each.answered, each.failed) == (0, 0) for each in waiting)
+    # About once a second of its 8 + 16 + 32, give or take half of each.
+    assert 20 < len(waiting) < 90
+    assert (seen.told[-1].missed, seen.told[-1].why) == (0, "")
