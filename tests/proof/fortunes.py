@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from reconciler.testing import FakeProvider
-from reconciler.testing.fates import TWICE, Fate, Outcome, expired
+from reconciler.testing.fates import OK, TWICE, Fate, Outcome, expired
 from reconciler.testing.faults import Cut, Fault, LateEffect, Refuse, ReplyDropped, Reset
 from reconciler.testing.records import Kind
 from reconciler.testing.world import Batch
@@ -49,6 +49,9 @@ FATES: Final = (
     Fate(vanishes="batch"),
     Fate(words=("validating", "pondering")),
 )
+
+OF_BATCHES: Final = tuple(each for each in FATES if each.default == OK)
+"""Those that leave to each request what becomes of it."""
 
 LIES: Final = (
     {"counts": {"completed": 99}},

@@ -34,7 +34,7 @@ from hypothesis.stateful import (
 )
 
 from reconciler.testing import FakeProvider
-from tests.proof.fortunes import FATES, FAULTS, LIES, WISHES, Fortunes
+from tests.proof.fortunes import FAULTS, LIES, OF_BATCHES, WISHES, Fortunes
 from tests.proof.holding import converge, hold, judge
 from tests.proof.users import Users
 from tests.proof.world import World, begin
@@ -184,10 +184,10 @@ class Machine(RuleBasedStateMachine):
                 file.deleted = True
         self.world.note(f"forget {batch.id} {what}")
 
-    @rule(which=st.integers(0, len(FATES) - 1))
+    @rule(which=st.integers(0, len(OF_BATCHES) - 1))
     def next_fate(self, which: int) -> None:
         """What becomes of the next batch is decided before it is created."""
-        self.fortunes.script(FATES[which])
+        self.fortunes.script(OF_BATCHES[which])
         self.world.note(f"fate {which}")
 
     @rule(which=st.integers(0, len(FAULTS) - 1), times=st.sampled_from([1, 2, 5]))
