@@ -3,6 +3,7 @@ Run the proofs in full and write what came out into `docs/guarantees.md`.
 
     python -m tests.proof                 everything
     python -m tests.proof power seeds     only these; the figures of the others stay
+    python -m tests.proof kills=500       only this many; for `outside`, at most so many calls of each case
 
 A proof that finds a broken promise ends this with its traceback, and nothing is written for it.
 """
@@ -20,6 +21,7 @@ from typing import Final
 from reconciler import __version__
 from reconciler.testing import FakeProvider
 from tests.proof import mutants
+from tests.proof.outside import full
 from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
 from tests.proof.simulation import live
@@ -30,6 +32,9 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 SEEDS: Final = 1000
+
+_counts: Final[dict[str, int]] = {}
+"""How many are asked for, by proof."""
 
 
 def power() -> str:
@@ -70,6 +75,11 @@ def seeds() -> str:
     return f"{SEEDS} seeds"
 
 
+def outside() -> str:
+    """The real command, stopped, cramped and refused from outside."""
+    return full.outside(_counts.get("outside"))
+
+
 def planted() -> str:
     """Every planted fault."""
     found = sum(mutants.caught(each) for each in PLANTED)
@@ -86,13 +96,20 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
+    "outside": ("the real command, at its system calls", "all calls, SIGKILL and SIGTERM", outside),
     "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
 }
 """By name: what is measured, the bar of this project, and what measures it."""
 
 
+def _split(word: str) -> tuple[str, str, str]:
+    return word.partition("=")
+
+
 def main(words: list[str]) -> int:
     """Run proofs, print their figures, and write them down."""
+    _counts.update({name: int(count) for name, equals, count in map(_split, words) if equals})
+    words = [name for name, _, _ in map(_split, words)]
     unknown = set(words) - PROOFS.keys()
     if unknown:
         print(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(PROOFS)}", file=sys.stderr)  # noqa: T201 - a command
