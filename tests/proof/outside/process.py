@@ -60,19 +60,29 @@ class Real:
         """What is typed."""
         return [sys.executable, "-m", "reconciler", "run", str(self.root), *self.words]
 
-    def start(self, wrapper: Sequence[str] = (), instead: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        wrapper: Sequence[str] = (),
+        instead: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
         """Begin a pass, with *wrapper* before the command, or by another line *instead* of it."""
         return subprocess.Popen(
             [*wrapper, *(instead or self.command)],
-            env=dict(self.variables),
+            env=dict(variables or self.variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
 
-    def run(self, wrapper: Sequence[str] = (), instead: Sequence[str] = ()) -> tuple[int, str]:
+    def run(
+        self,
+        wrapper: Sequence[str] = (),
+        instead: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
         """A pass from its beginning to its end: what it ended with, and what it said."""
-        return self.end(self.start(wrapper, instead))
+        return self.end(self.start(wrapper, instead, variables))
 
     def end(self, process: subprocess.Popen[bytes]) -> tuple[int, str]:
         """Wait for a pass to end."""

@@ -131,7 +131,8 @@ class Stops:
             may = ACROSS if error == "EXDEV" else ON_DISK
             may_now = [point for point in self.points if point.name in may]
             if may_now:
-                self.fail(chance.choice(may_now), error, sticky=sticky)
+                # What is interrupted is called again; nothing is interrupted for ever.
+                self.fail(chance.choice(may_now), error, sticky=sticky and error != "EINTR")
         return some
 
     def some(self, seed: str, count: int | None) -> tuple[Called, ...]:
