@@ -216,7 +216,12 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
     layout = find(path)
     fx = Effects(layout.root, options.tap or no_tap, options.syncs, options.clock)
     try:
-        with fx.lock(LOCK), Calls(options.stopping) as calls, closing(Network(settings, options)) as network:
+        with (
+            fx.lock(LOCK),
+            fx.lock_folder(layout.live),
+            Calls(options.stopping) as calls,
+            closing(Network(settings, options)) as network,
+        ):
             mark(fx, layout, options.token)
             limit = settings["limits.line_bytes"]
             ctx = Context(
