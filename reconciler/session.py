@@ -222,6 +222,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
     try:
         with (
             fx.lock(LOCK),
+            fx.lock_folder(layout.live),
             Calls(options.stopping, options.loop) as calls,
             closing(Network(settings, options)) as network,
         ):

@@ -7,6 +7,7 @@ stdout is data, stderr is for people.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 import shlex
@@ -113,6 +114,7 @@ def out(text: str = "") -> None:
 
 
 def err(text: str = "") -> None:
-    """A line for people."""
+    """A line for people; if nobody can be told, the work goes on all the same."""
     if sys.stderr is not None:
-        sys.stderr.write(text + "\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -177,15 +177,28 @@ def main(args: Sequence[str] | None = None, time: Time | None = None) -> int:
     code = _run(words or ["--help"], time)
     if not words:
         code = 2
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone (`reconcile status . | head`); closing keeps the interpreter from saying so.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return HUNG_UP
+    failed = _flush(sys.stdout)
+    if isinstance(failed, BrokenPipeError):
+        code = HUNG_UP  # the reader has gone, as in `reconcile status . | head`
+    elif failed is not None:
+        err(f"error: stdout could not be written to: {failed.strerror}")
+        err("  -> what was done is done; reconcile status WORKSPACE tells it again")
+        code = 1
+    _flush(sys.stderr)
     return code
+
+
+def _flush(stream: TextIO | None) -> OSError | None:
+    """Print what is left; a stream that takes nothing is closed, so that Python does not complain of it."""
+    if stream is None:
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            stream.close()
+        return error
+    return None
 
 
 def _run(words: list[str], time: Time | None) -> int:

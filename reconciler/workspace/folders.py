@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reconciler.errors import Clash
 from reconciler.model.operation import Kind
-from reconciler.workspace.locking import hold
+from reconciler.workspace.locking import hold, hold_folder
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.together import sync_now
 
@@ -160,6 +160,23 @@ class Folders(Reading):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
         with hold(held, self.root, path):
+            self.locks.append(held)
+            try:
+                yield
+            finally:
+                self.locks.remove(held)
+
+    @contextlib.contextmanager
+    def lock_folder(self, path: str) -> Iterator[None]:
+        """
+        Hold the folder at *path* itself: mounted twice, it has two workspaces, and two locks.
+
+        Raises:
+            WorkspaceLocked: Another process holds it.
+        """
+        with self._folder(path) as at:
+            held = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+        with hold_folder(held, self.root, path):
             self.locks.append(held)
             try:
                 yield
