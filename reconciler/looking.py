@@ -45,7 +45,7 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     receipts: list[Receipt] = []
     coverage: Coverage | None = None
     stale: ReconcilerError | None = None
-    asked = False
+    asked = held.options.fresh(name)
     for _ in range(LOOKS):
         if ctx.stopping():
             return interrupted(name, receipts)

@@ -34,6 +34,7 @@ from reconciler.cli.options import (
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
+from reconciler.cli.watching import watch_
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -287,4 +288,5 @@ ALL: Final = (
     *online.ALL,
     *keeping.ALL,
     prompt_,
+    watch_,
 )

@@ -40,13 +40,13 @@ _TAKE_A_VALUE: Final = frozenset(
         " --max-attempts --workspace --env-file --interval --timeout --per-batch-delay"
         " --max-retries --max-cost-usd --jsonl --after-days --model --since"
         " --format --output -o --columns"
-        " --batch-size --segments --into --name"
+        " --batch-size --segments --into --name --log-format"
     ).split()
 )
 
 
 SHELVES: Final = (
-    ("What happens by itself", ("run", "plan", "status", "check")),
+    ("What happens by itself", ("run", "plan", "status", "check", "watch")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "resume", "audit")),
     ("What came of it", ("results", "explain", "replay", "retain")),

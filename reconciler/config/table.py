@@ -170,6 +170,18 @@ SETTINGS: Final = (
         0,
         "cores that large workspaces are settled on; 1: a single process; 0: all",
     ),
+    Setting("watch", "quiet_seconds", 0.2, "how long a folder has to be quiet before a watcher looks"),
+    Setting(
+        "watch", "scan_seconds", 300.0, "time between two looks of a watcher that nothing asks for", least=1
+    ),
+    Setting(
+        "watch",
+        "observer",
+        "auto",
+        "who tells that files come: the kernel, or a look every few seconds",
+        ("auto", "events", "polling"),
+    ),
+    Setting("watch", "polling_seconds", 2.0, "time between two such looks", least=0.1),
     Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
 )
 
