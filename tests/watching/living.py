@@ -155,7 +155,7 @@ class Living:
             pause=self.pause,
             clock=self.now,
             chance=lambda: 0.0,
-            tap=self.tap,
+            tap=self.tapped,
             wire=self.wire,
         )
 
@@ -163,6 +163,10 @@ class Living:
         """The time."""
         found: float = self.clock.now
         return found
+
+    def tapped(self, change: str, path: str) -> None:
+        """Something is about to change, here or at a provider."""
+        self.tap(change, path)
 
     def pause(self, seconds: float, _stopping: Callable[[], bool]) -> None:
         """Let time pass within a pass."""
