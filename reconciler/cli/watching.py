@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from reconciler.choices import Prepared
     from reconciler.cli.events import Events
     from reconciler.cli.interrupt import Stop
+    from reconciler.providers.calls import Wire
     from reconciler.session import Options
+    from reconciler.watching.hooks import Hook
     from reconciler.watching.running import Kept
     from reconciler.watching.systemd import Systemd
 
@@ -72,10 +74,11 @@ def watch_(
     stop.install()
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            kept = [_kept(each, given, events, stop) for each in workspaces]
+            watches = [_watched(each, given, events, stop) for each in workspaces]
+            kept = [each for pair in watches for each in pair]
             told = f"watching {', '.join(workspaces)}"
             events.tell("info", "watch.started", version=__version__, workspaces=list(workspaces))
-            _on_hangup(kept, systemd, told)
+            _on_hangup([first for first, _ in watches], systemd, told)
             systemd.ready(told)
             unfinished = run(kept, stop.asked, time.time, systemd.alive, partial(_leaving, events, systemd))
             events.tell("info", "watch.stopped", unfinished=list(unfinished) or None)
@@ -94,15 +97,19 @@ def _leaving(events: Events, systemd: Systemd) -> None:
     events.tell("info", "watch.stopping")
 
 
-def _kept(path: str, given: dict[str, Any], events: Events, stop: Stop) -> Kept:
-    """One workspace, ready to be watched."""
+def _watched(path: str, given: dict[str, Any], events: Events, stop: Stop) -> tuple[Kept, Kept]:
+    """One workspace, ready to be watched, and what tells its hooks."""
     from secrets import SystemRandom
 
+    from reconciler.watching.posting import Posting
     from reconciler.watching.rounds import Ground, Watch
     from reconciler.watching.running import Bell, Kept
     from reconciler.watching.seeing import Observing
 
-    bell = Bell()
+    bell, second = Bell(), Bell()
+    posting = Posting(
+        path, partial(_hooks, stop), events.tell, time.time, stopping=stop.asked, wake=second.ring
+    )
 
     def sight(ready: Prepared) -> Observing:
         return Observing(ready.settings["watch.observer"], ready.settings["watch.polling_seconds"])
@@ -115,9 +122,10 @@ def _kept(path: str, given: dict[str, Any], events: Events, stop: Stop) -> Kept:
         clock=time.time,
         chance=SystemRandom().random,
         wake=bell.ring,
+        follower=posting.follow,
     )
     try:
-        return Kept(Watch(path, ground), bell)
+        return Kept(Watch(path, ground), bell), Kept(posting, second)
     except ReconcilerError as error:
         error.hint = typed(error.hint, path)
         raise
@@ -136,13 +144,29 @@ def _listening(path: str, events: Events, stop: Stop, ready: Prepared) -> Iterat
         logs.close()
 
 
+def _hooks(stop: Stop, ready: Prepared) -> tuple[Hook, ...]:
+    """The hooks that settings name."""
+    from reconciler import __version__
+    from reconciler.session import nap
+    from reconciler.watching.hooks import PATIENT, hooks_of
+
+    def wire() -> Wire:
+        from reconciler.providers.http import Http
+
+        return Http(nap, PATIENT, stopping=stop.asked, agent=f"reconciler/{__version__}")
+
+    return hooks_of(ready.settings, os.environ, wire, time.time)
+
+
 def _on_hangup(kept: list[Kept], systemd: Systemd, told: str) -> None:
     """Read settings anew at SIGHUP."""
+    from reconciler.watching.rounds import Watch
 
     def heard(_number: int, _frame: FrameType | None) -> None:
         systemd.reloading()
         for each in kept:
-            each.watch.reload()
+            if isinstance(each.watch, Watch):
+                each.watch.reload()
         systemd.ready(told)
 
     if threading.current_thread() is threading.main_thread():

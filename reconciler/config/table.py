@@ -46,7 +46,8 @@ class Setting:
         choices: The values that are allowed, when they can be listed.
         least: The smallest number that is allowed.
         known: Of a setting that may name code: the words that name none.
-        address: Whether it says where keys are sent; empty is the provider's own address.
+        address: Whether it says where keys or events are sent; empty: the provider's own address, or nowhere.
+        command: Whether it names a program and its arguments; empty is none.
     """
 
     section: str
@@ -57,6 +58,7 @@ class Setting:
     least: float = 0
     known: tuple[str, ...] = ()
     address: bool = False
+    command: bool = False
 
     @property
     def name(self) -> str:
@@ -181,6 +183,8 @@ SETTINGS: Final = (
         "who tells that files come: the kernel, or a look every few seconds",
         ("auto", "events", "polling"),
     ),
+    Setting("watch", "run", "", "a program that is run for each event of a watcher", command=True),
+    Setting("watch", "post", "", "where each event of a watcher is posted to", address=True),
     Setting("watch", "polling_seconds", 2.0, "time between two such looks", least=0.1),
     Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
 )

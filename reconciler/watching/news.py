@@ -29,10 +29,16 @@ class Change:
 
 
 class News:
-    """Where each batch stood when it was last told of."""
+    """
+    Where each batch stood when it was last told of.
+
+    Attributes:
+        standing: The batches of the last pass, each where it is known to stand.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[BatchName, str], State] = {}
+        self.standing: list[BatchReport] = []
 
     def of(self, report: Report, fresh: Callable[[BatchName], bool]) -> Iterator[Change]:
         """
@@ -42,7 +48,7 @@ class News:
             report: The pass.
             fresh: Which batches were not asked for in it.
         """
-        before, self._known = self._known, {}
+        before, self._known, self.standing = self._known, {}, []
         for batch in report.batches:
             key = (batch.name, batch.path if batch.path.startswith("quarantine/") else "")
             was = before.get(key)
@@ -55,7 +61,12 @@ class News:
                 # Nobody was asked, so nothing is known that was not known before.
                 if was is not None:
                     self._known[key] = was
+                    self.standing.append(attrs.evolve(batch, state=was))
+                continue
+            if was is None and batch.state is State.WAITING and not batch.receipts:
+                # It is new, and waits to be looked at in a moment.
                 continue
             self._known[key] = batch.state
+            self.standing.append(batch)
             if batch.state is not was or (batch.state is State.SETTLED and batch.receipts):
                 yield Change(batch, was)

@@ -7,7 +7,7 @@ lock is held for each pass and never between two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
@@ -18,12 +18,13 @@ from reconciler.engine import reconcile
 from reconciler.errors import ConfigError, Interrupted, ReconcilerError, UserError, WorkspaceLocked
 from reconciler.executor.context import Context
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
-from reconciler.model.report import Report, State
+from reconciler.model.report import BatchReport, Report, State
 from reconciler.session import Options, Pace
 from reconciler.watching.arrivals import Arrivals, Patience, Seen
-from reconciler.watching.news import Change, News
+from reconciler.watching.news import News
 from reconciler.watching.schedule import Schedule, back_off
 from reconciler.watching.seeing import Sight
+from reconciler.watching.telling import Tell
 from reconciler.workspace.layout import WORKSPACE_ID, find
 from reconciler.workspace.mounts import identity, is_empty
 from reconciler.workspace.reading import Reading
@@ -44,26 +45,14 @@ _LEVELS: Final = {
 }
 
 
-class Tell(Protocol):
-    """Told what happens, one event at a time."""
-
-    def __call__(self, level: str, event: str, workspace: str = "", **facts: Any) -> None:
-        """
-        Something happened.
-
-        Args:
-            level: `debug`, `info`, `warning` or `error`.
-            event: A name of docs/watching.md.
-            workspace: Where, as its user named it; empty for the whole process.
-            facts: More about it.
-        """
-
-
 class Follower(Protocol):
-    """Told of each pass over a workspace, under no lock; `posting` is one."""
+    """Told of each pass over a workspace, under no lock; `posting.Posting` is one."""
 
-    def passed(self, root: str, changes: tuple[Change, ...]) -> None:
-        """A pass has ended, and this has changed."""
+    def passing(self) -> None:
+        """A pass is about to begin."""
+
+    def passed(self, reports: Sequence[BatchReport]) -> None:
+        """A pass has ended, and this is where each batch stands."""
 
 
 @attrs.frozen
@@ -254,6 +243,8 @@ class Watch:
         self._next_scan = began + settings["watch.scan_seconds"] * (1 + 0.1 * ground.chance())
         self._tell("debug", "pass.began")
         try:
+            if self._follower is not None:
+                self._follower.passing()
             with ground.listening(self._ready) as given:
                 options = attrs.evolve(
                     given,
@@ -307,8 +298,7 @@ class Watch:
 
     def _told(self, report: Report, seconds: float) -> None:
         """Tell what a pass has changed."""
-        changes = tuple(self._news.of(report, self._schedule.fresh))
-        for change in changes:
+        for change in self._news.of(report, self._schedule.fresh):
             batch = change.report
             facts: Mapping[str, Any] = {
                 "batch": batch.name,
@@ -324,7 +314,10 @@ class Watch:
         counts = {state: count for state, count in counts.items() if count}
         self._tell(level, "pass.ended", seconds=round(seconds, 3), batches=len(report.batches), **counts)
         if self._follower is not None:
-            self._follower.passed(self._root, changes)
+            try:
+                self._follower.passed(self._news.standing)
+            except (ReconcilerError, OSError) as error:
+                self._stumble(error)
 
     def _writing(self, ctx: Context, listing: Listing) -> Mapping[BatchName, float]:
         """

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
 from reconciler.session import nap
-from reconciler.watching.rounds import Watch
 
 GRACE: Final = 4.0
 """Seconds that a pass gets to finish its current effect and leave."""
 
 BEAT: Final = 1.0
 """Seconds between two looks of the main thread whether all threads live, at the most."""
+
+
+LONGEST: Final = 3600.0
+"""Seconds of one wait, at the most."""
 
 
 class Bell:
@@ -35,18 +38,33 @@ class Bell:
 
     def wait(self, seconds: float) -> None:
         """Wait for somebody to ring, or so long."""
-        self._event.wait(max(0.0, seconds))
+        self._event.wait(min(max(0.0, seconds), LONGEST))
         self._event.clear()
 
 
+class Driven(Protocol):
+    """Has something to do now and then: a watched workspace, or what tells its hooks."""
+
+    path: str
+
+    def due(self) -> float:
+        """When `step` has something to do."""
+
+    def step(self) -> None:
+        """Do what is due."""
+
+    def close(self) -> None:
+        """End."""
+
+
 def drive(
-    watch: Watch,
+    watch: Driven,
     wait: Callable[[float], None],
     stopping: Callable[[], bool],
     clock: Callable[[], float],
 ) -> None:
     """
-    Keep one workspace reconciled until somebody asks for an end.
+    Do what is due for one workspace until somebody asks for an end.
 
     Args:
         watch: The workspace.
@@ -65,9 +83,9 @@ def drive(
 
 @attrs.frozen
 class Kept:
-    """A watched workspace and the bell that its thread waits at."""
+    """A watched workspace, or what tells its hooks, and the bell that its thread waits at."""
 
-    watch: Watch
+    watch: Driven
     bell: Bell
 
 
@@ -112,4 +130,4 @@ def run(
     ends = monotonic() + GRACE
     for thread in threads:
         thread.join(max(0.0, ends - monotonic()))
-    return tuple(thread.name for thread in threads if thread.is_alive())
+    return tuple(dict.fromkeys(thread.name for thread in threads if thread.is_alive()))

@@ -170,3 +170,42 @@ def test_what_cannot_be_watched_is_told_at_once(
 
     assert (found.code, expected[1] in found.err) == (expected[0], True)
     assert not (tmp_path / "w" / ".reconciler").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        pytest.param("run = '/bin/true'", "programs (watch.run = '/bin/true')", id="a-program"),
+        pytest.param(
+            "post = 'https://example.org/x'",
+            "where events go (watch.post = 'https://example.org/x')",
+            id="a-url",
+        ),
+    ],
+)
+def test_hooks_that_a_workspace_names_need_trust(
+    line: str, told: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is done while its settings name a hook that nobody has trusted; then it is."""
+    (workspace / "reconciler.toml").write_text(f"[watch]\n{line}\n")
+    refused = call(capsys, "watch", workspace)
+    assert (refused.code, told in refused.err) == (78, True)
+    assert not (workspace / ".reconciler").exists()
+
+    assert call(capsys, "trust", workspace).code == 0
+    assert call(capsys, workspace).code == 0
+
+
+def test_a_script_of_the_workspace_is_trusted_as_it_is(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that names a file of the workspace: trust ends when that file changes."""
+    script = workspace / "notify.py"
+    script.write_text("print('hello')\n")
+    (workspace / "reconciler.toml").write_text(f"[watch]\nrun = 'python3 {script}'\n")
+    assert str(script) in call(capsys, "trust", workspace).out
+    assert call(capsys, workspace).code == 0
+
+    script.write_text("print('something else')\n")
+    changed = call(capsys, workspace)
+    assert (changed.code, f"{script} has changed" in changed.err) == (78, True)

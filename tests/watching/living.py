@@ -101,6 +101,7 @@ class Living:
         hand: Who sees files come.
         broken: Why settings cannot be obeyed; empty where they can.
         follower: Makes whoever is told of each pass.
+        defer: The caller begins it.
         watch: The watcher.
     """
 
@@ -114,10 +115,12 @@ class Living:
     hand: Hand = attrs.field(factory=Hand)
     broken: str = ""
     follower: Callable[[Prepared], Any] = lambda _ready: None
+    defer: bool = False
     watch: Watch = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.watch = self.begin()
+        if not self.defer:
+            self.begin()
 
     def begin(self) -> Watch:
         """A watcher that knows nothing yet, as of a process that has just begun."""

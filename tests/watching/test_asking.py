@@ -107,7 +107,7 @@ def test_a_provider_that_is_down_is_told_of_once_and_waited_for(
     fake_provider.fault(None, Reset(), times=None)
     drop(living, "1")
     passes = living.live_for(3600.0)
-    assert living.told.names("batch.") == ["batch.waiting", "batch.failed"]
+    assert living.told.names("batch.") == ["batch.failed"]
     assert passes < 40
 
     fake_provider.faults.clear()
