@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.cli.interrupt import Stop
     from reconciler.providers.calls import Wire
     from reconciler.session import Options
+    from reconciler.status import Status
     from reconciler.watching.hooks import Hook
     from reconciler.watching.running import Kept
     from reconciler.watching.systemd import Systemd
@@ -88,6 +89,21 @@ def watch_(
         # Threads in the middle of an effect would hold the process; all that they do is resumable.
         sys.stderr.flush()
         os._exit(0)
+    return 0
+
+
+def watched(look: Callable[[], Status], *, everything: bool) -> int:
+    """`reconcile status --watch`: what *look* finds, until Ctrl-C."""
+    from reconciler.cli.interrupt import Stop
+    from reconciler.cli.live_status import follow
+    from reconciler.session import nap
+
+    stop = Stop(told="")
+    stop.install()
+    try:
+        follow(look, stop, nap, everything=everything)
+    finally:
+        stop.restore()
     return 0
 
 

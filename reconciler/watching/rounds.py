@@ -8,7 +8,7 @@ lock is held for each pass and never between two.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, Protocol
 
 import attrs
@@ -20,18 +20,15 @@ from reconciler.executor.context import Context
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.session import Options, Pace
-from reconciler.watching.arrivals import Arrivals, Patience, Seen
+from reconciler.watching.arrivals import Arrivals, Patience
 from reconciler.watching.news import News
+from reconciler.watching.place import Place
 from reconciler.watching.schedule import Schedule, back_off
 from reconciler.watching.seeing import Sight
 from reconciler.watching.telling import Tell
-from reconciler.workspace.layout import WORKSPACE_ID, find
-from reconciler.workspace.mounts import identity, is_empty
-from reconciler.workspace.reading import Reading
+from reconciler.workspace import outlook
+from reconciler.workspace.effects import Effects
 from reconciler.workspace.scan import Listing
-
-CHECK: Final = 5.0
-"""Seconds between two glances whether the workspace is still there."""
 
 BUSY: Final = 10.0
 """Seconds between two tries to lock a workspace that somebody else works on, at the most."""
@@ -98,26 +95,19 @@ class Watch:
     def __init__(self, path: str, ground: Ground) -> None:
         self.path = path
         self._ground = ground
-        self._ready = ground.load()
-        self._root = find(path).root
         self.arrivals = Arrivals(ground.clock, ground.wake)
+        self._place = Place(path, self.arrivals, ground.clock, self._tell)
         self._schedule = Schedule(ground.chance)
         self._news = News()
         self._pace = Pace(patient=True)
-        self._sight: Sight | None = None
-        self._follower: Follower | None = None
-        self._live = ""
-        self._seen: tuple[int, int] | None = None
-        self._id = b""
-        self._next_check = 0.0
         self._next_scan = 0.0
         self._not_before = 0.0
-        self._paused = ""
         self._trouble = ""
         self._tries = 0
         self._busy = 0
         self._reload = False
         self.passes = 0
+        self._ready, self._follower = self._loaded()
         self._set_up()
 
     def reload(self) -> None:
@@ -129,37 +119,42 @@ class Watch:
         """When `step` has something to do."""
         if self._reload:
             return self._ground.clock()
-        return self._next_check if self._paused else min(self._next_check, self._look_at())
+        check = self._place.next_check
+        return check if self._place.paused else min(check, self._look_at())
 
     def step(self) -> None:
         """Do what is due."""
         if self._reload:
             self._load_again()
-        if self._is_there() and self._look_at() <= self._ground.clock():
+        if self._place.is_there() and self._look_at() <= self._ground.clock():
             self._pass()
 
     def close(self) -> None:
         """Watch no more."""
-        if self._sight is not None:
-            self._sight.close()
+        self._place.close()
 
     # Within
 
     def _tell(self, level: str, event: str, **facts: Any) -> None:
         self._ground.tell(level, event, self.path, **facts)
 
+    def _loaded(self) -> tuple[Prepared, Follower | None]:
+        """Settings and code, and who follows the passes that are made by them."""
+        ready = self._ground.load()
+        return ready, self._ground.follower(ready)
+
     def _set_up(self) -> None:
-        settings = self._ready.settings
-        settle = settings["policy.settle_seconds"]
-        self.arrivals.patience = Patience(quiet=settings["watch.quiet_seconds"], settle=settle)
-        self._follower = self._ground.follower(self._ready)
-        self._seen = None
-        self._next_check = self._next_scan = 0.0
+        """Obey the settings that were loaded."""
+        ready = self._ready
+        settle = ready.settings["policy.settle_seconds"]
+        self.arrivals.patience = Patience(quiet=ready.settings["watch.quiet_seconds"], settle=settle)
+        self._place.watch_by(lambda: self._ground.sight(ready))
+        self._next_scan = 0.0
 
     def _load_again(self) -> None:
         self._reload = False
         try:
-            self._ready = self._ground.load()
+            self._ready, self._follower = self._loaded()
         except ReconcilerError as error:
             self._tell("error", "watch.reload-failed", because=error.message, hint=error.hint)
             return
@@ -172,67 +167,6 @@ class Watch:
         if self._pace.owed:
             wakes.append(self._pace.due)
         return max(min(each for each in wakes if each is not None), self._not_before)
-
-    def _is_there(self) -> bool:
-        """Whether the workspace is there; a pass over one that has vanished would be no pass over it."""
-        now = self._ground.clock()
-        if now < self._next_check:
-            return not self._paused
-        self._next_check = now + CHECK
-        if self._seen is not None and not self._paused and identity(self._live) == self._seen:
-            return True
-        try:
-            found = self._found()
-        except (UserError, OSError) as error:
-            hint = error.hint if isinstance(error, UserError) else ""
-            self._pause(str(error), hint)
-            return False
-        if found:
-            self._pause(found, "mount or restore it; nothing is done until then")
-            return False
-        self._open()
-        return True
-
-    def _found(self) -> str:
-        """Look for the workspace anew; why it is not the one that was watched, empty where it is."""
-        layout = find(self.path)
-        known = _id_of(layout.root)
-        live = f"{layout.root}/{layout.live}" if layout.live else layout.root
-        now = identity(live)
-        if self._id and known != self._id:
-            return f"{self.path} holds another workspace than before"
-        elsewhere = self._seen is not None and now is not None and now[0] != self._seen[0]
-        if now is None or (elsewhere and live == self._live and is_empty(live)):
-            return f"{live} is empty, and on another file system than before"
-        self._root, self._live, self._id = layout.root, live, known
-        return ""
-
-    def _pause(self, because: str, hint: str) -> None:
-        if self._sight is not None:
-            # Nothing may keep a file system from being unmounted.
-            self._sight.close()
-        if because != self._paused:
-            self._paused = because
-            self._tell("error", "workspace.paused", because=because, hint=hint)
-
-    def _open(self) -> None:
-        """Watch the folder that is there now."""
-        if self._paused:
-            self._paused = ""
-            self._tell("info", "workspace.resumed")
-        if self._sight is not None:
-            self._sight.close()
-        self._sight = self._ground.sight(self._ready)
-        self._seen = identity(self._live)
-        try:
-            how = self._sight.begin(self._live, self.arrivals)
-        except OSError as error:
-            self._seen = None
-            self._pause(f"{self._live} cannot be watched: {error.strerror or error}", "")
-            return
-        told = {"how": "events" if how.events else "polling", "filesystem": how.filesystem or None}
-        self._tell("info", "workspace.watched", **told, because=how.why or None)
-        self.arrivals.see(Seen.ANY)
 
     def _pass(self) -> None:
         """Make a pass."""
@@ -265,15 +199,15 @@ class Watch:
             return
         except UserError as error:
             # It may have vanished in between; that is told as such.
-            self._seen, self._next_check = None, 0.0
-            if self._is_there():
+            self._place.look_anew()
+            if self._place.is_there():
                 self._stumble(error)
             return
         except Exception as error:  # noqa: BLE001 - one that could end it would end it for all workspaces
             self._stumble(error)
             return
         self.passes += 1
-        self._id = self._id or _id_of(self._root)
+        self._place.learn()
         self._busy = self._tries = 0
         self._not_before = 0.0
         if self._trouble:
@@ -281,13 +215,14 @@ class Watch:
             self._tell("info", "workspace.recovered")
         self._schedule.after(report, ground.clock(), poll)
         self._told(report, ground.clock() - began)
+        self._note_outlook()
 
     def _stumble(self, error: Exception) -> None:
         """A pass could not be made; it is tried again, later each time."""
         now = self._ground.clock()
         self._tries += 1
         self._not_before = now + back_off(self._tries)
-        self._next_scan, self._next_check = self._not_before, now
+        self._next_scan, self._place.next_check = self._not_before, now
         ours = isinstance(error, ReconcilerError | OSError)
         because = str(error) if ours else f"a fault of reconcile itself ({type(error).__name__}: {error})"
         hint = error.hint if isinstance(error, ReconcilerError) else ""
@@ -319,6 +254,14 @@ class Watch:
             except (ReconcilerError, OSError) as error:
                 self._stumble(error)
 
+    def _note_outlook(self) -> None:
+        """Leave the time of the next look where those find it who look on."""
+        if self._schedule.next is not None:
+            fx = Effects(self._place.root, clock=self._ground.clock)
+            with suppress(ReconcilerError, OSError):
+                outlook.note(fx, self._schedule.next)
+            fx.close()
+
     def _writing(self, ctx: Context, listing: Listing) -> Mapping[BatchName, float]:
         """
         Batches that are left alone because a file of theirs is being written, and until when.
@@ -338,12 +281,3 @@ class Watch:
                 if -settle < age < settle and not self.arrivals.is_whole(leaf):
                     found[name] = max(found.get(name, 0.0), now - age + settle)
         return found
-
-
-def _id_of(root: str) -> bytes:
-    """The id of a workspace; empty before its first pass."""
-    look = Reading(root)
-    try:
-        return look.read(WORKSPACE_ID) if look.fact(WORKSPACE_ID) else b""
-    finally:
-        look.close()

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,15 +80,23 @@ def test_a_triple_that_is_moved_there_is_settled(workspace: Path, tmp_path: Path
 
 
 def test_two_workspaces_in_one_process(tmp_path: Path) -> None:
-    """Each of them is reconciled, one of them over a symbolic link; Ctrl-C ends it with 0."""
+    """Each is reconciled, one over a symbolic link; systemd hears of it; Ctrl-C ends it with 0."""
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(tmp_path / "notify"))
+    heard.settimeout(WAIT)
     for name in ("a", "b"):
         (tmp_path / name / "workdir").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "b")
-    with watching(tmp_path / "a", tmp_path / "link") as watcher:
+    notify = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000000"}
+    with watching(tmp_path / "a", tmp_path / "link", **notify) as watcher:
         for name in ("a", "link"):
             put_settled(tmp_path / name)
             watcher.hear("batch.settled", workspace=str(tmp_path / name))
         assert watcher.end(signal.SIGINT) == 0
+
+    told = [heard.recv(4096).decode().partition("\n")[0] for _ in range(3)]
+    heard.close()
+    assert told == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_by_hand_beside_a_watcher(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.errors import WorkspaceLocked
 from reconciler.watching.arrivals import Seen
-from reconciler.watching.rounds import CHECK
+from reconciler.watching.place import CHECK
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import LOCK
 from tests.watching.living import Living
