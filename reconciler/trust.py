@@ -21,6 +21,7 @@ import msgspec
 
 from reconciler.config import Settings
 from reconciler.errors import ConfigError, UsageError
+from reconciler.model.operation import Kind
 from reconciler.workspace.code import digest_of, read_code, refer
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import PRIVATE
@@ -29,6 +30,7 @@ from reconciler.workspace.sources import user_file
 
 FILE: Final = "trust.json"
 SCHEMA: Final = 1
+POST: Final = "watch.post"
 
 
 @attrs.frozen
@@ -72,11 +74,16 @@ def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str,
     """
     code = sorted(set(settings.code_named_in(own_file)))
     addresses = sorted(set(settings.addresses_named_in(own_file)))
-    if not code and not addresses:
+    commands = sorted(set(settings.commands_named_in(own_file)))
+    if not code and not addresses and not commands:
         return {}
-    told = " and ".join(
-        _told(what, names) for what, names in (("code", code), ("where keys go", addresses)) if names
+    keys = [each for each in addresses if each[0] != POST]
+    events = [each for each in addresses if each[0] == POST]
+    named_here = (
+        *(("code", code), ("programs", commands)),
+        *(("where keys go", keys), ("where events go", events)),
     )
+    told = " and ".join(_told(what, names) for what, names in named_here if names)
     hint = f"look at {'that code and at ' if code else ''}reconciler.toml, then: reconcile trust WORKSPACE"
     known = _read(user_folder)["workspaces"].get(own_file)
     if known is None:
@@ -86,7 +93,7 @@ def require(settings: Settings, own_file: str, user_folder: str) -> Mapping[str,
     pinned: dict[str, str] = known.get("code", {})
     if not isinstance(pinned, dict):
         raise ConfigError(f"{user_folder}/{FILE} cannot be read", hint="move it away, then trust again")
-    for named in _named(settings, own_file):
+    for named in (*_named(settings, own_file), *_scripts(settings, own_file)):
         if pinned.get(named.key) != named.sha256:
             raise ConfigError(f"{named.path} has changed since {own_file} was trusted to name it", hint=hint)
     return pinned
@@ -103,9 +110,10 @@ def grant(settings: Settings, own_file: str, user_folder: str) -> list[Named]:
         ConfigError: Code that it names is not there.
         UsageError: There is no place for the user's configuration.
     """
-    code = _named(settings, own_file)
+    code = [*_named(settings, own_file), *_scripts(settings, own_file)]
+    commands = [Named(*each) for each in sorted(set(settings.commands_named_in(own_file)))]
     addresses = [Named(*each) for each in sorted(set(settings.addresses_named_in(own_file)))]
-    named = code + addresses
+    named = code + commands + addresses
     if not named:
         return []
     pinned = {each.key: each.sha256 for each in code}
@@ -211,6 +219,22 @@ def _named(settings: Settings, own_file: str) -> list[Named]:
     for setting, name in sorted(set(settings.code_named_in(own_file))):
         reference = refer(setting, name, folder)
         found.append(Named(setting, name, reference.path, digest_of(reference)))
+    return found
+
+
+def _scripts(settings: Settings, own_file: str) -> list[Named]:
+    """Files of the workspace itself that its commands name: they are code, as a module is."""
+    folder = own_file.rpartition("/")[0]
+    found = []
+    for setting, command in sorted(set(settings.commands_named_in(own_file))):
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise ConfigError(f"{own_file}: {setting} cannot be read: {error}") from error
+        for word in words:
+            path, kind = locate(word)
+            if word.startswith("/") and kind is Kind.FILE and path.startswith(f"{folder}/"):
+                found.append(Named(setting, word, path, _digest(path)))
     return found
 
 

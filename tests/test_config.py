@@ -87,7 +87,7 @@ def test_layers_do_not_hide_each_other() -> None:
         pytest.param(
             "[zzz]\nx = 1",
             f"{FILE}: unknown section [zzz]",
-            "known: batch, budget, limits, local, log, output, policy, provider, results, retain",
+            "known: batch, budget, limits, local, log, output, policy, provider, results, retain, watch",
             id="nothing-near",
         ),
         pytest.param(

@@ -24,6 +24,7 @@ ROOMS: Final = frozenset(
         "workspace/reading.py",
         "workspace/live.py",
         "workspace/locking.py",
+        "workspace/mounts.py",
         "workspace/together.py",
         "workspace/told.py",
         "testing/files.py",
@@ -56,6 +57,8 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "testing/__init__.py": _LAZY,
     "testing/exchange.py": {"socket.*": "the fake provider hangs up"},
     "testing/server.py": {"socket.*": "the fake provider listens"},
+    "watching/hooks.py": {"subprocess.*": "a program that is told of events, which its user has named"},
+    "watching/systemd.py": {"socket.*": "a datagram to the service manager"},
     "workspace/code.py": {
         "importlib.metadata.entry_points": "which plugins are installed",
         "importlib.machinery.PathFinder*": "where code lies that settings name",

@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 HARMLESS_OS: Final = frozenset(
-    "DirEntry EX_OK PathLike W_OK R_OK X_OK cpu_count devnull environ error fsdecode fsencode fspath "
+    "DirEntry EX_OK PathLike W_OK R_OK X_OK _exit cpu_count devnull environ error fsdecode fsencode fspath "
     "get_terminal_size getenv geteuid getpid getppid getuid isatty kill linesep name sched_getaffinity sep "
     "stat_result strerror uname urandom".split(),
 )

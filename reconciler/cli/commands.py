@@ -34,6 +34,7 @@ from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
 from reconciler.cli.trusting import trust_
+from reconciler.cli.watching import watch_, watched
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -128,14 +129,19 @@ def plan_(
 @click.command("status", short_help="Where every batch stands.")
 @with_options(WORKSPACE)
 @click.option("--all", "everything", is_flag=True, help="Every settled batch too, not only their number.")
+@click.option("--watch", is_flag=True, help="Redraw it in place, until Ctrl-C.")
 @with_options(JSON, DEBUG)
 @verb
-def status_(workspace: str, everything: bool, as_json: bool) -> int:
+def status_(workspace: str, everything: bool, watch: bool, as_json: bool) -> int:
     """Where every batch stands: state, age, counts, and why it waits."""
     from reconciler.cli import render
     from reconciler.status import status
 
+    if watch and as_json:
+        raise click.UsageError("--watch is for people, --json for programs; give one of the two")
     ready = load(workspace, mode="look")
+    if watch:
+        return watched(lambda: status(workspace, ready.settings, ready.plugged), everything=everything)
     found = status(workspace, ready.settings, ready.plugged)
     if as_json:
         render.document(render.status_fields(found), workspace, 0)
@@ -266,4 +272,5 @@ ALL: Final = (
     *online.ALL,
     *keeping.ALL,
     prompt_,
+    watch_,
 )

@@ -34,7 +34,7 @@ HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
 
 SHELVES: Final = (
-    ("What happens by itself", ("run", "plan", "status", "check")),
+    ("What happens by itself", ("run", "plan", "status", "check", "watch")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "resume", "audit")),
     ("What came of it", ("results", "explain", "replay", "retain")),

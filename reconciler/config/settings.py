@@ -141,6 +141,14 @@ class Settings:
                         (name, value) for name, value in values.items() if BY_NAME[name].address and value
                     )
 
+    def commands_named_in(self, origin: str) -> Iterator[tuple[str, str]]:
+        """Setting and value of whatever names a program in the layer *origin*, obeyed or overridden."""
+        for layer in self.layers:
+            if layer.origin == origin:
+                yield from (
+                    (name, value) for name, value in layer.values.items() if BY_NAME[name].command and value
+                )
+
     def _capped(self) -> str:
         """Who set a limit of cost; whoever comes later may lower it, but not lift it."""
         set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)

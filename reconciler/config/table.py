@@ -52,7 +52,8 @@ class Setting:
         choices: The values that are allowed, when they can be listed.
         least: The smallest number that is allowed.
         known: Of a setting that may name code: the words that name none.
-        address: Whether it says where keys are sent; empty is the provider's own address.
+        address: Whether it says where keys or events are sent; empty: the provider's own address, or nowhere.
+        command: Whether it names a program and its arguments; empty is none.
     """
 
     section: str
@@ -63,6 +64,7 @@ class Setting:
     least: float = 0
     known: tuple[str, ...] = ()
     address: bool = False
+    command: bool = False
 
     @property
     def name(self) -> str:
@@ -177,6 +179,20 @@ SETTINGS: Final = (
         0,
         "cores that large workspaces are settled on; 1: a single process; 0: all",
     ),
+    Setting("watch", "quiet_seconds", 0.2, "how long a folder has to be quiet before a watcher looks"),
+    Setting(
+        "watch", "scan_seconds", 300.0, "time between two looks of a watcher that nothing asks for", least=1
+    ),
+    Setting(
+        "watch",
+        "observer",
+        "auto",
+        "who tells that files come: the kernel, or a look every few seconds",
+        ("auto", "events", "polling"),
+    ),
+    Setting("watch", "run", "", "a program that is run for each event of a watcher", command=True),
+    Setting("watch", "post", "", "where each event of a watcher is posted to", address=True),
+    Setting("watch", "polling_seconds", 2.0, "time between two such looks", least=0.1),
     Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
 )
 

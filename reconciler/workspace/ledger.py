@@ -135,6 +135,33 @@ def entries(fx: Reading) -> Iterator[Entry]:
                 yield _entry(number, line)
 
 
+def size(look: Reading) -> int:
+    """How many bytes of history there are."""
+    fact = look.fact(PATH)
+    return 0 if fact is None else fact.size
+
+
+def since(look: Reading, start: int) -> tuple[list[Entry], int]:
+    """The whole lines from the byte *start* on, without their numbers, and where the next one will begin."""
+    if start > size(look):
+        # It is another history than the one that was read.
+        return [], size(look)
+    found: list[Entry] = []
+    try:
+        stream = look.open(PATH)
+    except FileNotFoundError:
+        return found, start
+    with stream:
+        stream.seek(start)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                break
+            start += len(line)
+            if line.strip():
+                found.append(_entry(0, line))
+    return found, start
+
+
 def _entry(number: int, line: bytes) -> Entry:
     """One line of the ledger, checked against its own checksum."""
     body, mark, crc = line.rstrip(b"\n").rpartition(b',"crc":"')
