@@ -44,6 +44,8 @@ VERBS: Final = (
     "registry export WORKSPACE rows.csv",
     "registry import WORKSPACE rows.csv",
     "split rows.jsonl --into WORKSPACE",
+    f"add WORKSPACE {__file__} --model gpt-4o-mini",
+    "watch WORKSPACE",
 )
 ELSEWHERE: Final = {"init", "demo", "prompt", "fake-provider"}
 """Verbs that make a workspace, or take none."""
