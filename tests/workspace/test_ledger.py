@@ -290,7 +290,7 @@ def test_a_line_nested_to_the_end_of_the_stack_hides_nothing(fx: Effects, tmp_pa
     """However deep a foreign line with a right checksum is, who has paid before and after it is known."""
     for depth in (500, *range(940, 1000)):
         append(fx, "batch.begun", str(depth), input="ab")
-        body = b'{"event":"batch.begun","batch":"x","a":%b}' % (b"[" * depth + b"]" * depth)
+        body = b'{"event":"batch.begun","batch":"x","a":%b}' % (b'{"a":' * depth + b"1" + b"}" * depth)
         with (tmp_path / PATH).open("ab") as ledger_file:
             ledger_file.write(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body))
     append(fx, "batch.begun", "last", input="ab")
