@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -155,9 +156,9 @@ def _check_columns(columns: Sequence[str], path: str) -> None:
             f"{path} is no registry of batches: no column {', '.join(missing)}; found {found}",
             hint="pairwiseLLM writes one with write_registry = TRUE, and so does `reconcile registry export`",
         )
-    twice = sorted({column for column in columns if columns.count(column) > 1})
+    twice = sorted(column for column, times in Counter(columns).items() if times > 1)
     if twice:
-        raise UsageError(f"{path}: column {', '.join(twice)} stands there twice")
+        raise UsageError(f"{path}: column {', '.join(twice)[:200]} stands there twice")
 
 
 def _rows(columns: Sequence[str], lines: Iterable[tuple[int, list[str]]], path: str) -> Iterator[Row]:

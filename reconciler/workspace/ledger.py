@@ -8,6 +8,7 @@ Each line carries a checksum of its own content; a torn last line is skipped and
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterator, Mapping
 from io import SEEK_END
@@ -110,7 +111,8 @@ class History:
     def _take(self, entry: Entry) -> None:
         """Keep what one line says."""
         told = {key: value for key, value in entry.fields.items() if key not in ("at", "crc")}
-        self._lines.add(_hash(told))
+        with contextlib.suppress(RecursionError):  # nested to the end of the stack: no line of ours
+            self._lines.add(_hash(told))
         digest = entry.fields.get("input")
         if entry.event in PAID and isinstance(digest, str):
             names = self._inputs.setdefault(digest, [])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.codec.cells import row_writer
 from reconciler.codec.registry import decode, encode_line
+from reconciler.errors import UsageError
 from reconciler.model.rows import ResultRow, Standing
 from reconciler.processors.tables import csv_blocks
 
@@ -57,3 +59,12 @@ def test_a_registry_with_a_carriage_return_is_read_again() -> None:
     columns = ("provider", "batch_id", "batch_input_path", "model")
     (row,) = decode(encode_line(columns) + encode_line(("openai", "b", "p", "m\rx")), "r.csv")
     assert row["model"] == "m\rx"
+
+
+def test_a_registry_of_many_columns_is_refused_at_once() -> None:
+    """What stands there twice is told in few words, and not by comparing each column with each."""
+    began = time.process_time()
+    with pytest.raises(UsageError, match="twice") as caught:
+        decode(b"provider,batch_id,batch_input_path" + b",a,b" * 20_000 + b"\n", "r.csv")
+    assert time.process_time() - began < 1
+    assert len(caught.value.message) < 300

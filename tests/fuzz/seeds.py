@@ -261,3 +261,18 @@ def imports() -> list[bytes]:
         b'{"custom_id":"a","result":{"response":[{"candidates":[]}]}}\n{"custom_id":"b","result":{"error":{}}}\n',
         b'{"key":"a","response":{"candidates":[]}}\n',
     ]
+
+
+def content() -> list[bytes]:
+    """Texts of answers."""
+    told = b'{"a": [1, {"b": "c"}], "d": null}'
+    return [
+        told,
+        b"```json\n" + told + b"\n```",
+        b"Here it is [1]:\n" + told + b"\nHope that helps {x}.",
+        b"{'a': [1, 2,], d: True}",
+        told + b"\n" + told + b"\n[1, 2]\n",
+        b"<think>hm {</think><BETTER_SAMPLE>x</BETTER_SAMPLE> and <BETTER_SAMPLE>x</BETTER_SAMPLE>",
+        b"```\n" + told[:-5],
+        b"No.",
+    ]

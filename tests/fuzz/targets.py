@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from tests.fuzz import imports, lines, providers, records, seeds, settings
+from tests.fuzz import content, imports, lines, providers, records, seeds, settings
 from tests.fuzz.mutate import mutated
 
 CORPUS: Final = Path(__file__).resolve().parent / "corpus"
@@ -59,6 +59,7 @@ TARGETS: Final = {
         Target("settings", settings.settings, seeds.settings, weight=2),
         Target("providers", providers.providers, seeds.providers, weight=4),
         Target("imports", imports.imports, seeds.imports, weight=2),
+        Target("content", content.content, seeds.content, weight=3),
     )
 }
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -21,11 +22,13 @@ from reconciler.config.settings import settle
 from reconciler.errors import BadLine, BadMetadata, TransientError, Uncertain
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
+from reconciler.processors.content import read
+from reconciler.processors.extraction import Taken, take
 from reconciler.processors.tables import csv_blocks
 from reconciler.providers.openai import OpenAI
 from reconciler.providers.refusals import said
 from reconciler.workspace import ledger, metadata, settled, tombstones, walls
-from tests.fuzz import imports, lines, providers, records, settings
+from tests.fuzz import content, imports, lines, providers, records, settings
 from tests.fuzz.oracle import MEMORY, Hang, bounded, expect, tried, wind
 from tests.fuzz.targets import TARGETS
 
@@ -245,6 +248,23 @@ def test_imports() -> None:
         assert caught("imports", partial(imports.imports, readers=broken))
 
 
+def test_contents() -> None:
+    """A reader that mends what was cut off, and one that takes the beginning of a tag's text, are caught."""
+
+    def mending(result: Any, kind: Any) -> Any:
+        return read(attrs.evolve(result, finish_reason="stop"), kind)
+
+    def taking(result: Any, extraction: Any) -> Any:
+        found = take(result, extraction)
+        return attrs.evolve(found, value=f"{found.value}!") if isinstance(found, Taken) else found
+
+    for broken in (
+        attrs.evolve(content.READERS, read=mending),
+        attrs.evolve(content.READERS, take=taking),
+    ):
+        assert caught("content", partial(content.content, readers=broken))
+
+
 def burn(seconds: float) -> None:
     """Use the processor, which is what is measured."""
     end = time.process_time() + seconds
@@ -265,6 +285,7 @@ def test_slowness_is_caught() -> None:
     assert Hang.__name__ in hung.kind
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells how large a process is")
 def test_greed_is_caught() -> None:
     """What needs more memory than it may is a violation, and what needs less is none."""
 
