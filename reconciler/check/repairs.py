@@ -36,7 +36,7 @@ from reconciler.model.operation import FileFact, Kind, ProcessOutput
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Submission
 from reconciler.processors import results
-from reconciler.workspace import ledger, live, settled
+from reconciler.workspace import ledger, settled
 from reconciler.workspace.aside import ASIDE
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import (
@@ -153,6 +153,8 @@ def _sound(verdict: Verdict, folder: str) -> bool:
 
 def _progress(view: View, listing: Listing, verdict: Verdict) -> Iterator[Repair | Left]:
     """Progress of local runs whose batch is not live any more."""
+    from reconciler.workspace import live  # noqa: PLC0415 - SQLite
+
     for entry in sorted(view.look.listing(live.FOLDER)):
         leaf, dot, _ = entry.name.rpartition(".sqlite")
         name = parse_name(leaf) if dot else None
