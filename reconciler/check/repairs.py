@@ -196,7 +196,8 @@ def _history(view: View, listing: Listing, verdict: Verdict) -> Iterator[Repair 
         why = "a line is torn, and a batch is in doubt; it may be what the line was about"
         yield Left(ledger.PATH, why, MENDS_ITSELF)
     elif any(each.promise in _TELLING for each in verdict.findings) or verdict.untold:
-        yield Left(ledger.PATH, "a line is torn, and the rest does not prove that nothing hangs on it")
+        why = "a line is torn, and the rest does not prove that nothing hangs on it"
+        yield Left(ledger.PATH, why, "mend what is found first, then: reconcile check WORKSPACE --repair")
     else:
         yield RemoveTorn(view.look.digest(ledger.PATH), torn)
 
