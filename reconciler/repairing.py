@@ -32,7 +32,7 @@ from reconciler.errors import Interrupted, ReconcilerError, StaleSnapshot
 from reconciler.executor.context import Context
 from reconciler.executor.hashing import digest_of
 from reconciler.session import Options, session
-from reconciler.workspace import aside, combined, ledger, live, settled
+from reconciler.workspace import aside, combined, ledger, settled
 from reconciler.workspace.effects import temporary_for
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.scan import scan
@@ -113,6 +113,8 @@ def _carry_out(ctx: Context, step: Repair) -> None:
             aside.clear(fx)
             fx.sync_folder(PRIVATE)
         case RemoveProgress():
+            from reconciler.workspace import live  # noqa: PLC0415 - SQLite
+
             live.remove(fx, step.name)
         case Narrow():
             fx.narrow(step.path, step.mode)

@@ -36,7 +36,7 @@ from reconciler.model.operation import FileFact, Kind, ProcessOutput
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Submission
 from reconciler.processors import results
-from reconciler.workspace import ledger, live, settled
+from reconciler.workspace import ledger, settled
 from reconciler.workspace.aside import ASIDE
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import (
@@ -153,6 +153,8 @@ def _sound(verdict: Verdict, folder: str) -> bool:
 
 def _progress(view: View, listing: Listing, verdict: Verdict) -> Iterator[Repair | Left]:
     """Progress of local runs whose batch is not live any more."""
+    from reconciler.workspace import live  # noqa: PLC0415 - SQLite
+
     for entry in sorted(view.look.listing(live.FOLDER)):
         leaf, dot, _ = entry.name.rpartition(".sqlite")
         name = parse_name(leaf) if dot else None
@@ -194,7 +196,8 @@ def _history(view: View, listing: Listing, verdict: Verdict) -> Iterator[Repair 
         why = "a line is torn, and a batch is in doubt; it may be what the line was about"
         yield Left(ledger.PATH, why, MENDS_ITSELF)
     elif any(each.promise in _TELLING for each in verdict.findings) or verdict.untold:
-        yield Left(ledger.PATH, "a line is torn, and the rest does not prove that nothing hangs on it")
+        why = "a line is torn, and the rest does not prove that nothing hangs on it"
+        yield Left(ledger.PATH, why, "mend what is found first, then: reconcile check WORKSPACE --repair")
     else:
         yield RemoveTorn(view.look.digest(ledger.PATH), torn)
 
