@@ -37,6 +37,7 @@ from reconciler.model.words import many
 from reconciler.processors.base import Answer
 from reconciler.processors.transform import Transform
 from reconciler.providers.base import is_async
+from reconciler.workspace.layout import CHANGED
 
 REASONS: Final = 50
 """So many reasons are kept apart; metadata must not grow with what code has to say."""
@@ -136,9 +137,14 @@ class Changing:
             for each in sorted(self.by):
                 yield from self._lines(each, codes[each], tokens[each], redelivery=tokens[each] in known)
 
-        digest = self.ctx.fx.publish(path, lines(), replace=True)
-        if not self.changed:
-            self.ctx.fx.discard(path)
+        fx = self.ctx.fx
+        digest = fx.stage(path, lines())
+        if self.changed:
+            fx.place(path)
+        else:
+            fx.unstage(path)
+            fx.discard(path)
+        fx.sync_folder(CHANGED)
         kept = tuple(Kept(why, person, frozenset(ids)) for (why, person), ids in self._kept.items())
         changes = Changes(self.by, digest if self.changed else None, kept)
         return changes, {"token": self.token, **changes_fields(changes), "begun": list(begun)}
