@@ -149,6 +149,13 @@ def make_missing(root: Path) -> None:
     run(root)
 
 
+def make_wrong(root: Path) -> None:
+    """A batch of which two requests were invalid, and one failure may pass."""
+    begin(root)
+    asked = [request(n) for n in range(4)]
+    put(root, "1", input=asked, output=[answered(0)], error=[failed(3, 429), failed(2), failed(1)])
+
+
 def make_settled(root: Path) -> None:
     """A settled batch with a failure that may be asked again."""
     put(
@@ -251,13 +258,16 @@ SPREAD: Final = Plugs("files").options.plugged
 
 
 def later(asked: dict[str, Any]) -> Any:
-    """A request that is changed."""
+    """A request that is changed, unless it is one that cannot be."""
+    if asked["custom_id"] == "q-1":
+        return None
     return {**asked, "body": {**asked["body"], "max_tokens": 9}}
 
 
 CHANGING: Final[dict[str, Any]] = {
     "plugged": Plugs(transforms={ErrorClass.INVALID_REQUEST: later}).options.plugged
 }
+SENT_CHANGED: Final[dict[str, Any]] = {"provider": "openai", **CHANGING}
 
 SCENARIOS: Final = {
     "pass": Scenario(make_mixture, one_pass(provider="openai"), {"provider": "openai"}),
@@ -271,6 +281,7 @@ SCENARIOS: Final = {
     "retry-settled": Scenario(make_settled, retry("2"), verb=True),
     "retry-all": Scenario(make_settled, retry(), verb=True),
     "retry-class": Scenario(make_settled, retry("2", classes=("invalid-request",)), verb=True),
+    "pass-changed": Scenario(make_wrong, one_pass(**SENT_CHANGED), SENT_CHANGED),
     "retry-changed": Scenario(make_settled, retry("2", **CHANGING), CHANGING, verb=True),
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
@@ -293,7 +304,7 @@ SCENARIOS: Final = {
 }
 LARGE: Final = (
     *("pass", "pass-by-nobody", "group", "local", "pass-tables", "group-tables"),
-    "retry-changed",
+    *("pass-changed", "retry-changed"),
 )
 STEP: Final = 4
 """Of the large scenarios, every STEP-th point is tried in a normal run and every point in a slow one."""

@@ -49,6 +49,14 @@ def other_shape(asked: dict[str, Any]) -> Any:
     return {"custom_id": asked["custom_id"], "params": asked["body"]}
 
 
+def nested(depth: int) -> Any:
+    """A list in a list in a list."""
+    found: Any = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 def other_model(asked: dict[str, Any]) -> Any:
     """A request for another model."""
     return {**asked, "body": {**asked["body"], "model": "larger"}}
@@ -63,6 +71,8 @@ def other_model(asked: dict[str, Any]) -> Any:
         pytest.param(other_id, "it returned a request with another id", id="id"),
         pytest.param(other_url, "it returned a request of another shape, or for another url", id="url"),
         pytest.param(other_shape, "it returned a request of another shape, or for another url", id="shape"),
+        pytest.param(lambda asked: {**asked, "body": {"it": nested(900)}}, "it returned ", id="deep"),
+        pytest.param(lambda asked: {**asked, "body": {"it": nested(9000)}}, "it returned ", id="deeper"),
         pytest.param(other_model, "it returned a request for another model", id="model"),
         pytest.param(lambda _asked: "text", "it returned no request: ", id="text"),
         pytest.param(lambda _asked: {}, "it returned no request: ", id="nothing-in-it"),

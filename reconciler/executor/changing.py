@@ -26,7 +26,7 @@ from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.answers import Answers
 from reconciler.model.changes import VERB, Changes, Kept, changes_fields
 from reconciler.model.coverage import FileDigest
-from reconciler.model.exchange import Dialect, Result
+from reconciler.model.exchange import Dialect, Request, Result
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import ChangeRequests, FileFact
 from reconciler.model.outcome import ErrorClass
@@ -37,6 +37,7 @@ from reconciler.model.words import many
 from reconciler.processors.base import Answer
 from reconciler.processors.transform import Transform
 from reconciler.providers.base import is_async
+from reconciler.workspace.layout import CHANGED
 
 REASONS: Final = 50
 """So many reasons are kept apart; metadata must not grow with what code has to say."""
@@ -136,9 +137,14 @@ class Changing:
             for each in sorted(self.by):
                 yield from self._lines(each, codes[each], tokens[each], redelivery=tokens[each] in known)
 
-        digest = self.ctx.fx.publish(path, lines(), replace=True)
-        if not self.changed:
-            self.ctx.fx.discard(path)
+        fx = self.ctx.fx
+        digest = fx.stage(path, lines())
+        if self.changed:
+            fx.place(path)
+        else:
+            fx.unstage(path)
+            fx.discard(path)
+        fx.sync_folder(CHANGED)
         kept = tuple(Kept(why, person, frozenset(ids)) for (why, person), ids in self._kept.items())
         changes = Changes(self.by, digest if self.changed else None, kept)
         return changes, {"token": self.token, **changes_fields(changes), "begun": list(begun)}
@@ -207,19 +213,8 @@ class Changing:
         Raises:
             _Unusable: It must not be sent, and why.
         """
-        if not isinstance(outcome, Ended):
-            raise _Unusable(outcome.told)
-        if outcome.value is None:
-            raise _Unusable(_NOTHING_RETURNED, attention=False)
         path = self.files[Role.INPUT].path
-        try:
-            value = outcome.value if is_plain(outcome.value) else as_json(outcome.value, sort=False)
-            data = msgspec.json.encode(value)
-            after = decode_request(Line(line.number, 0, data), path)
-        except NoJson as error:
-            raise _Unusable(f"it {error}") from None
-        except BadLine as error:
-            raise _Unusable(f"it returned no request: {error.reason}") from None
+        data, compared, after = self._returned(line, outcome, path)
         before = decode_request(line, path)
         if after.custom_id != before.custom_id:
             raise _Unusable("it returned a request with another id")
@@ -230,9 +225,27 @@ class Changing:
             raise _Unusable("it returned a request for another model, and a batch has to have one")
         if len(data) > self.ctx.line_limit:
             raise _Unusable(f"it returned more than {self.ctx.line_limit} bytes")
-        if _sorted(value) == _sorted(decode_value(line.data, line, path)):
+        if compared == _sorted(decode_value(line.data, line, path)):
             raise _Unusable(_THE_SAME, attention=False)
         return data
+
+    @staticmethod
+    def _returned(line: Line, outcome: Outcome, path: str) -> tuple[bytes, bytes, Request]:
+        """What a call returned: as a line, as it is compared, and as a request."""
+        if not isinstance(outcome, Ended):
+            raise _Unusable(outcome.told)
+        if outcome.value is None:
+            raise _Unusable(_NOTHING_RETURNED, attention=False)
+        try:
+            value = outcome.value if is_plain(outcome.value) else as_json(outcome.value, sort=False)
+            data = msgspec.json.encode(value)
+            return data, _sorted(value), decode_request(Line(line.number, 0, data), path)
+        except NoJson as error:
+            raise _Unusable(f"it {error}") from None
+        except RecursionError:
+            raise _Unusable("it returned what is nested too deeply") from None
+        except BadLine as error:
+            raise _Unusable(f"it returned no request: {error.reason}") from None
 
     def _keep(self, hashed: int, problem: _Unusable) -> None:
         """Write down why a request is not asked again."""

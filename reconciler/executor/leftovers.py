@@ -46,6 +46,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import Child, InputFact, Online, Record
 from reconciler.model.words import many
 from reconciler.workspace import ledger, metadata
+from reconciler.workspace.layout import CHANGED
 
 
 def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
@@ -133,9 +134,10 @@ def make_child(
         elif not _same_child(ctx, path, record):
             raise Clash(f"{path} is there already and is not what would be made of the leftovers")
         ctx.fx.publish(leaf, (data + b"\n" for _, _, data in lines()))
-    if changed:
-        # From here on the child's own input holds them.
+    if changed and ctx.fx.kind(changed_path(parent)) is not None:
+        # From here on the child's own input holds them; nobody would look for them once it has the ids.
         ctx.fx.discard(changed_path(parent))
+        ctx.fx.sync_folder(CHANGED)
     return child
 
 

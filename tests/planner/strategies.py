@@ -167,6 +167,7 @@ policies = st.builds(
     settle_seconds=st.sampled_from((0.0, 0.5, 2.0, 1e6)),
     poll_seconds=st.sampled_from((1.0, 60.0)),
     processor=st.sampled_from(("results/1", "mine/2")),
+    transforms=st.dictionaries(st.sampled_from(ErrorClass), st.just("code/1"), max_size=2),
 )
 
 RARELY: Final[dict[str, st.SearchStrategy[Any]]] = {
