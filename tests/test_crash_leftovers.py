@@ -28,7 +28,7 @@ from tests.stopping import DAYS, Shared, crash, effects_of, whole
 from tests.test_results_online import leftover
 from tests.workspaces import leftovers, record, scratch, settings
 
-POINTS: Final = 10
+POINTS: Final = 6
 """Effects that a normal run tries; a slow one tries all."""
 
 FEW: Final = {3: http_error(429), 25: http_error(503), 7: EXPIRED, 31: EXPIRED, 11: MISSING, 44: MISSING}

@@ -29,7 +29,7 @@ from tests.test_walls import lines, refusing, until_still
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import ledger, options, put, scratch, settings, tree
 
-POINTS: Final = 8
+POINTS: Final = 5
 """Changes that a normal run tries; a slow one tries all."""
 
 Choose = Callable[[int], list[int]]
