@@ -67,13 +67,28 @@ def complain(message: str, hint: str) -> None:
         err(f"  -> {safe(way)}")
 
 
+_drawn: Final[list[str]] = []
+"""The line that stands on the terminal and is written over."""
+
+
+def draw(text: str) -> None:
+    """Show a line on the terminal of stderr until the next word there; without text, nothing."""
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
+    _drawn[:] = [text] if text else []
+
+
 def out(text: str = "") -> None:
     """A line of data."""
+    if _drawn:
+        draw("")
     if sys.stdout is not None:
         sys.stdout.write(text + "\n")
 
 
 def err(text: str = "") -> None:
     """A line for people."""
+    if _drawn:
+        draw("")
     if sys.stderr is not None:
         sys.stderr.write(text + "\n")

@@ -13,6 +13,7 @@ import errno
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from reconciler.testing import FakeProvider
 from tests.proof import mutants
 from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
+from tests.proof.runner import live as lived
 from tests.proof.simulation import live
 from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
 from tests.stopping import PROVIDERS
@@ -30,6 +32,7 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 SEEDS: Final = 1000
+RUNS: Final = 500
 
 
 def power() -> str:
@@ -70,6 +73,12 @@ def seeds() -> str:
     return f"{SEEDS} seeds"
 
 
+def runner() -> str:
+    """Whole lives of live runs."""
+    passes = sum((lived(seed) for seed in range(1, RUNS + 1)), Counter[str]())
+    return f"{RUNS} seeds, {passes.total()} passes, {passes['-9']} of them killed"
+
+
 def planted() -> str:
     """Every planted fault."""
     found = sum(mutants.caught(each) for each in PLANTED)
@@ -86,6 +95,7 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
+    "runner": ("seeds of live runs: kills, full disks, hangs, jumps of clocks", "500 seeds", runner),
     "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
 }
 """By name: what is measured, the bar of this project, and what measures it."""
