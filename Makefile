@@ -8,6 +8,9 @@ VENV   ?= .venv
 DIST   ?= dist
 ARGS   ?=
 
+# One test process a core; PARALLEL= for one alone, as a debugger wants it.
+PARALLEL ?= -n auto --dist worksteal
+
 # The foreign servers of `make judges` live outside the checkout and outside $(VENV).
 JUDGES  ?= $(or $(TMPDIR),/tmp)/reconciler-judges
 OPENAPI ?=
@@ -20,7 +23,7 @@ PIP := PIP_REQUIRE_VIRTUALENV=1 $(BIN)/python -m pip --quiet --quiet --disable-p
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all judges proof check lint format format-check types contracts coverage bench build clean
+.PHONY: help demo test test-all judges proof fuzz check lint format format-check types contracts coverage bench build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,10 +32,10 @@ demo: $(VENV)/.installed  ## a whole run in a temporary workspace, no key needed
 	@$(BIN)/reconcile demo $(ARGS)
 
 test: $(VENV)/.installed-dev  ## run the tests (ARGS='-k name' narrows them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-all: $(VENV)/.installed-dev  ## run the tests, sampled suites in full
-	@$(BIN)/python -m pytest -m 'not judges_node and not judges_ogx' $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not judges_node and not judges_ogx' $(ARGS)
 
 judges: $(VENV)/.installed-dev $(JUDGES)/.node $(JUDGES)/.ogx  ## foreign servers judge clients and fake: OPENAPI=... MISTRAL=... (docs/judges.md)
 	@test -f '$(OPENAPI)' -a -f '$(MISTRAL)' || { \
@@ -40,8 +43,11 @@ judges: $(VENV)/.installed-dev $(JUDGES)/.node $(JUDGES)/.ogx  ## foreign server
 	@OPENAI_OPENAPI='$(OPENAPI)' MISTRAL_OPENAPI='$(MISTRAL)' JUDGES_DIR='$(JUDGES)' \
 	    $(BIN)/python -m pytest -m 'judges_node or judges_ogx' tests/judging $(ARGS)
 
-proof: $(VENV)/.installed-dev  ## the proofs in full, figures into docs/guarantees.md (ARGS='power seeds' for some)
+proof: $(VENV)/.installed-fuzz  ## the proofs in full, figures into docs/guarantees.md (ARGS='power seeds' for some)
 	@$(BIN)/python -m tests.proof $(ARGS)
+
+fuzz: $(VENV)/.installed-fuzz  ## damaged documents for every reader (ARGS='lines --runs 1000000'; --help tells more)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 check: lint format-check types contracts test  ## everything that must be clean before a commit
 
@@ -88,6 +94,11 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo 'Installing the development tools into $(VENV) ...' >&2
 	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+# Where atheris has no wheel, it is not asked for, and `make fuzz ARGS=--blind` does without it.
+$(VENV)/.installed-fuzz: $(VENV)/.installed-dev
+	@$(PIP) install --editable '.[fuzz]'
 	@touch $@
 
 $(JUDGES)/.node:

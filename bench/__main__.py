@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-BENCHES: Final = ("startup", "scan", "matching", "results", "end_to_end", "cores", "online", "live")
+BENCHES: Final = ("startup", "scan", "matching", "results", "end_to_end", "cores", "online", "live", "watch")
 
 
 def main(words: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -173,3 +174,25 @@ def _pieces(rng: random.Random, words: list[bytes], size: float) -> Iterator[byt
         sentence += b".\\n" if rng.random() < 0.3 else b". "
         written += len(sentence)
         yield sentence
+
+
+def dropped(root: Path, name: str) -> float:
+    """
+    One answered request, dropped into a workspace as whoever writes files drops it.
+
+    Returns:
+        The moment before its last file is closed, as `time.perf_counter` counts.
+    """
+    body = {"model": "m", "messages": []}
+    asked = {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+    message = {"role": "assistant", "content": "4"}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    response = {"status_code": 200, "body": {"model": "m", "choices": choices}}
+    given = {"id": "r", "custom_id": name, "response": response, "error": None}
+    ended = 0.0
+    for role, line in (("input", asked), ("output", given)):
+        with (root / "workdir" / f"batch_{role}_{name}.jsonl").open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+            stream.flush()
+            ended = time.perf_counter()
+    return ended

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from reconciler.choices import Prepared
 from reconciler.codec.request import decode_request
 from reconciler.config import settle
 from reconciler.engine import reconcile
@@ -38,7 +41,10 @@ from reconciler.providers.http import Http
 from reconciler.providers.http_settings import HttpSettings
 from reconciler.providers.local import Local
 from reconciler.providers.openai import OpenAI
-from reconciler.session import Options, session
+from reconciler.session import Options, Unwatched, session
+from reconciler.watching.rounds import Ground, Watch
+from reconciler.watching.running import Bell, drive
+from reconciler.watching.seeing import Observing
 from reconciler.workspace import metadata
 from reconciler.workspace.observe import glance
 from reconciler.workspace.scan import scan
@@ -205,3 +211,85 @@ def asked_online(
     )
     flags = {"provider.name": "openai", "provider.per_batch_delay": delay}
     return lambda: reconcile(str(workspace), settle(flags=flags), options)
+
+
+class Watched:
+    """What a watcher did for each batch, and when, as `time.perf_counter` counts."""
+
+    def __init__(self) -> None:
+        self.planned_at: dict[str, float] = {}
+        self.settled: set[str] = set()
+        self.passes = 0
+        self._changed = threading.Condition()
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something to have been done."""
+        with self._changed:
+            if not self._changed.wait_for(holds, 600):
+                raise TimeoutError
+
+    def tell(self, level: str, event: str, workspace: str = "", **facts: object) -> None:  # noqa: ARG002 - Tell
+        """An event of the watcher."""
+        with self._changed:
+            self.passes += event == "pass.ended"
+            if event == "batch.settled":
+                self.settled.add(str(facts["batch"]))
+            self._changed.notify_all()
+
+    def until_planned(self, name: str) -> float:
+        """Wait for the first plan of a batch; when it was made."""
+        self.until(lambda: name in self.planned_at)
+        return self.planned_at[name]
+
+    def until_settled(self, name: str) -> None:
+        """Wait for a batch to settle."""
+        self.until(lambda: name in self.settled)
+
+    def note(self, decision: Plan) -> None:
+        """A batch got a plan."""
+        with self._changed:
+            self.planned_at.setdefault(decision.name, time.perf_counter())
+            self._changed.notify_all()
+
+
+class _Planned(Unwatched):
+    """Passes plans on."""
+
+    def __init__(self, note: Callable[[Plan], None]) -> None:
+        self._note = note
+
+    def planned(self, decision: Plan) -> None:
+        """A batch got a plan that has steps."""
+        self._note(decision)
+
+
+@contextmanager
+def watched(workspace: Path, quiet: float) -> Iterator[Watched]:
+    """A workspace that is watched, in a thread as `reconcile watch` does; its first pass is over."""
+    found, bell, over = Watched(), Bell(), threading.Event()
+    settings = settle(flags={"watch.quiet_seconds": quiet})
+    ready = Prepared(settings, Plugged(lambda _name: Hooks()))
+
+    @contextmanager
+    def listening(_ready: Prepared) -> Iterator[Options]:
+        yield Options(watcher=_Planned(found.note), stopping=over.is_set)
+
+    ground = Ground(
+        load=lambda: ready,
+        listening=listening,
+        sight=lambda _ready: Observing("events"),
+        tell=found.tell,
+        clock=time.time,
+        chance=lambda: 0.5,
+        wake=bell.ring,
+    )
+    watch = Watch(str(workspace), ground)
+    thread = threading.Thread(target=drive, args=(watch, bell.wait, over.is_set, time.time))
+    thread.start()
+    try:
+        found.until(lambda: found.passes > 0)
+        yield found
+    finally:
+        over.set()
+        bell.ring()
+        thread.join()

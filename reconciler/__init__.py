@@ -11,6 +11,7 @@ from importlib import import_module
 # `__main__` takes it off, and a file of that name there must not run.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from reconciler.authoring.batch import Answer, Batch, Run
     from reconciler.caches import export_jsonl
     from reconciler.choices import Choices
     from reconciler.errors import (
@@ -57,6 +58,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
+    "authoring.batch": "Answer Batch Run",
     "choices": "Choices",
     "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",
@@ -76,10 +78,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "Answer",
     "AnswersGone",
     "BadFile",
     "BadInput",
     "BadRecord",
+    "Batch",
     "BatchContext",
     "BatchReport",
     "Capped",
@@ -110,6 +114,7 @@ __all__ = [
     "Result",
     "ResultRow",
     "ResultRows",
+    "Run",
     "Snapshot",
     "Standing",
     "State",

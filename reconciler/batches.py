@@ -25,9 +25,6 @@ from reconciler.session import Session
 from reconciler.workspace.scan import Listing, scan
 from reconciler.workspace.together import MOST, Together
 
-PATIENCE: Final = 5.0
-"""Seconds that a pass waits at its end, at the most, for inputs that were written a moment ago."""
-
 MANY: Final = 8
 """Batches with answers from which a pass settles them in groups."""
 
@@ -186,7 +183,7 @@ def _group(held: Session, listing: Listing, queue: Sequence[BatchName], at: int)
 def _may_share(held: Session, listing: Listing, name: BatchName) -> bool:
     """Whether a batch is one that goes from its answers to `done/` without asking anybody."""
     hooks = held.options.plugged.hooks_of(name)
-    return _has_answers(listing, name) and hooks.plain and hooks.error is None
+    return _has_answers(listing, name) and hooks.plain and hooks.error is None and not hooks.transforms
 
 
 def _size(held: Session, name: BatchName) -> int:
@@ -203,7 +200,7 @@ def _has_answers(listing: Listing, name: BatchName) -> bool:
 
 def _is_young(held: Session, report: BatchReport) -> bool:
     """Whether a batch waits for no more than its input to stand still, and that within a moment."""
-    patience = min(held.policy_of(report.name).settle_seconds, PATIENCE)
+    patience = min(held.policy_of(report.name).settle_seconds, held.options.patience)
     if report.until is None or report.until - held.ctx.fx.now() > patience:
         return False
     # A run on this machine whose time is up waits for the next pass: it has had all of its time in this one.

@@ -28,6 +28,7 @@ from reconciler.model.rows import ResultRow
 from reconciler.prompting import name_and_turn, prompt_of
 from reconciler.results import Results
 from reconciler.session import Options, session
+from reconciler.trust import require_own
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.exporting import destination, export
 from reconciler.workspace.layout import find
@@ -119,8 +120,9 @@ def open_cache(folder: str | os.PathLike[str] | None, key: str) -> Cache:
 
 
 def make_workspace(path: str) -> None:
-    """Make a workspace, with the folders above it, unless there is one."""
+    """Make a workspace, with the folders above it, unless there is one; it has to be the user's own."""
     if locate(path)[1] is Kind.FOLDER:
+        require_own(path, os.environ.get("RECONCILER_USER_CONFIG"))
         with contextlib.suppress(UsageError):
             find(path)
             return

@@ -13,15 +13,18 @@ from typing import Any, TypeAlias, TypedDict
 import attrs
 
 from reconciler.config import Settings, settle
+from reconciler.config.table import CLASSES, UNCHANGEABLE
 from reconciler.errors import UsageError
 from reconciler.executor.context import Progress, Silent
 from reconciler.executor.hooks import Plugged
 from reconciler.model.exchange import Result
+from reconciler.model.outcome import ErrorClass, parse_classes
 from reconciler.plugins import NOTHING_GIVEN, Given, Mode, Plugs
 from reconciler.processors.base import Per, Processor, wrap
+from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
 from reconciler.session import Options, Unwatched, Watcher
-from reconciler.trust import require
+from reconciler.trust import require, require_own
 from reconciler.workspace.layout import find
 from reconciler.workspace.sources import own_file, settings_files, user_file
 
@@ -39,6 +42,8 @@ class Choices(TypedDict, total=False):
         output_processor: Instead of it: a built-in name, `module:function`, or a function of `(result)` or
             `(batch, context)`.
         error_processor: `summary`, `module:function`, or a function; says what becomes of failures.
+        transforms: What changes failed requests before they are sent again, by error class:
+            `module:function`, or a function of `(request)` or `(request, failure)`.
         worker: What the embedded provider runs: `echo`, `module:function`, or a function of `(request)`.
         settings: Any other setting, by `section.key`.
         environment: Whether RECONCILER_ variables and the user's own file count; True unless given.
@@ -52,6 +57,7 @@ class Choices(TypedDict, total=False):
     on_result: Callable[[Result], Any]
     output_processor: str | Function
     error_processor: str | Function
+    transforms: Mapping[str, str | Function]
     worker: str | Worker
     settings: Mapping[str, Any]
     environment: bool
@@ -93,11 +99,12 @@ def prepare(
         mode: What they are wanted for.
 
     Raises:
-        ConfigError: The settings cannot be obeyed, or name code without trust.
+        ConfigError: The settings cannot be obeyed, or name code without trust; or somebody else owns it.
         UsageError: There is no workspace.
     """
-    find(workspace)
     named = "" if environment is None else environment.get("RECONCILER_USER_CONFIG")
+    require_own(workspace, named)
+    find(workspace)
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
     settings = settle(settings_files(workspace, named), ours, flags)
     mine = own_file(workspace)
@@ -137,7 +144,8 @@ def prepared(path: str, choices: Choices, mode: Mode = Mode.RUN) -> Prepared:
         if output.per is not Per.RECORD:
             raise UsageError("on_result takes one result", hint="output_processor= takes (batch, context)")
     worker = _function(flags, "local.worker", choices.get("worker"), whole=False)
-    given = Given(output, _function(flags, "output.error_processor", choices.get("error_processor")), worker)
+    error = _function(flags, "output.error_processor", choices.get("error_processor"))
+    given = Given(output, error, worker, _transforms(flags, choices.get("transforms", {})))
     environment = os.environ if choices.get("environment", True) else None
     return prepare(path, flags, given, environment, mode=mode)
 
@@ -153,6 +161,22 @@ def _function(
     if not callable(choice):
         raise UsageError(f"{choice!r:.80} is neither a name nor a function")
     return _wrapped(setting, choice) if whole else choice
+
+
+def _transforms(flags: dict[str, Any], choices: Mapping[str, str | Function]) -> dict[ErrorClass, Transform]:
+    """Transforms that were given, by error class; names go to the flags instead."""
+    found: dict[ErrorClass, Transform] = {}
+    for each in sorted(parse_classes(choices) or ()):
+        function = _function(flags, f"{CLASSES}.{each}", choices[each], whole=False)
+        if function is None:
+            continue
+        if each in UNCHANGEABLE:
+            raise UsageError(f"nothing of class {each} has failed, so no transform can look at it")
+        try:
+            found[each] = transform(function)
+        except TypeError as error:
+            raise UsageError(f"transforms: {each}: {error}") from error
+    return found
 
 
 def _wrapped(what: str, function: Function) -> Processor:

@@ -8,16 +8,17 @@ from functools import partial
 from reconciler.config import Settings
 from reconciler.deciding import Decision, carry_out, decide
 from reconciler.errors import BadMetadata, NeedsPerson, TransientError
+from reconciler.executor.asking_again import retry_settled
 from reconciler.executor.decisions import (
     dismiss_live,
     dismiss_quarantined,
     process_again,
-    retry_settled,
 )
 from reconciler.looking import LOOKS
+from reconciler.model.changes import read_changes
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import ProcessErrors
+from reconciler.model.operation import ChangeRequests, ProcessErrors
 from reconciler.model.outcome import ErrorClass, parse_classes
 from reconciler.model.overrides import read_overrides
 from reconciler.model.receipt import Receipt
@@ -137,7 +138,8 @@ def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, lis
     record = held.ctx.record(name)
     asked = read_overrides({} if record is None else record.receipts.get(ProcessErrors.verb, {}))
     kept = held.policy_of(name).looked_at & matched.coverage.by_class.keys()
-    holds = bool(kept) or bool(asked.attention)
+    unchanged = read_changes({} if record is None else record.receipts.get(ChangeRequests.verb, {}))
+    holds = bool(kept) or bool(asked.attention) or bool(unchanged.attention)
     return f"{name}: {dismiss_live(held.ctx, name, matched.coverage, failed=holds)}", [name]
 
 

@@ -11,7 +11,7 @@ import attrs
 from reconciler.config import Settings
 from reconciler.deciding import Decision, Verb, carry_out, decide
 from reconciler.errors import BadMetadata, NeedsPerson, ReconcilerError, TransientError, UsageError
-from reconciler.executor.decisions import retry_settled
+from reconciler.executor.asking_again import retry_settled
 from reconciler.looking import LOOKS
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import BatchName, lineage_root

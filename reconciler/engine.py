@@ -11,7 +11,7 @@ import attrs
 from reconciler.config import Settings
 from reconciler.model.identity import BatchName
 from reconciler.model.policy import RetainPolicy
-from reconciler.model.report import BatchReport, Report
+from reconciler.model.report import BatchReport, Report, State
 from reconciler.preview import quarantined, select
 from reconciler.session import Options, Session, session
 from reconciler.workspace.aside import ASIDE, clear
@@ -66,6 +66,12 @@ def _pass(held: Session) -> Report:
         clear(ctx.fx)
     reports: dict[BatchName, BatchReport] = {}
     queue = select(listing, held.options.only)
+    writing = held.options.writing(ctx, listing)
+    for name in (each for each in queue if each in writing):
+        because, live = "its files are still being written", held.layout.live or "."
+        reports[name] = BatchReport(name, State.WAITING, because, until=writing[name], path=live)
+        held.options.watcher.ended(reports[name])
+    queue = [name for name in queue if name not in reports]
     if queue:
         from reconciler.batches import settle_all  # noqa: PLC0415 - a pass over nothing loads no more than this
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from reconciler.codec.jsonl import Line
 from reconciler.config import Settings
 from reconciler.errors import NeedsPerson, PermanentError, ReconcilerError, UsageError
 from reconciler.executor.account import Asked, quoted
@@ -17,9 +18,13 @@ from reconciler.executor.lineages import Lineage, Member, lineages
 from reconciler.executor.reading import Lines
 from reconciler.executor.sources import Raw
 from reconciler.executor.standings import Station, standings_of
+from reconciler.executor.unhandled import items_of
+from reconciler.model.changes import line_digest, read_changes
+from reconciler.model.coverage import hash_id
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.life import Attempt, Event, Explanation, Handling, Life
-from reconciler.model.operation import ProcessOutput
+from reconciler.model.life import Attempt, Change, Event, Explanation, Handling, Life
+from reconciler.model.operation import ChangeRequests, ProcessOutput
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import STARTED, record_token
 from reconciler.model.record import Record
 from reconciler.model.rows import UNDER_WAY, Standing
@@ -111,6 +116,10 @@ class _Search:
 
     def _life(self, lineage: Lineage, stations: Sequence[Station], problems: Sequence[str]) -> Life:
         attempts = [self._attempt(station) for station in stations]
+        members = {station.member.name: station for station in stations}
+        for at, station in enumerate(stations[1:], 1):
+            parent = members.get(station.member.parent or station.member.name, station)
+            attempts[at] = attrs.evolve(attempts[at], changed=self._change(parent, station))
         for at, following in enumerate(stations[1:]):
             attempts[at] = attrs.evolve(attempts[at], child=following.member.name, outcome=Standing.RETRIED)
         return Life(lineage.root.name, _outcome(stations), tuple(attempts), tuple(problems))
@@ -127,12 +136,14 @@ class _Search:
             outcome=station.standing,
             parent=member.parent,
             request=self._request_line(station),
+            unchanged=self._unchanged(member),
             reason=_reason(view, member),
             removed_at=_removed_at(view, member),
             provider=member.provider,
             batch_id=record.batch_id,
             status=record.status,
             sent_at=record.sent_at,
+            collected=self._collected(member.name),
             handling=self._handling(station),
             events=tuple(self._events(member.name)),
         )
@@ -151,11 +162,32 @@ class _Search:
 
     def _request_line(self, station: Station) -> str | None:
         """Where the request stands in its input."""
+        fact, line = station.member.files.get(Role.INPUT), self._line(station)
+        return None if fact is None or line is None else f"{fact.path}:{line.number}"
+
+    def _line(self, station: Station) -> Line | None:
+        """The request as it stands in its input."""
         fact = station.member.files.get(Role.INPUT)
-        if fact is None:
+        return None if fact is None else next(islice(Lines(self._view, fact), station.at, None), None)
+
+    def _change(self, parent: Station, station: Station) -> Change | None:
+        """What user code changed of it between two attempts."""
+        given = parent.member.children.get(station.member.name)
+        if given is None or given.changed is None:
             return None
-        line = next(islice(Lines(self._view, fact), station.at, None), None)
-        return None if line is None else f"{fact.path}:{line.number}"
+        before, after = self._line(parent), self._line(station)
+        failed = parent.source.row(parent.at).error_class if parent.told else None
+        by = given.changed.by.get(ErrorClass(failed)) if failed else None
+        if by is None or (before is not None and after is not None and before.data == after.data):
+            return None
+        digests = (None if line is None else line_digest(line.data) for line in (before, after))
+        return Change(by, *digests)
+
+    def _unchanged(self, member: Member) -> str | None:
+        """Why user code could not change it."""
+        known = member.manifest or member.record
+        receipt = {} if known is None else known.receipts.get(ChangeRequests.verb, {})
+        return read_changes(receipt).why(hash_id(self._custom_id))
 
     def _handling(self, station: Station) -> Handling | None:
         """What the output processor did, as its receipt says, and what was published."""
@@ -184,6 +216,14 @@ class _Search:
                     found, published=where, value=row.get("value"), unhandled=unhandled.get("reason")
                 )
         return found
+
+    def _collected(self, name: BatchName) -> str | None:
+        """The line that tells of it as given up, or as an answer that nobody could handle."""
+        path = items_of(name)
+        rows = _rows(self._view, path) if self._view.look.fact(path) is not None else ()
+        return next(
+            (f"{path}:{number}" for number, row in rows if row.get("custom_id") == self._custom_id), None
+        )
 
     def _events(self, name: BatchName) -> list[Event]:
         """What history tells of a batch."""
@@ -257,7 +297,7 @@ def _rows(view: View, path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         for number, line in enumerate(stream, 1):
             try:
                 row = msgspec.json.decode(line)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeError):
                 continue
             if isinstance(row, dict):
                 yield number, row

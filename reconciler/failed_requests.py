@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.config import Settings
 from reconciler.errors import NeedsPerson, UsageError
-from reconciler.executor.answers import places
+from reconciler.executor.answers import left_over, places
 from reconciler.executor.context import View, viewing
 from reconciler.executor.matching import match
-from reconciler.executor.reading import Lines, owners_of
+from reconciler.executor.reading import Lines
 from reconciler.model.answers import Answers
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
@@ -90,14 +90,8 @@ def _lines(
     chosen: frozenset[ErrorClass] | None,
 ) -> Iterator[bytes]:
     """The lines of one input that nobody asks again."""
-    owners = owners_of(view, children)
-    failures = {at: place.failed for at, place in answers.failures()}
-    silent = dict.fromkeys(answers.missing(), ErrorClass.MISSING)
-    wanted = {
-        at
-        for at, why in (failures | silent).items()
-        if (chosen is None or why in chosen) and answers.hashed(at) not in owners
-    }
+    found = left_over(view, answers, children)
+    wanted = {at for at, why in found.items() if chosen is None or why in chosen}
     if not wanted:
         return
     for at, line in enumerate(Lines(view, asked)):

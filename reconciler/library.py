@@ -181,7 +181,9 @@ class Workspace(Decisions):
 
     def check(self) -> checking.Verdict:
         """Recount every id from the files alone."""
-        return checking.check(self.path, prepared(self.path, self.choices, Mode.LOOK).settings)
+        settings = prepared(self.path, self.choices, Mode.LOOK).settings
+        secrets = checking.keys_in(os.environ if self.choices.get("environment", True) else {})
+        return checking.check(self.path, settings, secrets=secrets)
 
     def import_registry(self, source: Source, *, name: str = "") -> Import:
         """

@@ -6,13 +6,15 @@ A part of the Python API; see `library.py`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Unpack
 
 import attrs
 
-from reconciler import decide, decide_online, deciding, replaying, resuming, retention
+from reconciler import decide, decide_online, deciding, repairing, replaying, resuming, retention
+from reconciler.check import keys_in
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.config import Settings
 from reconciler.errors import UsageError
@@ -101,6 +103,14 @@ class Decisions:
         ready = prepared(self.path, self.choices, Mode.LOOK)
         options = options_of(ready, self.choices, ())
         return retention.retain(self.path, ready.settings, names, options, dry_run=dry_run)
+
+    def repair(self) -> repairing.Repaired:
+        """Mend what is provably safe to mend, as `check --repair`, and check again; nothing is sent."""
+        ready = prepared(self.path, self.choices, Mode.LOOK)
+        secrets = keys_in(os.environ if self.choices.get("environment", True) else {})
+        return repairing.repair(
+            self.path, ready.settings, options_of(ready, self.choices, ()), secrets=secrets
+        )
 
     def submit(self, *names: str) -> deciding.Decision:
         """Send *names* now, also under `submit = "manual"`, then make a pass."""

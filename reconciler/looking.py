@@ -37,7 +37,8 @@ _ASKED: Final = frozenset({Submit.verb, FindOrphan.verb, Adopt.verb, CheckOnline
 def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     """Observe, plan and execute one batch until nothing can be done for it now."""
     ctx, policy = held.ctx, held.policy_of(name)
-    waiting = _waits(held, policy, listing, name)
+    asked = held.options.fresh(name)
+    waiting = _waits(held, policy, listing, name, asked=asked)
     if waiting is not None:
         return waiting
     matched: Matched | None = None
@@ -45,7 +46,6 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     receipts: list[Receipt] = []
     coverage: Coverage | None = None
     stale: ReconcilerError | None = None
-    asked = False
     for _ in range(LOOKS):
         if ctx.stopping():
             return interrupted(name, receipts)
@@ -80,15 +80,17 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
     return stopped(name, moving, "", receipts, coverage)
 
 
-def _waits(held: Session, policy: Policy, listing: Listing, name: BatchName) -> BatchReport | None:
+def _waits(
+    held: Session, policy: Policy, listing: Listing, name: BatchName, *, asked: bool
+) -> BatchReport | None:
     """The report on a batch in flight for which nothing can be done now; None when it needs a full look."""
     try:
         seen = glance(held.ctx.fx, held.layout, listing, name)
-        first = None if held.ctx.stopping() else plan_at_a_glance(seen, policy)
+        first = None if held.ctx.stopping() else plan_at_a_glance(seen, policy, asked=asked)
         snap = vet(held.ctx.fx, held.layout, seen) if first is not None and not first.steps else None
     except OSError:
         return None
-    decision = None if snap is None else plan(snap, policy)
+    decision = None if snap is None else plan(attrs.evolve(snap, asked=asked) if asked else snap, policy)
     if snap is None or decision is None or decision.steps:
         return None
     return at_rest(snap, decision, policy, held.layout.live or ".", Ending(coverage=_coverage(snap)))

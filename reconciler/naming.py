@@ -15,8 +15,11 @@ LONGEST: Final = 80
 def prefix_of(path: str) -> str:
     """The name of a file, as the beginning of names of batches."""
     leaf = locate(path)[0].rpartition("/")[2]
-    stem = leaf.removesuffix(".jsonl").removesuffix(".json").removesuffix(".txt")
-    return clean_name(stem) or "batch"
+    for ending in (".jsonl", ".ndjson", ".json", ".txt", ".csv"):
+        if leaf.endswith(ending):
+            leaf = leaf.removesuffix(ending)
+            break
+    return clean_name(leaf) or "batch"
 
 
 def clean_name(text: str) -> str:

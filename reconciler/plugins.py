@@ -15,12 +15,14 @@ import attrs
 
 from reconciler.config import SETTINGS, Settings
 from reconciler.config.extraction import KEYS
-from reconciler.config.table import THIS_CALL
+from reconciler.config.table import CLASSES, THIS_CALL, WORDS
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.extracting import wanted
 from reconciler.model.content import Content
+from reconciler.model.outcome import ErrorClass
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
+from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
@@ -54,11 +56,13 @@ class Given:
         output: An output processor.
         error: An error processor.
         worker: What the embedded provider runs.
+        transforms: What changes failed requests before they are sent again, by error class.
     """
 
     output: Processor | None = None
     error: Processor | None = None
     worker: Worker | None = None
+    transforms: Mapping[ErrorClass, Transform] = attrs.field(factory=dict)
 
 
 NOTHING_GIVEN: Final = Given()
@@ -144,7 +148,33 @@ class Plugs:
         extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
         content = Content(own["output.content"])
         worker = self._given.worker is not None or _is_chosen(own)
-        return Hooks(output, content, error, reach.providers, reach.keyless, extraction, chosen, worker)
+        return Hooks(
+            output,
+            content,
+            error,
+            self._transforms(own),
+            reach.providers,
+            reach.keyless,
+            extraction,
+            chosen,
+            worker,
+        )
+
+    def _transforms(self, own: Settings) -> dict[ErrorClass, Transform]:
+        """What changes the failed requests of a class, by name or handed over."""
+        found: dict[ErrorClass, Transform] = {}
+        for each in ErrorClass:
+            setting = f"{CLASSES}.{each}"
+            if each in self._given.transforms:
+                found[each] = self._given.transforms[each]
+            elif own[setting] not in WORDS:
+                function, version = self._load(setting, own)
+                try:
+                    code = transform(function, own[setting])
+                except TypeError as error:
+                    raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
+                found[each] = attrs.evolve(code, version=version)
+        return found
 
     def _local(self, own: Settings) -> Local:
         """The embedded provider, as fast as the settings allow."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from reconciler.codec.cells import row_writer
 from reconciler.errors import UsageError
 from reconciler.model.operation import Kind
 from reconciler.processors.tables import cell, guarded
@@ -132,7 +133,7 @@ def blocks_of(records: Sequence[PromptRecord], kind: str) -> Iterator[bytes]:
             yield msgspec.json.encode({name: getattr(record, name) for name in COLUMNS}) + b"\n"
     else:
         buffer = io.StringIO(newline="")
-        write = csv.writer(buffer, lineterminator="\n").writerow
+        write = row_writer(buffer)
         write(COLUMNS)
         for record in records:
             values = (getattr(record, name) for name in COLUMNS)

@@ -25,7 +25,7 @@ from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, NoKey, StepFailed
 from reconciler.model.failure import Held as HeldBack
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import MatchRequestIds, ProcessOutput
+from reconciler.model.operation import ChangeRequests, MatchRequestIds, ProcessOutput
 from reconciler.model.plan import Again, Attention, Held, Plan, Settled, Waiting
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
@@ -77,9 +77,9 @@ def at_rest(snap: Snapshot, decision: Plan, policy: Policy, live: str, ending: E
         case Settled() if receipts and receipts[-1].verb == "quarantine":
             return _set_aside(name, decision, ending)
         case Settled():
-            last = receipts[-1].summary if receipts else because
+            last = "; ".join([receipts[-1].summary, *_given_up(receipts)]) if receipts else because
             path = settled.folder_of(name) if snap.in_done else ""
-            hint = _may_ask_again(policy, receipts[-1], coverage) if receipts else ""
+            hint = _may_ask_again(policy, receipts, coverage) if receipts else ""
             return BatchReport(name, State.SETTLED, last, hint, receipts, coverage, path=path)
         case Waiting(until):
             return BatchReport(name, State.WAITING, because, "", receipts, coverage, until, live)
@@ -200,11 +200,21 @@ def _mismatch(matched: Matched) -> Mapping[str, Any]:
     return {**found, "missing": matched.missing, "total": {**total, **matched.mismatch.total}}
 
 
-def _may_ask_again(policy: Policy, moved: Receipt, coverage: Coverage | None) -> str:
+def _given_up(receipts: Sequence[Receipt]) -> list[str]:
+    """What user code could not change, of requests that were to be asked again."""
+    told = [each.facts.get("told") for each in receipts if each.verb == ChangeRequests.verb]
+    return [f"of its failures {words}" for words in told if words]
+
+
+def _may_ask_again(policy: Policy, receipts: Sequence[Receipt], coverage: Coverage | None) -> str:
     """What a person may do about failures that nobody asks again by itself."""
+    moved = receipts[-1]
     if coverage is None or "attempt" not in moved.facts:
         return ""
-    again = coverage.failed_in(policy.may_ask_again(moved.facts["attempt"]))
+    classes = policy.may_ask_again(moved.facts["attempt"])
+    if _given_up(receipts):
+        classes -= policy.transforms.keys()
+    again = coverage.failed_in(classes)
     if again == NOTHING:
         return ""
     requests = many(again.requests, "request")

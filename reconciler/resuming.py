@@ -9,7 +9,7 @@ from reconciler.workspace import ledger, walls
 
 def resume(path: str, settings: Settings, options: Options | None = None) -> tuple[str, ...]:
     """
-    Lift every wall of a workspace; nothing is sent before the next pass.
+    Lift every wall of a workspace, and forget what may become one; nothing is sent before the next pass.
 
     Returns:
         What was lifted, a line each.
@@ -20,10 +20,11 @@ def resume(path: str, settings: Settings, options: Options | None = None) -> tup
     told = []
     with session(path, settings, options or Options()) as held:
         fx = held.ctx.fx
-        for wall in list(walls.walls(fx)):
+        # What is too little for a wall may be what is left of one that an earlier call was lifting.
+        for wall in list(walls.walls(fx, enough=0)):
             first = wall.met[0]
             facts = {"provider": first.provider, "model": first.model, "why": first.error_class.value}
+            ledger.append_once(fx, held.ctx.history, "wall.lifted", first.batch, **facts)
             walls.lift(fx, wall)
-            ledger.append(fx, "wall.lifted", first.batch, **facts)
             told.append(wall.told)
     return tuple(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Protocol
@@ -16,12 +16,14 @@ from reconciler.executor.calling import Calls
 from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes
+from reconciler.model.identity import BatchName
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
 from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
+from reconciler.workspace.scan import Listing
 from reconciler.workspace.together import sync_now
 
 if TYPE_CHECKING:
@@ -123,6 +125,9 @@ class Options:
         workers: When there are worker processes, and how they start.
         pace: How often the file over all finished batches is written.
         loop: Makes the loop that user code and live requests run on; None for asyncio's own.
+        patience: Seconds that a pass waits at its end, at the most, for inputs written a moment ago.
+        writing: Batches whose files are seen to be written still, and until when they are left alone.
+        fresh: Whether what its provider last said of a batch needs no asking in this pass.
     """
 
     only: Sequence[str] = ()
@@ -140,6 +145,9 @@ class Options:
     workers: Workers = attrs.field(factory=Workers)
     pace: Pace = attrs.field(factory=Pace)
     loop: Callable[[], AbstractEventLoop] | None = None
+    patience: float = 5.0
+    writing: Callable[[Context, Listing], Mapping[BatchName, float]] = lambda _ctx, _listing: {}
+    fresh: Callable[[BatchName], bool] = lambda _name: False
 
 
 @attrs.frozen
@@ -222,6 +230,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
     try:
         with (
             fx.lock(LOCK),
+            fx.lock_folder(layout.live),
             Calls(options.stopping, options.loop) as calls,
             closing(Network(settings, options)) as network,
         ):

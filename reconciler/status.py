@@ -14,11 +14,12 @@ from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import Role
 from reconciler.model.plan import Plan, Waiting, hint_of, word_of
+from reconciler.model.record import Counts
 from reconciler.model.report import State
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.words import many
 from reconciler.preview import Preview, preview, quarantined
-from reconciler.workspace import settled
+from reconciler.workspace import outlook, settled
 from reconciler.workspace.archived import is_gone
 from reconciler.workspace.reading import Reading
 
@@ -47,6 +48,7 @@ class Row:
         attempt: How often its requests were or will be sent.
         until: When to look again, for a waiting batch.
         results_until: When its results vanish at the provider; None once they are here, or when nobody says.
+        heard: How many of its requests have ended, in its provider's last words.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Row:
     attempt: int = 1
     until: float | None = None
     results_until: float | None = None
+    heard: Counts | None = None
 
 
 @attrs.frozen
@@ -77,6 +80,7 @@ class Status:
         rows: Live batches, then quarantined ones, then settled ones.
         ignored: Files that are not ours, with the reason.
         walls: Why nothing more is sent to some place, for people.
+        next_look: When a watcher looks again; None where none says.
     """
 
     root: str
@@ -84,6 +88,7 @@ class Status:
     rows: tuple[Row, ...]
     ignored: tuple[tuple[str, str], ...]
     walls: tuple[str, ...] = ()
+    next_look: float | None = None
 
 
 def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) -> Status:
@@ -98,7 +103,7 @@ def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) ->
     try:
         rows = (*_live(seen), *_quarantined(look, seen), *_settled(look))
         ignored = tuple((each.path, each.why) for each in seen.listing.ignored)
-        return Status(seen.layout.root, look.now(), rows, ignored, seen.walls)
+        return Status(seen.layout.root, look.now(), rows, ignored, seen.walls, outlook.next_look(look))
     finally:
         look.close()
 
@@ -142,6 +147,7 @@ def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
         batch_id=record.batch_id,
         status=record.status,
         results_until=until,
+        heard=record.counts,
         parent=record.parent,
         attempt=record.attempt,
     )

@@ -14,7 +14,9 @@ import attrs
 
 from reconciler import engine, waiting
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.report import Report
+from reconciler.processors.transform import Transform
 from reconciler.providers.base import Provider
 from reconciler.providers.calls import Exchange, Wire
 from reconciler.session import Options, Unwatched
@@ -50,6 +52,7 @@ class Online:
         heard: Every call.
         keyless: Who only lacks a key, and what is told of it; there is no client then.
         others: Further clients, for batches that their metadata gives to them.
+        transforms: What changes failed requests, by error class.
         wire: Makes the calls; None for the network as a pass opens it.
     """
 
@@ -61,13 +64,18 @@ class Online:
     heard: Heard = attrs.field(factory=Heard)
     keyless: Mapping[str, str] = attrs.field(factory=dict)
     others: tuple[Provider, ...] = ()
+    transforms: Mapping[ErrorClass, Transform] = attrs.field(factory=dict)
     wire: Callable[[], Wire] | None = None
 
     @property
     def options(self) -> Options:
         """What a pass takes."""
         clients = self.others if self.keyless else (self.client, *self.others)
-        hooks = Hooks(providers={each.name: each for each in clients}, keyless=self.keyless)
+        hooks = Hooks(
+            transforms=self.transforms,
+            providers={each.name: each for each in clients},
+            keyless=self.keyless,
+        )
         return Options(
             plugged=Plugged(lambda _name: hooks),
             pause=self.pause,

@@ -5,7 +5,7 @@ Nothing here replaces a part of the product; the functions are real, and so is e
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.report import Report
 from reconciler.processors.base import OutputProcessor, Processor, wrap
+from reconciler.processors.transform import transform
 from reconciler.session import Options
 from reconciler.workspace.effects import Tap
 from tests.workspaces import Line, answered, put, request, settings
@@ -44,16 +46,18 @@ class Plugs:
     Attributes:
         output: A function, or the name of a built-in processor.
         error: A function.
+        transforms: Functions that change failed requests, by error class.
         content: What answers are read as.
         extraction: What answers are held to.
         chosen: Whether some setting says so.
-        version: The version of both functions.
+        version: The version of all functions.
         tap: Called before each change.
         stopping: Whether someone asked for an end.
     """
 
     output: Function | str = "results"
     error: Function | None = None
+    transforms: Mapping[ErrorClass, Function] = attrs.field(factory=dict)
     content: str = "text"
     extraction: Extraction | None = None
     chosen: bool = True
@@ -71,6 +75,7 @@ class Plugs:
             output,
             Content(self.content),
             error,
+            {each: transform(code, "tests:change", self.version) for each, code in self.transforms.items()},
             extraction=self.extraction,
             extraction_chosen=self.chosen,
         )

@@ -87,7 +87,7 @@ def test_layers_do_not_hide_each_other() -> None:
         pytest.param(
             "[zzz]\nx = 1",
             f"{FILE}: unknown section [zzz]",
-            "known: batch, budget, limits, local, log, output, policy, provider, results, retain",
+            "known: batch, budget, limits, local, log, output, policy, provider, results, retain, watch",
             id="nothing-near",
         ),
         pytest.param(
@@ -335,3 +335,39 @@ def test_a_limit_of_cost_in_any_layer_counts(
     settings = settle(list(zip("ab", texts, strict=True)), environment)
 
     assert settings.policy().capped == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[policy]\nmax_attempts = 0x" + "f" * 5000, id="digits"),
+        pytest.param("[results]\ncombined = 0x" + "f" * 5000, id="digits-of-a-name"),
+        pytest.param("[policy]\nsubmit = " + "[" * 450 + "]" * 450, id="depth"),
+        pytest.param("[policy]\nsubmit." + "a." * 50 + "a = 1", id="tables"),
+        pytest.param("[policy]\nsubmit." + "a." * 2000 + "a = 1", id="many-tables"),
+        pytest.param("[policy]\n" + "x" * 5000 + " = 1", id="key"),
+        pytest.param("x" * 5000 + " = 1", id="section"),
+        pytest.param('[[batch]]\nmatch = "7"\n' + "x" * 5000 + " = 1", id="batch-key"),
+        pytest.param("[policy.classes]\n" + "x" * 5000 + ' = "retry"', id="class"),
+    ],
+)
+def test_what_is_beyond_all_bounds_is_refused_in_few_words(text: str) -> None:
+    """However large or deep what somebody wrote is, the message is short, and says where."""
+    error = refusal(text)
+    assert error.message.startswith(f"{FILE}: ")
+    assert len(error.message) < 300
+
+
+@pytest.mark.parametrize("part", ["a", '"a b"', "'.'", "a "])
+@pytest.mark.parametrize("around", ["[{}]", "{} = 1", "[[{}]]"])
+def test_a_key_without_an_end_costs_nothing(part: str, around: str) -> None:
+    """A key of 40,000 parts, for which TOML's reader needs gigabytes, is refused unread."""
+    assert "a key of many parts" in refusal(around.format(".".join([part] * 40_000))).message
+
+
+@pytest.mark.parametrize("dots", ["...", "1.2.3.4", "a. b. c.", ".x" * 40])
+def test_dots_in_a_text_are_no_key(dots: str) -> None:
+    """Texts may hold dots."""
+    assert (
+        settle([(FILE, f"[results]\ntag_prefix = '{dots}'\ntag_suffix = 'x'")])["results.tag_prefix"] == dots
+    )

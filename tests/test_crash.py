@@ -23,7 +23,9 @@ from reconciler import decide, replaying, retention
 from reconciler.batches import MANY
 from reconciler.check import check
 from reconciler.errors import PermanentError, ReconcilerError
+from reconciler.executor.hooks import NOTHING_PLUGGED
 from reconciler.model.exchange import Request
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.report import Report, State
 from reconciler.model.rows import COLUMNS
 from reconciler.processors.tables import csv_blocks
@@ -69,8 +71,9 @@ def one_pass(**flags: Any) -> Act:
 
 def retry(*names: str, classes: tuple[str, ...] = (), **flags: Any) -> Act:
     """`reconcile retry`."""
+    plugs = flags.pop("plugged", NOTHING_PLUGGED)
     return lambda root, tap: decide.retry(
-        str(root), workspaces.settings(**flags), names, workspaces.options(tap), classes
+        str(root), workspaces.settings(**flags), names, workspaces.options(tap, plugged=plugs), classes
     )
 
 
@@ -144,6 +147,13 @@ def make_missing(root: Path) -> None:
     """A live batch of which two answers are missing and one failed."""
     put(root, "3", input=[request(n) for n in range(4)], output=[answered(0)], error=[failed(1, 500)])
     run(root)
+
+
+def make_wrong(root: Path) -> None:
+    """A batch of which two requests were invalid, and one failure may pass."""
+    begin(root)
+    asked = [request(n) for n in range(4)]
+    put(root, "1", input=asked, output=[answered(0)], error=[failed(3, 429), failed(2), failed(1)])
 
 
 def make_settled(root: Path) -> None:
@@ -246,6 +256,19 @@ REMOVING: Final[dict[str, Any]] = {"jsonl": "remove"}
 LOUD: Final = Plugs(lambda result: result.text and result.text.upper()).options.plugged
 SPREAD: Final = Plugs("files").options.plugged
 
+
+def later(asked: dict[str, Any]) -> Any:
+    """A request that is changed, unless it is one that cannot be."""
+    if asked["custom_id"] == "q-1":
+        return None
+    return {**asked, "body": {**asked["body"], "max_tokens": 9}}
+
+
+CHANGING: Final[dict[str, Any]] = {
+    "plugged": Plugs(transforms={ErrorClass.INVALID_REQUEST: later}).options.plugged
+}
+SENT_CHANGED: Final[dict[str, Any]] = {"provider": "openai", **CHANGING}
+
 SCENARIOS: Final = {
     "pass": Scenario(make_mixture, one_pass(provider="openai"), {"provider": "openai"}),
     "pass-by-nobody": Scenario(make_mixture, one_pass()),
@@ -258,6 +281,8 @@ SCENARIOS: Final = {
     "retry-settled": Scenario(make_settled, retry("2"), verb=True),
     "retry-all": Scenario(make_settled, retry(), verb=True),
     "retry-class": Scenario(make_settled, retry("2", classes=("invalid-request",)), verb=True),
+    "pass-changed": Scenario(make_wrong, one_pass(**SENT_CHANGED), SENT_CHANGED),
+    "retry-changed": Scenario(make_settled, retry("2", **CHANGING), CHANGING, verb=True),
     "dismiss-missing": Scenario(make_missing, dismiss("3"), verb=True),
     "dismiss-quarantined": Scenario(make_quarantined, dismiss("4"), verb=True),
     "dismiss-beside-done": Scenario(make_mended, dismiss("4"), verb=True),
@@ -277,7 +302,10 @@ SCENARIOS: Final = {
     ),
     "retain-tables": Scenario(make_lineage, one_pass(**REMOVING, **TABLES), {**REMOVING, **TABLES}),
 }
-LARGE: Final = ("pass", "pass-by-nobody", "group", "local", "pass-tables", "group-tables")
+LARGE: Final = (
+    *("pass", "pass-by-nobody", "group", "local", "pass-tables", "group-tables"),
+    *("pass-changed", "retry-changed"),
+)
 STEP: Final = 4
 """Of the large scenarios, every STEP-th point is tried in a normal run and every point in a slow one."""
 

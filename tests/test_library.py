@@ -281,6 +281,31 @@ def test_the_environment_counts_unless_it_is_left_out(
     assert "openai" in reconcile(root, provider="openai").batch("1").because
 
 
+def test_transforms_are_functions_or_names(root: Path, tmp_path: Path) -> None:
+    """A function changes failed requests of its class, and so does code by name; both are recorded."""
+    put(root, "1", input=[request(0)], error=[failed(0, 413)])
+    put(root, "2", input=[request(1)], error=[failed(1, 400)])
+
+    def shorten(asked: dict[str, Any]) -> Any:
+        return {**asked, "body": {**asked["body"], "max_tokens": 9}}
+
+    code = tmp_path / "mine.py"
+    code.write_text(
+        "async def later(asked, failure):\n    return {**asked, 'body': {'model': 'm'}}\n", "utf-8"
+    )
+    named = f"{code}:later"
+    report = go(root, provider="openai", transforms={"over-length": shorten, "invalid-request": named})
+    assert report.count(State.SETTLED) == 2
+    first, second = (json.loads((root / f"workdir/batch_input_{n}.r1.jsonl").read_bytes()) for n in (1, 2))
+    assert (first["body"]["max_tokens"], second["body"]) == (9, {"model": "m"})
+    told = [
+        json.loads((root / f"done/{n}/manifest.json").read_bytes())["children"][f"{n}.r1"]["changed"]["by"]
+        for n in (1, 2)
+    ]
+    assert "shorten" in told[0]["over-length"]
+    assert told[1]["invalid-request"].startswith(named)
+
+
 # What is refused
 
 
@@ -304,6 +329,11 @@ def whole_batch(_batch: ProcessedBatch, _context: BatchContext) -> None:
         pytest.param({"on_result": lambda: None}, "must take (result)", id="on-result-of-nothing"),
         pytest.param({"output_processor": 7}, "neither a name nor a function", id="output-processor"),
         pytest.param({"error_processor": 7}, "neither a name nor a function", id="error-processor"),
+        pytest.param({"transforms": {"billing": 7}}, "neither a name nor a function", id="transform"),
+        pytest.param({"transforms": {"overlong": len}}, "'overlong' is no error class", id="no-class"),
+        pytest.param({"transforms": {"missing": len}}, "nothing of class missing", id="missing"),
+        pytest.param({"transforms": {"billing": lambda: None}}, "must take (request), or", id="nullary"),
+        pytest.param({"transforms": {"billing": "no.py:f"}}, "there is no such file", id="no-code"),
         pytest.param({"worker": 7}, "neither a name nor a function", id="worker"),
         pytest.param({"provider": "nobody"}, "provider.name is 'nobody'", id="provider"),
         pytest.param({"content": "yaml"}, "output.content is 'yaml'", id="content"),

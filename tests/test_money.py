@@ -86,6 +86,14 @@ def test_answers_that_are_gone_are_not_asked_again(root: Path, provider: str) ->
     assert any("not here any more" in what for what in findings(root))
 
 
+def test_answers_of_nobody_that_are_gone_are_not_sent(root: Path) -> None:
+    """Requests whose answers somebody put here, and which vanished, are not sent, though they never were."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0)])
+    run(root)
+    (root / "workdir/batch_output_1.jsonl").unlink()
+    assert would(root, "1") == []
+
+
 def test_an_account_never_shrinks_in_silence(root: Path) -> None:
     """An answer file that lost a line since the last pass is told, and the account on disk stays."""
     put(root, "1", input=[request(0), request(1), request(2)], output=[answered(0), answered(1)])

@@ -1,6 +1,6 @@
 """Batches that are refused as a whole: nothing more is sent there until a person says so."""
 
-from collections.abc import Callable
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from reconciler.status import status
 from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
 from reconciler.testing.faults import Refuse
+from reconciler.workspace import walls
+from reconciler.workspace.reading import Reading
 from tests.online import Online
 from tests.stopping import client_of
+from tests.workspace.faults import Crash
 from tests.workspaces import put, settings, tree
 
 BATCHES = 10
@@ -211,10 +214,10 @@ def test_what_was_uploaded_before_there_was_a_wall_is_held(
         nonlocal uploads
         uploads += change == "POST upload"
         if uploads == 2 and change == "append":
-            raise Stop
+            raise Crash
 
     asked.tap = tap
-    with pytest.raises(Stop):
+    with pytest.raises(Crash):
         asked.run()
     asked.tap = lambda _change, _path: None
     fake_provider.clock.advance(3600)
@@ -244,39 +247,44 @@ def test_resume_lifts_every_wall_at_a_place(tmp_path: Path, fake_provider: FakeP
     assert until_still(asked).exit_code == 0
 
 
-@attrs.define
-class Stop(BaseException):
-    """The process ends here."""
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"requests": "12"}, "cannot be read"),
+        ({"requests": -1}, "cannot be read"),
+        ({"message": None}, "cannot be read"),
+        ({"lifted": "yes"}, "cannot be read"),
+        ({"batch": "8"}, "cannot be read"),
+        ({"batch": "../8"}, "cannot be read"),
+        ({"error_class": []}, "cannot be read"),
+        ({"message": [[]] * 2}, "cannot be read"),
+        ({}, "no credit"),
+    ],
+)
+def test_what_cannot_be_read_is_a_wall(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """A file of another form, or of another batch, counts as a wall, which can be told of and lifted."""
+    told = {
+        "batch": "7",
+        "provider": "openai",
+        "model": "m",
+        "error_class": "billing",
+        "message": "no credit",
+    }
+    path = tmp_path / "w" / walls.FOLDER / "0123456789abcdef" / "7.met.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(told | {"requests": 12} | change))
+    look = Reading(str(tmp_path / "w"))
+    (wall,) = walls.walls(look)
+    look.close()
+    assert words in wall.told
+    assert [each.batch for each in wall.met] == ["7"]
 
 
-def stopped_at(at: int) -> Callable[[str, str], None]:
-    """A tap that ends the process before the n-th change."""
-    seen = 0
-
-    def tap(_change: str, _path: str) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == at:
-            raise Stop
-
-    return tap
-
-
-@pytest.mark.parametrize("at", range(1, 60, 3))
-def test_stopped_at_any_change_the_wall_is_seen(at: int, tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """Whatever was cut off, one batch was sent, and the others are held in the end."""
-    fake_provider.default(refusing("insufficient_quota"))
-    asked = walled(tmp_path / "w", fake_provider, 2, probe_batches=1)
-    asked.run()
-    fake_provider.clock.advance(7200)
-    asked.tap = stopped_at(at)
-    try:
-        asked.run()
-        asked.run()
-    except Stop:
-        pass
-    asked.tap = lambda _change, _path: None
-    report = until_still(asked)
-    assert fake_provider.calls.count("create") == 1
-    assert report.batch("2").state is State.HELD
-    assert check(str(tmp_path / "w"), settings()).findings == []
+def test_a_wall_that_is_nested_without_end_is_one(tmp_path: Path) -> None:
+    """Lists in lists, deeper than any reader goes, are no error of another kind."""
+    path = tmp_path / "w" / walls.FOLDER / "0123456789abcdef" / "7.met.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"batch":' + "[" * 5000)
+    look = Reading(str(tmp_path / "w"))
+    assert len(list(walls.walls(look))) == 1
+    look.close()

@@ -94,6 +94,7 @@ def calls(path: Path) -> None:
     assert_type(reconcile("w", on_result=handle), Report)
     assert_type(reconcile("w", on_result=handle_later), Report)
     assert_type(reconcile("w", output_processor=handle_batch, error_processor="summary"), Report)
+    assert_type(reconcile("w", transforms={"over-length": handle, "billing": "mine.py:f"}), Report)
     assert_type(reconcile("w", worker=work, settings={"local.concurrency": 8}), Report)
     assert_type(reconcile("w", worker="echo", environment=False, stopping=lambda: False), Report)
 
@@ -106,6 +107,7 @@ def calls(path: Path) -> None:
     reconcile("w", on_result="files")  # type: ignore[arg-type]
     reconcile("w", on_result=handle_batch)  # type: ignore[arg-type]
     reconcile("w", output_processor=7)  # type: ignore[arg-type]
+    reconcile("w", transforms=handle)  # type: ignore[arg-type]
     reconcile("w", worker=work_wrongly)  # type: ignore[arg-type]
     reconcile("w", environment="no")  # type: ignore[arg-type]
     reconcile("w", stopping=True)  # type: ignore[arg-type]

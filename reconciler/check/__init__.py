@@ -6,6 +6,7 @@ and what comes out is held against metadata, manifests and ledger.
 """
 
 from reconciler.check.audit import check
+from reconciler.check.secrets import keys_in
 from reconciler.check.verdict import Finding, Verdict
 
-__all__ = ["Finding", "Verdict", "check"]
+__all__ = ["Finding", "Verdict", "check", "keys_in"]

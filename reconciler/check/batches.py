@@ -6,21 +6,25 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import attrs
+import msgspec
 
-from reconciler.check.removed import check_tombstone
+from reconciler.check.given_up import check_given_up
+from reconciler.check.removed import check_tombstone, recount_rows
 from reconciler.check.verdict import Verdict, check_children, compare, count, hold, ids_of
 from reconciler.errors import BadMetadata, Clash, ReconcilerError, StaleSnapshot
 from reconciler.executor.context import View
 from reconciler.executor.matching import answers_gone, match
+from reconciler.executor.moving import REASON
 from reconciler.model.coverage import Coverage, Tally
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
+from reconciler.model.operation import FileFact, Kind, ProcessOutput
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many
 from reconciler.processors.content import repair_version
-from reconciler.workspace import metadata, settled
+from reconciler.workspace import fields, metadata, settled, tombstones
+from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.observe import TRIPLE, observe
 from reconciler.workspace.relocate import twins
 from reconciler.workspace.scan import Listing
@@ -33,27 +37,29 @@ def check_live(view: View, listing: Listing, name: BatchName, verdict: Verdict) 
     where = view.layout.live_path(file_name(Role.INPUT, name))
     if snap.bad_record is not None:
         path = view.record_path(name)
-        verdict.object(15, path, snap.bad_record)
+        verdict.object(15, path, snap.bad_record, "record-unreadable")
     for problem in snap.problems:
-        verdict.object(11, where, problem)
+        verdict.object(11, where, problem, "name-taken")
     if snap.in_done and not _is_tail(view, snap):
-        verdict.object(11, where, f"done/{name}/ holds other files of that name")
+        verdict.object(11, where, f"done/{name}/ holds other files of that name", "name-taken")
     aside = _set_aside(snap)
     if aside is not None:
         verdict.notes.append(f"{where}: {aside}")
         return
     if Role.INPUT not in snap.files:
         if snap.files:
-            verdict.object(1, next(iter(snap.files.values())).path, "answers without their input")
+            first = next(iter(snap.files.values())).path
+            verdict.object(1, first, "answers without their input", "input-gone")
         elif Role.INPUT not in snap.history and snap.record is not None and snap.record.coverage is not None:
             ids = many(snap.record.coverage.input.requests, "id")
-            verdict.object(1, view.record_path(name), f"it counts {ids}, and its input is gone")
+            what = f"it counts {ids}, and its input is gone"
+            verdict.object(1, view.record_path(name), what, "input-gone")
         elif Role.INPUT not in snap.history:
             verdict.notes.append(f"{view.record_path(name)}: its input is gone")
         return
     _match(view, snap, where, verdict)
     if snap.record is not None:
-        check_children(view, verdict, name, snap.record.children)
+        check_children(view, verdict, name, snap.record.children, snap.files[Role.INPUT])
 
 
 def _is_tail(view: View, snap: Snapshot) -> bool:
@@ -85,7 +91,7 @@ def _match(view: View, snap: Snapshot, where: str, verdict: Verdict) -> None:
     except StaleSnapshot:
         raise
     except ReconcilerError as error:
-        verdict.object(1, where, error.message)
+        verdict.object(1, where, error.message, "not-countable")
         return
     coverage = matched.coverage
     if coverage is None:
@@ -105,6 +111,9 @@ def _against_record(
 ) -> None:
     """Hold what the files say against what metadata remembers of them."""
     record = snap.record
+    if record is not None and record.coverage is None and ProcessOutput.verb in record.receipts:
+        what = "something was published of it before its ids had matched"
+        verdict.object(4, where, what, "published-unmatched")
     if record is not None and record.input is not None:
         hold(verdict, 2, where, record.input.digest, coverage.digests[Role.INPUT])
     if record is not None and record.coverage is not None and record.coverage.digests == coverage.digests:
@@ -112,31 +121,39 @@ def _against_record(
     if record is not None and record.coverage is not None:
         gone = answers_gone(record.coverage, coverage)
         if gone > 0 and not _repaired_otherwise(record.coverage):
-            verdict.object(
-                1, where, f"{many(gone, 'answer')} that an earlier pass counted are not here any more"
-            )
+            what = f"{many(gone, 'answer')} that an earlier pass counted are not here any more"
+            verdict.object(1, where, what, "answers-gone")
+    _once(verdict, where, matched)
+
+
+def _once(verdict: Verdict, where: str, matched: Matched) -> None:
+    """No id that is answered is a child's."""
     for late in matched.late:
-        verdict.object(8, where, f"{late}: answered here, and asked again in a child")
+        verdict.object(8, where, f"{late}: answered here, and asked again in a child", "asked-again")
 
 
-def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
+def check_settled(view: View, listing: Listing, name: BatchName, verdict: Verdict) -> None:
     """A batch in `done/`: whole, unchanged, and every id of it has an end."""
     verdict.batches += 1
     folder = settled.folder_of(name)
     try:
         manifest = settled.read(view.look, name)
     except FileNotFoundError:
-        verdict.object(10, folder, f"there is no {settled.MANIFEST}")
+        verdict.object(10, folder, f"there is no {settled.MANIFEST}", "manifest-gone")
         return
     except (BadMetadata, ReconcilerError) as error:
-        verdict.object(10, f"{folder}/{settled.MANIFEST}", error.message)
+        verdict.object(10, f"{folder}/{settled.MANIFEST}", error.message, "manifest-unreadable")
         return
     buried = check_tombstone(view, manifest, verdict)
     whole = _held(view, manifest, buried, verdict)
     if not manifest.coverage.balanced:
-        verdict.object(1, f"{folder}/{settled.MANIFEST}", "its account does not balance")
+        where = f"{folder}/{settled.MANIFEST}"
+        verdict.object(1, where, "its account does not balance", "not-balanced")
     count(verdict, manifest.coverage)
-    check_children(view, verdict, name, manifest.children)
+    leaves = {Role(leaf.split("_")[1]): leaf for leaf in manifest.files}
+    asked = view.look.fact(f"{folder}/{leaves[Role.INPUT]}") if Role.INPUT in leaves else None
+    check_children(view, verdict, name, manifest.children, asked)
+    check_given_up(view, listing, manifest, verdict)
     if buried:
         # What was published is all there is, and was held to its digest there.
         return
@@ -147,6 +164,8 @@ def check_settled(view: View, name: BatchName, verdict: Verdict) -> None:
             verdict.notes.append(f"{path}: published once and not there any more")
         elif view.look.digest(path).sha256 != sha256:
             verdict.notes.append(f"{path}: not what was published; it was changed since")
+        elif not _repaired_otherwise(manifest.coverage):
+            recount_rows(view, manifest.coverage, path, verdict, 7)
 
 
 def _held(view: View, manifest: settled.Manifest, buried: Container[str], verdict: Verdict) -> bool:
@@ -154,12 +173,23 @@ def _held(view: View, manifest: settled.Manifest, buried: Container[str], verdic
     whole = True
     for leaf, digest in manifest.files.items():
         path = f"{settled.folder_of(manifest.name)}/{leaf}"
-        if view.look.fact(path) is None:
+        kind = view.look.kind(path)
+        if kind not in (None, Kind.FILE):
+            whole = False
+            verdict.object(16, path, "a link, a folder or a special file in place of a file", "not-a-file")
+        elif kind is None:
             whole = False
             if leaf not in buried:
-                verdict.object(3, path, "the manifest lists it and it is not there")
+                verdict.object(3, path, "the manifest lists it and it is not there", "file-gone")
         else:
             whole &= hold(verdict, 3, path, digest, view.look.digest(path))
+    ours = {*manifest.files, settled.MANIFEST, tombstones.TOMBSTONE, REASON}
+    others = (each.name for each in view.look.listing(settled.folder_of(manifest.name)))
+    verdict.notes += [
+        f"{settled.folder_of(manifest.name)}/{leaf}: not one of the files that settled"
+        for leaf in sorted(others)
+        if leaf not in ours and not leaf.startswith(TEMPORARY)
+    ]
     return whole
 
 
@@ -185,27 +215,41 @@ def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: V
         facts = {role: fact for role, fact in facts.items() if role is Role.INPUT}
         again = match(view, facts, None).coverage
         if again is not None and again.input != manifest.coverage.input:
-            verdict.object(1, folder, "its input does not hold the ids that the manifest counts")
+            what = "its input does not hold the ids that the manifest counts"
+            verdict.object(1, folder, what, "account-differs")
         return
-    record = Record(name)
-    if Role.METADATA in files:
-        path = f"{folder}/{files[Role.METADATA]}"
-        record = metadata.decode(view.look.read(path), path, name)
     try:
-        record = attrs.evolve(record, children=manifest.children)
+        record = attrs.evolve(record_in(view, folder, name), children=manifest.children)
         matched = match(view, facts, record, manifest.coverage.extraction)
+    except BadMetadata as error:
+        verdict.object(15, folder, error.message, "record-unreadable")
+        return
     except ReconcilerError as error:
-        verdict.object(1, folder, error.message)
+        verdict.object(1, folder, error.message, "not-countable")
         return
     if matched.coverage is None or matched.mismatch is not None:
-        verdict.object(4, folder, "its answers do not match its input")
+        verdict.object(4, folder, "its answers do not match its input", "answers-mismatch")
         return
+    _once(verdict, folder, matched)
     _compare(verdict, f"{folder}/{settled.MANIFEST}", manifest.coverage, matched.coverage)
+
+
+def record_in(view: View, folder: str, name: BatchName) -> Record:
+    """
+    The metadata that lies in a folder of `done/` or `quarantine/`; a bare record where there is none.
+
+    Raises:
+        BadMetadata: It cannot be trusted.
+    """
+    path = f"{folder}/{file_name(Role.METADATA, name)}"
+    if view.look.fact(path) is None:
+        return Record(name)
+    return metadata.decode(view.look.read(path), path, name)
 
 
 def _extraction_of(record: Record | None) -> Extraction | None:
     """What the answers of a live batch were held to; the settings of today do not change what was counted."""
-    return None if record is None or record.coverage is None else record.coverage.extraction
+    return None if record is None else record.held_to
 
 
 def _repaired_otherwise(written: Coverage) -> bool:
@@ -230,6 +274,7 @@ def check_quarantined(view: View, name: BatchName, folder: str, verdict: Verdict
     """A batch that was set aside: its ids are counted, nothing else can be said of it."""
     verdict.batches += 1
     fact = view.look.fact(f"{folder}/{file_name(Role.INPUT, name)}")
+    _reason(view, name, folder, fact, verdict)
     if fact is None:
         verdict.notes.append(f"{folder}: its input is not there; its ids cannot be counted")
         return
@@ -237,3 +282,28 @@ def check_quarantined(view: View, name: BatchName, folder: str, verdict: Verdict
         verdict.count("quarantined", sum(1 for _ in ids_of(view, fact)))
     except ReconcilerError as error:
         verdict.notes.append(f"{error.message}: its ids cannot be counted")
+
+
+def _reason(view: View, name: BatchName, folder: str, asked: FileFact | None, verdict: Verdict) -> None:
+    """Our own documents can be read, and the input is the one that was sent; answers may be mended."""
+    path = f"{folder}/{REASON}"
+    try:
+        told = fields.mapping(msgspec.json.decode(view.look.read(path)), "the reason")
+        files = {leaf: fields.read_digest(each) for leaf, each in told["files"].items()}
+    except FileNotFoundError:
+        verdict.object(3, path, "it is not there", "reason-gone")
+        files = {}
+    except (msgspec.MsgspecError, ReconcilerError, ValueError, TypeError, KeyError, AttributeError) as error:
+        verdict.object(3, path, f"it cannot be read ({type(error).__name__})", "reason-unreadable")
+        files = {}
+    for leaf, digest in files.items():
+        there = view.look.fact(f"{folder}/{leaf}")
+        if there is None or view.look.digest(there.path) != digest:
+            verdict.notes.append(f"{folder}/{leaf}: not what was set aside; it was changed or moved since")
+    try:
+        record = record_in(view, folder, name)
+    except BadMetadata as error:
+        verdict.object(15, f"{folder}/{file_name(Role.METADATA, name)}", error.message, "record-unreadable")
+        return
+    if asked is not None and record.input is not None:
+        hold(verdict, 2, asked.path, record.input.digest, view.look.digest(asked.path))

@@ -48,7 +48,7 @@ def check_tombstone(view: View, manifest: Manifest, verdict: Verdict) -> Mapping
             return {}
         published = published_by(manifest.receipts.get("process-output", {}))
     except (BadMetadata, PermanentError, ValueError, TypeError, KeyError) as error:
-        verdict.object(15, path, str(error))
+        verdict.object(15, path, str(error), "tombstone-unreadable")
         return {}
     _against_manifest(manifest, tombstone, published, verdict)
     there = [leaf for leaf in tombstone.files if view.look.kind(f"{settled.folder_of(manifest.name)}/{leaf}")]
@@ -56,7 +56,8 @@ def check_tombstone(view: View, manifest: Manifest, verdict: Verdict) -> Mapping
         verdict.notes.append(f"{path}: the removal was cut off; a pass, or reconcile retain, completes it")
     wrong = changed(view.look, tombstone.published)
     if wrong is not None:
-        verdict.object(3, path, f"{wrong}, and the answers themselves were removed")
+        what = f"{wrong}, and the answers themselves were removed"
+        verdict.object(3, path, what, "results-changed")
     else:
         _recount(view, manifest, tombstone, verdict)
     return tombstone.files
@@ -69,38 +70,42 @@ def _against_manifest(
     path = tombstones.path_of(manifest.name)
     for leaf, digest in tombstone.files.items():
         if manifest.files.get(leaf) != digest:
-            verdict.object(2, path, f"{leaf}: not the file that the manifest lists")
+            what = f"{leaf}: not the file that the manifest lists"
+            verdict.object(2, path, what, "tombstone-differs")
     if tombstone.published != published:
-        verdict.object(2, path, "it tells of other results than the manifest")
+        verdict.object(2, path, "it tells of other results than the manifest", "tombstone-differs")
     compare(verdict, path, tombstone.coverage, manifest.coverage)
     if not tombstone.published:
-        verdict.object(2, path, "the JSONL was removed, and nothing was published before")
+        what = "the JSONL was removed, and nothing was published before"
+        verdict.object(2, path, what, "removed-unpublished")
 
 
 def _recount(view: View, manifest: Manifest, tombstone: Tombstone, verdict: Verdict) -> None:
-    """Count the ids in the published results, where they have a line for each request."""
+    """Count the ids in the published results, which are all that is left of the answers."""
     for path in tombstone.published:
-        if not path.endswith(_ROWS):
-            continue
-        hashes: dict[str, list[int]] = {part: [] for part in _PARTS}
-        try:
-            with view.look.open(path) as stream:
-                for line in stream:
-                    row = msgspec.json.decode(line, type=_Row)
-                    hashes[row.outcome].append(hash_id(row.custom_id))
-        except (msgspec.MsgspecError, KeyError) as error:
-            verdict.object(1, path, f"a line cannot be read ({type(error).__name__})")
-            continue
-        answered, failed, retried, dismissed = (Tally.of(hashes[part]) for part in _PARTS)
-        known, ended = manifest.coverage, failed + dismissed
-        found = Coverage(answered + ended + retried, answered, ended, retried)
-        # A failure may have been given up after a processor of the user's own had seen it.
-        compare(
-            verdict,
-            path,
-            attrs.evolve(known, failed=known.failed + known.dismissed, dismissed=NOTHING),
-            found,
-        )
+        recount_rows(view, manifest.coverage, path, verdict, 1)
+
+
+def recount_rows(view: View, known: Coverage, path: str, verdict: Verdict, promise: int) -> None:
+    """Count the ids in a published file that has a line for each request, and hold them to an account."""
+    if not path.endswith(_ROWS):
+        return
+    hashes: dict[str, list[int]] = {part: [] for part in _PARTS}
+    try:
+        with view.look.open(path) as stream:
+            for line in stream:
+                row = msgspec.json.decode(line, type=_Row)
+                hashes[row.outcome].append(hash_id(row.custom_id))
+    except (msgspec.MsgspecError, KeyError) as error:
+        what = f"a line cannot be read ({type(error).__name__})"
+        verdict.object(promise, path, what, "results-unreadable")
+        return
+    answered, failed, retried, dismissed = (Tally.of(hashes[part]) for part in _PARTS)
+    ended = failed + dismissed
+    found = Coverage(answered + ended + retried, answered, ended, retried)
+    # A failure may have been given up after a processor of the user's own had seen it.
+    written = attrs.evolve(known, failed=known.failed + known.dismissed, dismissed=NOTHING)
+    compare(verdict, path, written, found, promise)
 
 
 def check_removal(view: View, name: BatchName, entry: ledger.Entry, verdict: Verdict) -> None:
@@ -112,6 +117,8 @@ def check_removal(view: View, name: BatchName, entry: ledger.Entry, verdict: Ver
         return
     if tombstone is None:
         if view.look.kind(settled.folder_of(name)) is not None:
-            verdict.object(2, path, f"{ledger.PATH}:{entry.number} tells of it, and it is gone")
+            what = f"{ledger.PATH}:{entry.number} tells of it, and it is gone"
+            verdict.object(2, path, what, "tombstone-gone")
     elif {leaf: digest.sha256 for leaf, digest in tombstone.files.items()} != entry.fields.get("files"):
-        verdict.object(2, path, f"{ledger.PATH}:{entry.number} tells of other files")
+        what = f"{ledger.PATH}:{entry.number} tells of other files"
+        verdict.object(2, path, what, "tombstone-differs")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from typing import Any, Final
 
 import click
 
-from reconciler.cli import keeping, online, registry, splitting
-from reconciler.cli.console import err, out, safe
+from reconciler.cli import authoring, keeping, online, registry, splitting
+from reconciler.cli.console import data, err, safe
 from reconciler.cli.options import (
     CAP,
     DEBUG,
@@ -34,6 +33,8 @@ from reconciler.cli.options import (
 from reconciler.cli.prepare import Listening, flags_of, load
 from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
+from reconciler.cli.trusting import trust_
+from reconciler.cli.watching import watch_, watched
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -128,14 +129,19 @@ def plan_(
 @click.command("status", short_help="Where every batch stands.")
 @with_options(WORKSPACE)
 @click.option("--all", "everything", is_flag=True, help="Every settled batch too, not only their number.")
+@click.option("--watch", is_flag=True, help="Redraw it in place, until Ctrl-C.")
 @with_options(JSON, DEBUG)
 @verb
-def status_(workspace: str, everything: bool, as_json: bool) -> int:
+def status_(workspace: str, everything: bool, watch: bool, as_json: bool) -> int:
     """Where every batch stands: state, age, counts, and why it waits."""
     from reconciler.cli import render
     from reconciler.status import status
 
+    if watch and as_json:
+        raise click.UsageError("--watch is for people, --json for programs; give one of the two")
     ready = load(workspace, mode="look")
+    if watch:
+        return watched(lambda: status(workspace, ready.settings, ready.plugged), everything=everything)
     found = status(workspace, ready.settings, ready.plugged)
     if as_json:
         render.document(render.status_fields(found), workspace, 0)
@@ -145,20 +151,33 @@ def status_(workspace: str, everything: bool, as_json: bool) -> int:
 
 
 @click.command("check", short_help="Recount every id from the files alone.")
-@with_options(WORKSPACE, JSON, DEBUG)
+@with_options(WORKSPACE)
+@click.option("--repair", "mend", is_flag=True, help="Mend what is provably safe to mend, then check again.")
+@with_options(JSON, DEBUG)
 @verb
-def check_(workspace: str, as_json: bool) -> int:
+def check_(workspace: str, mend: bool, as_json: bool) -> int:
     """Recount every id from the files alone; exit 3 when a promise does not hold."""
-    from reconciler.check import check
-    from reconciler.cli import render
+    from reconciler.check import check, keys_in
+    from reconciler.cli import render, render_check
     from reconciler.cli.progress import watched
 
-    verdict = check(workspace, load(workspace, mode="look").settings, watched())
+    ready = load(workspace, mode="look")
+    if mend:
+        from reconciler.repairing import repair
+
+        with Listening(workspace, ready, (), quiet=False, verbose=0) as options:
+            found = repair(workspace, ready.settings, options, keys_in(os.environ))
+        if as_json:
+            render.document(render_check.repaired_fields(found), workspace, found.exit_code)
+        else:
+            render_check.repaired(found, workspace)
+        return found.exit_code
+    verdict = check(workspace, ready.settings, watched(), keys_in(os.environ))
     code = 3 if verdict.findings else 0
     if as_json:
-        render.document(render.verdict_fields(verdict), workspace, code)
+        render.document(render_check.verdict_fields(verdict), workspace, code)
     else:
-        render.verdict(verdict)
+        render_check.verdict(verdict)
     return code
 
 
@@ -169,7 +188,7 @@ def init_(path: str) -> int:
     """Make a new workspace at PATH."""
     from reconciler.workspace.template import create
 
-    out(create(path))
+    data((f"{create(path)}\n".encode(errors="surrogateescape"),), as_json=False)
     name = safe(shlex.quote(path))
     err(f"put batch_input_<name>.jsonl files into {name}/workdir/, then: reconcile {name}")
     return 0
@@ -210,9 +229,8 @@ def retry_(
     if print_:
         from reconciler.failed_requests import failed_requests
 
-        for line in failed_requests(workspace, load(workspace, mode="look").settings, names, classes):
-            sys.stdout.buffer.write(line)
-        sys.stdout.buffer.flush()
+        lines = failed_requests(workspace, load(workspace, mode="look").settings, names, classes)
+        data(lines, as_json=True)
         return 0
     return decided(partial(retry, classes=classes), workspace, names, as_json, **talk)
 
@@ -237,40 +255,6 @@ def process_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any)
     return decided(process, workspace, names, as_json, **talk)
 
 
-@click.command("trust", short_help="Let this workspace name code and base URLs.")
-@with_options(WORKSPACE, JSON, DEBUG)
-@verb
-def trust_(workspace: str, as_json: bool) -> int:
-    """Let the settings file of this workspace name code and base URLs, as all are now; any change ends it."""
-    from reconciler.cli import render
-    from reconciler.config import settle
-    from reconciler.trust import grant
-    from reconciler.workspace.layout import find
-    from reconciler.workspace.sources import own_file, settings_files, user_file
-
-    find(workspace)
-    named = os.environ.get("RECONCILER_USER_CONFIG")
-    mine = own_file(workspace)
-    granted = grant(settle(settings_files(workspace, named)), mine, user_file(named).rpartition("/")[0])
-    if as_json:
-        told = [
-            {"setting": each.setting, "name": each.name, "path": each.path, "sha256": each.sha256}
-            for each in granted
-        ]
-        render.document({"settings_file": mine, "trusted": told}, workspace, 0)
-        return 0
-    for each in granted:
-        of_file = f"  ({each.path}, sha256 {each.sha256[:12]}...)" if each.path else ""
-        out(safe(f"trusted  {each.setting} = {each.name}{of_file}"))
-    told_of = (
-        "trusted until it or that code changes"
-        if granted
-        else "it names no code and no base URL; there is nothing to trust"
-    )
-    err(safe(f"{mine}: {told_of}"))
-    return 0
-
-
 ALL: Final = (
     run_,
     plan_,
@@ -282,9 +266,11 @@ ALL: Final = (
     process_,
     trust_,
     results_,
+    *authoring.ALL,
     *splitting.ALL,
     *registry.ALL,
     *online.ALL,
     *keeping.ALL,
     prompt_,
+    watch_,
 )

@@ -6,11 +6,14 @@ stdout is data, stderr is for people.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import os
 import re
 import shlex
 import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import Final, TextIO
 
 _STYLES: Final = {
@@ -34,6 +37,43 @@ def safe(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if unicodedata.category(each) not in _HIDDEN else ascii(each)[1:-1] for each in text)
+
+
+def safe_json(text: str) -> str:
+    """The same for JSON, whose own line ends stay: it says the same, and can be read by any program."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each == "\n" or unicodedata.category(each) not in _HIDDEN else _units(each) for each in text
+    )
+
+
+def _units(each: str) -> str:
+    """A character as JSON may spell it."""
+    units = each.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def data(blocks: Iterable[bytes], *, as_json: bool) -> None:
+    """
+    Bytes on stdout, as they are; a terminal gets them without what could speak to it.
+
+    Args:
+        blocks: UTF-8, for a terminal.
+        as_json: They are JSON, one or many documents.
+    """
+    if sys.stdout is None:
+        return
+    sys.stdout.flush()
+    if not sys.stdout.isatty():
+        sys.stdout.buffer.writelines(blocks)
+        sys.stdout.buffer.flush()
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    for block in blocks:
+        text = decoder.decode(block)
+        sys.stdout.write(safe_json(text) if as_json else "\n".join(map(safe, text.split("\n"))))
+    sys.stdout.flush()
 
 
 def colourful(stream: TextIO | None) -> bool:
@@ -87,8 +127,9 @@ def out(text: str = "") -> None:
 
 
 def err(text: str = "") -> None:
-    """A line for people."""
-    if _drawn:
-        draw("")
+    """A line for people; if nobody can be told, the work goes on all the same."""
     if sys.stderr is not None:
-        sys.stderr.write(text + "\n")
+        with contextlib.suppress(OSError):
+            if _drawn:
+                draw("")
+            sys.stderr.write(text + "\n")

@@ -15,10 +15,16 @@ from reconciler.cli.console import err
 
 
 class Stop:
-    """Remembers that someone asked for an end."""
+    """
+    Remembers that someone asked for an end.
 
-    def __init__(self) -> None:
+    Args:
+        told: What is said at once, on stderr; empty for nothing.
+    """
+
+    def __init__(self, told: str = "stopping after the current step; once more to stop now") -> None:
         self._asked = False
+        self._words = told
         self._before: dict[int, Any] = {}
 
     def asked(self) -> bool:
@@ -41,4 +47,5 @@ class Stop:
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
-        err("stopping after the current step; once more to stop now")
+        if self._words:
+            err(self._words)

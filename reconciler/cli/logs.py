@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.console import err, safe
@@ -43,15 +43,25 @@ class LogWatcher:
         level: The least that is worth a line in `logs/`.
         quiet: Only errors on stderr.
         verbose: 1 for each step, 2 for the reasons too.
+        calls: Told of each call too.
     """
 
-    def __init__(self, workspace: str, level: str, *, quiet: bool, verbose: int) -> None:
+    def __init__(
+        self,
+        workspace: str,
+        level: str,
+        *,
+        quiet: bool,
+        verbose: int,
+        calls: Callable[[Exchange], None] | None = None,
+    ) -> None:
         self._workspace = workspace
         self._file_level = _LEVELS[level]
         self._screen_level = 45 if quiet else (45, 20, 10)[min(verbose, 2)]
         self._fx: Effects | None = None
         self._emit: Any = None
         self._mute = False
+        self._calls = calls
 
     def planned(self, decision: Plan) -> None:
         """A batch got a plan that has steps."""
@@ -60,6 +70,8 @@ class LogWatcher:
 
     def called(self, exchange: Exchange) -> None:
         """A call to a provider was made; neither bodies nor keys are in what is told of it."""
+        if self._calls is not None:
+            self._calls(exchange)
         self._log(
             "debug",
             "provider.called",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
 from reconciler import __version__
 from reconciler.cli import commands, options
-from reconciler.cli.console import complain, err, out, safe
+from reconciler.cli.console import complain, err, out, safe, safe_json
 from reconciler.cli.prepare import Time
 from reconciler.errors import ReconcilerError
 
@@ -33,24 +33,12 @@ Exit codes:
 HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
 
-_TAKE_A_VALUE: Final = frozenset(
-    (
-        "--only --rescue --provider --content --output-processor --error-processor --worker --jobs"
-        " --log-level --class --template --system --service --base-url --concurrency --rpm"
-        " --max-attempts --workspace --env-file --interval --timeout --per-batch-delay"
-        " --max-retries --max-cost-usd --jsonl --after-days --model --since"
-        " --format --output -o --columns"
-        " --batch-size --segments --into --name"
-    ).split()
-)
-
-
 SHELVES: Final = (
-    ("What happens by itself", ("run", "plan", "status", "check")),
+    ("What happens by itself", ("run", "plan", "status", "check", "watch")),
     ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "resume", "audit")),
     ("What came of it", ("results", "explain", "replay", "retain")),
-    ("To begin with", ("init", "prompt", "split", "registry", "demo", "trust")),
+    ("To begin with", ("init", "add", "prompt", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""
 
@@ -78,6 +66,12 @@ class Verbs(click.Group):
                 with formatter.section(heading):
                     formatter.write_dl(rows)
 
+    def _valued(self) -> set[str]:
+        """Every option of any verb that takes a value: the word after it is no verb."""
+        options = (each for command in self.commands.values() for each in command.params)
+        valued = (each for each in options if isinstance(each, click.Option) and not each.is_flag)
+        return {name for option in valued if not option.count for name in option.opts}
+
     def _refuse_typo(self, ctx: click.Context, args: list[str]) -> None:
         """Say so when the first word is neither a folder nor a verb, but close to one."""
         from difflib import get_close_matches
@@ -95,9 +89,8 @@ class Verbs(click.Group):
         if args and args[0] == "help":
             args = ["--help"]
         if args and args[0].startswith("-") and args[0] not in own:
-            named = [
-                word for before, word in zip(["", *args], args, strict=False) if before not in _TAKE_A_VALUE
-            ]
+            valued = self._valued()
+            named = [word for before, word in zip(["", *args], args, strict=False) if before not in valued]
             verb = next((word for word in named if not word.startswith("-")), "")
             if verb in self.commands:
                 what = "FILE" if verb in ("prompt", "split") else "WORKSPACE"
@@ -184,15 +177,28 @@ def main(args: Sequence[str] | None = None, time: Time | None = None) -> int:
     code = _run(words or ["--help"], time)
     if not words:
         code = 2
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has gone (`reconcile status . | head`); closing keeps the interpreter from saying so.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        return HUNG_UP
+    failed = _flush(sys.stdout)
+    if isinstance(failed, BrokenPipeError):
+        code = HUNG_UP  # the reader has gone, as in `reconcile status . | head`
+    elif failed is not None:
+        err(f"error: stdout could not be written to: {failed.strerror}")
+        err("  -> what was done is done; reconcile status WORKSPACE tells it again")
+        code = 1
+    _flush(sys.stderr)
     return code
+
+
+def _flush(stream: TextIO | None) -> OSError | None:
+    """Print what is left; a stream that takes nothing is closed, so that Python does not complain of it."""
+    if stream is None:
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            stream.close()
+        return error
+    return None
 
 
 def _run(words: list[str], time: Time | None) -> int:
@@ -243,5 +249,5 @@ def _tell(words: Sequence[str], message: str, hint: str, code: int) -> int:
             import msgspec
 
             document = {"schema": 1, "error": {"message": message, "hint": hint}, "exit_code": code}
-            out(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+            out(safe_json(msgspec.json.format(msgspec.json.encode(document), indent=2).decode()))
     return code

@@ -99,4 +99,5 @@ class Listening:
         self._aside.__exit__(None, None, None)
         self._stop.restore()
         self._logs.close()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from reconciler.cli.console import err, out, safe
+from reconciler.cli.console import data, err, out, safe
 from reconciler.cli.options import DEBUG, with_options
 from reconciler.errors import UsageError
 
@@ -167,5 +167,4 @@ def _written(records: Sequence[PromptRecord], kind: str, where: Destination | No
             )
             out("\n".join(map(safe, told.split("\n"))))
     else:
-        for block in blocks_of(records, kind):
-            out(block.decode().removesuffix("\n"))
+        data(blocks_of(records, kind), as_json=kind == "jsonl")

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cli.console import colourful, out, paint, safe, typed
+from reconciler.cli.console import colourful, out, paint, safe, safe_json, typed
 from reconciler.model.coverage import Coverage
 from reconciler.model.plan import Waiting, hint_of, word_of
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.words import many
 
 if TYPE_CHECKING:
-    from reconciler.check import Verdict
     from reconciler.preview import Preview
     from reconciler.status import Row, Status
 
@@ -26,7 +25,7 @@ def document(fields: Mapping[str, Any], workspace: str, code: int) -> None:
     import msgspec
 
     whole = _ready({"schema": SCHEMA, "exit_code": code, **fields}, workspace)
-    out(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode())
+    out(safe_json(msgspec.json.format(msgspec.json.encode(whole), indent=2).decode()))
 
 
 def _ready(value: Any, workspace: str, key: str = "") -> Any:
@@ -186,41 +185,12 @@ def status_fields(found: Status) -> dict[str, Any]:
     }
 
 
-def verdict(found: Verdict) -> None:
-    """What an audit found, for people."""
-    for finding in found.findings:
-        label = paint(f"promise {finding.promise} does not hold", "error")
-        out(f"{label}  {safe(finding.where)}: {safe(finding.what)}")
-    for note in found.notes:
-        out(f"{paint('note', 'faint')}  {safe(note)}")
-    account = ", ".join(f"{count} {part}" for part, count in found.account.items()) or "no request yet"
-    out(f"{many(found.batches, 'batch', 'batches')}; requests: {account}")
-    if found.findings:
-        out(paint(f"{many(len(found.findings), 'violation')} found", "error"))
-    else:
-        out(paint("every id is accounted for, every settled file is what it was", "settled"))
-
-
-def verdict_fields(found: Verdict) -> dict[str, Any]:
-    """What an audit found, for machines."""
-    return {
-        "workspace": found.root,
-        "batches": found.batches,
-        "account": dict(found.account),
-        "findings": [
-            {"promise": each.promise, "where": each.where, "what": each.what} for each in found.findings
-        ],
-        "notes": list(found.notes),
-        "holds": not found.findings,
-    }
-
-
 def _batch(batch: BatchReport, width: int, workspace: str) -> None:
     """One batch of a report, its name padded to *width*."""
     state = batch.state.value
     name = paint(batch.name.ljust(width), "strong")
     out(f"{name}  {paint(state.ljust(15), state)}  {safe(_told(batch))}")
-    _hint(batch.hint, workspace, " " * (width + 19))
+    hint(batch.hint, workspace, " " * (width + 19))
 
 
 def _batch_fields(batch: BatchReport) -> dict[str, Any]:
@@ -265,7 +235,7 @@ def _told(batch: BatchReport) -> str:
     return batch.because
 
 
-def _hint(hint: str, workspace: str, indent: str) -> None:
+def hint(hint: str, workspace: str, indent: str) -> None:
     """What a person could type, ready to be copied; one way a line."""
     for way in hint.splitlines():
         out(f"{indent}-> {safe(typed(way, workspace))}")

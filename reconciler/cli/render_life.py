@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.cli.console import out, paint, safe
 
 if TYPE_CHECKING:
-    from reconciler.model.life import Attempt, Event, Explanation, Handling, Life
+    from reconciler.model.life import Attempt, Change, Event, Explanation, Handling, Life
 
 
 def explanation(found: Explanation) -> None:
@@ -44,11 +44,17 @@ def _attempt(attempt: Attempt) -> None:
 def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
     """What is known of it, a line each."""
     yield "request", attempt.request or _gone(attempt)
+    if attempt.changed is not None:
+        yield "changed", _change(attempt.changed)
+    if attempt.unchanged is not None:
+        yield "unchanged", attempt.unchanged
     if attempt.answer or attempt.model:
         words = [attempt.answer or "in its results", attempt.model or "", attempt.finish_reason or ""]
         yield "answer", "  ".join(word for word in words if word)
     if attempt.error:
         yield "error", ": ".join(str(value) for value in attempt.error.values() if value)
+    if attempt.collected:
+        yield "collected", attempt.collected
     if attempt.reason:
         yield "set aside", attempt.reason
     if attempt.provider:
@@ -60,6 +66,13 @@ def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
         yield "cost", "not known: this version has no prices"
     if attempt.handling is not None:
         yield from _handling(attempt.handling)
+
+
+def _change(change: Change) -> str:
+    """What user code changed of the request."""
+    if change.before is None or change.after is None:
+        return f"by {change.by}"
+    return f"by {change.by}  sha256 {change.before[:16]}… -> {change.after[:16]}…"
 
 
 def _gone(attempt: Attempt) -> str:
@@ -130,5 +143,6 @@ def _attempt_fields(attempt: Attempt) -> dict[str, Any]:
     fields = attrs.asdict(attempt, recurse=False)
     handling = attempt.handling
     fields["handling"] = None if handling is None else attrs.asdict(handling, recurse=False)
+    fields["changed"] = None if attempt.changed is None else attrs.asdict(attempt.changed)
     fields["events"] = [{"at": each.at, "event": each.event, **each.facts} for each in attempt.events]
     return {**fields, "place": attempt.place.value, "outcome": attempt.outcome.value}

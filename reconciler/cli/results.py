@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from reconciler.cli.console import complain, err, out, safe
+from reconciler.cli.console import complain, data, err, out, safe
 from reconciler.cli.options import DEBUG, WORKSPACE, verb, with_options
 from reconciler.cli.prepare import load
 
@@ -112,7 +112,4 @@ def _stream(found: Iterable[ResultRow], kind: str, wanted: tuple[str, ...], *, r
         return
     if kind == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text; name a file with -o, or redirect the output")
-    sys.stdout.flush()
-    for block in written(found, Format(kind), wanted, raw=raw):
-        sys.stdout.buffer.write(block)
-    sys.stdout.buffer.flush()
+    data(written(found, Format(kind), wanted, raw=raw), as_json=kind == "jsonl")

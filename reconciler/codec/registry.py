@@ -12,11 +12,13 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
+from reconciler.codec.cells import row_writer
 from reconciler.errors import BadLine, UsageError
 
 FILE: Final = "jobs_registry.csv"
@@ -86,7 +88,7 @@ class Row:
 def encode_line(cells: Iterable[str | int | None]) -> bytes:
     """One line of a registry, its newline included; None is `NA`."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(map(_written, cells))
+    row_writer(text)(map(_written, cells))
     return text.getvalue().encode()
 
 
@@ -154,9 +156,9 @@ def _check_columns(columns: Sequence[str], path: str) -> None:
             f"{path} is no registry of batches: no column {', '.join(missing)}; found {found}",
             hint="pairwiseLLM writes one with write_registry = TRUE, and so does `reconcile registry export`",
         )
-    twice = sorted({column for column in columns if columns.count(column) > 1})
+    twice = sorted(column for column, times in Counter(columns).items() if times > 1)
     if twice:
-        raise UsageError(f"{path}: column {', '.join(twice)} stands there twice")
+        raise UsageError(f"{path}: column {', '.join(twice)[:200]} stands there twice")
 
 
 def _rows(columns: Sequence[str], lines: Iterable[tuple[int, list[str]]], path: str) -> Iterator[Row]:

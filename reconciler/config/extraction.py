@@ -56,7 +56,8 @@ def as_text(origin: str, values: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"{origin}: {SCHEMA} is no JSON Schema: it holds what JSON has not")
         found[SCHEMA] = text
     # Flags and variables are texts; no file that is called like this has an end that says what it is.
-    said = str(found.get(COMBINED)).lower()
+    combined = found.get(COMBINED)
+    said = str(combined).lower() if isinstance(combined, str | bool) else ""
     if said in ("true", "false"):
         found[COMBINED] = COMBINED_FILE if said == "true" else ""
     return found

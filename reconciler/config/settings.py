@@ -9,6 +9,7 @@ name; variables of other programs that happen to begin with RECONCILER_ are left
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -28,6 +29,7 @@ from reconciler.config.table import (
     SECTIONS,
     SETTINGS,
     THIS_CALL,
+    WORDS,
     checked,
     nearest,
 )
@@ -37,6 +39,9 @@ from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
 
 CAP = "budget.max_cost_usd"
+
+# What the reader of TOML needs for a key grows with the square of its parts: gigabytes for a file of 80 KB.
+_ENDLESS_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
 
 
 @attrs.frozen
@@ -136,10 +141,23 @@ class Settings:
                         (name, value) for name, value in values.items() if BY_NAME[name].address and value
                     )
 
+    def commands_named_in(self, origin: str) -> Iterator[tuple[str, str]]:
+        """Setting and value of whatever names a program in the layer *origin*, obeyed or overridden."""
+        for layer in self.layers:
+            if layer.origin == origin:
+                yield from (
+                    (name, value) for name, value in layer.values.items() if BY_NAME[name].command and value
+                )
+
     def _capped(self) -> str:
         """Who set a limit of cost; whoever comes later may lower it, but not lift it."""
         set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)
         return next(set_by, "")
+
+    def _word(self, each: ErrorClass) -> ClassPolicy:
+        """What is done about failures of a class as they are: nothing, where code is to change them first."""
+        word = self[f"{CLASSES}.{each}"]
+        return ClassPolicy(word) if word in WORDS else ClassPolicy.NEVER
 
     def of_provider(self, name: str, key: str) -> Any:
         """
@@ -164,7 +182,7 @@ class Settings:
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
             probe_batches=self["policy.probe_batches"],
-            classes={each: ClassPolicy(self[f"{CLASSES}.{each}"]) for each in ErrorClass},
+            classes={each: self._word(each) for each in ErrorClass},
             failed=FailurePolicy(self["policy.failed"]),
             settle_seconds=self["policy.settle_seconds"],
             poll_seconds=self["provider.poll_seconds"],
@@ -226,6 +244,8 @@ def _resolved(layers: tuple[Layer, ...]) -> Settings:
 
 def _read(origin: str, text: str) -> Layer:
     """A TOML text as a layer."""
+    if _ENDLESS_KEY.search(text):
+        raise ConfigError(f"{origin}: a key of many parts, which no setting has", hint="mend the file")
     try:
         tables = tomllib.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
@@ -236,10 +256,12 @@ def _read(origin: str, text: str) -> Layer:
     special = tables.pop("batch", [])
     for section, table in tables.items():
         if not isinstance(table, dict):
-            raise ConfigError(f"{origin}: {section} stands outside a section", hint=nearest(section, BY_NAME))
+            raise ConfigError(
+                f"{origin}: {section:.60} stands outside a section", hint=nearest(section, BY_NAME)
+            )
         if section not in SECTIONS:
             raise ConfigError(
-                f"{origin}: unknown section [{section}]",
+                f"{origin}: unknown section [{section:.60}]",
                 hint=nearest(section, {*(each for each in SECTIONS if "." not in each), "batch"}),
             )
         found |= _flat(section, table)
@@ -268,7 +290,7 @@ def _batch_table(origin: str, table: dict[str, Any]) -> BatchTable:
     for key in table:
         if key not in BATCH_KEYS:
             raise ConfigError(
-                f"{origin}: [[batch]] {match!r:.60}: unknown key {key}", hint=nearest(key, BATCH_KEYS)
+                f"{origin}: [[batch]] {match!r:.60}: unknown key {key:.60}", hint=nearest(key, BATCH_KEYS)
             )
     values = {BATCH_KEYS[key]: value for key, value in table.items()}
     if not isinstance(classes, dict):

@@ -28,6 +28,12 @@ THIS_CALL: Final = "the command line"
 CLASSES: Final = "policy.classes"
 """The table that says what is done about failures, one key for each error class."""
 
+WORDS: Final = tuple(word.value for word in ClassPolicy)
+"""What a key of it may say that names no code."""
+
+UNCHANGEABLE: Final = frozenset({ErrorClass.MISSING})
+"""Classes of which nothing has failed that code could look at."""
+
 _IN_VARIABLES: Final = str.maketrans(".-", "__")
 HUGE: Final = 1 << 53
 """No number in a settings file is as large as this on purpose."""
@@ -46,7 +52,8 @@ class Setting:
         choices: The values that are allowed, when they can be listed.
         least: The smallest number that is allowed.
         known: Of a setting that may name code: the words that name none.
-        address: Whether it says where keys are sent; empty is the provider's own address.
+        address: Whether it says where keys or events are sent; empty: the provider's own address, or nowhere.
+        command: Whether it names a program and its arguments; empty is none.
     """
 
     section: str
@@ -57,6 +64,7 @@ class Setting:
     least: float = 0
     known: tuple[str, ...] = ()
     address: bool = False
+    command: bool = False
 
     @property
     def name(self) -> str:
@@ -113,7 +121,8 @@ SETTINGS: Final = (
             each.value,
             DEFAULT_CLASSES[each].value,
             "what is done about failures of this class",
-            tuple(word.value for word in ClassPolicy),
+            choices=WORDS if each in UNCHANGEABLE else (),
+            known=() if each in UNCHANGEABLE else WORDS,
         )
         for each in ErrorClass
     ),
@@ -170,6 +179,20 @@ SETTINGS: Final = (
         0,
         "cores that large workspaces are settled on; 1: a single process; 0: all",
     ),
+    Setting("watch", "quiet_seconds", 0.2, "how long a folder has to be quiet before a watcher looks"),
+    Setting(
+        "watch", "scan_seconds", 300.0, "time between two looks of a watcher that nothing asks for", least=1
+    ),
+    Setting(
+        "watch",
+        "observer",
+        "auto",
+        "who tells that files come: the kernel, or a look every few seconds",
+        ("auto", "events", "polling"),
+    ),
+    Setting("watch", "run", "", "a program that is run for each event of a watcher", command=True),
+    Setting("watch", "post", "", "where each event of a watcher is posted to", address=True),
+    Setting("watch", "polling_seconds", 2.0, "time between two such looks", least=0.1),
     Setting("log", "level", "info", "what is worth a line in logs/", LEVELS),
 )
 
@@ -206,24 +229,33 @@ def checked(origin: str, name: str, value: Any) -> Any:
         section, _, key = name.rpartition(".")
         own = [each.key for each in SETTINGS if each.section == section]
         if section == CLASSES:
-            raise ConfigError(f"{origin}: [{section}] knows no error class {key}", hint=nearest(key, own))
-        raise ConfigError(f"{origin}: unknown setting {name}", hint=nearest(name, BY_NAME))
+            raise ConfigError(f"{origin}: [{section}] knows no error class {key:.60}", hint=nearest(key, own))
+        raise ConfigError(f"{origin}: unknown setting {name:.60}", hint=nearest(name, BY_NAME))
     kind = type(setting.default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) < HUGE:
         value = float(value)
     if type(value) is not kind:
         wanted = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise ConfigError(f"{origin}: {name} is {value!r:.60}, expected {wanted}")
+        raise ConfigError(f"{origin}: {name} is {shown(value)}, expected {wanted}")
+    if setting.section == CLASSES and value not in WORDS and (setting.choices or ":" not in str(value)):
+        # A slip must not be taken for the name of code: that has a colon in it.
+        raise ConfigError(f"{origin}: {name} is {shown(value)}", hint=nearest(str(value), WORDS))
     if setting.choices and value not in setting.choices:
         hint = f"this version knows: {', '.join(filter(None, setting.choices))}"
-        if setting.section == CLASSES:
-            hint = nearest(str(value), setting.choices)
-        raise ConfigError(f"{origin}: {name} is {value!r:.60}", hint=hint)
+        raise ConfigError(f"{origin}: {name} is {shown(value)}", hint=hint)
     if setting.known and not str(value).strip():
         raise ConfigError(f"{origin}: {name} is empty", hint=f"built in: {', '.join(setting.known)}")
     if not isinstance(value, str | bool) and value != setting.default and not setting.least <= value < HUGE:
-        raise ConfigError(f"{origin}: {name} is {value}, expected at least {setting.least:g}")
+        raise ConfigError(f"{origin}: {name} is {shown(value)}, expected at least {setting.least:g}")
     return value
+
+
+def shown(value: Any) -> str:
+    """A value for messages, whatever somebody has written."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # more digits, or more tables in tables, than Python writes
+        return "beyond all bounds"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -77,7 +77,8 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         if ended < asked.requests:
             told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
             raise Interrupted(told) if ctx.stopping() else Later(told, 0.0)
-        held = ctx.plugged.hooks_of(step.name).extraction
+        hooks = ctx.plugged.hooks_of(step.name)
+        held = hooks.extraction if hooks.extraction_chosen else record.held_to
         record = attrs.evolve(record, attempt=max(record.attempt, _most_sends(progress, held)))
         counts = _publish(run, record, progress)
     finally:

@@ -11,13 +11,15 @@ from reconciler.codec.result import decode_result
 from reconciler.errors import PermanentError
 from reconciler.executor.account import Asked, Found, is_small
 from reconciler.executor.context import View
-from reconciler.executor.reading import Lines
+from reconciler.executor.reading import Lines, owners_of
 from reconciler.model.answers import Answers, Place
 from reconciler.model.coverage import Coverage
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
+from reconciler.model.outcome import ErrorClass
+from reconciler.model.record import Child
 from reconciler.model.snapshot import Matched
 from reconciler.processors.extraction import held_to
 
@@ -108,6 +110,24 @@ def read_result(
     """The answer that stands at a place, held to what its batch's answers are held to."""
     data = read[place.role](place.offset, place.size)
     return held_to(decode_result(Line(place.number, place.offset, data), files[place.role].path), extraction)
+
+
+def left_over(view: View, answers: Answers, children: Mapping[BatchName, Child]) -> dict[int, ErrorClass]:
+    """
+    The requests that failed or never came and that no child asks, by position, each with its class.
+
+    Args:
+        view: Rooms and settings.
+        answers: Where each answer stands.
+        children: The children of the batch.
+
+    Raises:
+        PermanentError: A child's input is nowhere to be found.
+    """
+    owners = owners_of(view, children)
+    failures = {at: place.failed for at, place in answers.failures() if place.failed is not None}
+    silent_ = dict.fromkeys(answers.missing(), ErrorClass.MISSING)
+    return {at: why for at, why in (failures | silent_).items() if answers.hashed(at) not in owners}
 
 
 def silent(view: View, files: Mapping[Role, FileFact], answers: Answers) -> dict[int, str]:

@@ -1,5 +1,5 @@
 """
-What only a person decides: to give ids up, and to ask a settled batch's failures again.
+What only a person decides: to give ids up, and to hand answers over once more.
 
 Every decision is in the ledger before its batch moves, and the account balances afterwards.
 """
@@ -13,12 +13,12 @@ import attrs
 
 from reconciler.codec.request import request_id
 from reconciler.errors import BadLine, BadMetadata, NeedsPerson
-from reconciler.executor.answers import places
 from reconciler.executor.context import Context, Run
-from reconciler.executor.leftovers import make_child, moved
+from reconciler.executor.given_up import collect_unread
 from reconciler.executor.moving import REASON
-from reconciler.executor.reading import Lines, owners_of
-from reconciler.executor.repointing import repoint
+from reconciler.executor.reading import Lines
+from reconciler.executor.unhandled import items_of
+from reconciler.model.changes import read_changes
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
     BatchName,
@@ -26,20 +26,13 @@ from reconciler.model.identity import (
     file_name,
     parse_file_name,
 )
-from reconciler.model.operation import ProcessOutput
-from reconciler.model.outcome import ErrorClass
-from reconciler.model.policy import LOCAL, Policy
+from reconciler.model.operation import ChangeRequests, ProcessOutput
 from reconciler.model.receipt import STARTED
-from reconciler.model.record import NOTHING_HEARD, Online, Record
+from reconciler.model.record import Record
 from reconciler.model.words import many
-from reconciler.planner import mend_or_name, next_child
 from reconciler.workspace import combined, ledger, settled
-from reconciler.workspace.archived import files_of, is_gone
 from reconciler.workspace.layout import DONE, QUARANTINE
-from reconciler.workspace.observe import children_of
 from reconciler.workspace.relocate import Moving, move_group, remove_sources
-from reconciler.workspace.scan import Listing
-from reconciler.workspace.tombstones import path_of
 
 
 def process_again(ctx: Context, name: BatchName) -> str:
@@ -56,6 +49,13 @@ def process_again(ctx: Context, name: BatchName) -> str:
         raise NeedsPerson(message, hint="reconcile WORKSPACE does that")
     begun = {key: receipt[key] for key in ("token", "processor", "begun") if key in receipt}
     receipts = {**record.receipts, ProcessOutput.verb: {**begun, "state": STARTED}}
+    changed = receipts.get(ChangeRequests.verb)
+    if changed is not None and read_changes(changed).attention:
+        # What could not be changed is part of what could not be handled.
+        receipts[ChangeRequests.verb] = {
+            **{key: changed[key] for key in ("token", "begun") if key in changed},
+            "state": STARTED,
+        }
     dismissed = {part: tally for part, tally in record.dismissed.items() if part != "unhandled"}
     Run(ctx).publish(attrs.evolve(record, receipts=receipts, dismissed=dismissed))
     return "its answers go to the processor once more"
@@ -145,8 +145,10 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
     )
     ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    collect_unread(ctx, manifest.name, fact, manifest.dismissed or "")
     _archive(ctx, files, manifest, there, target)
-    return f"{many(asked.requests, 'id')} given up; the files are in {target}/"
+    told = f"{many(asked.requests, 'id')} given up ({items_of(manifest.name)})"
+    return f"{told}; the files are in {target}/"
 
 
 def _archive(
@@ -183,75 +185,6 @@ def _reason(ctx: Context, there: str) -> str:
     """What `reason.json` says, as text; empty when it is gone."""
     path = f"{there}/{REASON}"
     return ctx.fx.read(path).decode(errors="replace") if ctx.fx.fact(path) else ""
-
-
-def retry_settled(  # noqa: PLR0913 - one decision, whole
-    ctx: Context,
-    listing: Listing,
-    name: BatchName,
-    policy: Policy,
-    chosen: frozenset[ErrorClass] | None = None,
-    *,
-    live: bool = False,
-) -> tuple[BatchName, int]:
-    """
-    Ask the failures of a settled batch again: a child is made, and the ids go over to it.
-
-    Args:
-        ctx: Rooms and settings.
-        listing: What the scan saw.
-        name: The batch.
-        policy: What may be decided.
-        chosen: The error classes that the person names; None for those of `[policy.classes]`.
-        live: The embedded provider asks them, by a worker that the user has chosen.
-
-    Returns:
-        The child's name, and how many requests go to it.
-
-    Raises:
-        NeedsPerson: None of its failures may be asked again.
-    """
-    try:
-        manifest = settled.read(ctx.fx, name)
-    except (BadMetadata, FileNotFoundError) as error:
-        raise NeedsPerson(f"done/{name}/ has no manifest that can be read: {error}") from error
-    if is_gone(ctx.fx, name):
-        message = f"the JSONL of {name} was removed by [retain], its requests with it"
-        hint = f"{path_of(name)} says what is gone; its results are where they were published"
-        raise NeedsPerson(message, hint=hint)
-    classes = policy.chosen(manifest.attempt, chosen)
-    if manifest.coverage.failed == NOTHING:
-        raise NeedsPerson(f"{name} is settled and has no failure to ask again")
-    if not classes:
-        message = f"the requests of {name} have been sent {manifest.attempt} times, and that is the limit"
-        raise NeedsPerson(message, hint="raise [policy] max_attempts")
-    if manifest.coverage.failed_in(classes) == NOTHING:
-        words = ", ".join(sorted(each.value for each in manifest.coverage.by_class))
-        message = f"none of the failures of {name} may be asked again ({words}): they would repeat themselves"
-        raise NeedsPerson(message, hint=mend_or_name(name, chosen))
-    files = files_of(ctx.fx, name)
-    taken = owners_of(ctx, manifest.children)
-    answers = places(ctx, files, manifest.coverage)
-    failures = ((answers.hashed(at), place.failed) for at, place in answers.failures())
-    wanted = {hashed: why for hashed, why in failures if why in classes and hashed not in taken}
-    child = next_child(name, manifest.children, children_of(ctx.look, ctx.layout, listing, name))
-    provider, online = (LOCAL, Online(rescue=True)) if live else (manifest.provider, NOTHING_HEARD)
-    record = Record(child, parent=name, attempt=manifest.attempt + 1, provider=provider, online=online)
-    made = make_child(ctx, files[Role.INPUT], set(wanted), record)
-    ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, child=child, requests=made.owns.requests)
-    combined.void(ctx.fx, ctx.voiding)
-    # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
-    owners = {**taken, **dict.fromkeys(wanted, child)}
-    output = repoint(ctx, manifest.receipts.get(ProcessOutput.verb, {}), owners)
-    manifest = attrs.evolve(
-        manifest,
-        receipts={**manifest.receipts, ProcessOutput.verb: output},
-        coverage=moved(manifest.coverage, wanted),
-        children={**manifest.children, child: made},
-    )
-    path = f"{settled.folder_of(name)}/{settled.MANIFEST}"
-    ctx.fx.publish(path, (settled.encode(manifest),), replace=True)
-    return child, made.owns.requests
 
 
 def _free_folder(ctx: Context, name: BatchName, there: str, digests: Mapping[str, FileDigest]) -> str:

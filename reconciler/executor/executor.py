@@ -30,6 +30,7 @@ from reconciler.model.operation import (
     AdoptFile,
     AnswerHere,
     Cancel,
+    ChangeRequests,
     CheckOnline,
     Download,
     FindOrphan,
@@ -127,10 +128,8 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
     match step:
         case MatchRequestIds():
             return match_request_ids(step, run)
-        case ProcessOutput():
-            return process_output(step, run)
-        case ProcessErrors():
-            return process_errors(step, run)
+        case ProcessOutput() | ProcessErrors() | ChangeRequests():
+            return _process(step, run)
         case RetryLeftovers():
             return retry_leftovers(step, run)
         case Rescue():
@@ -149,6 +148,21 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             from reconciler.executor.asking_providers import ask  # noqa: PLC0415 - most passes ask nobody
 
             return ask(step, run)
+        case _:
+            assert_never(step)
+
+
+def _process(step: ProcessOutput | ProcessErrors | ChangeRequests, run: Run) -> Receipt:
+    """The handler of an operation that hands verified answers to somebody."""
+    match step:
+        case ProcessOutput():
+            return process_output(step, run)
+        case ProcessErrors():
+            return process_errors(step, run)
+        case ChangeRequests():
+            from reconciler.executor.changing import change_requests  # noqa: PLC0415 - asyncio, for user code
+
+            return change_requests(step, run)
         case _:
             assert_never(step)
 

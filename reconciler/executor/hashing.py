@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Iterable
 from typing import Final, Protocol
+
+from reconciler.model.coverage import FileDigest
 
 _PATIENCE: Final = 10.0
 """Seconds after which a thread that does not come to its end is left alone."""
+
+
+def digest_of(blocks: Iterable[bytes]) -> FileDigest:
+    """Size and SHA-256 of what a file would hold."""
+    hasher, size = hashlib.sha256(), 0
+    for block in blocks:
+        hasher.update(block)
+        size += len(block)
+    return FileDigest(hasher.hexdigest(), size)
 
 
 class Hasher(Protocol):

@@ -9,8 +9,10 @@ import attrs
 from reconciler.config import Settings
 from reconciler.model.content import Content
 from reconciler.model.extraction import Extraction
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import Policy
 from reconciler.processors.base import RESULTS, VERSIONS, OutputProcessor, Processor
+from reconciler.processors.transform import Transform
 from reconciler.providers.base import Provider
 
 
@@ -23,6 +25,7 @@ class Hooks:
         output: The output processor.
         content: What answers are read as.
         error: A custom error processor, None for the built-in summary.
+        transforms: What changes failed requests before they are sent again, by error class.
         providers: Who can be asked in this process, by name.
         keyless: Who only lacks a key, by name, and where it is looked for.
         extraction: What answers are held to.
@@ -33,6 +36,7 @@ class Hooks:
     output: OutputProcessor = RESULTS
     content: Content = Content.TEXT
     error: Processor | None = None
+    transforms: Mapping[ErrorClass, Transform] = attrs.field(factory=dict)
     providers: Mapping[str, Provider] = attrs.field(factory=dict)
     keyless: Mapping[str, str] = attrs.field(factory=dict)
     extraction: Extraction | None = None
@@ -72,6 +76,7 @@ class Hooks:
             processor_may_fail=self.may_fail,
             processor_chosen=policy.processor_chosen or not self.plain,
             error_processor=None if self.error is None else self.error.identity,
+            transforms={each: code.identity for each, code in self.transforms.items()},
             extraction=self.extraction,
             extraction_chosen=self.extraction_chosen,
         )

@@ -8,27 +8,45 @@ again. The ids go over to the child in one step: when the parent's record is rep
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import request_id
-from reconciler.errors import BadMetadata, Clash, PermanentError
+from reconciler.errors import BadMetadata, Clash, PermanentError, StaleSnapshot
 from reconciler.executor.answers import places
+from reconciler.executor.changed import ChangesGone, changed_path, instead_of
 from reconciler.executor.context import Context, Run
+from reconciler.executor.given_up import withdraw
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.repointing import repoint
+from reconciler.model.changes import (
+    NO_CHANGES,
+    Changed,
+    Changes,
+    changes_fields,
+    difference,
+    line_digest,
+    read_changes,
+)
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput, RetryLeftovers
+from reconciler.model.operation import (
+    ChangeRequests,
+    FileFact,
+    ProcessErrors,
+    ProcessOutput,
+    RetryLeftovers,
+)
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import overrides_fields, read_overrides
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Child, InputFact, Online, Record
 from reconciler.model.words import many
 from reconciler.workspace import ledger, metadata
+from reconciler.workspace.layout import CHANGED
 
 
 def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
@@ -44,42 +62,83 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     wanted = _wanted(step, run, record.coverage, taken)
     # Whoever answers for the child stands in for a provider that was paid: it takes the choice along.
     online = Online(rescue=record.online.rescue)
-    made = Record(step.child, parent=step.name, attempt=step.attempt, provider=step.provider, online=online)
-    child = make_child(ctx, asked, set(wanted), made)
-    ledger.append_once(
-        ctx.fx, ctx.history, "batch.retried", step.name, child=step.child, requests=child.owns.requests
+    made = Record(
+        step.child,
+        parent=step.name,
+        attempt=step.attempt,
+        provider=step.provider,
+        online=online,
+        asks=record.held_to,
     )
+    try:
+        child = make_child(ctx, asked, wanted, made, step.changes)
+    except ChangesGone as gone:
+        receipts = {verb: each for verb, each in record.receipts.items() if verb != ChangeRequests.verb}
+        run.publish(attrs.evolve(record, receipts=receipts))
+        raise StaleSnapshot(f"{gone}; its requests are changed anew") from gone
+    # A move to done/ that was cut off, before anybody thought of asking them again, may have collected them.
+    withdraw(ctx, step.name)
+    tell(ctx, step.name, step.child, child)
     _hand_over(run, step, record, child, wanted)
     verb = "goes" if child.owns.requests == 1 else "go"
     summary = f"{many(child.owns.requests, 'request')} {verb} to {step.child}"
+    if child.changed is not None:
+        summary += f", {child.changed.tally.requests} of them changed"
     return Receipt(step.name, step.verb, summary, {"child": step.child, "requests": child.owns.requests})
 
 
-def make_child(ctx: Context, asked: FileFact, wanted: set[int], record: Record) -> Child:
+def tell(ctx: Context, name: BatchName, child: BatchName, given: Child) -> None:
+    """Let history learn of a child before it is handed anything."""
+    facts: dict[str, Any] = {"child": child, "requests": given.owns.requests}
+    if given.changed is not None:
+        facts |= {"changed": given.changed.tally.requests, "by": sorted(set(given.changed.by.values()))}
+    ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, **facts)
+
+
+def make_child(
+    ctx: Context,
+    asked: FileFact,
+    wanted: Mapping[int, ErrorClass | None],
+    record: Record,
+    changes: Changes = NO_CHANGES,
+) -> Child:
     """
-    Publish a child batch that holds exactly the *wanted* request lines, bytes unchanged.
+    Publish a child batch that holds exactly the *wanted* request lines, bytes unchanged but for *changes*.
 
     Args:
         ctx: Rooms and settings.
         asked: The parent's input.
-        wanted: Hashes of the ids to ask again.
-        record: The child's metadata, but for its input.
+        wanted: Hashes of the ids to ask again, with the class of their failure (None: missing).
+        record: The child's metadata, but for its input; it names its parent.
+        changes: What user code made of some of them.
 
     Raises:
         Clash: The child's name is taken by something else.
+        ChangesGone: Lines that have to be changed are not there; nothing was made.
     """
-    owns, digest = _measure(ctx, asked, wanted)
-    record = attrs.evolve(record, generation=1, input=InputFact(digest, owns.requests))
-    path = ctx.record_path(record.name)
-    if ctx.fx.kind(path) is None:
-        ctx.fx.publish(path, (metadata.encode(record),))
-    elif not _same_child(ctx, path, record):
-        raise Clash(f"{path} is there already and is not what would be made of the leftovers")
-    ctx.fx.publish(
-        ctx.layout.live_path(file_name(Role.INPUT, record.name)),
-        (line.data + b"\n" for line in _lines(ctx, asked, wanted)),
-    )
-    return Child(owns, digest)
+    leaf, parent = ctx.layout.live_path(file_name(Role.INPUT, record.name)), str(record.parent)
+    changed = {hashed for hashed, why in wanted.items() if why in changes.by}
+    with instead_of(ctx, parent, changes, changed, leaf) as instead:
+
+        def lines() -> Iterator[tuple[Line, int, bytes]]:
+            for line in Lines(ctx, asked):
+                hashed = hash_id(request_id(line, asked.path))
+                if hashed in wanted:
+                    yield line, hashed, instead(hashed) if hashed in changed else line.data
+
+        child = _measured(lines(), wanted, changes)
+        record = attrs.evolve(record, generation=1, input=InputFact(child.digest, child.owns.requests))
+        path = ctx.record_path(record.name)
+        if ctx.fx.kind(path) is None:
+            ctx.fx.publish(path, (metadata.encode(record),))
+        elif not _same_child(ctx, path, record):
+            raise Clash(f"{path} is there already and is not what would be made of the leftovers")
+        ctx.fx.publish(leaf, (data + b"\n" for _, _, data in lines()))
+    if changed and ctx.fx.kind(changed_path(parent)) is not None:
+        # From here on the child's own input holds them; nobody would look for them once it has the ids.
+        ctx.fx.discard(changed_path(parent))
+        ctx.fx.sync_folder(CHANGED)
+    return child
 
 
 def _wanted(
@@ -101,21 +160,24 @@ def _wanted(
     return wanted
 
 
-def _lines(ctx: Context, asked: FileFact, wanted: set[int]) -> Iterator[Line]:
-    """The request lines of *wanted* ids, in input order."""
-    for line in Lines(ctx, asked):
-        if hash_id(request_id(line, asked.path)) in wanted:
-            yield line
-
-
-def _measure(ctx: Context, asked: FileFact, wanted: set[int]) -> tuple[Tally, FileDigest]:
-    """What the child's input will be, before it is written."""
+def _measured(
+    lines: Iterable[tuple[Line, int, bytes]], wanted: Mapping[int, ErrorClass | None], changes: Changes
+) -> Child:
+    """What a child will hold, before it is written, and how that differs from its parent's lines."""
     hasher, size, hashes = hashlib.sha256(), 0, []
-    for line in _lines(ctx, asked, wanted):
-        hasher.update(line.data + b"\n")
-        size += len(line.data) + 1
-        hashes.append(hash_id(request_id(line, asked.path)))
-    return Tally.of(hashes), FileDigest(hasher.hexdigest(), size)
+    differ: list[int] = []
+    by: set[ErrorClass] = set()
+    for line, hashed, data in lines:
+        hasher.update(data + b"\n")
+        size += len(data) + 1
+        hashes.append(hashed)
+        why = wanted[hashed]
+        if data != line.data and why is not None:
+            differ.append(difference(hashed, line_digest(line.data), line_digest(data)))
+            by.add(why)
+    told = {each: changes.by[each] for each in sorted(by)}
+    changed = Changed(Tally.of(differ), told) if differ else None
+    return Child(Tally.of(hashes), FileDigest(hasher.hexdigest(), size), changed)
 
 
 def _same_child(ctx: Context, path: str, record: Record) -> bool:
@@ -147,12 +209,22 @@ def _hand_over(
         # What an error processor said of ids that are the child's now has been done.
         left = read_overrides(answered)
         receipts[ProcessErrors.verb] = {**answered, **overrides_fields(left.without(wanted))}
+    if ChangeRequests.verb in receipts:
+        receipts[ChangeRequests.verb] = handed_over(receipts[ChangeRequests.verb], wanted)
     published = receipts.get(ProcessOutput.verb, {})
     if published and published.get("retried_in") != step.child:
         # It was published before anybody thought of asking these ids again.
         owners = dict.fromkeys(wanted, step.child)
         receipts[ProcessOutput.verb] = {**repoint(run.ctx, published, owners), "retried_in": step.child}
     run.publish(attrs.evolve(record, input=asked, children=children, coverage=coverage, receipts=receipts))
+
+
+def handed_over(receipt: Mapping[str, Any], wanted: Mapping[int, ErrorClass | None]) -> Mapping[str, Any]:
+    """What a receipt of `change-requests` has left to say once a child has the ids in *wanted*."""
+    left = read_changes(receipt).without(wanted)
+    if any(why in left.by for why in wanted.values()):
+        left = attrs.evolve(left, lines=None)
+    return {**receipt, **changes_fields(left)}
 
 
 def moved(coverage: Coverage, wanted: Mapping[int, ErrorClass | None]) -> Coverage:

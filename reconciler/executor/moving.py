@@ -8,10 +8,12 @@ import msgspec
 
 from reconciler.errors import BadMetadata, Clash, PermanentError
 from reconciler.executor.context import Context, Run
+from reconciler.executor.given_up import collect, withdraw
 from reconciler.model.identity import Role
 from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
+from reconciler.model.words import many
 from reconciler.workspace import combined, ledger, removable, settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.relocate import Moving, is_history, move_group, remove_sources, twins
@@ -54,6 +56,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         batch_id=record.batch_id,
         receipts={**record.receipts, **run.proofs},
     )
+    collected = collect(run.ctx, record, step.expects.files, run.known)
     if step.removable:
         # Before the batch leaves the live folder: a pass never looks for batches in done/.
         removable.note(run.ctx.fx, step.name)
@@ -62,7 +65,11 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         _forget_progress(run.ctx, step.name)
     run.account = record.coverage
     facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}
-    return Receipt(step.name, step.verb, f"moved to {folder}/", facts)
+    summary = f"moved to {folder}/"
+    if collected:
+        facts["given_up"] = collected
+        summary += f"; {many(record.coverage.given_up.requests, 'request')} given up ({collected})"
+    return Receipt(step.name, step.verb, summary, facts)
 
 
 def settle(ctx: Context, files: Mapping[Role, Moving], manifest: settled.Manifest, folder: str) -> None:
@@ -153,6 +160,8 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
     def written() -> None:
         ledger.append(ctx.fx, "batch.quarantined", step.name, folder=folder)
 
+    # A move to done/ that was cut off may have collected requests that nobody can speak of now.
+    withdraw(ctx, step.name)
     # One that is called like a settled batch is told of beside it.
     combined.void(ctx.fx, ctx.voiding)
     move_group(ctx.fx, files, folder, (REASON, text), written)

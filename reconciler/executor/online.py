@@ -132,7 +132,9 @@ def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> Pe
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
     tries = record.online.tries + 1
-    run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=tries)))
+    if tries <= PATIENCE:
+        # Beyond that nothing hangs on their number, and a pass that learns nothing writes nothing.
+        run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=tries)))
     if tries < PATIENCE:
         return Later(f"{remote.name} does not know {record.batch_id} ({error.message})", SOON)
     hint = (

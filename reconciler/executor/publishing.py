@@ -52,6 +52,13 @@ def publish_results(  # noqa: PLR0913, PLR0917 - a batch, its verdict, and what 
     return published
 
 
+def results_blocks(
+    view: View, files: Mapping[Role, FileFact], origin: results.Origin, child_of: ChildOf
+) -> Iterator[bytes]:
+    """The same lines for who only looks, in blocks; answers are looked for anew."""
+    return _Rows(view, files, places(view, files, None, None), origin, child_of).lines()
+
+
 @attrs.frozen
 class _Rows:
     """The results file of one batch, line by line."""

@@ -11,7 +11,7 @@ import msgspec
 from reconciler.executor.comparing import Difference, compare_files
 from reconciler.executor.context import Context
 from reconciler.executor.executor import Execution
-from reconciler.executor.unhandled import discard_unhandled
+from reconciler.executor.unhandled import discard_unhandled, read_item
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import ProcessErrors, ProcessOutput
 from reconciler.model.plan import Plan
@@ -115,8 +115,7 @@ class Aside:
             path = aside(f"{folder}/{self._name}.jsonl")
             if self._real.fx.fact(path) is not None:
                 with self._real.fx.open(path) as lines:
-                    for line in lines:
-                        yield msgspec.json.decode(line)
+                    yield from (msgspec.json.decode(line) for line in lines if not read_item(line).given_up)
 
     def difference(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
         """How what would be published differs from what is there."""

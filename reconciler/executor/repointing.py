@@ -50,7 +50,7 @@ def _repointed(line: bytes, owners: Mapping[int, BatchName]) -> bytes:
     try:
         row = msgspec.json.decode(line)
         child = owners.get(hash_id(row["custom_id"]))
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, UnicodeEncodeError):
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, UnicodeError):
         # Somebody has edited the file: what is not ours stays as it is.
         return line
     if child is None:

@@ -216,7 +216,8 @@ def _untold(view: View, member: Member, standing: Standing, problem: str = "") -
 def _matched(view: View, member: Member) -> Iterator[Source]:
     """A live batch with answers: they count if they match its input, whether a pass has seen it or not."""
     account = None if member.record is None else member.record.coverage
-    matched = match(view, member.files, None, None if account is None else account.extraction)
+    held = None if member.record is None else member.record.held_to
+    matched = match(view, member.files, None, held)
     if matched.coverage is None or matched.answers is None:
         raise PermanentError("; ".join(matched.bad_input))
     if matched.mismatch is not None:

@@ -2,13 +2,15 @@
 Answers that could not be handled: `failed-json-repairs/<name>.jsonl` and `failed-items/<name>.jsonl`.
 
 Each line names the request, says why, and carries the answer's text. Both files are replaced whole with every
-invocation, and go when there is nothing left to put into them.
+invocation, and go when there is nothing left to put into them. Requests that were given up stand in the
+second file too, behind the answers (`given_up.py`); who replaces lines of one kind keeps those of the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -23,6 +25,77 @@ from reconciler.workspace.layout import FAILED_ITEMS, FAILED_REPAIRS
 
 PROCESSOR = "processor"
 """Why: the output processor raised, or returned what is no JSON. Any other why is the content's."""
+
+FAILED: Final = "failed"
+"""Why: the request failed, and the policy asks it no more."""
+DISMISSED: Final = "dismissed"
+"""Why: a person gave the request up."""
+
+
+class Item(msgspec.Struct):
+    """
+    A line of `failed-items/`, as far as it says whose it is.
+
+    Attributes:
+        custom_id: The request; None for a whole batch.
+        why: Why it stands there.
+    """
+
+    custom_id: str | None = None
+    why: str = ""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is a request that was given up, and not an answer."""
+        return self.why in (FAILED, DISMISSED)
+
+
+def items_of(name: str) -> str:
+    """Where that of a batch which nobody asks or handles any more is collected, relative to the workspace."""
+    return f"{FAILED_ITEMS}/{name}.jsonl"
+
+
+def read_item(line: bytes) -> Item:
+    """What a line says; one that somebody has edited away says nothing."""
+    try:
+        return msgspec.json.decode(line, type=Item)
+    except (msgspec.MsgspecError, UnicodeError):
+        return Item()
+
+
+def replace_items(ctx: Context, batch: str, lines: Iterator[bytes] | None, *, given_up: bool) -> None:
+    """
+    Replace the lines of one kind in `failed-items/<batch>.jsonl`, and keep the others.
+
+    Args:
+        ctx: Rooms and settings.
+        batch: The batch.
+        lines: The lines of that kind, at least one; None for none.
+        given_up: Whether they are of requests that were given up; those of answers otherwise.
+    """
+    path = items_of(batch)
+    if lines is None and ctx.fx.fact(path) is None:
+        return
+    others = _kept(ctx, path, given_up=not given_up)
+    if lines is None:
+        if next(_kept(ctx, path, given_up=given_up), None) is None:
+            return
+        first = next(others, None)
+        if first is None:
+            ctx.fx.remove(path)
+            return
+        others, lines = chain((first,), others), iter(())
+    ctx.fx.publish(path, chain(others, lines) if given_up else chain(lines, others), replace=True)
+
+
+def _kept(ctx: Context, path: str, *, given_up: bool) -> Iterator[bytes]:
+    """The lines of one kind that stand there."""
+    if ctx.fx.fact(path) is None:
+        return
+    with ctx.fx.open(path) as stream:
+        for line in stream:
+            if read_item(line).given_up is given_up:
+                yield line.rstrip(b"\n") + b"\n"
 
 
 @attrs.frozen
@@ -75,14 +148,17 @@ class Unhandleds:
         unread = [each for each in self.found if each.why != PROCESSOR]
         told = []
         paths = []
-        for folder, group in ((FAILED_REPAIRS, unread), (FAILED_ITEMS, items)):
-            path = f"{folder}/{self.batch}.jsonl"
-            if not group:
+        for path, group in ((f"{FAILED_REPAIRS}/{self.batch}.jsonl", unread), (items_of(self.batch), items)):
+            lines = self._lines(ctx, files, answers, group, processor) if group else None
+            if group is items:
+                replace_items(ctx, self.batch, lines, given_up=False)
+            elif lines is None:
                 ctx.fx.discard(path)
-                continue
-            ctx.fx.publish(path, self._lines(ctx, files, answers, group, processor), replace=True)
-            paths.append(path)
-            told.append(f"{_words(group)} ({path})")
+            else:
+                ctx.fx.publish(path, lines, replace=True)
+            if group:
+                paths.append(path)
+                told.append(f"{_words(group)} ({path})")
         if not self.found:
             return {}
         tally = self.whole or Tally.of(each.hashed for each in self.found)
@@ -123,8 +199,8 @@ class Unhandleds:
 
 def discard_unhandled(ctx: Context, batch: str) -> None:
     """Remove what an earlier invocation could not handle: it is handled now."""
-    for folder in (FAILED_REPAIRS, FAILED_ITEMS):
-        ctx.fx.discard(f"{folder}/{batch}.jsonl")
+    ctx.fx.discard(f"{FAILED_REPAIRS}/{batch}.jsonl")
+    replace_items(ctx, batch, None, given_up=False)
 
 
 def _words(group: list[Unhandled]) -> str:

@@ -17,18 +17,22 @@ class NoJson(ValueError):
     """A value that cannot stand in a JSON file; its words say what it is."""
 
 
-def as_json(value: Any) -> Any:
+def as_json(value: Any, *, sort: bool = True) -> Any:
     """
     *value* in plain JSON types.
 
     Dataclasses, attrs classes, msgspec structs, Pydantic models, dates, enums and sets are taken apart.
+
+    Args:
+        value: What user code returned.
+        sort: Sort the keys of objects, and sets.
 
     Raises:
         NoJson: It holds NaN, a key that is no string, half a surrogate pair, itself, or an object that nobody
             can take apart.
     """
     try:
-        plain = msgspec.to_builtins(value, enc_hook=_taken_apart, order="deterministic")
+        plain = msgspec.to_builtins(value, enc_hook=_taken_apart, order="deterministic" if sort else None)
         json.dumps(plain, allow_nan=False, ensure_ascii=False).encode()
         whole = _string_keys(plain)
     except Exception as error:

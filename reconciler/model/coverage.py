@@ -131,6 +131,11 @@ class Coverage:
         return self.answered + self.failed + self.retried + self.dismissed
 
     @property
+    def given_up(self) -> Tally:
+        """The ids that nobody asks any more though they have no answer, be it by policy or by a person."""
+        return self.failed + self.dismissed
+
+    @property
     def given(self) -> Tally:
         """The answers that came, those that are invalid included: all of them were paid for."""
         return self.answered + self.by_class.get(ErrorClass.INVALID_ANSWER, NOTHING)

@@ -59,6 +59,22 @@ class Handling:
 
 
 @attrs.frozen
+class Change:
+    """
+    What user code changed of a request before it was sent again.
+
+    Attributes:
+        by: Name and version of the code.
+        before: SHA-256 of the line as its parent has it, without its line feed; None when that is gone.
+        after: That of the line that was sent.
+    """
+
+    by: str
+    before: str | None = None
+    after: str | None = None
+
+
+@attrs.frozen
 class Attempt:
     """
     A request in one batch.
@@ -72,6 +88,8 @@ class Attempt:
         outcome: Where the request stands as far as this batch knows.
         child: The batch that asks it again; None when none does.
         request: Its line, as `path:line`; None when the input is gone.
+        changed: How its line differs from that of the attempt before; None where it does not.
+        unchanged: Why user code could not change it, so that it was not asked again; None where none tried.
         answer: The line that answers it, likewise.
         removed_at: When `[retain]` removed the JSONL, in seconds since the epoch.
         reason: Why the batch was quarantined.
@@ -84,6 +102,7 @@ class Attempt:
         error: Class, code and message of a failure; None when it has not failed.
         usage: Token counts in the provider's shape.
         cost: Always None: this version knows no prices.
+        collected: The line of `failed-items/` that tells of it, as `path:line`; None when none does.
         handling: What processors did with it; None before they did.
         events: What history tells of the batch, in order.
     """
@@ -96,6 +115,8 @@ class Attempt:
     parent: BatchName | None = None
     child: BatchName | None = None
     request: str | None = None
+    changed: Change | None = None
+    unchanged: str | None = None
     answer: str | None = None
     removed_at: float | None = None
     reason: str | None = None
@@ -108,6 +129,7 @@ class Attempt:
     error: Mapping[str, Any] | None = None
     usage: Mapping[str, Any] | None = None
     cost: float | None = None
+    collected: str | None = None
     handling: Handling | None = None
     events: tuple[Event, ...] = ()
 

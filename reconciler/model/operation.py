@@ -13,6 +13,8 @@ from typing import ClassVar, TypeAlias
 
 import attrs
 
+from reconciler.model import changes
+from reconciler.model.changes import NO_CHANGES, Changes
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
@@ -214,6 +216,23 @@ class ProcessErrors(_Process):
 
 
 @attrs.frozen
+class ChangeRequests(_Operation):
+    """
+    Have user code change failed requests before they are asked again.
+
+    Attributes:
+        token: The same for the same work, after every crash.
+        by: Name and version of the code, by the error class whose failures it changes.
+        never: Hashes of ids that are not asked again, and so not changed either.
+    """
+
+    verb = changes.VERB
+    token: str = attrs.field(kw_only=True)
+    by: Mapping[ErrorClass, str] = attrs.field(kw_only=True)
+    never: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
+
+
+@attrs.frozen
 class RetryLeftovers(_Operation):
     """
     Make a child batch of the requests that may be asked again.
@@ -226,6 +245,7 @@ class RetryLeftovers(_Operation):
         missing: Whether ids without any answer go to it too.
         again: Hashes of ids that go to it though their class does not.
         never: Hashes of ids that do not go to it though their class does.
+        changes: What user code made of some of them; their changed lines go to it.
     """
 
     verb = "retry-leftovers"
@@ -236,6 +256,7 @@ class RetryLeftovers(_Operation):
     missing: bool = attrs.field(kw_only=True)
     again: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
     never: frozenset[int] = attrs.field(kw_only=True, default=frozenset())
+    changes: Changes = attrs.field(kw_only=True, default=NO_CHANGES)
 
 
 @attrs.frozen
@@ -315,6 +336,7 @@ Operation: TypeAlias = (
     | MatchRequestIds
     | ProcessOutput
     | ProcessErrors
+    | ChangeRequests
     | RetryLeftovers
     | MoveToDone
     | RemoveJsonl

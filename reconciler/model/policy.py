@@ -58,7 +58,9 @@ class Policy:
         keyless: Providers that only lack a key, and where it is looked for.
         submit: `manual` holds a batch until a person submits it.
         max_attempts: Sends of one request, the first included.
-        classes: What is done about failures of each class.
+        classes: What is done about failures of each class when they are sent as they are.
+        transforms: Name and version of the code that changes the failed requests of a class; they are sent
+            again changed, and never as they are.
         failed: Whether failures for good hold the batch back.
         settle_seconds: An input younger than this may still be being written.
         poll_seconds: How long to wait between two looks at a remote batch.
@@ -86,6 +88,7 @@ class Policy:
     submit: SubmitPolicy = SubmitPolicy.AUTO
     max_attempts: int = 3
     classes: Mapping[ErrorClass, ClassPolicy] = DEFAULT_CLASSES
+    transforms: Mapping[ErrorClass, str] = attrs.field(factory=dict)
     failed: FailurePolicy = FailurePolicy.SETTLE
     settle_seconds: float = 2.0
     poll_seconds: float = 60.0
@@ -120,7 +123,8 @@ class Policy:
 
     def may_ask_again(self, attempt: int) -> frozenset[ErrorClass]:
         """The classes that may be sent again after *attempt* sends, the first included."""
-        return retryable_classes(attempt, self.max_attempts, self.classes)
+        changed = frozenset(self.transforms) if attempt < self.max_attempts else frozenset()
+        return retryable_classes(attempt, self.max_attempts, self.classes) | changed
 
     def chosen(self, attempt: int, classes: frozenset[ErrorClass] | None) -> frozenset[ErrorClass]:
         """The classes that a person asks again: *classes*, or the table's; none once no send is left."""

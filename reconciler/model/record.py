@@ -13,7 +13,9 @@ from typing import Any
 
 import attrs
 
+from reconciler.model.changes import Changed
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
 
 
@@ -49,10 +51,12 @@ class Child:
     Attributes:
         owns: The ids that went over to it.
         digest: The child's input file.
+        changed: How its lines differ from those of this batch; None where they do not.
     """
 
     owns: Tally
     digest: FileDigest
+    changed: Changed | None = None
 
 
 @attrs.frozen
@@ -142,6 +146,7 @@ class Record:
             and `ids`, `by-position` where its requests went out without ids. Nothing of it is sent again
             but by a person.
         extra: Keys that this version does not know; written back unchanged.
+        asks: What its author asks of answers, where no setting says anything of it.
     """
 
     name: BatchName
@@ -171,6 +176,12 @@ class Record:
     cost: Mapping[str, Any] | None = None
     imported: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
+    asks: Extraction | None = None
+
+    @property
+    def held_to(self) -> Extraction | None:
+        """What its answers were held to, or would be, unless a setting says otherwise."""
+        return self.asks if self.coverage is None else self.coverage.extraction
 
     @property
     def ids_by_position(self) -> bool:

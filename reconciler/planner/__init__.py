@@ -4,6 +4,7 @@ Decide what each batch still needs.
 Pure: `plan(snapshot, policy)` reads nothing, writes nothing, logs nothing. See docs/architecture.md, floor 3.
 """
 
+from reconciler.planner.changing import changed_by, changing_token, known_changes
 from reconciler.planner.glance import plan_at_a_glance
 from reconciler.planner.person import mend_or_name, plan_match, plan_retry
 from reconciler.planner.planner import plan
@@ -21,7 +22,10 @@ from reconciler.planner.safety import extraction_of
 from reconciler.planner.settling import next_child
 
 __all__ = [
+    "changed_by",
+    "changing_token",
     "extraction_of",
+    "known_changes",
     "live_refused",
     "mend_or_name",
     "next_child",

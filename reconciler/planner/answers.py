@@ -20,7 +20,8 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.safety import asked_at, expects, to_match
-from reconciler.planner.settling import by_hand, plan_settling
+from reconciler.planner.settling import plan_settling
+from reconciler.planner.staying import by_hand
 
 _NEVER_RAN: Final = frozenset({ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 TO_MATCH: Final = "its answers are here: hold them against the input"

@@ -26,9 +26,14 @@ UNSEEN: Final = Expects(generation=-1)
 _INPUT: Final = {Role.INPUT: FileFact("", -1, -1, (-1, -1))}
 
 
-def plan_at_a_glance(seen: Glance, policy: Policy) -> Plan | None:
+def plan_at_a_glance(seen: Glance, policy: Policy, *, asked: bool = False) -> Plan | None:
     """
     The plan that a full look would lead to, unless it refuses.
+
+    Args:
+        seen: Names and metadata.
+        policy: What may be decided.
+        asked: What its provider last said of it is fresh.
 
     Returns:
         None where names and metadata do not suffice.
@@ -45,7 +50,7 @@ def plan_at_a_glance(seen: Glance, policy: Policy) -> Plan | None:
         # What was never sent depends on the age of its input, on done/ and on its parent; what a provider
         # found in an input is told with that one's path.
         return None
-    decided = plan_waiting(Snapshot(seen.name, seen.seen_at, _INPUT, record), policy)
+    decided = plan_waiting(Snapshot(seen.name, seen.seen_at, _INPUT, record, asked=asked), policy)
     if not decided.steps:
         return decided
     return attrs.evolve(decided, steps=tuple(attrs.evolve(step, expects=UNSEEN) for step in decided.steps))

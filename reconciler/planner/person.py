@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model.coverage import NOTHING
+from reconciler.model.coverage import NOTHING, Tally
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import RetryLeftovers
+from reconciler.model.operation import ChangeRequests, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.answers import describe, open_roles
+from reconciler.planner.changing import change, plan_change, unchanged
 from reconciler.planner.safety import expects, refuse, to_match
 from reconciler.planner.settling import next_child, provider_of_child
 
@@ -52,7 +53,14 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
             f"its requests have been sent {attempt} times, and [policy] max_attempts is {policy.max_attempts}"
         )
         return Plan(snap.name, because, then=Attention("raise [policy] max_attempts"))
-    if not missing and verdict.coverage.failed_in(classes) == NOTHING:
+    changes = change(snap, verdict.coverage, policy, classes)
+    if isinstance(changes, ChangeRequests):
+        return plan_change(changes)
+    again = verdict.coverage.failed_in(classes) - Tally.of(changes.never)
+    if not missing and again == NOTHING and changes.kept:
+        because = f"none of its requests may be asked again: {changes.told}"
+        return Plan(snap.name, because, then=unchanged(snap.name, changes)[1])
+    if not missing and again == NOTHING:
         words = ", ".join(sorted(name.value for name in verdict.coverage.by_class)) or "none failed"
         because = f"none of its requests may be asked again ({words})"
         return Plan(snap.name, because, then=Attention(mend_or_name(snap.name, chosen)))
@@ -64,6 +72,8 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         provider=provider_of_child(snap.record, policy),
         classes=classes,
         missing=missing,
+        never=changes.never,
+        changes=changes,
     )
     return Plan(snap.name, "a person asks its leftovers again", (step,))
 

@@ -77,11 +77,12 @@ def extraction_of(record: Record | None, policy: Policy) -> Extraction | None:
     """
     What the answers of a live batch are held to: what the settings say, else what they were held to before.
 
+    Before the first time, what the author of the requests has asked for counts as that.
     Settings that say nothing of it choose nothing, so a pass without the flag of an earlier one changes no
     verdict. And what a batch was held to when it handed ids to a child stays: an answer that was invalid then
     must not become valid while the child asks for it again.
     """
-    earlier = None if record is None or record.coverage is None else record.coverage.extraction
+    earlier = None if record is None else record.held_to
     pinned = earlier is not None and record is not None and bool(record.children)
     return policy.extraction if policy.extraction_chosen and not pinned else earlier
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName, child_name, child_number, lineage_root
 from reconciler.model.operation import (
+    ChangeRequests,
     MoveToDone,
     Operation,
     ProcessErrors,
@@ -19,39 +22,50 @@ from reconciler.model.operation import (
     Rescue,
     RetryLeftovers,
 )
-from reconciler.model.outcome import ClassPolicy, ErrorClass
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import NO_OVERRIDES, Overrides, read_overrides
-from reconciler.model.plan import Attention, Plan
+from reconciler.model.plan import Plan
 from reconciler.model.policy import LOCAL, FailurePolicy, Policy, RetainPolicy
 from reconciler.model.receipt import STARTED, invocation_token
-from reconciler.model.record import NOTHING_HEARD, Record
+from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Snapshot
-from reconciler.model.trouble import Trouble
-from reconciler.model.words import many
+from reconciler.planner.changing import change, plan_change
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import expects
+from reconciler.planner.staying import holds, unanswered, unchanged_requests, unhandled_answers
 
 _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 
 
 def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     """Every id is accounted for, or may be asked again: process, retry, archive."""
-    name, record = snap.name, snap.record
+    record = snap.record
     if record is not None and _left_overdue(snap, record, coverage, policy):
         # Its provider calls it finished, and has let its requests expire all the same.
         because = f"{record.provider} has left some of it, and [policy] rescue_after_seconds are over"
-        return Plan(name, because, (Rescue(name, why=OVERDUE, expects=expects(snap)),))
+        return Plan(snap.name, because, (Rescue(snap.name, why=OVERDUE, expects=expects(snap)),))
+    return _settle(snap, coverage, policy)
+
+
+def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
+    """The same for whatever nobody has to rescue."""
+    name, record = snap.name, snap.record
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
     classes = _asked_again(record, attempt, policy) if again_here else frozenset()
     missing = coverage.missing != NOTHING
-    unanswered = _unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
-    if unanswered is not None:
-        return unanswered
+    kept = unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
+    if kept is not None:
+        return kept
     asking = _ask(snap, coverage, policy, classes, missing=missing)
     if isinstance(asking, ProcessErrors):
         # What it answers decides who is asked again.
         return Plan(name, "its failures go to the error processor", (asking,))
+    changes = change(snap, coverage, policy, classes, asking.never, policy.error_processor or "")
+    if isinstance(changes, ChangeRequests):
+        # What cannot be changed is not asked again.
+        return plan_change(changes)
+    asking = attrs.evolve(asking, never=asking.never | changes.never)
     again = coverage.failed_in(classes) - Tally.of(asking.never) + Tally.of(asking.again)
     child = next_child(name, _owned(snap), snap.children) if missing or again != NOTHING else None
     leftovers: dict[str, Any] = {
@@ -67,7 +81,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     token = token_of(name, record, coverage, policy, child)
     earlier = _of_another(name, record, policy, coverage)
     output = earlier or _receipt(record, "process-output", token)
-    stays = _holds(name, final, coverage, asking, policy)
+    stays = holds(name, final, coverage, asking, policy) or unchanged_requests(name, coverage, changes)
     rests = stays is not None and _summed_up(record)
     done = output is not None and (earlier is not None or policy.processor_may_fail or rests)
     steps: list[Operation] = []
@@ -90,9 +104,10 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
                 missing=missing,
                 again=asking.again,
                 never=asking.never,
+                changes=changes,
             )
         )
-    stays = stays or _unhandled(name, record, policy, output)
+    stays = stays or unhandled_answers(name, record, policy, output)
     if stays is not None:
         return Plan(name, stays[0], tuple(steps), stays[1])
     removable = policy.retain is RetainPolicy.REMOVE
@@ -105,29 +120,6 @@ def _left_overdue(snap: Snapshot, record: Record, coverage: Coverage, policy: Po
     left = coverage.failed_in(_NEVER_RAN) != NOTHING and record.batch_id is not None
     free = not snap.children and not snap.quarantined
     return left and free and is_overdue(snap, record, policy) and rescue_refused(snap, policy) is None
-
-
-def _unanswered(
-    snap: Snapshot, coverage: Coverage, classes: frozenset[ErrorClass], policy: Policy, *, again_here: bool
-) -> Plan | None:
-    """Why ids without an answer are not asked again by themselves, None when they are."""
-    name, count = snap.name, many(coverage.missing.requests, "id")
-    if not again_here:
-        because = f"{count} without an answer, and nobody is asked by itself"
-        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
-    online = NOTHING_HEARD if snap.record is None else snap.record.online
-    if online.stopped and not online.rescue:
-        because = f"a person stopped it, and {count} never ran"
-        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
-    if ErrorClass.MISSING not in classes:
-        because = f"{count} without an answer, and no attempt is left"
-        hint = f"reconcile dismiss WORKSPACE {name}, or raise [policy] max_attempts and run again"
-        word = policy.classes[ErrorClass.MISSING]
-        if word not in (ClassPolicy.RETRY, ClassPolicy.ONCE):
-            because = f'{count} without an answer, and [policy.classes] missing = "{word}"'
-            hint = by_hand(name)
-        return Plan(name, because, then=Attention(hint, Trouble.ID_MISMATCH))
-    return None
 
 
 def asks_again(record: Record | None, policy: Policy) -> bool:
@@ -184,25 +176,6 @@ def _ask(
     )
 
 
-def _holds(
-    name: BatchName, final: Tally, coverage: Coverage, asking: Overrides, policy: Policy
-) -> tuple[str, Attention] | None:
-    """Why failures keep the batch from moving though its ids balance, and what a person may do."""
-    if final != NOTHING:
-        because = f'{many(final.requests, "request")} failed for good, and failed = "attention"'
-        if policy.failed is not FailurePolicy.ATTENTION:
-            words = sorted(each.value for each in policy.looked_at & coverage.by_class.keys())
-            told = ", ".join(f'{word} = "attention"' for word in words)
-            because = f"{many(final.requests, 'request')} failed for good, and [policy.classes] {told}"
-        return because, Attention(f"reconcile dismiss WORKSPACE {name}", Trouble.FAILED_FOR_GOOD)
-    if coverage.failed != NOTHING and asking.attention:
-        count = many(len(asking.attention), "failed request")
-        because = f"its error processor wants a person to look at {count}"
-        hint = f"reconcile dismiss WORKSPACE {name}    to give them up"
-        return because, Attention(hint, Trouble.FAILED_FOR_GOOD)
-    return None
-
-
 def _of_another(
     name: BatchName, record: Record | None, policy: Policy, coverage: Coverage
 ) -> Mapping[str, Any] | None:
@@ -219,28 +192,6 @@ def _of_another(
     token = invocation_token(name, identity, coverage.digests, extraction=coverage.extraction)
     same = found.get("token") == token
     return found if same and found.get("state") != STARTED else None
-
-
-def _unhandled(
-    name: BatchName, record: Record | None, policy: Policy, output: Mapping[str, Any] | None
-) -> tuple[str, Attention] | None:
-    """Why answers that the output processor could not handle keep the batch, and what a person may do."""
-    found = {} if output is None else output.get("unhandled", {})
-    if not found or policy.on_failure is FailurePolicy.SETTLE or _given_up(record, found):
-        return None
-    because = f"{many(int(found['requests']), 'answer')} could not be handled: {found.get('told', '')}"
-    hint = (
-        "mend the processor and run again, with the same flags; or\n"
-        f"reconcile process WORKSPACE {name}    to hand all its answers over once more\n"
-        f"reconcile dismiss WORKSPACE {name}    to settle it without them"
-    )
-    return because, Attention(hint, Trouble.UNHANDLED)
-
-
-def _given_up(record: Record | None, unhandled: Mapping[str, Any]) -> bool:
-    """Whether a person has accepted that these very answers were not handled."""
-    given_up = None if record is None else record.dismissed.get("unhandled")
-    return given_up is not None and given_up.digest == unhandled.get("ids")
 
 
 def _receipt(record: Record | None, verb: str, token: str) -> Mapping[str, Any] | None:
@@ -300,15 +251,6 @@ def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[Chi
 def _owned(snap: Snapshot) -> Container[BatchName]:
     """The children that own ids of this batch."""
     return () if snap.record is None else snap.record.children
-
-
-def by_hand(name: BatchName) -> str:
-    """What a person may do about missing ids."""
-    return (
-        "complete the answer file, if the rest is still coming\n"
-        f"reconcile retry WORKSPACE {name}    to ask them again\n"
-        f"reconcile dismiss WORKSPACE {name}    to give them up"
-    )
 
 
 def _told(coverage: Coverage, child: BatchName | None) -> str:

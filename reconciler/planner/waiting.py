@@ -114,14 +114,15 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     if snap.record is None and lineage_root(name) != name:
         because = "it is named like a retry child, and has no metadata that says whose"
         return Plan(name, because, then=Attention("put its metadata back, or give the input another name"))
-    if not policy.configured:
+    named = snap.record and snap.record.provider
+    if not policy.configured and named in (None, LOCAL):
         because = "no provider is configured, so nothing is sent"
         return Plan(name, because, then=Held(SET_PROVIDER))
     if policy.submit is SubmitPolicy.MANUAL:
         because = 'submit = "manual": a person decides when it is sent'
         hint = f'reconcile submit WORKSPACE {name}    to send it now\nset [policy] submit = "auto"'
         return Plan(name, because, then=Held(hint))
-    provider = (snap.record and snap.record.provider) or policy.provider
+    provider = named or policy.provider
     if policy.capped and provider != LOCAL:
         return capped(snap, policy)
     if provider not in policy.reachable:

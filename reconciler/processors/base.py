@@ -153,11 +153,24 @@ def wrap(function: Callable[..., Any], name: str = "", version: str = "") -> Pro
     """
     if not callable(function):
         raise TypeError(f"{function!r:.80} is no function")
+    return Processor(*identified(function, name, version), _per(function), function)
+
+
+def identified(function: Callable[..., Any], name: str = "", version: str = "") -> tuple[str, str]:
+    """
+    Name and version of a function.
+
+    Args:
+        function: The function.
+        name: Where it came from; taken from the function when empty.
+        version: Changes when the code does; the function's attribute `version` outranks it, a digest of its
+            code stands in for it.
+    """
     module = getattr(function, "__module__", None) or type(function).__module__
     plain = getattr(function, "__qualname__", None) or type(function).__qualname__
     told = getattr(function, "version", None)
     version = str(told) if isinstance(told, str | int) else version or _code_digest(function)
-    return Processor(name or f"{module}:{plain}", version, _per(function), function)
+    return name or f"{module}:{plain}", version
 
 
 def _per(function: Callable[..., Any]) -> Per:

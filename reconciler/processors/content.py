@@ -70,6 +70,13 @@ _REPAIRABLE: Final = 100_000
 _BRACKETS: Final = 5_000
 """Characters and brackets up to which repair is tried: its cost grows faster than the text."""
 
+DEPTH: Final = 100
+"""How deep a value may be nested: readers, repair and schemas work by recursion, and the stack has an end."""
+
+_BRACKET: Final = re.compile(r"[\[{\]}]")
+# A string that does not end reaches to the end of the text: looking on inside of it would take for ever.
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
 _CANDIDATES: Final = 200
 """Places in one text where a value is looked for; hostile text may hold a million brackets."""
 
@@ -190,6 +197,8 @@ def _repaired(text: str) -> Parsed | Unreadable:
         return Unreadable(Why.BROKEN, "it holds a number of hundreds of digits, which no reader keeps exact")
     if len(text) > _REPAIRABLE or text.count("{") + text.count("[") > _BRACKETS:
         return Unreadable(Why.BROKEN, f"no JSON, and too large to be repaired ({len(text)} characters)")
+    if nested_text(text):
+        return Unreadable(Why.BROKEN, f"no JSON, and its brackets nest more than {DEPTH} deep")
     import json_repair  # noqa: PLC0415 - 57 ms that most passes never need
 
     try:
@@ -204,6 +213,18 @@ def _repaired(text: str) -> Parsed | Unreadable:
     if strict is _NOTHING:
         return Unreadable(Why.BROKEN, "no JSON, and beyond repair")
     return Parsed(strict, How.REPAIRED)
+
+
+def nested_text(text: str) -> bool:
+    """Whether brackets outside of strings nest too deep to be read; told without recursion."""
+    if text.count("{") + text.count("[") <= DEPTH:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(_STRINGS.sub("", text)):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > DEPTH:
+            return True
+    return False
 
 
 @functools.cache

@@ -8,7 +8,6 @@ account of a batch hangs on it. Only the text is looked at: no provider's thinki
 from __future__ import annotations
 
 import functools
-import re
 from typing import Any, Final
 
 import attrs
@@ -18,10 +17,7 @@ from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.outcome import ErrorClass, Outcome
-from reconciler.processors.content import TRUNCATING, How, Unreadable, read
-
-DEPTH: Final = 100
-"""How deep a value may be nested: readers, repair and schemas work by recursion, and the stack has an end."""
+from reconciler.processors.content import DEPTH, TRUNCATING, How, Unreadable, nested_text, read
 
 BACKTRACKS: Final = 1_000_000
 """Steps that a regular expression of a schema may take back on one string."""
@@ -31,9 +27,6 @@ PATTERN_BYTES: Final = 1 << 20
 
 _TAGS: Final = "tags"
 _SHOWN: Final = 200
-_BRACKETS: Final = re.compile(r"[\[{\]}]")
-# A string that does not end reaches to the end of the text: looking on inside of it would take for ever.
-_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
@@ -137,7 +130,7 @@ def _between(text: str, tags: Extraction, *, cut: bool) -> Taken | Invalid:
 
 def _of_json(result: Result, extraction: Extraction) -> Taken | Invalid:
     """The answer read as JSON, and then by pointer or schema."""
-    if _nested_text(result.text or ""):
+    if nested_text(result.text or ""):
         return Invalid("too-deep", f"its brackets nest more than {DEPTH} deep")
     seen = read(result, Content.JSON)
     if isinstance(seen, Unreadable):
@@ -215,18 +208,6 @@ def _validator(schema: str) -> Any:
         backtrack_limit=BACKTRACKS, size_limit=PATTERN_BYTES, dfa_size_limit=PATTERN_BYTES
     )
     return make(decoded, validate_formats=False, pattern_options=limits, offline=True)
-
-
-def _nested_text(text: str) -> bool:
-    """Whether brackets outside of strings nest too deep to be read; told without recursion."""
-    if text.count("{") + text.count("[") <= DEPTH:
-        return False
-    depth = 0
-    for found in _BRACKETS.finditer(_STRINGS.sub("", text)):
-        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
-        if depth > DEPTH:
-            return True
-    return False
 
 
 def _nested(value: Any) -> bool:

@@ -11,7 +11,6 @@ gives the text back.
 
 from __future__ import annotations
 
-import csv
 import enum
 import io
 import re
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from reconciler.codec.cells import row_writer
 from reconciler.errors import UsageError
 from reconciler.model.rows import COLUMNS, LOST, ResultRow, Standing
 
@@ -121,7 +121,7 @@ def guarded(text: str | None) -> str | None:
 def csv_blocks(rows: Iterable[ResultRow], columns: Sequence[str], *, raw: bool = False) -> Iterator[bytes]:
     r"""CSV as RFC 4180 has it, in UTF-8, but that lines end at "\n"; nothing is an empty cell."""
     buffer = io.StringIO(newline="")
-    write = csv.writer(buffer, lineterminator="\n").writerow
+    write = row_writer(buffer)
     write(columns)
     text: Callable[[str | None], str | None] = (lambda value: value) if raw else guarded
     for row in rows:

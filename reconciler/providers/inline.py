@@ -50,7 +50,8 @@ def array_of(source: Source, order: Order, head: bytes = _HEAD, item: Item = to_
 
 def _blocks(source: Source, intent: str, head: bytes, item: Item) -> Iterator[bytes]:
     """The body, a line at a time."""
-    before = head
+    yield head
+    before = b""
     for line in _wire_lines(source, intent, item):
         yield before + line
         before = b","

@@ -28,6 +28,9 @@ KEPT: Final = 30 * DAY
 LARGEST: Final = 64 << 20
 """Bytes of a batch object without its results."""
 
+_LOOKS: Final = 8
+"""How often results may seem to begin: each look reads all that came before it."""
+
 _RESULTS: Final = re.compile(rb'[,{]\s*"results"\s*:\s*\[')
 
 
@@ -73,6 +76,7 @@ class Head:
     def __init__(self) -> None:
         self._data = bytearray()
         self._seen = 0
+        self._looks = _LOOKS
 
     @property
     def size(self) -> int:
@@ -88,13 +92,14 @@ class Head:
             TransientError: There is no end of it.
         """
         self._data += block
-        while found := _RESULTS.search(self._data, self._seen):
+        while self._looks and (found := _RESULTS.search(self._data, self._seen)):
             # Where they are inside of something else, or stand first, what is before them is no batch.
             before = bytes(self._data[: found.start()]) + b"}"
             if members.text(_object(before).get("status")) is not None and "id" in _object(before):
                 self._data[:] = before
                 raise Enough
             self._seen = found.end()
+            self._looks -= 1
         # The next block may complete what begins at the end of this one.
         self._seen = max(self._seen, len(self._data) - 64)
         if len(self._data) > LARGEST:
@@ -104,6 +109,7 @@ class Head:
         """Forget what was taken."""
         self._data.clear()
         self._seen = 0
+        self._looks = _LOOKS
 
     def read(self, origin: Origin) -> Mapping[str, Any]:
         """

@@ -130,8 +130,10 @@ def _text(inner: Mapping[str, Any]) -> str:
     return ""
 
 
-def _words(value: Any) -> str:
-    """A message, or several of them, each with the place that it speaks of."""
+def _words(value: Any, depth: int = 8) -> str:
+    """A message, or several of them, each with the place that it speaks of; what is deeper is nobody's."""
+    if not depth:
+        return ""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
@@ -140,9 +142,9 @@ def _words(value: Any) -> str:
         words = next(
             (w for n in ("message", "msg", "detail") if isinstance(w := value.get(n), str | list)), ""
         )
-        return at + (words if isinstance(words, str) else _words(words))
+        return at + (words if isinstance(words, str) else _words(words, depth - 1))
     if isinstance(value, list):
-        return "; ".join(filter(None, map(_words, value[:5])))
+        return "; ".join(filter(None, (_words(each, depth - 1) for each in value[:5])))
     return ""
 
 

@@ -39,6 +39,10 @@ class AsideEffects(Effects):
         """As in any room: nothing of the workspace goes."""
         super().discard(aside(path))
 
+    def remove(self, path: str) -> None:
+        """As in any room: nothing of the workspace goes."""
+        super().remove(aside(path))
+
     def unlink(self, path: str) -> None:
         """As in any room: nothing of the workspace goes."""
         super().unlink(aside(path))

@@ -246,6 +246,12 @@ class Effects(Folders):
         if self._lstat(path) is not None:
             self.unlink(path)
 
+    def remove(self, path: str) -> None:
+        """Remove a file that others may rely on, if there is one: it is gone for good on return."""
+        if self._lstat(path) is not None:
+            self.unlink(path)
+            self.sync_folder(path.rpartition("/")[0])
+
     def _ends_with_newline(self, path: str) -> bool:
         """Whether the last byte of a file that is not empty is a line feed."""
         with self.open(path) as stream:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from reconciler.model.changes import Changed, by_fields, read_by
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.identity import BatchName, Role, parse_name
@@ -36,7 +37,7 @@ def coverage_fields(coverage: Coverage) -> dict[str, Any]:
     fields["by_class"] = {name.value: tally_fields(tally) for name, tally in coverage.by_class.items()}
     fields["digests"] = {role.value: digest_fields(kept) for role, kept in coverage.digests.items()}
     if coverage.extraction is not None:
-        fields["extraction"] = coverage.extraction.fields | {"sha256": coverage.extraction.digest}
+        fields["extraction"] = extraction_fields(coverage.extraction)
     return fields
 
 
@@ -62,6 +63,11 @@ def read_coverage(found: Any) -> Coverage:
         extraction=maybe(fields, "extraction", read_extraction),
         **{part: read_tally(fields[part]) if part in fields else NOTHING for part in parts},
     )
+
+
+def extraction_fields(extraction: Extraction) -> dict[str, Any]:
+    """What answers are held to, with its digest."""
+    return extraction.fields | {"sha256": extraction.digest}
 
 
 def read_extraction(found: Any, key: str) -> Extraction:
@@ -95,18 +101,28 @@ def read_digest(found: Any) -> FileDigest:
 
 def children_fields(children: Mapping[BatchName, Child]) -> dict[str, Any]:
     """Retry children as they stand on disk."""
-    return {
-        child: {"owns": tally_fields(fact.owns), "input": digest_fields(fact.digest)}
-        for child, fact in children.items()
-    }
+    found: dict[str, Any] = {}
+    for child, fact in children.items():
+        found[child] = {"owns": tally_fields(fact.owns), "input": digest_fields(fact.digest)}
+        if fact.changed is not None:
+            found[child]["changed"] = tally_fields(fact.changed.tally) | {"by": by_fields(fact.changed.by)}
+    return found
 
 
 def read_children(found: Any) -> dict[BatchName, Child]:
     """The inverse of `children_fields`."""
     return {
-        name(key, "child"): Child(read_tally(value["owns"]), read_digest(value["input"]))
+        name(key, "child"): Child(
+            read_tally(value["owns"]), read_digest(value["input"]), maybe(value, "changed", _read_changed)
+        )
         for key, value in mapping(found, "children").items()
     }
+
+
+def _read_changed(found: Any, key: str) -> Changed:
+    """How a child's lines differ from its parent's."""
+    by = mapping(mapping(found, key).get("by", {}), "by")
+    return Changed(read_tally(found), read_by({each: text(name, "by") for each, name in by.items()}))
 
 
 def online_fields(online: Online) -> dict[str, Any]:

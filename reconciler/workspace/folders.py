@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reconciler.errors import Clash
 from reconciler.model.operation import Kind
-from reconciler.workspace.locking import hold
+from reconciler.workspace.locking import hold, hold_folder
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.together import sync_now
 
@@ -112,6 +112,22 @@ class Folders(Reading):
             self._tap("unlink", path)
             os.unlink(leaf, dir_fd=at)
 
+    def narrow(self, path: str, mode: int) -> None:
+        """
+        Let a file or a folder have *mode*.
+
+        Raises:
+            OSError: It is a link, or somebody else's.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with self._parent(path) as (at, leaf):
+            opened = os.open(leaf, flags, dir_fd=at)
+        try:
+            self._tap("chmod", path)
+            os.fchmod(opened, mode)
+        finally:
+            os.close(opened)
+
     def remove_folder(self, path: str) -> None:
         """Remove a staging folder with the files in it; never called for a final name."""
         if self.kind(path) is None:
@@ -144,6 +160,23 @@ class Folders(Reading):
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
         with hold(held, self.root, path):
+            self.locks.append(held)
+            try:
+                yield
+            finally:
+                self.locks.remove(held)
+
+    @contextlib.contextmanager
+    def lock_folder(self, path: str) -> Iterator[None]:
+        """
+        Hold the folder at *path* itself: mounted twice, it has two workspaces, and two locks.
+
+        Raises:
+            WorkspaceLocked: Another process holds it.
+        """
+        with self._folder(path) as at:
+            held = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+        with hold_folder(held, self.root, path):
             self.locks.append(held)
             try:
                 yield

@@ -8,6 +8,7 @@ Each line carries a checksum of its own content; a torn last line is skipped and
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterator, Mapping
 from io import SEEK_END
@@ -110,7 +111,8 @@ class History:
     def _take(self, entry: Entry) -> None:
         """Keep what one line says."""
         told = {key: value for key, value in entry.fields.items() if key not in ("at", "crc")}
-        self._lines.add(_hash(told))
+        with contextlib.suppress(RecursionError):  # nested to the end of the stack: no line of ours
+            self._lines.add(_hash(told))
         digest = entry.fields.get("input")
         if entry.event in PAID and isinstance(digest, str):
             names = self._inputs.setdefault(digest, [])
@@ -133,6 +135,33 @@ def entries(fx: Reading) -> Iterator[Entry]:
         for number, line in enumerate(stream, 1):
             if line.strip():
                 yield _entry(number, line)
+
+
+def size(look: Reading) -> int:
+    """How many bytes of history there are."""
+    fact = look.fact(PATH)
+    return 0 if fact is None else fact.size
+
+
+def since(look: Reading, start: int) -> tuple[list[Entry], int]:
+    """The whole lines from the byte *start* on, without their numbers, and where the next one will begin."""
+    if start > size(look):
+        # It is another history than the one that was read.
+        return [], size(look)
+    found: list[Entry] = []
+    try:
+        stream = look.open(PATH)
+    except FileNotFoundError:
+        return found, start
+    with stream:
+        stream.seek(start)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                break
+            start += len(line)
+            if line.strip():
+                found.append(_entry(0, line))
+    return found, start
 
 
 def _entry(number: int, line: bytes) -> Entry:

@@ -8,8 +8,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from reconciler.errors import ConfigError, WorkspaceLocked
+
+_HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EACCES})
+_NO_FOLDERS: Final = frozenset(
+    {errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EISDIR}
+)
+"""What a file system says that locks files but no folders, as NFS."""
 
 
 @contextmanager
@@ -24,16 +31,40 @@ def hold(opened: int, root: str, path: str) -> Iterator[None]:
     try:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
             raise ConfigError(f"{root}/{path} is not a regular file", hint="move it away")
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            message = f"another reconciler is working on {root}; nothing was changed"
-            raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
+        _take(opened, f"another reconciler is working on {root}; nothing was changed")
         yield
     finally:
         os.close(opened)
+
+
+@contextmanager
+def hold_folder(opened: int, root: str, path: str) -> Iterator[None]:
+    """
+    Hold the folder *path* of *root*, open as *opened*, where its file system can; close it at the end.
+
+    Raises:
+        WorkspaceLocked: Another process holds it, under whatever name.
+    """
+    try:
+        try:
+            shared = f"{root}/{path}" if path else root
+            _take(opened, f"another reconciler is working in {shared}, as part of another workspace")
+        except OSError as error:
+            if error.errno not in _NO_FOLDERS:
+                raise
+        yield
+    finally:
+        os.close(opened)
+
+
+def _take(opened: int, message: str) -> None:
+    """Take a lock, now."""
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _HELD:
+            raise
+        raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
 
 
 @contextmanager

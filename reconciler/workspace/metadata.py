@@ -31,7 +31,7 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost", "imported"),
+        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost", "imported", "asks"),
         *_TEXTS,
     }
 )
@@ -139,12 +139,14 @@ def _carefully(data: bytes, path: str, name: BatchName) -> Record:
     if schema > SCHEMA:
         hint = "run the version of reconcile that wrote it, or a newer one"
         raise BadMetadata(
-            f"{path} was written by a newer version (schema {schema}, known {SCHEMA})", hint=hint
+            f"{path} was written by a newer version (schema {schema!r:.40}, known {SCHEMA})", hint=hint
         )
     try:
         record = _record(found)
     except (TypeError, ValueError, KeyError) as error:
         raise BadMetadata(f"{path}: {str(error)[:200]}") from error
+    except RecursionError as error:
+        raise BadMetadata(f"{path} is nested too deeply") from error
     if record.name != name:
         raise BadMetadata(f"{path} speaks of batch {record.name!r:.100}; was it copied or renamed?")
     return record
@@ -163,6 +165,7 @@ def encode(record: Record) -> bytes:
         "cost": record.cost,
         "imported": record.imported,
         "coverage": record.coverage and fields.coverage_fields(record.coverage),
+        "asks": record.asks and fields.extraction_fields(record.asks),
     }
     found |= {key: value for key, value in optional.items() if value is not None}
     roles = {
@@ -238,6 +241,7 @@ def _record(found: dict[str, Any]) -> Record:
         cost=fields.maybe(found, "cost", fields.mapping),
         imported=fields.maybe(found, "imported", fields.mapping),
         extra={key: value for key, value in found.items() if key not in _KNOWN},
+        asks=fields.maybe(found, "asks", fields.read_extraction),
         **texts,
     )
 

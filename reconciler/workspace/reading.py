@@ -40,6 +40,19 @@ class Entry(NamedTuple):
     kind: Kind
 
 
+class Owned(NamedTuple):
+    """
+    Who may change what stands in a folder.
+
+    Attributes:
+        uid: Whose it is.
+        open: Whether everybody may write to it.
+    """
+
+    uid: int
+    open: bool
+
+
 class Reading:
     """
     Looks at files below one folder.
@@ -107,6 +120,13 @@ class Reading:
         if found is None:
             return None
         return _fact(path, found) if stat.S_ISREG(found.st_mode) else _kind_of_mode(found.st_mode)
+
+    def mode(self, path: str) -> int | None:
+        """Who may do what with the file or folder at *path*; None when there is neither."""
+        found = self._lstat(path)
+        if found is None or not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            return None
+        return stat.S_IMODE(found.st_mode)
 
     def readable(self, path: str) -> bool:
         """Whether this process may read *path*."""
@@ -297,3 +317,14 @@ def locate(path: str) -> tuple[str, Kind | None]:
         return root, _kind_of_mode(os.stat(root).st_mode)
     except OSError:
         return root, None
+
+
+def owned(path: str) -> Owned | None:
+    """Whose the folder at *path* is, which need not be readable; None when there is no folder."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        return None
+    return Owned(found.st_uid, bool(found.st_mode & stat.S_IWOTH))

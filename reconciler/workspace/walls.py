@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Annotated, Final
 
 import attrs
 import msgspec
@@ -18,7 +18,7 @@ import msgspec
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import Kind
 from reconciler.model.outcome import ErrorClass
-from reconciler.workspace.effects import Effects
+from reconciler.workspace.effects import TEMPORARY, Effects
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.reading import Reading
 
@@ -116,27 +116,27 @@ def met(fx: Effects, place: Place, found: Met) -> None:
     """Write down that a batch was refused as a whole; what is known of it already stays as it is."""
     path = f"{place.folder}/{found.batch}{_MET}"
     if fx.kind(path) is None:
-        fx.publish(path, (msgspec.json.encode(attrs.asdict(found)) + b"\n",))
+        fx.publish(path, (msgspec.json.encode(attrs.asdict(found)) + b"\n",), replace=True)
 
 
 def answered(fx: Effects, place: Place) -> None:
     """Write down that a batch was answered, where somebody waits for that."""
     if fx.kind(place.folder) is Kind.FOLDER and fx.kind(f"{place.folder}/{ANSWERED}") is None:
-        fx.publish(f"{place.folder}/{ANSWERED}", (b"",))
+        fx.publish(f"{place.folder}/{ANSWERED}", (b"",), replace=True)
 
 
 def sent(fx: Effects, place: Place, name: BatchName) -> None:
     """Write down that a batch goes ahead of others."""
     if fx.kind(f"{place.folder}/{name}{_SENT}") is None:
-        fx.publish(f"{place.folder}/{name}{_SENT}", (b"",))
+        fx.publish(f"{place.folder}/{name}{_SENT}", (b"",), replace=True)
 
 
 def ahead(look: Reading, place: Place) -> list[str] | None:
     """The batches that were sent ahead; None where one was answered, so that the others may follow."""
-    names = [entry.name for entry in look.listing(place.folder)]
+    names = _names(look, place.folder)
     if ANSWERED in names:
         return None
-    return sorted(name.removesuffix(_SENT) for name in names if name.endswith(_SENT))
+    return [name.removesuffix(_SENT) for name in names if name.endswith(_SENT)]
 
 
 def wall_at(look: Reading, folder: str) -> Wall | None:
@@ -144,44 +144,64 @@ def wall_at(look: Reading, folder: str) -> Wall | None:
     return next(_walls_at(look, folder), None)
 
 
-def _walls_at(look: Reading, folder: str) -> Iterator[Wall]:
-    """A wall for each class of refusal."""
+def _walls_at(look: Reading, folder: str, enough: int = ENOUGH) -> Iterator[Wall]:
+    """A wall for each class of refusal that so many requests have met."""
     every = [each for each in _every(look, folder) if not each.lifted]
     by_class: dict[ErrorClass, list[Met]] = {}
     for each in every:
         by_class.setdefault(each.error_class, []).append(each)
     for error_class, found in by_class.items():
-        if error_class in AT_ONCE or sum(each.requests for each in found) >= ENOUGH:
+        if error_class in AT_ONCE or sum(each.requests for each in found) >= enough:
             yield Wall(folder, tuple(found))
 
 
-def walls(look: Reading) -> Iterator[Wall]:
-    """Every wall of a workspace."""
+def walls(look: Reading, enough: int = ENOUGH) -> Iterator[Wall]:
+    """Every wall of a workspace; with a smaller *enough* also what may become one."""
     for entry in sorted(look.listing(FOLDER), key=lambda each: each.name):
         if entry.kind is Kind.FOLDER:
-            yield from _walls_at(look, f"{FOLDER}/{entry.name}")
+            yield from _walls_at(look, f"{FOLDER}/{entry.name}", enough)
 
 
 def lift(fx: Effects, wall: Wall) -> None:
     """Let batches be sent there again; those that have met it count no more."""
     # Whoever was answered before says nothing any more: some go ahead anew.
     fx.unlink(f"{wall.folder}/{ANSWERED}")
-    for each in wall.met:
+    # The first goes last: what a crash leaves of a wall bears its name still.
+    for each in reversed(wall.met):
         lifted = attrs.asdict(attrs.evolve(each, lifted=True))
         fx.publish(f"{wall.folder}/{each.batch}{_MET}", (msgspec.json.encode(lifted) + b"\n",), replace=True)
 
 
 def _every(look: Reading, folder: str) -> Iterator[Met]:
     """Every batch that met the wall at a place; a file that cannot be read counts as one."""
-    for entry in sorted(look.listing(folder), key=lambda each: each.name):
-        if entry.name.endswith(_MET):
-            yield _read(look.read(f"{folder}/{entry.name}"), entry.name.removesuffix(_MET))
+    for name in _names(look, folder):
+        if name.endswith(_MET):
+            yield _read(look.read(f"{folder}/{name}"), name.removesuffix(_MET))
+
+
+def _names(look: Reading, folder: str) -> list[str]:
+    """What stands at a place; what a crash has left half written says nothing."""
+    return sorted(each.name for each in look.listing(folder) if not each.name.startswith(TEMPORARY))
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    """What `met` writes."""
+
+    batch: str
+    provider: str
+    model: str
+    error_class: ErrorClass
+    message: str
+    requests: Annotated[int, msgspec.Meta(ge=0)]
+    lifted: bool = False
 
 
 def _read(data: bytes, name: str) -> Met:
     try:
-        found: dict[str, Any] = msgspec.json.decode(data, type=dict)
-        return Met(**{**found, "error_class": ErrorClass(found["error_class"])})
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        told = "what was written down of it cannot be read"
-        return Met(name, "a provider", "", ErrorClass.BILLING, told, 0)
+        found = msgspec.json.decode(data, type=_Told)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        found = None
+    if found is not None and found.batch == name:
+        return Met(*msgspec.structs.astuple(found))
+    told = "what was written down of it cannot be read"
+    return Met(name, "a provider", "", ErrorClass.BILLING, told, 0)

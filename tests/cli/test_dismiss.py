@@ -29,7 +29,7 @@ def test_the_whole_folder_moves(workspace: Path, capsys: pytest.CaptureFixture[s
     before = put_aside(workspace, capsys)
     said = call(capsys, "dismiss", workspace, "1")
 
-    assert (said.code, said.out) == (0, "1: 1 id given up; the files are in done/1/\n")
+    assert (said.code, said.out) == (0, "1: 1 id given up (failed-items/1.jsonl); the files are in done/1/\n")
     assert moved(workspace, "1") == before
     assert {"reason.json", "why.txt", "attachments/mail.eml"} <= set(before)
     assert list((workspace / "quarantine").iterdir()) == []
@@ -85,7 +85,7 @@ def test_a_dismissal_is_a_document(workspace: Path, capsys: pytest.CaptureFixtur
     put_aside(workspace, capsys)
     said = call(capsys, "dismiss", workspace, "1", "--json")
 
-    assert said.document["told"] == ["1: 1 id given up; the files are in done/1/"]
+    assert said.document["told"] == ["1: 1 id given up (failed-items/1.jsonl); the files are in done/1/"]
     assert (said.code, said.document["exit_code"], said.document["batches"]) == (0, 0, [])
 
 

@@ -15,7 +15,17 @@ sys.stdout.write("\\nloaded: " + " ".join(sorted({name.partition(".")[0] for nam
 sys.exit(code)
 """
 HEAVY: Final = frozenset(
-    {"asyncio", "httpx", "multiprocessing", "rich", "sqlite3", "starlette", "structlog", "uvicorn"}
+    {
+        "asyncio",
+        "httpx",
+        "multiprocessing",
+        "rich",
+        "sqlite3",
+        "starlette",
+        "structlog",
+        "uvicorn",
+        "watchdog",
+    }
 )
 READING: Final = frozenset({"attrs", "msgspec", "platformdirs", "tomllib"})
 

@@ -28,6 +28,9 @@ def handle(result):
 def judge(result):
     return None
 
+def shorten(request):
+    return {{**request, "body": {{**request["body"], "max_tokens": 9}}}}
+
 def work(request):
     message = {{"role": "assistant", "content": {value!r}}}
     return {{"choices": [{{"index": 0, "message": message, "finish_reason": "stop"}}]}}
@@ -72,6 +75,8 @@ NAMING: Final = {
     "processor": '[output]\nprocessor = "{}:handle"\n',
     "error-processor": '[output]\nerror_processor = "{}:judge"\n',
     "worker": '[local]\nworker = "{}:work"\n',
+    "transform": '[policy.classes]\ninvalid-request = "{}:shorten"\n',
+    "batch-transform": '[[batch]]\nmatch = "[xy]"\nclasses.billing = "{}:shorten"\n',
     "batch-processor": '[[batch]]\nmatch = "nothing-here"\nprocessor = "{}:handle"\n',
     "batch-error-processor": '[[batch]]\nmatch = "[xy]"\nerror_processor = "{}:judge"\n',
     "batch-worker": '[[batch]]\nmatch = "*"\nworker = "{}:work"\n',
@@ -141,7 +146,7 @@ def test_a_workspace_that_names_code_is_refused(  # noqa: PLR0913, PLR0917 - two
 
 
 @pytest.mark.parametrize("verb", ["run", "plan", "process"])
-@pytest.mark.parametrize("where", ["processor", "error-processor", "worker", "batch-worker"])
+@pytest.mark.parametrize("where", ["processor", "error-processor", "worker", "batch-worker", "transform"])
 def test_a_flag_that_overrides_it_is_no_trust(  # noqa: PLR0913, PLR0917 - two tables and what they are held against
     where: str, verb: str, workspace: Path, code: Path, mark: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

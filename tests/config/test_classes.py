@@ -70,3 +70,34 @@ def test_a_slip_is_refused_with_the_nearest(text: str, message: str, hint: str) 
     assert caught.value.message == f"{FILE}: {message}"
     assert caught.value.hint.startswith(hint)
     assert caught.value.exit_code == 78
+
+
+def test_a_class_may_name_code() -> None:
+    """A value with a colon names code; as it is, such a failure is not sent again."""
+    found = settle([(FILE, '[policy.classes]\nover-length = "shorten.py:halve"\nrate-limit = "mine:slower"')])
+    assert list(found.code_named_in(FILE)) == [
+        ("policy.classes.over-length", "shorten.py:halve"),
+        ("policy.classes.rate-limit", "mine:slower"),
+    ]
+    classes = found.policy().classes
+    assert (classes[ErrorClass.OVER_LENGTH], classes[ErrorClass.RATE_LIMIT]) == (ClassPolicy.NEVER,) * 2
+    words = "".join(f'{each.value} = "{word.value}"\n' for each, word in DEFAULT_CLASSES.items())
+    assert list(settle([(FILE, f"[policy.classes]\n{words}")]).code_named_in(FILE)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(
+            'missing = "shorten.py:halve"', "policy.classes.missing is 'shorten.py:halve'", id="missing"
+        ),
+        pytest.param('billing = ""', "policy.classes.billing is ''", id="empty"),
+        pytest.param('billing = "shorten.py"', "policy.classes.billing is 'shorten.py'", id="no-function"),
+        pytest.param("billing = 7", "policy.classes.billing is 7, expected a string", id="number"),
+    ],
+)
+def test_what_names_no_code(line: str, message: str) -> None:
+    """Of what is missing nothing has failed yet; and a word without a colon is a slip."""
+    with pytest.raises(ConfigError) as caught:
+        settle([(FILE, f"[policy.classes]\n{line}")])
+    assert caught.value.message == f"{FILE}: {message}"

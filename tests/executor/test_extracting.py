@@ -234,7 +234,8 @@ def test_another_version_of_the_repair_is_a_note(tmp_path: Path) -> None:
     sound(root)
     tamper(root, lambda coverage: swap(coverage, "answered", "failed"))
     verdict = check(str(root), settings())
-    assert verdict.findings == []
+    # What is in failed-items/ was collected by the account before that.
+    assert [each for each in verdict.findings if each.code != "given-up-differs"] == []
     assert any("json-repair" in note for note in verdict.notes)
 
 
@@ -258,4 +259,5 @@ def test_check_recounts_by_what_was_asked(tmp_path: Path) -> None:
     Plugs(extraction=TAGS).run(root)
     sound(root)
     tamper(root, lambda coverage: swap(coverage, "answered", "failed"))
-    assert {each.promise for each in check(str(root), settings()).findings} == {1}
+    # The published lines say otherwise than that account, too.
+    assert {each.promise for each in check(str(root), settings()).findings} == {1, 7}

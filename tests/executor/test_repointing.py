@@ -46,9 +46,9 @@ def test_a_line_that_somebody_edited_stays(tmp_path: Path) -> None:
     put(tmp_path, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
     assert Plugs(loud).run(tmp_path).exit_code == 0
     path = tmp_path / "target" / "1.results.jsonl"
-    path.write_bytes(b"not ours\n" + path.read_bytes())
+    path.write_bytes(b"not ours\n\xff\n" + path.read_bytes())
     decide.retry(str(tmp_path), settings(), ["1"])
-    assert path.read_bytes().startswith(b"not ours\n")
+    assert path.read_bytes().startswith(b"not ours\n\xff\n")
     assert b'"outcome":"retried"' in path.read_bytes()
 
 

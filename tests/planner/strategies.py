@@ -6,6 +6,7 @@ import attrs
 from hypothesis import strategies as st
 
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, child_name, file_name
 from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
@@ -123,6 +124,7 @@ records = st.builds(
     lambda noise, **fields: Record(name=NAME, **fields, **noise),
     noise=st.sampled_from(NOISE),
     generation=st.integers(0, 9),
+    asks=st.none() | st.just(Extraction(Kind.SCHEMA, schema='{"type": "object"}', repair="1")),
     input=st.none() | st.builds(InputFact, digest=digests, requests=st.just(3)),
     parent=st.none() | NAMES,
     attempt=st.integers(1, 5),
@@ -165,6 +167,7 @@ policies = st.builds(
     settle_seconds=st.sampled_from((0.0, 0.5, 2.0, 1e6)),
     poll_seconds=st.sampled_from((1.0, 60.0)),
     processor=st.sampled_from(("results/1", "mine/2")),
+    transforms=st.dictionaries(st.sampled_from(ErrorClass), st.just("code/1"), max_size=2),
 )
 
 RARELY: Final[dict[str, st.SearchStrategy[Any]]] = {

@@ -8,6 +8,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from reconciler.model.identity import BatchName, Role
+from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import Record
@@ -56,8 +57,12 @@ def glance(
 
 
 def bare(plan: Plan) -> Plan:
-    """A plan without what its steps expect."""
-    return attrs.evolve(plan, steps=tuple(attrs.evolve(step, expects=UNSEEN) for step in plan.steps))
+    """A plan without what its steps expect, and what they ask of answers, which metadata says."""
+    steps = (attrs.evolve(step, expects=UNSEEN) for step in plan.steps)
+    asking = (
+        attrs.evolve(step, extraction=None) if isinstance(step, MatchRequestIds) else step for step in steps
+    )
+    return attrs.evolve(plan, steps=tuple(asking))
 
 
 def sent(snapshot: Snapshot, known: Record, status: str | None) -> Snapshot:

@@ -8,9 +8,11 @@ from typing import Final
 import attrs
 from hypothesis import assume, example, given
 
+from reconciler.model.coverage import Tally
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import (
     AnswerHere,
+    ChangeRequests,
     Expects,
     MoveToDone,
     Operation,
@@ -163,7 +165,7 @@ def test_nothing_is_archived_unless_the_account_balances(snapshot: Snapshot, pol
 def test_answers_are_matched_before_use(snapshot: Snapshot, policy: Policy) -> None:
     """No processor, child or archive sees a file before its ids match."""
     for step in steps_of(snapshot, policy):
-        using = ProcessOutput | ProcessErrors | RetryLeftovers
+        using = ProcessOutput | ProcessErrors | ChangeRequests | RetryLeftovers
         if isinstance(step, using) or (isinstance(step, MoveToDone) and not step.finishing):
             assert snapshot.matched is not None
             assert snapshot.matched.coverage is not None
@@ -211,3 +213,23 @@ def test_waiting_ends_later(snapshot: Snapshot, policy: Policy) -> None:
     """A batch that waits is looked at again later, not at once."""
     then = plan(snapshot, policy).then
     assert not isinstance(then, Waiting) or then.until > snapshot.seen_at
+
+
+@given(snapshots, policies)
+def test_a_class_with_code_is_never_sent_as_it_is(snapshot: Snapshot, policy: Policy) -> None:
+    """No child takes failures of such a class before the code has spoken, which is asked alone."""
+    for decided in every_plan(snapshot, policy):
+        for step in decided.steps:
+            if isinstance(step, ChangeRequests):
+                assert decided.steps == (step,)
+                assert step.by.items() <= policy.transforms.items()
+            if isinstance(step, RetryLeftovers):
+                assert snapshot.matched is not None
+                assert snapshot.matched.coverage is not None
+                there = {each for each in step.classes if each in snapshot.matched.coverage.by_class}
+                wanted = {
+                    each
+                    for each in there & policy.transforms.keys()
+                    if snapshot.matched.coverage.failed_in([each]) != Tally()
+                }
+                assert wanted <= step.changes.by.keys()

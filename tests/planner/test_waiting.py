@@ -161,6 +161,24 @@ def test_the_provider_in_the_record_outranks_the_configured_one() -> None:
     assert "it is at mistral as batch_1" in decided.because
 
 
+@pytest.mark.parametrize(
+    ("provider", "expected"),
+    [
+        pytest.param("openai", "submit: pending", id="remote"),
+        pytest.param("gemini", ": held", id="without-client"),
+        pytest.param("local", ": held", id="local-is-never-chosen-silently"),
+        pytest.param(None, ": held", id="nobody"),
+    ],
+)
+def test_an_input_whose_metadata_names_its_provider_needs_no_other_choice(
+    provider: str | None, expected: str
+) -> None:
+    """Who described the requests has chosen whom they are for; nothing is echoed unless somebody says so."""
+    known = record(provider=provider)
+    policy = Policy("none", frozenset({"openai", "local"}))
+    assert told(plan(snap("i", record=known), policy)) == expected
+
+
 def test_metadata_of_a_finished_legacy_batch_is_settled() -> None:
     """Metadata alone, whose input lies flat in done/, is what an earlier tool left behind."""
     left = snap("", record=remote(), history=frozenset({Role.INPUT, Role.OUTPUT}))

@@ -6,6 +6,7 @@ The table holds what models really write; the laws hold for any text.
 
 import json
 import math
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -328,3 +329,14 @@ def test_a_document_is_found_in_prose(value: dict[str, Any]) -> None:
     found = seen(f"Here it is: {text} and that is all.")
     assert isinstance(found, Parsed)
     assert (found.value, found.how) == (value, How.PROSE)
+
+
+def test_what_is_nested_deeply_is_not_repaired() -> None:
+    """Repair takes time by the square of what is nested: 20 KB would hold a pass up for seconds."""
+    text = "{'" + '{"message":[' * 1500 + "a': [1, 2,], d: True}"
+    began = time.process_time()
+    for content in Content:
+        found = read(Result("a", Outcome.ANSWERED, text=text), content)
+        assert isinstance(found, Unreadable)
+        assert "deep" in found.reason
+    assert time.process_time() - began < 1

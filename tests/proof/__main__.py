@@ -3,6 +3,7 @@ Run the proofs in full and write what came out into `docs/guarantees.md`.
 
     python -m tests.proof                 everything
     python -m tests.proof power seeds     only these; the figures of the others stay
+    python -m tests.proof kills=500       only so many kills, or races=N; outside=N: N calls of each case
 
 A proof that finds a broken promise ends this with its traceback, and nothing is written for it.
 """
@@ -20,7 +21,9 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.testing import FakeProvider
+from tests.fuzz.running import proof as fuzz
 from tests.proof import mutants
+from tests.proof.outside import full
 from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
 from tests.proof.runner import live as lived
@@ -33,6 +36,11 @@ BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 SEEDS: Final = 1000
 RUNS: Final = 500
+RACES: Final = 2000
+KILLS: Final = 10_000
+
+_counts: Final[dict[str, int]] = {}
+"""How many are asked for, by proof."""
 
 
 def power() -> str:
@@ -79,6 +87,21 @@ def runner() -> str:
     return f"{RUNS} seeds, {passes.total()} passes, {passes['-9']} of them killed"
 
 
+def outside() -> str:
+    """The real command, stopped, cramped and refused from outside."""
+    return full.outside(_counts.get("outside"))
+
+
+def raced() -> str:
+    """Many processes at once, over many names of one workspace, and over one live folder of two."""
+    return full.raced(_counts.get("races", RACES))
+
+
+def killed() -> str:
+    """Kills at random moments."""
+    return full.killed(_counts.get("kills", KILLS))
+
+
 def planted() -> str:
     """Every planted fault."""
     found = sum(mutants.caught(each) for each in PLANTED)
@@ -96,21 +119,27 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
     "runner": ("seeds of live runs: kills, full disks, hangs, jumps of clocks", "500 seeds", runner),
+    "fuzz": ("bad inputs, guided by coverage", "1,000,000", fuzz),
+    "outside": ("the real command, at its system calls", "all calls, SIGKILL and SIGTERM", outside),
+    "races": ("processes at once on one workspace", "2,000 x 2, 500 x 8", raced),
+    "kills": ("SIGKILL at random moments", "10,000", killed),
     "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
 }
 """By name: what is measured, the bar of this project, and what measures it."""
 
 
+def _split(word: str) -> tuple[str, str, str]:
+    return word.partition("=")
+
+
 def main(words: list[str]) -> int:
     """Run proofs, print their figures, and write them down."""
+    _counts.update({name: int(count) for name, equals, count in map(_split, words) if equals})
+    words = [name for name, _, _ in map(_split, words)]
     unknown = set(words) - PROOFS.keys()
     if unknown:
         print(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(PROOFS)}", file=sys.stderr)  # noqa: T201 - a command
         return 2
-    page = PAGE.read_text("utf-8")
-    head, _, rest = page.partition(BEGIN)
-    old, _, tail = rest.partition(END)
-    rows = {line.split("`")[1]: line for line in old.splitlines() if line.startswith("| `")}
     for name, (what, bar, prove) in PROOFS.items():
         if words and name not in words:
             continue
@@ -118,15 +147,23 @@ def main(words: list[str]) -> int:
         found = prove()
         seconds = time.monotonic() - began
         used = f"{__version__}, Python {platform.python_version()}"
-        rows[name] = f"| `{name}` | {what} | {bar} | {found} | 0 | {seconds:.0f} s | {used} |"
-        print(rows[name], flush=True)  # noqa: T201 - likewise
+        row = f"| `{name}` | {what} | {bar} | {found} | 0 | {seconds:.0f} s | {used} |"
+        print(row, flush=True)  # noqa: T201 - likewise
+        write_down(name, row)
+    return 0
+
+
+def write_down(name: str, row: str) -> None:
+    """Put a row into the page, as the page is by now: a proof takes long."""
+    head, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    old, _, tail = rest.partition(END)
+    rows = {line.split("`")[1]: line for line in old.splitlines() if line.startswith("| `")} | {name: row}
     table = [
         "| proof | what | bar | here | violations | time | with |",
         "|---|---|---|---|---|---|---|",
-        *(rows[name] for name in PROOFS if name in rows),
+        *(rows[each] for each in PROOFS if each in rows),
     ]
     PAGE.write_text(f"{head}{BEGIN}\n" + "\n".join(table) + f"\n{END}{tail}", "utf-8")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-Plant each fault of `planted.py` in a copy of the package, and see whether its tests notice.
+Plant each fault of `planted.py` and `planted_defences.py` in a copy of the package: its tests have to notice.
 
     python -m tests.proof.mutants            all of them, as a table
     python -m tests.proof.mutants fsync      those whose name holds a word
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.proof.planted import PLANTED, Planted
+from tests.proof.planted_defences import DEFENCES
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+EVERY: Final = (*PLANTED, *DEFENCES)
 FAILED: Final = 1
 """What pytest ends with when a test has failed; anything else is no catch."""
 
@@ -33,13 +35,12 @@ def plant(copy: Path, planted: Planted) -> None:
     Raises:
         ValueError: What it replaces does not stand there, or more than once.
     """
-    path = copy / "reconciler" / planted.file
-    text = path.read_text("utf-8")
-    if text.count(planted.old) != 1:
-        raise ValueError(
-            f"{planted.file} holds {planted.old!r} {text.count(planted.old)} times, expected once"
-        )
-    path.write_text(text.replace(planted.old, planted.new), "utf-8")
+    for file, old, new in planted.edits:
+        path = copy / "reconciler" / file
+        text = path.read_text("utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{file} holds {old!r} {text.count(old)} times, expected once")
+        path.write_text(text.replace(old, new), "utf-8")
 
 
 def caught(planted: Planted) -> bool:
@@ -71,7 +72,7 @@ def caught(planted: Planted) -> bool:
 
 def main(words: list[str]) -> int:
     """Print the table; ends with 1 when a fault was not caught."""
-    chosen = [each for each in PLANTED if not words or any(word in each.name for word in words)]
+    chosen = [each for each in EVERY if not words or any(word in each.name for word in words)]
     missed = 0
     for each in chosen:
         began = time.monotonic()

@@ -2,7 +2,8 @@
 Faults that are planted in a copy of the package, each a small change that breaks the write protocol.
 
 A fault says which text it replaces, and which tests have to notice. What is replaced has to stand in its file
-exactly once, so that this table cannot outlive the code that it speaks of.
+exactly once, so that this table cannot outlive the code that it speaks of. Where two places guard the same
+promise, either of them gone changes nothing: such a fault takes both.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Planted:
         old: What is replaced; stands there once.
         new: By what.
         tests: What has to fail: arguments of pytest.
+        also: What else it replaces: module, old text, new text.
     """
 
     name: str
@@ -30,6 +32,12 @@ class Planted:
     old: str
     new: str
     tests: tuple[str, ...]
+    also: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def edits(self) -> tuple[tuple[str, str, str], ...]:
+        """All that it replaces: module, old text, new text."""
+        return ((self.file, self.old, self.new), *self.also)
 
 
 POWER: Final = ("tests/proof/test_power.py", "-k", "cut[ or cut_of or online")
@@ -224,6 +232,76 @@ PLANTED: Final = (
         ("tests/test_crash_online.py", "-k", "openai"),
     ),
     Planted(
+        "history does not learn of a create",
+        "executor/submitting.py",
+        '    ledger.append_once(ctx.fx, ctx.history, "batch.creating", record.name, '
+        "intent=record.intent, **facts)\n",
+        "",
+        ("tests/test_crash_online.py", "-k", "openai"),
+    ),
+    Planted(
+        "a create is repeated like any other call",
+        "providers/http.py",
+        "        if call.kind is Kind.CREATE:\n            return raised(once(1))\n",
+        "",
+        ("tests/providers/test_http_faults.py", "tests/providers/test_http.py", "-k", "create"),
+        also=(
+            (
+                "providers/retrying.py",
+                "    if kind is Kind.CREATE:\n        if trouble.sent:",
+                '    if kind is Kind.CREATE and kind.value == "":\n        if trouble.sent:',
+            ),
+            (
+                "providers/retrying.py",
+                (
+                    "    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:\n"
+                    "        return Fault(_uncertain(said.words))\n"
+                ),
+                "",
+            ),
+            (
+                "providers/retrying.py",
+                "    again = kind is not Kind.CREATE and _may_mend(kind, said, headers)",
+                "    again = _may_mend(kind, said, headers)",
+            ),
+        ),
+    ),
+    Planted(
+        "a create that is refused for now is repeated at once",
+        "providers/http.py",
+        "        if call.kind is Kind.CREATE:\n            return raised(once(1))\n",
+        "",
+        ("tests/providers/test_http_faults.py", "tests/providers/test_http.py", "-k", "create"),
+        also=(
+            (
+                "providers/retrying.py",
+                "    again = kind is not Kind.CREATE and _may_mend(kind, said, headers)",
+                "    again = _may_mend(kind, said, headers)",
+            ),
+        ),
+    ),
+    Planted(
+        "a create that met a failing server is taken for not sent",
+        "providers/retrying.py",
+        "    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:",
+        "    if kind is Kind.CREATE and said.status in ():",
+        ("tests/providers/test_http_faults.py", "tests/providers/test_contract.py", "-k", "create"),
+    ),
+    Planted(
+        "a create that was cut is taken for not sent",
+        "providers/retrying.py",
+        "        if trouble.sent:\n            return Fault(_uncertain(trouble.words))\n",
+        "",
+        ("tests/providers/test_http_faults.py", "tests/providers/test_contract.py", "-k", "create"),
+    ),
+    Planted(
+        "a create goes out on a connection that was kept",
+        "providers/http.py",
+        "        client = self._client(fresh=call.kind is Kind.CREATE)",
+        "        client = self._client(fresh=False)",
+        ("tests/providers/test_http.py",),
+    ),
+    Planted(
         "a create in doubt is sent again without a search",
         "planner/waiting.py",
         "    if record.state in (Submission.CREATING, Submission.SUBMITTED):\n        return _in_doubt",
@@ -383,5 +461,19 @@ PLANTED: Final = (
         '            body = body.replace(word.encode(), b"***")',
         "            body = bytes(body)",
         ("tests/providers", "tests/test_canary.py", "-k", "secret or canary or key"),
+    ),
+    Planted(
+        "redirects are followed",
+        "providers/http.py",
+        "auth=Proof(call.origin), follow_redirects=False)",
+        "auth=Proof(call.origin), follow_redirects=True)",
+        ("tests/providers/test_http_secrets.py", "-k", "redirect"),
+    ),
+    Planted(
+        "a workspace of somebody else is worked in",
+        "choices.py",
+        "    require_own(workspace, named)\n",
+        "",
+        ("tests/test_owner.py",),
     ),
 )

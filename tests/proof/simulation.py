@@ -14,9 +14,8 @@ import time
 from typing import Final
 
 from reconciler.testing import FakeProvider
-from reconciler.testing.fates import Fate, Outcome, expired
-from reconciler.testing.faults import Cut, Fault, LateEffect, Refuse, ReplyDropped, Reset
-from reconciler.testing.records import Kind
+from tests.proof.fortunes import FATES, FAULTS
+from tests.proof.holding import converge, hold
 from tests.proof.world import World, begin
 from tests.stopping import PROVIDERS
 from tests.workspace.faults import Crash, errno_failure
@@ -27,37 +26,6 @@ PORT: Final = 48611
 """Where the provider listens: its address is a part of what a batch's account is known by."""
 
 ERRNOS: Final = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE, errno.EACCES, errno.EROFS, errno.ESTALE)
-
-FAULTS: Final[tuple[tuple[Kind, Fault], ...]] = (
-    ("create", ReplyDropped()),
-    ("create", LateEffect(calls=3)),
-    ("create", LateEffect(seconds=300.0)),
-    ("create", Refuse(429, "slow down")),
-    ("create", Refuse(400, "no such model", "model_not_found")),
-    ("create", Reset()),
-    ("upload", ReplyDropped()),
-    ("get", Refuse(500)),
-    ("get", ReplyDropped()),
-    ("list", Refuse(503)),
-    ("download", Cut(40)),
-    ("download", Cut(40, "reset")),
-    ("download", Refuse(500)),
-)
-
-FATES: Final = (
-    Fate(),
-    Fate(polls=3),
-    Fate(shuffle=True),
-    Fate(seconds=7200.0),
-    Fate(lag=2),
-    Fate(late=1),
-    Fate(outcomes={}, default=Outcome("http", status=400)),
-    expired(1),
-    Fate(end="failed"),
-    Fate(counts={"completed": 99}),
-    Fate(vanishes="batch"),
-    Fate(words=("validating", "pondering")),
-)
 
 
 def live(seed: int, fake: FakeProvider) -> str:
@@ -75,8 +43,8 @@ def live(seed: int, fake: FakeProvider) -> str:
         try:
             for number in range(STEPS):
                 step(world, chance, number)
-                world.hold()
-            world.converge()
+                hold(world)
+            converge(world)
         except Exception as error:
             told = "\n".join(world.log)
             where = f"seed {seed}: python -m tests.proof.simulation {seed}"
@@ -86,7 +54,7 @@ def live(seed: int, fake: FakeProvider) -> str:
 
 def step(world: World, chance: random.Random, number: int) -> None:  # noqa: C901 - a flat list of what may happen
     """One thing that happens."""
-    names = sorted(world.inputs)
+    users = world.users
     what = chance.choices(
         [
             "add",
@@ -106,15 +74,17 @@ def step(world: World, chance: random.Random, number: int) -> None:  # noqa: C90
     )[0]
     match what:
         case "add":
-            world.add(f"b{number}", chance.randint(1, 4), half=chance.random() < 0.2)
+            users.add(f"b{number}", chance.randint(1, 4), half=chance.random() < 0.2)
         case "answers":
-            world.answers(f"a{number}", chance.randint(1, 3))
-        case "grow" if world.growing:
-            world.grow(chance.choice(sorted(world.growing)))
-        case "delete" if names:
-            world.delete(chance.choice(names))
-        case "edit" if names:
-            world.edit(chance.choice(names))
+            users.answers(f"a{number}", chance.randint(1, 3))
+        case "grow" if users.growing:
+            users.grow(chance.choice(sorted(users.growing)))
+        case "delete" if names := users.deletable():
+            users.delete(chance.choice(names))
+        case "edit" if paths := users.there("input"):
+            users.edit(chance.choice(paths))
+            world.run()
+            users.put_all_back()
         case "crash":
             world.run(chance.randint(1, 60), Crash)
         case "cut":
@@ -125,10 +95,10 @@ def step(world: World, chance: random.Random, number: int) -> None:  # noqa: C90
             world.wait(chance.choice([1.0, 60.0, 3600.0, 43200.0, -120.0]))
         case "fault":
             kind, fault = chance.choice(FAULTS)
-            world.fake.fault(kind, fault, times=chance.choice([1, 1, 2, 5]))
+            world.fortunes.fault(kind, fault, chance.choice([1, 1, 2, 5]))
             world.note(f"fault {kind} {type(fault).__name__}")
         case "fate":
-            world.fake.script(chance.choice(FATES))
+            world.fortunes.script(chance.choice(FATES))
             world.note("fate")
         case _:
             world.run()

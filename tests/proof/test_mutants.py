@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.mutants import ROOT, caught, plant
-from tests.proof.planted import PLANTED, Planted
+from tests.proof.mutants import EVERY, ROOT, caught, plant
+from tests.proof.planted import Planted
 
 
 def of(planted: Planted) -> str:
@@ -16,17 +16,19 @@ def of(planted: Planted) -> str:
 
 def test_there_are_enough() -> None:
     """At least 25 faults, each with a name of its own."""
-    assert len({each.name for each in PLANTED}) == len(PLANTED) >= 25
+    assert len({each.name for each in EVERY}) == len(EVERY) >= 25
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=of)
+@pytest.mark.parametrize("planted", EVERY, ids=of)
 def test_it_can_be_planted(planted: Planted, tmp_path: Path) -> None:
     """What a fault replaces stands in its module once, what comes of it is Python, and its tests exist."""
-    path = tmp_path / "reconciler" / planted.file
-    path.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "reconciler" / planted.file, path)
+    for file, _, _ in planted.edits:
+        path = tmp_path / "reconciler" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "reconciler" / file, path)
     plant(tmp_path, planted)
-    compile(path.read_text("utf-8"), planted.file, "exec")
+    for file, _, _ in planted.edits:
+        compile((tmp_path / "reconciler" / file).read_text("utf-8"), file, "exec")
     named = [each for each in planted.tests if each.startswith("tests/")]
     assert named
     assert [each for each in named if not (ROOT / each).exists()] == []
@@ -34,11 +36,11 @@ def test_it_can_be_planted(planted: Planted, tmp_path: Path) -> None:
 
 def test_one_is_caught() -> None:
     """A fault that is quick to try is noticed by its tests."""
-    assert caught(next(each for each in PLANTED if each.file == "workspace/locking.py"))
+    assert caught(next(each for each in EVERY if each.file == "workspace/locking.py"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("planted", PLANTED, ids=of)
+@pytest.mark.parametrize("planted", EVERY, ids=of)
 def test_it_is_caught(planted: Planted) -> None:
     """Every fault is noticed."""
     assert caught(planted)

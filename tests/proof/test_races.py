@@ -4,6 +4,7 @@ Many reconcilers at once on one workspace, each a process of its own: seen from 
 What they did is read from the provider's list of calls, from history, and from what lies there in the end.
 """
 
+import fcntl
 import os
 import random
 import signal
@@ -20,7 +21,7 @@ from reconciler.errors import WorkspaceLocked
 from reconciler.testing import FakeProvider
 from tests.online import Online
 from tests.stopping import client_of
-from tests.workspaces import ledger, put, request, results, scratch, settings
+from tests.workspaces import ledger, put, request, results, scratch, settings, stats
 
 BATCHES: Final = 3
 LOCKED: Final = 4
@@ -67,11 +68,15 @@ def race(root: Path, fake: FakeProvider, chance: random.Random, processes: int, 
     return codes
 
 
-def proven(root: Path, fake: FakeProvider) -> None:
-    """Each input has one create, one batch, one place in history, and its own results."""
+def proven(root: Path, fake: FakeProvider, *, arrived: bool = False) -> None:
+    """Each input has one create (with *arrived*, one that was answered), one batch, and its own results."""
     Online(root, fake, client_of("openai", fake)).wait()
     assert check(str(root), settings()).findings == []
-    assert fake.calls.count("create") == BATCHES
+    creates = fake.calls.of("create")
+    if arrived:
+        assert len([each for each in creates if each.status == 200]) <= BATCHES
+    else:
+        assert len(creates) == BATCHES
     assert len(fake.batches) == BATCHES
     settled = Counter(each["batch"] for each in ledger(root) if each["event"] == "batch.settled")
     assert settled == {str(n): 1 for n in range(BATCHES)}
@@ -97,17 +102,6 @@ def test_many_at_once(fake_provider: FakeProvider, processes: int, *, kill: bool
         proven(folder / "w", fake_provider)
 
 
-@pytest.mark.slow
-def test_many_races(fake_provider: FakeProvider) -> None:
-    """The same two hundred times, with eight."""
-    for seed in range(200):
-        fake_provider.reset()
-        with scratch() as folder:
-            inputs(folder / "w")
-            race(folder / "w", fake_provider, random.Random(seed), 8, kill=seed % 2 == 0)
-            proven(folder / "w", fake_provider)
-
-
 def test_the_holder_of_the_lock_stands_still(fake_provider: FakeProvider) -> None:
     """While a process that was stopped (SIGSTOP) holds the lock, nobody else works; then it goes on."""
     with scratch() as folder:
@@ -130,4 +124,23 @@ def test_the_holder_of_the_lock_stands_still(fake_provider: FakeProvider) -> Non
         finally:
             os.kill(holder, signal.SIGCONT)
         assert ended(holder) == 0
+        proven(root, fake_provider)
+
+
+def test_the_live_folder_is_held_by_another_workspace(fake_provider: FakeProvider) -> None:
+    """Whoever works in the same live folder, by whatever other name, keeps a pass out of it."""
+    with scratch() as folder:
+        root = folder / "w"
+        inputs(root)
+        fake_provider.clock.advance(60.0)
+        opened = os.open(root / "workdir", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            before = stats(root / "workdir")
+            with pytest.raises(WorkspaceLocked, match="as part of another workspace"):
+                Online(root, fake_provider, client_of("openai", fake_provider)).run()
+            assert stats(root / "workdir") == before
+            assert not [*fake_provider.calls]
+        finally:
+            os.close(opened)
         proven(root, fake_provider)

@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.testing import FakeProvider
 from reconciler.testing.faults import ReplyDropped
+from tests.proof.holding import converge
 from tests.proof.simulation import live
 from tests.proof.world import begin
 
@@ -36,14 +37,14 @@ def test_a_seed_is_one_life(fake: FakeProvider) -> None:
 def test_each_finds_its_own(fake: FakeProvider) -> None:
     """A create whose reply is lost is taken for none of the batches that lie there already."""
     with begin("openai", 1, fake) as world:
-        world.add("b1", 2)
+        world.users.add("b1", 2)
         world.wait(60.0)
         world.run()
-        world.add("b2", 2)
+        world.users.add("b2", 2)
         world.wait(60.0)
         fake.fault("create", ReplyDropped())
         world.run()
-        world.converge()
+        converge(world)
         assert {path.name for path in (world.root / "done").iterdir()} == {"b1", "b2"}
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import CallRefused, KeyRefused
+from reconciler.errors import CallRefused, KeyRefused, Uncertain
 from reconciler.providers.calls import Kind
 from reconciler.providers.refusals import LONGEST, Said, is_page, said
 from reconciler.providers.retrying import (
@@ -282,3 +282,13 @@ def test_no_credit_names_billing() -> None:
 def test_a_page_is_known_by_its_type_or_its_beginning(content_type: str, start: bytes, *, page: bool) -> None:
     """Model text that holds HTML is no page."""
     assert is_page(content_type, start) is page
+
+
+@pytest.mark.parametrize("depth", [9, 500, 700, 900])
+@pytest.mark.parametrize("name", ["message", "detail", "error"])
+def test_an_error_that_is_nested_deeply_is_read(name: str, depth: int) -> None:
+    """A body that no reader can walk to its end is an error like any other: a create stays uncertain."""
+    found = read(500, b'{"%b":' % name.encode() + b"[" * depth + b'"deep"' + b"]" * depth + b"}")
+    assert found.told == ""
+    fault = fault_of_status(Kind.CREATE, found, {}, now=NOW, longest=60)
+    assert isinstance(fault.error, Uncertain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ from reconciler.model.identity import Role
 from reconciler.model.record import Counts, Refusal
 from reconciler.model.remote import Order, RemoteBatch, RemoteFile
 from reconciler.providers.calls import Call, Kind, Origin, Secret, Source
+from reconciler.providers.inline import array_of
 from reconciler.providers.openrouter import OpenRouter
 from reconciler.providers.openrouter_shape import LARGEST, Enough, Head
 from reconciler.providers.times import DAY
@@ -347,3 +349,19 @@ def test_any_reply_is_read_or_refused(answer: Any, verb: str) -> None:
     error = error_of(run)
 
     assert error is None or isinstance(error, Uncertain) == (verb == "create")
+
+
+@pytest.mark.parametrize("decoy", [b'{"results":[', b'{"results":[]},'])
+def test_results_that_only_seem_to_begin_cost_little(decoy: bytes) -> None:
+    """However often a reply about a batch seems to come to its results, it is not read again and again."""
+    began = time.process_time()
+    error = error_of(lambda: CLIENT.status(Script(b'{"id":"b","x":[' + decoy * 20_000), "b"))
+    assert isinstance(error, TransientError)
+    assert time.process_time() - began < 1
+
+
+def test_the_body_of_no_requests() -> None:
+    """A create without requests is as long as it says, and JSON."""
+    body = array_of(source_of(b"\n"), order(0))
+    assert b"".join(body.read(0)) == b'{"requests":[]}'
+    assert body.size == len(b'{"requests":[]}')

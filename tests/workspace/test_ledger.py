@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -283,3 +284,14 @@ def test_history_of_a_ledger_that_was_replaced(fx: Effects, tmp_path: Path) -> N
     assert history.payers(fx, "a") == ("7",)
     (tmp_path / PATH).unlink()
     assert history.payers(fx, "a") == ("7",)
+
+
+def test_a_line_nested_to_the_end_of_the_stack_hides_nothing(fx: Effects, tmp_path: Path) -> None:
+    """However deep a foreign line with a right checksum is, who has paid before and after it is known."""
+    for depth in (500, *range(940, 1000)):
+        append(fx, "batch.begun", str(depth), input="ab")
+        body = b'{"event":"batch.begun","batch":"x","a":%b}' % (b'{"a":' * depth + b"1" + b"}" * depth)
+        with (tmp_path / PATH).open("ab") as ledger_file:
+            ledger_file.write(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    append(fx, "batch.begun", "last", input="ab")
+    assert History().payers(fx, "ab") == ("500", *map(str, range(940, 1000)), "last")

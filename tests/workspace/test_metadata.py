@@ -1,5 +1,6 @@
 """The record of a batch as bytes: what is written is read again, and what is not trusted is refused."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Child, Counts, InputFact, Online, Record, Refusal, Submission
@@ -50,6 +52,7 @@ FULL = Record(
     imported={"segment_index": 3, "ids": "by-position"},
     cost={"usd": 0.5},
     extra={"of-tomorrow": [1, {"a": None}]},
+    asks=Extraction(Kind.SCHEMA, schema='{"type": "object"}', repair="0.1"),
 )
 
 BARE = Record(NAME, generation=4, output_file_id="file-2", error_file_id="file-3")
@@ -428,3 +431,17 @@ def told(data: bytes) -> Record | None:
         return decode(data, PATH, NAME)
     except BadMetadata:
         return None
+
+
+@pytest.mark.parametrize("depth", [200, 900, 960, 980, 985, 990, 995, 1000, 5000])
+@pytest.mark.parametrize("key", ["state", "sent_at", "roles", "attempt", "receipts", "x-unknown"])
+def test_a_value_that_is_nested_deeply(key: str, depth: int) -> None:
+    """Lists in lists, as deep as a reader goes and deeper, are kept or refused; no other error comes."""
+    data = encode(FULL)[:-2] + b',"%b":' % key.encode() + b"[" * depth + b"]" * depth + b"}"
+    with contextlib.suppress(BadMetadata):
+        assert decode(data, PATH, NAME).name == NAME
+
+
+def test_a_schema_of_many_digits() -> None:
+    """A version without an end is named in few words."""
+    assert len(refused(with_field("schema", 10**4000))) < 200

@@ -210,14 +210,15 @@ def test_across_devices_the_content_is_copied(tmp_path: Path) -> None:
         stream.close()
 
 
-def test_a_source_that_changes_while_it_is_copied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["ab", "r+b"], ids=["grown", "of-the-same-size"])
+def test_a_source_that_changes_while_it_is_copied(tmp_path: Path, mode: str) -> None:
     """A copy that is not what the digest says never gets the final name, and every source stays."""
     files = batch(tmp_path)
     trip = Trip()
 
     def write_meanwhile(change: str, path: str) -> None:
         if change == "create" and "batch_output" in path:
-            with (tmp_path / source(Role.OUTPUT)).open("ab") as file:
+            with (tmp_path / source(Role.OUTPUT)).open(mode) as file:
                 file.write(b"more\n")
 
     fx = Effects(str(tmp_path), Both(write_meanwhile, across(trip)))

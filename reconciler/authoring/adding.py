@@ -1,0 +1,301 @@
+"""
+Make inputs of requests, under the lock of their workspace: new ones only, whole or not at all.
+
+A batch asks one model at one provider. Its metadata, which says whose it is, stands before its input does; a
+crash between the two leaves metadata of a batch that was never sent, and the next call takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+import attrs
+
+from reconciler.authoring.items import Item, generation_of, named
+from reconciler.codec.request import request_id
+from reconciler.config import Settings
+from reconciler.errors import BadLine, Clash, UsageError
+from reconciler.executor.context import Context, View
+from reconciler.executor.lineages import Member, lineages
+from reconciler.executor.reading import Lines
+from reconciler.executor.splitting import UNLIMITED
+from reconciler.executor.standings import rows_of
+from reconciler.model.coverage import FileDigest
+from reconciler.model.extraction import Extraction, Kind
+from reconciler.model.identity import BatchName, Role, file_name, parse_name
+from reconciler.model.policy import LOCAL
+from reconciler.model.record import InputFact, Record
+from reconciler.model.remote import Limits
+from reconciler.processors.content import repair_version
+from reconciler.providers.registry import takes
+from reconciler.session import Options, session
+from reconciler.workspace import metadata
+from reconciler.workspace.effects import Effects
+
+_ID_ROOM: Final = 256
+"""Bytes that an id adds to a line at the most, with its escapes."""
+
+
+@attrs.frozen
+class Asked:
+    """
+    How requests become batches.
+
+    Attributes:
+        name: What the names of the batches begin with.
+        dedupe: Ask equal requests once.
+        fresh: Ask all of them anew, under new ids; they are paid for again.
+        items_per_batch: Requests in a batch at the most; None for the provider's limit.
+    """
+
+    name: str
+    dedupe: bool = False
+    fresh: bool = False
+    items_per_batch: int | None = None
+
+
+@attrs.frozen
+class Part:
+    """
+    One batch that is to be made.
+
+    Attributes:
+        provider: Whom it is for.
+        model: What it asks.
+        items: Its requests with their ids, in order.
+        size: About how many bytes it will have, never too few.
+        name: What it is called; None until it is made.
+    """
+
+    provider: str
+    model: str
+    items: tuple[tuple[str, Item], ...]
+    size: int
+    name: BatchName | None = None
+
+
+@attrs.frozen
+class Added:
+    """
+    What came, or would come, of adding requests.
+
+    Attributes:
+        asked: Every request that was added with its id, in order.
+        parts: The batches that were, or would be, made.
+        there: How many requests were there before.
+    """
+
+    asked: tuple[tuple[str, Item], ...]
+    parts: tuple[Part, ...]
+    there: int
+
+    @property
+    def requests(self) -> int:
+        """How many requests are new."""
+        return sum(len(part.items) for part in self.parts)
+
+
+def planned(view: View | None, items: Sequence[Item], asked: Asked) -> Added:
+    """
+    What adding would do; a pure read.
+
+    Args:
+        view: The workspace; None while there is none.
+        items: What was added.
+        asked: How it becomes batches.
+
+    Raises:
+        UsageError: Two requests share an id, or one is too large for its provider.
+        Clash: An id stands in the workspace with another request.
+    """
+    given = {item.custom_id for item in items if item.wanted.custom_id is not None}
+    there = {} if view is None else _there(view, given)
+    generation = 1
+    if asked.fresh:
+        generation = max((generation_of(each) for each in there), default=0) + 1
+    listed = named(items, dedupe=asked.dedupe, generation=generation)
+    wanted = [(custom_id, item) for custom_id, item in listed if custom_id not in there]
+    for custom_id, item in listed:
+        held = there.get(custom_id)
+        if held and item.wanted.custom_id is not None and held != item.line(custom_id).rstrip(b"\n"):
+            told = f"custom_id={custom_id!r:.80} stands in this workspace with another request"
+            raise Clash(told, hint="give it another id; or fresh=True asks everything anew and pays again")
+    return Added(
+        tuple(listed),
+        tuple(_parts(wanted, asked)),
+        len(listed) - len(wanted),
+    )
+
+
+def add(
+    path: str, settings: Settings, items: Sequence[Item], asked: Asked, options: Options | None = None
+) -> Added:
+    """
+    Make the inputs; nothing is sent.
+
+    Raises:
+        UsageError, Clash: As `planned`.
+        StaleSnapshot: A file changed since its request was added; nothing was made.
+    """
+    with session(path, settings, options or Options()) as held:
+        found = planned(held.ctx, items, asked)
+        named_parts = list(_named(held.ctx, found.parts, asked.name))
+        made = _Staged(held.ctx)
+        try:
+            for part in named_parts:
+                made.stage(part)
+            for part in named_parts:
+                made.publish(part)
+        finally:
+            made.drop()
+        return attrs.evolve(found, parts=tuple(named_parts))
+
+
+def _parts(wanted: Iterable[tuple[str, Item]], asked: Asked) -> Iterator[Part]:
+    """Batches of one provider, model and shape each, as full as they may be."""
+    by_place = sorted(wanted, key=lambda each: _place(each[1]))  # stable: the order of adding stays
+    for (provider, model, _, _), group in groupby(by_place, key=lambda each: _place(each[1])):
+        limits = UNLIMITED if provider == LOCAL else takes(provider)[0]
+        part: list[tuple[str, Item]] = []
+        size = 0
+        for custom_id, item in group:
+            more = item.size + _ID_ROOM
+            if more > limits.size:
+                told = f"a request of {item.size} bytes; {provider} takes {limits.size} in one batch"
+                raise UsageError(told, hint="send smaller files, or fewer in one request")
+            if part and (len(part) == _most(limits, asked) or size + more > limits.size):
+                yield Part(provider, model, tuple(part), size)
+                part, size = [], 0
+            part.append((custom_id, item))
+            size += more
+        yield Part(provider, model, tuple(part), size)
+
+
+def _place(item: Item) -> tuple[str, str, str, str]:
+    """What all requests of a batch have in common."""
+    return item.provider, item.model, item.api.value, item.schema
+
+
+def _most(limits: Limits, asked: Asked) -> int | None:
+    bounds = [bound for bound in (asked.items_per_batch, limits.requests) if bound is not None]
+    return min(bounds) if bounds else None
+
+
+def _there(view: View, given: set[str]) -> dict[str, bytes]:
+    """Every id that was ever asked in a workspace; with its line where the author chose the id."""
+    found: dict[str, bytes] = {}
+    for lineage in lineages(view):
+        root = lineage.root
+        fact = root.files.get(Role.INPUT)
+        if fact is None:
+            # Its input was removed, or never came to be: what it asked stands in its results.
+            if root.manifest is not None:
+                found.update((row.custom_id, b"") for row in rows_of(view, [], [root.name]))
+            continue
+        for line in Lines(view, fact):
+            try:
+                custom_id = request_id(line, fact.path)
+            except BadLine:
+                continue  # a pass tells of it; it asks nothing
+            found[custom_id] = bytes(line.data).rstrip(b"\n") if custom_id in given else b""
+    return found
+
+
+def _named(ctx: Context, parts: Sequence[Part], prefix: str) -> Iterator[Part]:
+    """
+    The parts with names that are free, counted on from the last one.
+
+    Raises:
+        UsageError: The prefix cannot begin a name.
+    """
+    taken = {lineage.root.name: lineage.root for lineage in lineages(ctx)}
+    number = 0
+    for part in parts:
+        while True:
+            number += 1
+            name = parse_name(f"{prefix}-{number:04}")
+            if name is None:
+                told = f"name={prefix!r:.80} cannot begin the name of a batch"
+                raise UsageError(told, hint="letters, digits, . _ -; at most 80 characters")
+            if name not in taken or _is_leftover(taken[name]):
+                break
+        yield attrs.evolve(part, name=name)
+
+
+def _is_leftover(member: Member) -> bool:
+    """Whether a crash left metadata of a batch whose input never came: nothing was sent under it."""
+    record = member.record
+    return (
+        not member.files
+        and record is not None
+        and record.state is None
+        and record.batch_id is None
+        and record.intent is None
+        and record.parent is None
+        and not record.children
+    )
+
+
+class _Staged:
+    """Inputs under their temporary names, until all of them are there."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._facts: dict[BatchName, FileDigest] = {}
+
+    def stage(self, part: Part) -> None:
+        """Have the lines of a batch under a temporary name."""
+        name = _name_of(part)
+        lines = (item.line(custom_id) for custom_id, item in part.items)
+        self._facts[name] = self._fx.stage(self._path(name), lines)
+
+    def publish(self, part: Part) -> None:
+        """Say whose the batch is, then give its input the name."""
+        name = _name_of(part)
+        digest = self._facts[name]
+        before = self._ctx.record(name)
+        record = Record(
+            name,
+            generation=1 if before is None else before.generation + 1,
+            input=InputFact(digest, len(part.items)),
+            provider=part.provider,
+            asks=_asks(part.items[0][1].schema),
+        )
+        self._fx.publish(self._ctx.record_path(name), [metadata.encode(record)], replace=True)
+        self._fx.reveal(self._path(name), digest)
+        self._fx.sync_folder(self._ctx.layout.live)
+        del self._facts[name]
+
+    def drop(self) -> None:
+        """Take back what has no name."""
+        for name in self._facts:
+            self._fx.unstage(self._path(name))
+
+    @property
+    def _fx(self) -> Effects:
+        return self._ctx.fx
+
+    def _path(self, name: BatchName) -> str:
+        return self._ctx.layout.live_path(file_name(Role.INPUT, name))
+
+
+def _asks(schema: str) -> Extraction | None:
+    """What the answers of a batch are held to."""
+    return Extraction(Kind.SCHEMA, schema=schema, repair=repair_version()) if schema else None
+
+
+def _name_of(part: Part) -> BatchName:
+    if part.name is None:
+        raise UsageError("a batch has no name yet")
+    return part.name
+
+
+def told_of(added: Added) -> Mapping[str, int]:
+    """How many requests go to each model, by `provider/model`."""
+    found: dict[str, int] = {}
+    for part in added.parts:
+        key = f"{part.provider}/{part.model or 'its worker'}"
+        found[key] = found.get(key, 0) + len(part.items)
+    return found

@@ -1,0 +1,288 @@
+"""
+`Batch`: describe requests, see what would be made of them, have them answered, get typed answers.
+
+Everything that is described becomes ordinary batches of a workspace, so what holds for them holds here;
+running the same script again adds nothing and pays nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Self, Unpack
+
+import attrs
+import msgspec
+
+from reconciler.authoring.adding import Added, Asked, add, planned, told_of
+from reconciler.authoring.items import Item, PathLike, Wanted, item_of
+from reconciler.caches import make_workspace
+from reconciler.choices import Choices, prepared
+from reconciler.errors import UsageError
+from reconciler.executor.context import viewing
+from reconciler.library import reconcile
+from reconciler.model.report import Report
+from reconciler.model.rows import ResultRow, Standing
+from reconciler.plugins import Mode
+from reconciler.prompting import reader_of
+from reconciler.results import Results
+from reconciler.workspace.reading import locate
+
+_FIELDS: Final = frozenset(field.name for field in attrs.fields(Wanted)) - {"params", "files"} | {"file"}
+
+
+@attrs.frozen
+class Answer:
+    """
+    What became of one request.
+
+    Attributes:
+        custom_id: The request.
+        outcome: `answered`, `failed`, `pending` or another word of `Standing`.
+        value: The answer as a value of its `response_model`, or the text where it has none; None unless
+            answered.
+        text: The answer as it came.
+        error: Why there is no value, in one line; None where there is one.
+        row: Everything else that is known.
+    """
+
+    custom_id: str
+    outcome: str
+    value: Any
+    text: str | None
+    error: str | None
+    row: ResultRow | None = attrs.field(default=None, repr=False)
+
+
+@attrs.define
+class Batch:
+    """
+    Requests on their way into a workspace.
+
+    Args:
+        workspace: Its path; it is made when the first input is.
+        model: The model of every request that names none.
+        provider: Whom to ask; told by the model unless given. `local` for a worker of the workspace.
+        endpoint: `chat` or `responses`, for OpenAI's models.
+        system: The system prompt of every request that has none.
+        name: What the names of its batches begin with.
+        dedupe: Ask equal requests once.
+        fresh: Ask everything anew, under new ids; it is paid for again, and nothing is deleted.
+        items_per_batch: Requests in a batch at the most.
+        params: Parameters of every request that does not say otherwise, such as `temperature`.
+    """
+
+    workspace: PathLike
+    model: str = ""
+    provider: str = attrs.field(default="", kw_only=True)
+    endpoint: str = attrs.field(default="", kw_only=True)
+    system: str = attrs.field(default="", kw_only=True)
+    name: str = attrs.field(default="requests", kw_only=True)
+    dedupe: bool = attrs.field(default=False, kw_only=True)
+    fresh: bool = attrs.field(default=False, kw_only=True)
+    items_per_batch: int | None = attrs.field(default=None, kw_only=True)
+    params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    _items: list[Item] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.items_per_batch is not None and self.items_per_batch < 1:
+            raise UsageError(f"items_per_batch={self.items_per_batch}: it has to be 1 at the least")
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(  # noqa: PLR0913 - each is a word of the contract
+        self,
+        prompt: str | None = None,
+        *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        file: PathLike | Sequence[PathLike] = (),
+        custom_id: str | None = None,
+        response_model: Any = None,
+        citations: bool = False,
+        model: str = "",
+        provider: str = "",
+        endpoint: str = "",
+        system: str = "",
+        **params: Any,
+    ) -> Self:
+        """
+        Put down one request; nothing is written.
+
+        Args:
+            prompt: A text.
+            messages: A conversation instead: `role` and `content` each, the content a text or a list of texts
+                and paths of files.
+            file: One file or several that go with the prompt: images, PDF, text, DOCX.
+            custom_id: The id; made of the content unless given.
+            response_model: The form of the answer: a Pydantic model, an attrs class, a dataclass, a
+                TypedDict or a JSON Schema.
+            citations: Have the answer say where in the file it found what it says (Anthropic).
+            model: The model, unless it is that of the batch.
+            provider: Whom to ask, likewise.
+            endpoint: `chat` or `responses`, likewise.
+            system: A system prompt, likewise.
+            params: `temperature`, `max_tokens` and others, over those of the batch.
+
+        Raises:
+            UsageError: It says too much or too little, a file cannot be read, or it would be refused.
+        """
+        files = (file,) if isinstance(file, str | os.PathLike) else tuple(file)
+        wanted = Wanted(
+            model=model or self.model,
+            provider=provider or ("" if model else self.provider),
+            endpoint=endpoint or ("" if model else self.endpoint),
+            prompt=prompt,
+            messages=messages,
+            files=files,
+            system=system or self.system,
+            response_model=response_model,
+            citations=citations,
+            custom_id=custom_id,
+            params={**self.params, **params},
+        )
+        self._items.append(item_of(wanted))
+        return self
+
+    def add_many(self, rows: Iterable[Mapping[str, Any]]) -> Self:
+        """
+        Put down one request for each row: the arguments of `add`, by name.
+
+        Raises:
+            UsageError: A row cannot be asked; the message says which. The rows before it are in.
+        """
+        for at, row in enumerate(rows):
+            try:
+                self.add(**row)
+            except UsageError as error:
+                raise UsageError(f"row {at}: {error}", hint=error.hint) from error
+            except TypeError as error:
+                raise UsageError(f"row {at} is no row: {error}") from error
+        return self
+
+    def plan(self) -> Added:
+        """
+        What would be made, and what is there already; nothing is written.
+
+        Raises:
+            UsageError: There is nothing to ask, or an id was given twice.
+            Clash: An id stands in the workspace with another request.
+        """
+        self._refuse_empty()
+        path = os.fspath(self.workspace)
+        if locate(path)[1] is None:
+            return planned(None, self._items, self._asked)
+        ready = prepared(path, {}, Mode.LOOK)
+        with viewing(path, ready.settings) as view:
+            return planned(view, self._items, self._asked)
+
+    def write(self) -> Added:
+        """
+        Make the inputs; nothing is sent. What was there before is not made again.
+
+        Raises:
+            UsageError, Clash: As `plan`.
+            WorkspaceLocked: A pass is at work there.
+        """
+        self._refuse_empty()
+        path = os.fspath(self.workspace)
+        make_workspace(path)
+        ready = prepared(path, {}, Mode.LOOK)
+        return add(path, ready.settings, self._items, self._asked)
+
+    def submit(self, **choices: Unpack[Choices]) -> Run:
+        """Make the inputs, then one pass over the workspace: everything is sent that can be."""
+        return self._run(wait=False, timeout=None, choices=choices)
+
+    def run(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:
+        """
+        Make the inputs, then pass after pass until all of the workspace has settled, or needs a person.
+
+        Args:
+            timeout: Seconds after which to stop waiting.
+            choices: As for `reconciler.reconcile`.
+        """
+        return self._run(wait=True, timeout=timeout, choices=choices)
+
+    async def submit_async(self, **choices: Unpack[Choices]) -> Run:
+        """`submit`, beside a running loop."""
+        return await asyncio.to_thread(self._run, wait=False, timeout=None, choices=choices)
+
+    async def run_async(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:  # noqa: ASYNC109 - seconds of waiting at a provider
+        """`run`, beside a running loop."""
+        return await asyncio.to_thread(self._run, wait=True, timeout=timeout, choices=choices)
+
+    def _run(self, *, wait: bool, timeout: float | None, choices: Choices) -> Run:
+        added = self.write()
+        path = os.fspath(self.workspace)
+        report = reconcile(path, wait=wait, timeout=timeout, **choices)
+        return Run(path, added, report)
+
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch)
+
+    def _refuse_empty(self) -> None:
+        if not self._items:
+            raise UsageError("an empty batch: there is nothing to ask", hint="add() something first")
+
+
+@attrs.frozen
+class Run:
+    """
+    A batch that was written and taken as far as one call takes it.
+
+    Attributes:
+        workspace: Where it is.
+        added: What was made of it.
+        report: Where its batches stand.
+    """
+
+    workspace: str
+    added: Added
+    report: Report
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every request has come to its end."""
+        return all(
+            row is not None and row.outcome not in (Standing.PENDING, Standing.IN_FLIGHT)
+            for _, row in self._rows()
+        )
+
+    def results(self) -> list[Answer]:
+        """What became of each request, in the order in which they were added; read anew each time."""
+        models = [item.wanted.response_model for _, item in self.added.asked]
+        pairs = zip(self._rows(), models, strict=True)
+        return [_answer(custom_id, row, model) for (custom_id, row), model in pairs]
+
+    def _rows(self) -> list[tuple[str, ResultRow | None]]:
+        ready = prepared(self.workspace, {}, Mode.LOOK)
+        found: dict[str, ResultRow] = {}
+        for row in Results(self.workspace, ready.settings):
+            before = found.get(row.custom_id)
+            if before is None or not before.answered:
+                found[row.custom_id] = row
+        return [(custom_id, found.get(custom_id)) for custom_id, _ in self.added.asked]
+
+
+def _answer(custom_id: str, row: ResultRow | None, model: Any) -> Answer:
+    """One answer, read into the form that was asked for."""
+    if row is None:
+        return Answer(custom_id, Standing.PENDING.value, None, None, None)
+    if row.outcome is not Standing.ANSWERED:
+        told = row.error_message or row.error_code or row.error_class
+        return Answer(custom_id, row.outcome.value, None, None, told, row)
+    if model is None or row.text is None:
+        # Without the code that asked, the value is what the schema of its batch has taken out of the text.
+        value = row.text if row.value is None else row.value
+        return Answer(custom_id, row.outcome.value, value, row.text, None, row)
+    try:
+        value = reader_of(model)(row.text)
+    except (ValueError, msgspec.ValidationError) as error:
+        return Answer(custom_id, row.outcome.value, None, row.text, f"not what was asked for: {error}", row)
+    return Answer(custom_id, row.outcome.value, value, row.text, None, row)
+
+
+__all__ = ["Added", "Answer", "Batch", "Run", "told_of"]

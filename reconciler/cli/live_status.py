@@ -1,0 +1,214 @@
+"""
+`reconcile status --watch`: where every batch stands, redrawn in place until Ctrl-C.
+
+A frame is a list of lines, made by a pure function and no wider than the screen; it is written in one go, and
+only when it differs from the one before.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli.console import colourful, err, out, paint, safe
+from reconciler.errors import ReconcilerError
+from reconciler.model.report import State
+from reconciler.model.words import many
+
+if TYPE_CHECKING:
+    from reconciler.cli.interrupt import Stop
+    from reconciler.status import Row, Status
+
+EVERY: Final = 1.0
+"""Seconds between two frames; more where looking takes long."""
+
+_ORDER: Final = ("needs attention", "failed", "held", "pending", "waiting", "settled")
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
+_LEAST: Final = 12
+"""The narrowest column for reasons that says anything."""
+
+
+def frame(found: Status, width: int, height: int, *, everything: bool) -> list[str]:
+    """
+    One state of the screen.
+
+    Args:
+        found: Where batches stand.
+        width: Columns.
+        height: Lines.
+        everything: Settled batches too.
+    """
+    rows = [row for row in found.rows if everything or row.state != State.SETTLED.value]
+    rows.sort(key=lambda row: _ORDER.index(row.state) if row.state in _ORDER else 0)
+    counted = {state: sum(row.state == state for row in found.rows) for state in _ORDER}
+    told = ", ".join(f"{count} {state}" for state, count in counted.items() if count)
+    last = f"{many(len(found.rows), 'batch', 'batches')}: {told}" if found.rows else "no batch"
+    if found.next_look is not None:
+        last += f"; next look in {_span(max(0.0, found.next_look - found.seen_at))}"
+    shown = rows[: max(1, height - 4)]
+    lines = _table(shown, found.seen_at, width) if shown else []
+    if len(rows) > len(shown):
+        lines.append(paint(f"... and {len(rows) - len(shown)} more", "faint"))
+    lines += [paint(_cut(f"nothing more is sent: {safe(told)}", width), "held") for told in found.walls[:1]]
+    return [*lines, _cut(last, width)]
+
+
+def _table(rows: Sequence[Row], now: float, width: int) -> list[str]:
+    """The batches, each in a line that fits."""
+    heads = ("batch", "state", "age", "progress", "next", "kept")
+    cells = [heads, *(_cells(row, now) for row in rows)]
+    sizes = [max(len(line[at]) for line in cells) for at in range(len(heads))]
+    sizes[0] = min(sizes[0], max(8, width // 4))
+    # A column that nobody fills takes no room.
+    kept = [at for at in range(len(heads)) if at < 2 or any(line[at] for line in cells[1:])]  # noqa: PLR2004
+    while sum(sizes[at] + 2 for at in kept) > width + 2 and len(kept) > 2:  # noqa: PLR2004 - likewise
+        kept.pop()
+    left = width - sum(sizes[at] + 2 for at in kept)
+    lines = []
+    for line, row in zip(cells, (None, *rows), strict=True):
+        parts = []
+        for at in kept:
+            text = _cut(line[at], sizes[at], in_the_middle=at == 0)
+            text = text.ljust(sizes[at]) if at < 2 else text.rjust(sizes[at])  # noqa: PLR2004 - names and states
+            parts.append(paint(text, row.state) if row is not None and at == 1 else text)
+        why = "why" if row is None else safe(row.because)
+        told = "  ".join([*parts, _cut(why, left)] if left >= _LEAST else parts).rstrip()
+        lines.append(paint(told, "faint") if row is None else told)
+    return lines
+
+
+def _cells(row: Row, now: float) -> tuple[str, ...]:
+    age = "" if row.since is None else _span(max(0.0, now - row.since))
+    # Of a batch at a provider only its watcher knows when it is asked for.
+    until = None if row.batch_id else row.until
+    coming = "" if until is None else _span(max(0.0, until - now))
+    kept = "" if row.results_until is None else _span(max(0.0, row.results_until - now))
+    return safe(row.name), row.state, age, _progress(row), coming, kept
+
+
+def _progress(row: Row) -> str:
+    """How much of a batch is answered, as last heard or counted."""
+    done, total = None, row.requests
+    if row.coverage is not None:
+        done = row.coverage.answered.requests + row.coverage.failed.requests
+    elif row.heard is not None and row.heard.completed is not None:
+        done, total = row.heard.completed + (row.heard.failed or 0), row.heard.total or total
+    if done is None or not total:
+        return "" if total is None else f"0/{total}"
+    return f"{done}/{total} {100 * done // total:3d} %"
+
+
+def _span(seconds: float) -> str:
+    """A length of time in the largest unit that gives a number."""
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _cut(text: str, width: int, *, in_the_middle: bool = False) -> str:
+    """*text* in at most *width* columns; names are told apart by their ends, too."""
+    if len(text) <= width:
+        return text
+    behind = (width - 1) // 2 if in_the_middle else 0
+    return f"{text[: max(0, width - 1 - behind)]}…{text[len(text) - behind :]}"
+
+
+class Screen:
+    """Where frames go: over the one before on a terminal, one below the other elsewhere."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stdout
+        terminal = self._stream is not None and self._stream.isatty()
+        self._over = terminal and (colourful(self._stream) or _moves())
+        self._lines: list[str] = []
+        self._size = (0, 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and lines."""
+        if not self._over:
+            return 200, 1 << 20
+        found = shutil.get_terminal_size()
+        return found.columns - 1, found.lines
+
+    @property
+    def redraws(self) -> bool:
+        """Whether a frame takes the place of the one before."""
+        return self._over
+
+    def draw(self, lines: list[str]) -> None:
+        """Show a frame, in one write."""
+        if not self._over:
+            for line in lines:
+                out(line)
+            out()
+            self._stream.flush()
+            return
+        if lines == self._lines and self.size == self._size:
+            return
+        begin = "\x1b[?25l" if not self._lines else f"\x1b[{len(self._lines)}F"
+        if self._lines and self.size != self._size:
+            # Lines may have been folded; how many there are now is anybody's guess.
+            begin = "\x1b[H\x1b[2J"
+        self._lines, self._size = lines, self.size
+        self._stream.write(begin + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the last frame there."""
+        if self._over and self._lines:
+            self._stream.write("\x1b[?25h")
+            self._stream.flush()
+
+
+def _moves() -> bool:
+    """Whether the terminal knows how to move its cursor; colours or no."""
+    import os
+
+    return os.environ.get("TERM", "dumb") != "dumb"
+
+
+def follow(
+    look: Callable[[], Status],
+    stop: Stop,
+    pause: Callable[[float, Callable[[], bool]], None],
+    *,
+    everything: bool,
+) -> None:
+    """
+    Show where batches stand until somebody asks for an end.
+
+    Args:
+        look: Looks at every batch.
+        stop: Whether somebody asks.
+        pause: Waits so many seconds, or until somebody asks.
+        everything: Settled batches too.
+    """
+    screen, before, trouble = Screen(), None, ""
+    try:
+        while not stop.asked():
+            began = time.monotonic()
+            try:
+                found = look()
+            except (ReconcilerError, OSError) as error:
+                if screen.redraws:
+                    screen.draw([_cut(safe(str(error)), screen.size[0])])
+                elif str(error) != trouble:
+                    trouble = str(error)
+                    err(safe(trouble))
+            else:
+                said = [(row.name, row.state, _progress(row), row.because) for row in found.rows]
+                if screen.redraws or said != before:
+                    before, trouble = said, ""
+                    if not screen.redraws:
+                        at = dt.datetime.fromtimestamp(found.seen_at, dt.UTC).isoformat(timespec="seconds")
+                        out(f"{at[:19]}Z")
+                    screen.draw(frame(found, *screen.size, everything=everything))
+            pause(max(EVERY, 10 * (time.monotonic() - began)), stop.asked)
+    finally:
+        screen.close()

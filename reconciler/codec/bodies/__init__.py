@@ -1,0 +1,48 @@
+"""
+Request lines out of descriptions: one module a shape.
+
+Pure: the same description gives the same bytes, in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from reconciler.codec.bodies import anthropic, chat, gemini, mistral, responses
+from reconciler.errors import UsageError
+from reconciler.model.described import Api, Described
+
+_BODIES: Final[Mapping[Api, Callable[[Described], dict[str, Any]]]] = {
+    Api.CHAT: chat.body,
+    Api.RESPONSES: responses.body,
+    Api.ANTHROPIC: anthropic.body,
+    Api.GEMINI: gemini.body,
+    Api.MISTRAL: mistral.body,
+}
+_URLS: Final = {Api.CHAT: "/v1/chat/completions", Api.RESPONSES: "/v1/responses"}
+
+
+def line_of(described: Described, api: Api, custom_id: str) -> bytes:
+    """
+    The request line, newline included.
+
+    Raises:
+        UsageError: That API does not take such a request; the message says what of it.
+    """
+    body = _BODIES[api](described)
+    match api:
+        case Api.CHAT | Api.RESPONSES:
+            line = {"custom_id": custom_id, "method": "POST", "url": _URLS[api], "body": body}
+        case Api.ANTHROPIC:
+            line = {"custom_id": custom_id, "params": body}
+        case Api.GEMINI:
+            line = {"key": custom_id, "request": body}
+        case Api.MISTRAL:
+            line = {"custom_id": custom_id, "body": body}
+    try:
+        return msgspec.json.encode(line) + b"\n"
+    except (TypeError, UnicodeEncodeError, msgspec.MsgspecError, RecursionError) as error:
+        raise UsageError(f"this request cannot be sent: {error}") from error

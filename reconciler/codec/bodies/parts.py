@@ -1,0 +1,82 @@
+"""What bodies of several shapes have in common: files as base64, texts of files, members by other names."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.codec.bodies.strict import closed
+from reconciler.errors import UsageError
+from reconciler.model.described import DOCX, Attachment, Schema
+
+
+def encoded(file: Attachment) -> str:
+    """The bytes of a file in base64."""
+    return base64.b64encode(file.data).decode()
+
+
+def data_url(file: Attachment) -> str:
+    """The same as a URL."""
+    return f"data:{file.media_type};base64,{encoded(file)}"
+
+
+def text_in(file: Attachment) -> str:
+    """
+    What a file of text says.
+
+    Raises:
+        UsageError: It is no UTF-8.
+    """
+    try:
+        return file.data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        told = f"{file.name} is no text in UTF-8: {error.reason} at byte {error.start}"
+        raise UsageError(told, hint="save it as UTF-8") from error
+
+
+def as_text(file: Attachment) -> str:
+    """A file of text as a part of a prompt, for APIs that have no place for such files."""
+    return f"{file.name}:\n\n{text_in(file)}"
+
+
+def refuse(file: Attachment, api: str, taken: str) -> UsageError:
+    """The error for a file that an API does not take."""
+    hint = f"it takes {taken}"
+    if file.media_type == DOCX:
+        hint += "; OpenAI's Responses API takes .docx (endpoint='responses'), or save it as PDF"
+    return UsageError(f"{api} does not take {file.name} ({file.media_type})", hint=hint)
+
+
+def renamed(params: Mapping[str, Any], names: Mapping[str, str | None], api: str) -> dict[str, Any]:
+    """
+    The parameters by the names of an API.
+
+    Args:
+        params: As their author wrote them.
+        names: What an API calls a parameter; None where it has no such thing. Others keep their names.
+        api: For errors.
+
+    Raises:
+        UsageError: The API has no such parameter.
+    """
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        name = names.get(key, key)
+        if name is None:
+            raise UsageError(f"{api} has no {key}", hint=f"leave {key} out, or choose another model")
+        found[name] = value
+    return found
+
+
+def listed(value: Any) -> Any:
+    """One text as a list of texts; everything else as it is."""
+    return [value] if isinstance(value, str) else value
+
+
+def form_of(schema: Schema) -> dict[str, Any]:
+    """A schema as OpenAI and those who copy it want it: held to strictly where that can be."""
+    strict = closed(schema.schema)
+    if strict is None:
+        return {"name": schema.name, "schema": schema.schema}
+    return {"name": schema.name, "schema": strict, "strict": True}

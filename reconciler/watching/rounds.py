@@ -1,0 +1,283 @@
+"""
+One workspace that is watched: when something is due for it, and what is done then.
+
+Clock, sight, chance and the options of a pass are arguments, so that a test lives through weeks at once. The
+lock is held for each pass and never between two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Final, Protocol
+
+import attrs
+
+from reconciler.choices import Prepared
+from reconciler.engine import reconcile
+from reconciler.errors import ConfigError, Interrupted, ReconcilerError, UserError, WorkspaceLocked
+from reconciler.executor.context import Context
+from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
+from reconciler.model.report import BatchReport, Report, State
+from reconciler.session import Options, Pace
+from reconciler.watching.arrivals import Arrivals, Patience
+from reconciler.watching.news import News
+from reconciler.watching.place import Place
+from reconciler.watching.schedule import Schedule, back_off
+from reconciler.watching.seeing import Sight
+from reconciler.watching.telling import Tell
+from reconciler.workspace import outlook
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.scan import Listing
+
+BUSY: Final = 10.0
+"""Seconds between two tries to lock a workspace that somebody else works on, at the most."""
+
+_LEVELS: Final = {
+    State.SETTLED: "info",
+    State.WAITING: "info",
+    State.HELD: "warning",
+    State.ATTENTION: "warning",
+    State.FAILED: "error",
+}
+
+
+class Follower(Protocol):
+    """Told of each pass over a workspace, under no lock; `posting.Posting` is one."""
+
+    def passing(self) -> None:
+        """A pass is about to begin."""
+
+    def passed(self, reports: Sequence[BatchReport]) -> None:
+        """A pass has ended, and this is where each batch stands."""
+
+
+@attrs.frozen
+class Ground:
+    """
+    What a watched workspace stands on.
+
+    Attributes:
+        load: Reads settings and code anew.
+        listening: Options for a pass, somebody listening to it until it has ended.
+        sight: Makes whoever watches its folder, by its settings.
+        tell: Told what happens.
+        clock: Seconds since the epoch.
+        chance: 0 to 1, another number each time.
+        wake: Ends the wait for what is due next.
+        follower: Told of each pass.
+        one_pass: Makes a pass.
+    """
+
+    load: Callable[[], Prepared]
+    listening: Callable[[Prepared], AbstractContextManager[Options]]
+    sight: Callable[[Prepared], Sight]
+    tell: Tell
+    clock: Callable[[], float]
+    chance: Callable[[], float]
+    wake: Callable[[], None]
+    follower: Callable[[Prepared], Follower | None] = lambda _ready: None
+    one_pass: Callable[..., Report] = reconcile
+
+
+class Watch:
+    """
+    One workspace that is watched.
+
+    Args:
+        path: The workspace, as its user named it.
+        ground: What it stands on.
+
+    Raises:
+        ReconcilerError: Its settings cannot be obeyed, or it is not there.
+    """
+
+    def __init__(self, path: str, ground: Ground) -> None:
+        self.path = path
+        self._ground = ground
+        self.arrivals = Arrivals(ground.clock, ground.wake)
+        self._place = Place(path, self.arrivals, ground.clock, self._tell)
+        self._schedule = Schedule(ground.chance)
+        self._news = News()
+        self._pace = Pace(patient=True)
+        self._next_scan = 0.0
+        self._not_before = 0.0
+        self._trouble = ""
+        self._tries = 0
+        self._busy = 0
+        self._reload = False
+        self.passes = 0
+        self._ready, self._follower = self._loaded()
+        self._set_up()
+
+    def reload(self) -> None:
+        """Have settings and code read anew before anything else is done."""
+        self._reload = True
+        self._ground.wake()
+
+    def due(self) -> float:
+        """When `step` has something to do."""
+        if self._reload:
+            return self._ground.clock()
+        check = self._place.next_check
+        return check if self._place.paused else min(check, self._look_at())
+
+    def step(self) -> None:
+        """Do what is due."""
+        if self._reload:
+            self._load_again()
+        if self._place.is_there() and self._look_at() <= self._ground.clock():
+            self._pass()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._place.close()
+
+    # Within
+
+    def _tell(self, level: str, event: str, **facts: Any) -> None:
+        self._ground.tell(level, event, self.path, **facts)
+
+    def _loaded(self) -> tuple[Prepared, Follower | None]:
+        """Settings and code, and who follows the passes that are made by them."""
+        ready = self._ground.load()
+        return ready, self._ground.follower(ready)
+
+    def _set_up(self) -> None:
+        """Obey the settings that were loaded."""
+        ready = self._ready
+        settle = ready.settings["policy.settle_seconds"]
+        self.arrivals.patience = Patience(quiet=ready.settings["watch.quiet_seconds"], settle=settle)
+        self._place.watch_by(lambda: self._ground.sight(ready))
+        self._next_scan = 0.0
+
+    def _load_again(self) -> None:
+        self._reload = False
+        try:
+            self._ready, self._follower = self._loaded()
+        except ReconcilerError as error:
+            self._tell("error", "watch.reload-failed", because=error.message, hint=error.hint)
+            return
+        self._tell("info", "watch.reloaded")
+        self._set_up()
+
+    def _look_at(self) -> float:
+        """When to make a pass."""
+        wakes = [self._next_scan, self._schedule.next, self.arrivals.due()]
+        if self._pace.owed:
+            wakes.append(self._pace.due)
+        return max(min(each for each in wakes if each is not None), self._not_before)
+
+    def _pass(self) -> None:
+        """Make a pass."""
+        ground, settings = self._ground, self._ready.settings
+        began, poll = ground.clock(), settings["provider.poll_seconds"]
+        self.arrivals.look()
+        self._schedule.begin(began, poll)
+        self._next_scan = began + settings["watch.scan_seconds"] * (1 + 0.1 * ground.chance())
+        self._tell("debug", "pass.began")
+        try:
+            if self._follower is not None:
+                self._follower.passing()
+            with ground.listening(self._ready) as given:
+                options = attrs.evolve(
+                    given,
+                    patience=0.0,
+                    pace=self._pace,
+                    writing=self._writing,
+                    fresh=self._schedule.fresh,
+                )
+                report = ground.one_pass(self.path, settings, options)
+        except WorkspaceLocked as error:
+            self._busy += 1
+            self._not_before = ground.clock() + min(2.0 ** (self._busy - 1), BUSY)
+            self._next_scan = self._not_before
+            if self._busy == 2:  # noqa: PLR2004 - one that is through in a moment is not worth a word
+                self._tell("info", "workspace.busy", because=error.message)
+            return
+        except Interrupted:
+            return
+        except UserError as error:
+            # It may have vanished in between; that is told as such.
+            self._place.look_anew()
+            if self._place.is_there():
+                self._stumble(error)
+            return
+        except Exception as error:  # noqa: BLE001 - one that could end it would end it for all workspaces
+            self._stumble(error)
+            return
+        self.passes += 1
+        self._place.learn()
+        self._busy = self._tries = 0
+        self._not_before = 0.0
+        if self._trouble:
+            self._trouble = ""
+            self._tell("info", "workspace.recovered")
+        self._schedule.after(report, ground.clock(), poll)
+        self._told(report, ground.clock() - began)
+        self._note_outlook()
+
+    def _stumble(self, error: Exception) -> None:
+        """A pass could not be made; it is tried again, later each time."""
+        now = self._ground.clock()
+        self._tries += 1
+        self._not_before = now + back_off(self._tries)
+        self._next_scan, self._place.next_check = self._not_before, now
+        ours = isinstance(error, ReconcilerError | OSError)
+        because = str(error) if ours else f"a fault of reconcile itself ({type(error).__name__}: {error})"
+        hint = error.hint if isinstance(error, ReconcilerError) else ""
+        if because != self._trouble:
+            self._trouble = because
+            event = "workspace.refused" if isinstance(error, ConfigError) else "workspace.trouble"
+            self._tell("error", event, because=because, hint=hint)
+
+    def _told(self, report: Report, seconds: float) -> None:
+        """Tell what a pass has changed."""
+        for change in self._news.of(report, self._schedule.fresh):
+            batch = change.report
+            facts: Mapping[str, Any] = {
+                "batch": batch.name,
+                "because": batch.because,
+                "hint": batch.hint or None,
+                "before": None if change.before is None else change.before.value,
+            }
+            self._tell(_LEVELS[batch.state], f"batch.{batch.state.value.replace(' ', '-')}", **facts)
+        for warning in report.warnings:
+            self._tell("warning", "pass.warned", because=warning)
+        counts = {state.value.replace(" ", "_"): report.count(state) for state in State}
+        level = "info" if report.changed else "debug"
+        counts = {state: count for state, count in counts.items() if count}
+        self._tell(level, "pass.ended", seconds=round(seconds, 3), batches=len(report.batches), **counts)
+        if self._follower is not None:
+            try:
+                self._follower.passed(self._news.standing)
+            except (ReconcilerError, OSError) as error:
+                self._stumble(error)
+
+    def _note_outlook(self) -> None:
+        """Leave the time of the next look where those find it who look on."""
+        if self._schedule.next is not None:
+            fx = Effects(self._place.root, clock=self._ground.clock)
+            with suppress(ReconcilerError, OSError):
+                outlook.note(fx, self._schedule.next)
+            fx.close()
+
+    def _writing(self, ctx: Context, listing: Listing) -> Mapping[BatchName, float]:
+        """
+        Batches that are left alone because a file of theirs is being written, and until when.
+
+        An answer file that is cut would send its batch to quarantine. So one that changed a moment ago is
+        taken for whole only where somebody was seen to close it.
+        """
+        found = self.arrivals.writing()
+        settle, now = self.arrivals.patience.settle, ctx.fx.now()
+        for name, roles in listing.batches.items():
+            if roles.keys().isdisjoint(ANSWERS):
+                continue
+            for role in roles.keys() - {Role.METADATA}:
+                leaf = file_name(role, name)
+                fact = ctx.fx.fact(ctx.layout.live_path(leaf))
+                age = settle if fact is None else now - fact.mtime_ns / 1e9
+                if -settle < age < settle and not self.arrivals.is_whole(leaf):
+                    found[name] = max(found.get(name, 0.0), now - age + settle)
+        return found

@@ -1,0 +1,167 @@
+"""
+Who tells that something happens in a folder: the kernel, or where it is blind, a look every few seconds.
+
+The only importer of watchdog. What it tells goes into `Arrivals`; nothing hangs on its being complete.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+
+from reconciler.watching.arrivals import Arrivals, Seen
+from reconciler.workspace.mounts import filesystem
+
+if TYPE_CHECKING:
+    from watchdog.events import FileSystemEvent
+    from watchdog.observers.api import BaseObserver
+
+BLIND: Final = frozenset(
+    "9p afs beegfs ceph cifs davfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 overlay prl_fs smb2 smb3 "
+    "smbfs vboxsf virtiofs vmhgfs".split()
+)
+"""File systems that may be changed from where the kernel does not see it."""
+
+
+@attrs.frozen
+class How:
+    """
+    How a folder is watched.
+
+    Attributes:
+        events: The kernel tells; otherwise somebody looks every few seconds.
+        filesystem: What it lies on, as the kernel calls it.
+        why: Why somebody looks, in words; empty where the kernel tells.
+    """
+
+    events: bool
+    filesystem: str
+    why: str = ""
+
+
+class Sight(Protocol):
+    """Watches one folder at a time."""
+
+    def begin(self, folder: str, arrivals: Arrivals) -> How:
+        """Begin to watch *folder*, a real path, and end with whatever was watched before."""
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+
+
+def is_blind(kind: str) -> bool:
+    """Whether files on a file system of that type may change without the kernel seeing it."""
+    return kind in BLIND or kind.startswith("fuse")
+
+
+class Observing:
+    """
+    Watches a folder by watchdog.
+
+    Args:
+        observer: `auto`, `events` or `polling`.
+        seconds: Between two looks, where somebody looks.
+    """
+
+    def __init__(self, observer: str = "auto", seconds: float = 2.0) -> None:
+        self._wanted = observer
+        self._seconds = seconds
+        self._observer: BaseObserver | None = None
+
+    def begin(self, folder: str, arrivals: Arrivals) -> How:
+        """Begin to watch *folder*; see `Sight`."""
+        self.close()
+        kind = filesystem(folder)
+        why = ""
+        if self._wanted == "polling":
+            why = 'watch.observer is "polling"'
+        elif self._wanted == "auto" and is_blind(kind):
+            why = f"on {kind}, files may change without the kernel seeing it"
+        if not why:
+            try:
+                self._begin(folder, arrivals, events=True)
+            except OSError as error:
+                # Another limit than that of memory: how many folders one user may watch.
+                why = f"the kernel does not tell ({error.strerror or error})"
+            else:
+                return How(events=True, filesystem=kind)
+        self._begin(folder, arrivals, events=False)
+        return How(events=False, filesystem=kind, why=why)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            observer.join()
+
+    def _begin(self, folder: str, arrivals: Arrivals, *, events: bool) -> None:
+        from watchdog.events import (  # noqa: PLC0415 - only where somebody watches
+            DirDeletedEvent,
+            FileClosedEvent,
+            FileCreatedEvent,
+            FileDeletedEvent,
+            FileModifiedEvent,
+            FileMovedEvent,
+        )
+
+        kinds: list[type[FileSystemEvent]] = [
+            *(FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent),
+            DirDeletedEvent,
+        ]
+        observer, arrivals.closes = _observer(self._seconds, events=events)
+        try:
+            observer.schedule(_handler(arrivals), folder, event_filter=kinds)
+            observer.start()
+        except OSError:
+            # Threads that have begun end with it.
+            observer.stop()
+            raise
+        self._observer = observer
+
+
+def _observer(seconds: float, *, events: bool) -> tuple[BaseObserver, bool]:
+    """An observer, and whether it tells when files are closed."""
+    if not events:
+        from watchdog.observers.polling import PollingObserver  # noqa: PLC0415 - where it is wanted
+
+        return PollingObserver(timeout=seconds), False
+    if platform.system() == "Linux":
+        from watchdog.observers.inotify import InotifyObserver  # noqa: PLC0415 - where it is there
+
+        # In full, a file that was moved there is told from one that was made there.
+        return InotifyObserver(generate_full_events=True), True
+    from watchdog.observers import Observer  # noqa: PLC0415 - whatever this system has
+
+    return Observer(), False
+
+
+_SEEN: Final = {"created": Seen.APPEARED, "modified": Seen.GREW, "closed": Seen.WHOLE}
+
+
+def _handler(arrivals: Arrivals) -> Any:
+    """What watchdog calls with each event."""
+    from watchdog.events import FileSystemEventHandler  # noqa: PLC0415 - see above
+
+    class Handler(FileSystemEventHandler):
+        def dispatch(self, event: FileSystemEvent) -> None:
+            if event.is_directory:
+                # The folder itself went; the next look says what that means.
+                arrivals.see(Seen.ANY)
+                return
+            if event.event_type in ("deleted", "moved"):
+                arrivals.see(Seen.WENT, _leaf(event.src_path))
+            if event.event_type == "moved":
+                arrivals.see(Seen.WHOLE, _leaf(event.dest_path))
+            elif event.event_type in _SEEN:
+                arrivals.see(_SEEN[event.event_type], _leaf(event.src_path))
+
+    return Handler()
+
+
+def _leaf(path: bytes | str) -> str:
+    """The last part of a path, as text."""
+    text = path.decode("utf-8", "surrogateescape") if isinstance(path, bytes) else path
+    return text.rpartition("/")[2]

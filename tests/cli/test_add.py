@@ -1,0 +1,104 @@
+"""`reconcile add`: prompts and rows become inputs, and what a person may get wrong is told with its line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.authoring.documents import text
+from tests.cli.calling import call
+
+
+def _bodies(work: Path) -> list[Any]:
+    paths = sorted(work.glob("workdir/batch_input_*"))
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in lines]
+
+
+def test_lines_of_text_become_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One prompt a line; the second call adds what is new and nothing else."""
+    prompts = text(tmp_path / "prompts.txt", "one\n\ntwo\n")
+    first = call(
+        capsys, "add", tmp_path / "ws", prompts, "--model", "gpt-4o-mini", "--param", "temperature=0"
+    )
+    assert first.code == 0
+    assert "2 requests for openai, gpt-4o-mini" in first.out
+    assert "nothing was sent" in first.err
+    assert [each["body"]["temperature"] for each in _bodies(tmp_path / "ws")] == [0, 0]
+    text(prompts, "one\ntwo\nthree\n")
+    again = call(
+        capsys, "add", tmp_path / "ws", prompts, "--model", "gpt-4o-mini", "--param", "temperature=0"
+    )
+    assert "2 there already" in again.err
+    assert len(_bodies(tmp_path / "ws")) == 3
+
+
+def test_rows_take_files_and_ids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns name the file, relative to the table, and the id; a schema comes from a file."""
+    rows = text(tmp_path / "rows.csv", "city,path,id\nUlm,a.txt,r-1\n")
+    text(tmp_path / "a.txt", "A city.")
+    schema = text(tmp_path / "city.json", '{"type": "object", "properties": {"people": {"type": "integer"}}}')
+    options = (
+        "--template",
+        "What of {city}?",
+        "--file-column",
+        "path",
+        "--id-column",
+        "id",
+        "--schema",
+        schema,
+    )
+    said = call(capsys, "add", tmp_path / "ws", rows, "--model", "claude-x", *options, "--json")
+    assert said.code == 0
+    assert json.loads(said.out)["requests"] == 1
+    (line,) = _bodies(tmp_path / "ws")
+    assert line["custom_id"] == "r-1"
+    assert [part["type"] for part in line["params"]["messages"][0]["content"]] == ["document", "text"]
+    assert line["params"]["output_config"]["format"]["schema"]["required"] == ["people"]
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what would be made; there is no workspace afterwards."""
+    prompts = text(tmp_path / "prompts.txt", "one\n")
+    said = call(capsys, "add", tmp_path / "ws", prompts, "--model", "gpt-4o-mini", "--dry-run")
+    assert said.code == 0
+    assert "nothing was written" in said.err
+    assert not (tmp_path / "ws").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "told"),
+    [
+        (
+            "city,path\nUlm,\n",
+            ("--template", "{city}", "--file-column", "path"),
+            "rows.csv:2: no column path",
+        ),
+        ("city\nUlm\n", ("--template", "{town}"), "rows.csv:2: no column town"),
+        ("city\nUlm\n", (), "no --template"),
+        ("city\nUlm\n", ("--template", "{city}", "--param", "temperature"), "no KEY=VALUE"),
+        (
+            "city,f\nUlm,b.txt\n",
+            ("--template", "{city}", "--file-column", "f"),
+            "rows.csv:2: there is no file",
+        ),
+        ("", ("--template", "{city}"), "empty batch"),
+        (
+            "city\nUlm\n",
+            ("--template", "{city}", "--schema", "nowhere.json"),
+            "there is no file nowhere.json",
+        ),
+    ],
+)
+def test_a_mistake_is_told_and_nothing_is_made(
+    content: str, options: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Usage errors end with 2, name the line, and leave no workspace behind."""
+    rows = text(tmp_path / "rows.csv", content)
+    said = call(capsys, "add", tmp_path / "ws", rows, "--model", "gpt-4o-mini", *options)
+    assert said.code == 2
+    assert told in said.err
+    assert not (tmp_path / "ws").exists()

@@ -1,0 +1,234 @@
+"""
+What a simulated world is held to: what is true at every moment, and what it comes to once faults stop.
+
+It reads files and the provider's own memory; of the product it asks only `check` and the last report.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, Final
+
+import attrs
+
+from reconciler import engine
+from reconciler.check import check
+from reconciler.model.failure import InDoubt, Refused
+from reconciler.model.report import BatchReport, State
+from reconciler.planner.waiting import PATIENCE
+from reconciler.workspace.effects import TEMPORARY
+from tests import workspaces
+from tests.proof.fortunes import SENDS, replied
+from tests.proof.moments import Moment
+from tests.proof.users import LATER_KEY, ids_in
+from tests.proof.world import World
+from tests.stopping import NUMBERED
+from tests.workspaces import ledger, leftovers
+
+PASSES: Final = 3
+"""In how many passes a world comes to rest; one after which its provider has new work is not counted."""
+
+MAX_ATTEMPTS: Final = 3
+
+LONGEST: Final = 27 * 3600.0
+"""Seconds in which a provider has done whatever it does, and shown it."""
+
+
+# --- at every moment ----------------------------------------------------------------------------------------
+
+
+def hold(world: World) -> None:
+    """
+    Hold the world to what is true at every moment.
+
+    Raises:
+        AssertionError: A promise is broken.
+    """
+    _files(world)
+    _inputs(world)
+    _money(world)
+    _results(world)
+    _versions(world)
+    assert not world.fake.mistakes, world.fake.mistakes
+    assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
+
+
+def _files(world: World) -> None:
+    """`check` finds nothing, but where a user has a file in hand; and every id stands in one place."""
+    verdict = check(str(world.root), workspaces.settings())
+    disturbed = world.users.disturbed
+    findings = [
+        each for each in verdict.findings if "torn" not in each.what and not _speaks_of(each.where, disturbed)
+    ]
+    assert findings == [], findings
+    if not disturbed and not any("cannot be counted" in each for each in verdict.notes):
+        # A retried id is counted once more in the child that has it.
+        counted = sum(verdict.account.values()) - verdict.account.get("retried", 0)
+        there = sum(len(ids_in(data)) for data in world.users.inputs.values())
+        assert counted == there, f"{there} ids were put there, {counted} are accounted for: {verdict}"
+
+
+def _speaks_of(where: str, names: set[str]) -> bool:
+    return any(re.search(rf"(?<![a-z0-9]){name}(?![0-9])", where) for name in names)
+
+
+def _inputs(world: World) -> None:
+    """Every input lies there as it was written, but where a user has it in hand."""
+    for name, data in world.users.inputs.items():
+        if name not in world.users.disturbed:
+            there = [*world.root.rglob(f"batch_input_{name}.jsonl")]
+            assert there, f"the input of {name} is gone"
+            assert {path.read_bytes() for path in there} == {data}, f"the input of {name} was changed"
+
+
+def _money(world: World) -> None:
+    """One create for each intent, no request answered twice, none sent more often than may be."""
+    sent = Counter(each["intent"] for each in ledger(world.root) if each["event"] == "batch.creating")
+    assert set(sent.values()) <= {1}, f"a create was sent twice: {sent}"
+    paid = {key: count for key, count in world.fortunes.paid().items() if count > 1}
+    assert paid == {}, f"paid twice: {paid}"
+    often = {key: count for key, count in world.fortunes.sends().items() if count > MAX_ATTEMPTS}
+    assert often == {}, f"sent too often: {often}"
+
+
+def _results(world: World) -> None:
+    """What is published answers its own request, and was really answered by somebody."""
+    answered = {key for batch in world.fake.batches for key in replied(batch)}
+    for row in published(world):
+        own, text = row["custom_id"], json.dumps(row)
+        assert f"hi {own}" in text or "hi " not in text, f"the answer of another request: {text}"
+        if row["outcome"] == "answered" and own.partition("-")[0] not in world.users.answered:
+            assert own in answered, f"nobody has answered {own}: {text}"
+
+
+def _versions(world: World) -> None:
+    """What a newer version has written stays as it is, and so do keys that this version does not know."""
+    for path, (_, left) in world.users.touched.items():
+        if left is not None and b'"schema": 2' in left:
+            assert path.exists(), f"{path} of a newer version is gone"
+            assert path.read_bytes() == left, f"{path} of a newer version was changed"
+    for name in world.users.marked:
+        if name.partition(".")[0] in world.users.disturbed:
+            continue
+        for path in world.root.rglob(f"batch_metadata_{name}.jsonl"):
+            if path.parent.name.startswith(".staging-"):
+                continue
+            assert LATER_KEY in json.loads(path.read_bytes()), f"{path} has lost a key"
+
+
+def published(world: World) -> list[dict[str, Any]]:
+    """Every line of results."""
+    return [
+        json.loads(line)
+        for path in sorted((world.root / "target").glob("*.results.jsonl"))
+        for line in path.read_bytes().splitlines()
+    ]
+
+
+# --- at the end ---------------------------------------------------------------------------------------------
+
+
+def converge(world: World) -> None:
+    """
+    Let faults stop, and time pass: the world comes to rest in three passes, and a further pass does nothing.
+
+    A pass after which the provider has something new to do is not counted: then its time comes. One that has
+    lost what it had is heard out some times more.
+
+    Raises:
+        AssertionError: Something waits for ever, or a pass over what has settled changes something.
+    """
+    world.fake.faults.clear()
+    world.full = False
+    world.users.rest()
+    passes = 0
+    while passes == 0 or waiting(world):
+        world.fortunes.finish()
+        world.wait(LONGEST)
+        world.resume()
+        before = len(world.fake.batches)
+        world.run()
+        told = (
+            [f"{each.name} {each.state}: {each.because}" for each in world.report.batches]
+            if world.report
+            else []
+        )
+        world.note("left", told)
+        hold(world)
+        passes += len(world.fake.batches) == before
+        most = PASSES + (PATIENCE if world.fortunes.wronged() else 0)
+        assert passes <= most, f"no rest after {most} passes: {waiting(world)}"
+    if world.fortunes.wronged():
+        # It was told that the batch is gone; what it had heard before of its end counts from now on.
+        world.run()
+    assert leftovers(world.root) == []
+    still = Moment(world.root)
+    online = attrs.evolve(world.online, tap=still)
+    report = engine.reconcile(str(world.root), online.settings(), online.options)
+    # Results that are gone are looked for again: nothing of that gets a name.
+    open_ = [str(each.name) for each in report.batches if not each.done]
+    changed = [
+        each
+        for each in still.seen
+        if not each.startswith("GET")
+        and not any(f"{TEMPORARY}batch_" in each and f"_{name}." in each for name in open_)
+    ]
+    assert changed == [], changed
+    world.note("at rest", [f"{each.name} {each.state}" for each in report.batches])
+
+
+def waiting(world: World) -> list[BatchReport]:
+    """What the last pass has left for a later one."""
+    assert world.report is not None
+    return [each for each in world.report.batches if each.state in (State.WAITING, State.FAILED)]
+
+
+def judge(world: World) -> None:
+    """
+    Hold a world at rest to what one without faults comes to, request by request.
+
+    Where the provider lied or lost what it had, and where nobody can know what became of a create, a person
+    is asked instead, and told; nothing else may be missing.
+
+    Raises:
+        AssertionError: A request has another end, was sent more often, or is nowhere and nobody is told.
+    """
+    assert world.report is not None
+    stuck = {str(each.name).partition(".")[0]: each for each in world.report.batches if not each.done}
+    answered = {key for batch in world.fake.batches for key in replied(batch)}
+    ended = {row["custom_id"]: row for row in published(world) if row["outcome"] != "retried"}
+    copies = {*world.users.copied, *world.users.copied.values()}
+    wronged, delayed, sends = world.fortunes.wronged(), world.fortunes.delayed(), world.fortunes.sends()
+    for name, data in world.users.inputs.items():
+        for key in ids_in(data):
+            row = ended.get(key)
+            if row is None:
+                assert name in stuck, f"{key} has no end, and nobody is told of {name}"
+            if key in wronged or name in copies:
+                continue
+            if row is None:
+                _excused(world, name, key, stuck[name])
+                continue
+            if name in world.users.answered:
+                wanted = "failed" if key in world.users.refused else "answered"
+            elif key in delayed:
+                wanted = "answered" if key in answered else "failed"
+            else:
+                wish = world.fortunes.wishes.get(key, "ok")
+                wanted = "answered" if wish in ("ok", "busy") else "failed"
+                assert sends[key] == SENDS[wish], f"{key} ({wish}) was sent {sends[key]} times"
+            assert row["outcome"] == wanted, f"{key} is {row['outcome']}, expected {wanted}"
+
+
+def _excused(world: World, name: str, key: str, report: BatchReport) -> None:
+    """Whether it is right that a person is asked about a request of which the provider told no lie."""
+    failure = report.failure
+    if isinstance(failure, InDoubt):
+        # Who keeps a tag shows the batch, if there is one: it has to be found.
+        assert world.provider in NUMBERED or not world.fortunes.paid()[key], f"{key} lies there: {report}"
+    elif isinstance(failure, Refused):
+        assert world.fortunes.refusals, f"nobody refused {name}: {report}"
+    else:
+        raise AssertionError(f"a person is asked for no reason: {report}")  # noqa: TRY004 - a promise, no type

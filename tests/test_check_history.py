@@ -1,0 +1,253 @@
+"""
+`check` against what history, records and results say: one promise after the other is broken by hand.
+
+Its findings have a code for machines; every code of the package stands in docs/guarantees.md.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler.check import Verdict, check, keys_in
+from tests.test_check import flip
+from tests.workspaces import answered, digest_line, failed, ledger, put, record, request, run, settings, stats
+
+PACKAGE: Final = Path(__file__).parents[1] / "reconciler"
+LEDGER: Final = ".reconciler/ledger.jsonl"
+KEY: Final = "sk-canary-0123456789abcdef"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """1 settled; 2 settled, with the waiting child 2.r1; 4 in quarantine; 6 sent as batch_6."""
+    root = tmp_path / "w"
+    asked = [request(n) for n in range(3)]
+    put(root, "1", input=asked, output=[answered(n) for n in range(3)])
+    put(root, "2", input=asked, output=[answered(0)], error=[failed(1, 429), failed(2)])
+    put(root, "4", input=asked, output=[answered(0), answered(0)])
+    run(root, provider="openai")
+    sent = {"schema": 1, "generation": 3, "name": "6", "provider": "openai", "state": "submitted"}
+    put(root, "6", input=[request(9)], metadata={**sent, "intent": "0" * 32, "batch_id": "batch_6"})
+    told = {"batch": "6", "intent": "0" * 32}
+    tell(
+        root, {"event": "batch.creating", **told}, {"event": "batch.submitted", **told, "batch_id": "batch_6"}
+    )
+    assert audit(root).findings == []
+    return root
+
+
+def audit(root: Path, **secrets: str) -> Verdict:
+    """The verdict on a workspace."""
+    return check(str(root), settings(), secrets=secrets)
+
+
+def tell(root: Path, *events: dict[str, Any]) -> None:
+    """Add whole lines to history."""
+    with (root / LEDGER).open("ab") as stream:
+        stream.writelines(digest_line({"at": 1, **each}) for each in events)
+
+
+def forget(root: Path, event: str, batch: str) -> None:
+    """Take a line out of history."""
+    path = root / LEDGER
+    kept = [
+        line
+        for line in path.read_bytes().splitlines(keepends=True)
+        if (found := json.loads(line)) and (found["event"], found["batch"]) != (event, batch)
+    ]
+    assert len(kept) < len(ledger(root))
+    path.write_bytes(b"".join(kept))
+
+
+def edit(root: Path, path: str, **changes: Any) -> None:
+    """Change members of a document."""
+    found = json.loads((root / path).read_bytes())
+    (root / path).write_text(json.dumps({**found, **changes}) + "\n", "utf-8")
+
+
+def remove_live(root: Path, name: str) -> None:
+    """Remove every live file of a batch."""
+    for path in (root / "workdir").glob(f"batch_*_{name}.jsonl"):
+        path.unlink()
+
+
+def forge_results(root: Path) -> None:
+    """Let results, and what vouches for them, tell of an answer that was never given."""
+    path = root / "target/2.results.jsonl"
+    data = path.read_bytes().replace(b'"outcome":"failed"', b'"outcome":"answered"')
+    path.write_bytes(data)
+    manifest = json.loads((root / "done/2/manifest.json").read_bytes())
+    known = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    manifest["receipts"]["process-output"].update(known)
+    edit(root, "done/2/manifest.json", receipts=manifest["receipts"])
+
+
+def settle_twice(root: Path, **changes: Any) -> None:
+    """Let history tell again, and otherwise, of a batch that has settled."""
+    (line,) = [each for each in ledger(root) if (each["event"], each["batch"]) == ("batch.settled", "1")]
+    tell(root, {**{key: value for key, value in line.items() if key != "crc"}, **changes})
+
+
+def link_answers(root: Path) -> None:
+    """Put a link in place of a settled file."""
+    path = root / "done/1/batch_output_1.jsonl"
+    path.rename(root / "elsewhere")
+    path.symlink_to(root / "elsewhere")
+
+
+TAMPERINGS: Final = [
+    pytest.param(
+        lambda root: tell(root, {"event": "batch.creating", "batch": "6", "intent": "0" * 32}),
+        (5, "created-twice", LEDGER),
+        id="an-intent-created-twice",
+    ),
+    pytest.param(
+        lambda root: tell(
+            root, {"event": "batch.submitted", "batch": "6", "intent": "0" * 32, "batch_id": "batch_7"}
+        ),
+        (5, "created-twice", LEDGER),
+        id="a-second-batch-of-an-intent",
+    ),
+    pytest.param(
+        lambda root: forget(root, "batch.submitted", "6"),
+        (6, "not-in-history", "batch_metadata_6"),
+        id="sent-and-not-in-history",
+    ),
+    pytest.param(lambda root: remove_live(root, "6"), (6, "sent-and-gone", LEDGER), id="sent-and-gone"),
+    pytest.param(
+        lambda root: settle_twice(root, input="0" * 64), (2, "history-differs", "done/1"), id="another-input"
+    ),
+    pytest.param(
+        lambda root: settle_twice(root, answered=2), (1, "history-differs", "done/1"), id="another-count"
+    ),
+    pytest.param(forge_results, (7, "account-differs", "target/2.results"), id="results-forged"),
+    pytest.param(
+        lambda root: edit(root, "workdir/batch_metadata_2.r1.jsonl", attempt=1),
+        (9, "sends-miscounted", "batch_metadata_2.r1"),
+        id="a-child-that-counts-less",
+    ),
+    pytest.param(
+        lambda root: edit(root, "workdir/batch_metadata_6.jsonl", receipts={"process-output": {}}),
+        (4, "published-unmatched", "batch_input_6"),
+        id="published-before-matched",
+    ),
+    pytest.param(link_answers, (16, "not-a-file", "done/1/batch_output_1"), id="a-link-in-done"),
+    pytest.param(
+        lambda root: (root / "quarantine/4.1/reason.json").write_bytes(b"[]"),
+        (3, "reason-unreadable", "4.1/reason.json"),
+        id="reason-torn",
+    ),
+    pytest.param(
+        lambda root: (root / "quarantine/4.1/reason.json").unlink(),
+        (3, "reason-gone", "4.1/reason.json"),
+        id="reason-gone",
+    ),
+    pytest.param(
+        lambda root: (root / "quarantine/4.1/batch_metadata_4.jsonl").write_bytes(b""),
+        (15, "record-unreadable", "4.1/batch_metadata_4"),
+        id="quarantined-record-emptied",
+    ),
+    pytest.param(
+        lambda root: (root / ".reconciler/workspace-id").unlink(),
+        (15, "id-gone", "workspace-id"),
+        id="workspace-id-gone",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tamper", "wanted"), TAMPERINGS)
+def test_it_is_found(root: Path, tamper: Callable[[Path], object], wanted: tuple[int, str, str]) -> None:
+    """What breaks a promise is found, under its number and its code, at the file that shows it."""
+    tamper(root)
+    before = stats(root)
+    found = audit(root).findings
+    assert [each for each in found if (each.promise, each.code) == wanted[:2] and wanted[2] in each.where], (
+        found
+    )
+    assert stats(root) == before
+
+
+def test_an_input_that_was_sent_is_held_in_quarantine(root: Path) -> None:
+    """The input of a batch that was sent and set aside may not change; its answers may be mended."""
+    path = "quarantine/4.1/batch_metadata_4.jsonl"
+    data = (root / "quarantine/4.1/batch_input_4.jsonl").read_bytes()
+    known = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "requests": 3}
+    (root / path).write_text(json.dumps({"schema": 1, "generation": 1, "name": "4", "input": known}), "utf-8")
+    assert audit(root).findings == []
+    flip(root, "quarantine/4.1/batch_output_4.jsonl")
+    assert audit(root).findings == []
+    assert any("batch_output_4.jsonl: not what was set aside" in note for note in audit(root).notes)
+    flip(root, "quarantine/4.1/batch_input_4.jsonl")
+    assert [(each.promise, each.code) for each in audit(root).findings] == [(2, "input-changed")]
+
+
+def test_a_settled_batch_without_its_line_is_noted(root: Path) -> None:
+    """A folder in `done/` of which history has no line is told of; its manifest proves it all the same."""
+    forget(root, "batch.settled", "1")
+    verdict = audit(root)
+    assert (verdict.findings, [note for note in verdict.notes if "no line of it" in note]) == (
+        [],
+        ["done/1/manifest.json: history has no line of it"],
+    )
+
+
+def test_what_else_lies_in_a_settled_folder_is_noted(root: Path) -> None:
+    """A file that did not settle is told of, and is no broken promise."""
+    (root / "done/1/mine.txt").write_text("mine", "utf-8")
+    verdict = audit(root)
+    assert verdict.findings == []
+    assert "done/1/mine.txt: not one of the files that settled" in verdict.notes
+
+
+@pytest.mark.parametrize(
+    "path", [LEDGER, "logs/2026-01-01.jsonl", "workdir/batch_metadata_6.jsonl", "done/1/manifest.json"]
+)
+def test_a_key_in_a_file_of_ours_is_found(path: str, root: Path) -> None:
+    """A key of the environment that stands in a file is found, wherever a block ends, and is not shown."""
+    (root / path).parent.mkdir(exist_ok=True)
+    with (root / path).open("ab") as stream:
+        stream.write(b" " * (1 << 20))
+        stream.seek((1 << 20) - 5)
+        stream.write(KEY.encode())
+    found = [each for each in audit(root, OPENAI_API_KEY=KEY).findings if each.code == "key-shown"]
+    assert [(each.promise, each.where) for each in found] == [(18, path)]
+    assert "OPENAI_API_KEY" in found[0].what
+    assert KEY not in found[0].what
+
+
+def test_keys_are_taken_from_the_environment() -> None:
+    """The names of official clients count, and what is too short to be a key does not."""
+    environment = {"OPENAI_API_KEY": KEY, "GROQ_API_KEY": "x", "HOME": "/a/long/enough/path"}
+    assert keys_in(environment) == {"OPENAI_API_KEY": KEY}
+
+
+def codes() -> set[str]:
+    """Every code that the package gives a finding."""
+    found = set()
+    for path in (PACKAGE / "check").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "object":
+                found |= {
+                    each.value
+                    for given in node.args[3:]
+                    for each in ast.walk(given)
+                    if isinstance(each, ast.Constant)
+                }
+    return {each for each in found if isinstance(each, str)}
+
+
+def test_every_code_is_documented() -> None:
+    """Each code that a finding may have stands in the table of docs/guarantees.md."""
+    text = (PACKAGE.parent / "docs" / "guarantees.md").read_text("utf-8")
+    assert len(codes()) > 20
+    assert [code for code in sorted(codes()) if f"`{code}`" not in text] == []
+
+
+def test_records_are_left_as_they_are(root: Path) -> None:
+    """The metadata that these tests rest on is what the product reads."""
+    assert record(root, "6")["batch_id"] == "batch_6"

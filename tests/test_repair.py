@@ -1,0 +1,407 @@
+"""
+`check --repair` mends what is provably safe: nothing is lost, nothing sent, and twice is once.
+
+Whatever it cannot prove it leaves as it is, and says why.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler import Workspace, decide
+from reconciler.check import check
+from reconciler.errors import WorkspaceLocked
+from reconciler.repairing import Repaired, repair
+from reconciler.workspace.effects import TEMPORARY, Effects, Tap
+from reconciler.workspace.layout import LOCK
+from tests import workspaces
+from tests.cli.calling import call
+from tests.plugging import Plugs
+from tests.test_crash import LOCALLY, killed_at, make_local
+from tests.workspace.faults import Trip, errno_failure
+from tests.workspaces import (
+    answered,
+    digest_line,
+    failed,
+    files,
+    ledger,
+    normal,
+    put,
+    request,
+    run,
+    scratch,
+    settings,
+    stats,
+)
+
+LEDGER: Final = ".reconciler/ledger.jsonl"
+RESULTS: Final = "target/1.results.jsonl"
+TORN: Final = b'{"at":1,"event":"batch.se'
+
+Damage = Callable[[Path], object]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """1, 2, 3 and 6 settled, of 2 and 6 a failure is asked again in 2.r1 and 6.r1; 4 set aside; 5 waits."""
+    return make(tmp_path / "w")
+
+
+def make(root: Path) -> Path:
+    """That workspace."""
+    asked = [request(n) for n in range(3)]
+    put(root, "1", input=asked, output=[answered(n) for n in range(3)])
+    put(root, "2", input=asked, output=[answered(0)], error=[failed(1, 429), failed(2)])
+    put(root, "4", input=asked, output=[answered(0), answered(0)])
+    put(root, "5", input=[request(9)])
+    put(root, "3", input=[request(5)], output=[answered(5)])
+    more = [request(n) for n in range(10, 13)]
+    put(root, "6", input=more, output=[answered(10)], error=[failed(11, 429), failed(12)])
+    run(root, provider="openai")
+    return root
+
+
+def mend(root: Path, tap: Tap | None = None) -> Repaired:
+    """`check --repair`."""
+    return repair(str(root), settings(), workspaces.options(tap))
+
+
+def write(root: Path, path: str, data: bytes = b"half") -> None:
+    """A file, and the folders above it."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(data)
+
+
+def link_staging(root: Path, staging: str, *sources: str) -> None:
+    """A folder in which a move of these files was put together."""
+    (root / staging).mkdir()
+    for source in sources:
+        os.link(root / source, root / staging / Path(source).name)
+    write(root, f"{staging}/{TEMPORARY}manifest.json")
+
+
+def tear(root: Path) -> None:
+    """Tear the last line of history."""
+    with (root / LEDGER).open("ab") as stream:
+        stream.write(TORN)
+
+
+def open_up(root: Path) -> None:
+    """Let others read what is private."""
+    (root / ".reconciler").chmod(0o755)
+    (root / LEDGER).chmod(0o644)
+
+
+DAMAGES: Final[dict[str, Damage]] = {
+    "temporary": lambda root: write(root, f"done/1/{TEMPORARY}manifest.json"),
+    "temporary-result": lambda root: write(root, f"target/{TEMPORARY}1.results.jsonl"),
+    "temporary-history": lambda root: write(root, f".reconciler/{TEMPORARY}ledger.jsonl"),
+    "staging": lambda root: link_staging(root, "done/.staging-1", "done/1/batch_output_1.jsonl"),
+    "staging-aside": lambda root: link_staging(
+        root, "quarantine/.staging-4.2", "quarantine/4.1/batch_input_4.jsonl"
+    ),
+    "replay": lambda root: write(root, ".reconciler/replay/target/1.results.jsonl"),
+    "mode": open_up,
+    "torn": tear,
+    "results": lambda root: (root / RESULTS).unlink(),
+    "manifest": lambda root: (root / "done/3/manifest.json").unlink(),
+    "manifest-retried": lambda root: (root / "done/6/manifest.json").unlink(),
+    "results-retried": lambda root: (root / "target/2.results.jsonl").unlink(),
+}
+
+
+def damage(root: Path) -> None:
+    """All of them at once."""
+    for each in DAMAGES.values():
+        each(root)
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_it_is_mended(case: str, root: Path) -> None:
+    """Each damage alone is mended and told of; all else keeps its bytes, and history its whole lines."""
+    before, lines = files(root), ledger(root)
+    DAMAGES[case](root)
+    done = mend(root)
+    assert (done.left, done.exit_code) == ((), 0)
+    assert done.done
+    after = files(root)
+    assert ledger(root)[: len(lines)] == lines
+    told = [each["event"] for each in ledger(root)[len(lines) :]]
+    after |= {path: normal(path, after[path]) for path in after if path.endswith("manifest.json")}
+    before |= {path: normal(path, before[path]) for path in before if path.endswith("manifest.json")}
+    assert told == (["batch.repaired"] if case.startswith(("results", "manifest")) else [])
+    assert {path: data for path, data in after.items() if path != LEDGER} == {
+        path: data for path, data in before.items() if path != LEDGER
+    }
+    assert all(mode & 0o077 == 0 for _, _, _, _, mode, _ in private(root).values())
+    assert not (root / ".reconciler" / "replay").exists()
+
+
+def private(root: Path) -> dict[str, tuple[int, ...]]:
+    """What lstat says of everything private."""
+    return {path: seen for path, seen in stats(root).items() if path.startswith(".reconciler")}
+
+
+def test_twice_is_once(root: Path) -> None:
+    """The second time nothing is repaired and nothing changes, not even a time."""
+    damage(root)
+    assert len(mend(root).done) >= len(DAMAGES)
+    before = stats(root)
+    again = mend(root)
+    assert (again.done, again.left, again.verdict.findings) == ((), (), [])
+    assert stats(root) == before
+
+
+def test_check_alone_repairs_nothing(root: Path) -> None:
+    """Without the word, `check` changes nothing of all that could be mended."""
+    damage(root)
+    before = stats(root)
+    check(str(root), settings())
+    assert stats(root) == before
+
+
+def test_it_holds_the_lock(root: Path) -> None:
+    """While another reconciler works, nothing is repaired."""
+    damage(root)
+    fx = Effects(str(root))
+    before = stats(root)
+    with fx.lock(LOCK), pytest.raises(WorkspaceLocked):
+        mend(root)
+    fx.close()
+    assert stats(root) == before
+
+
+def spoil(root: Path, path: str) -> None:
+    """Add a line to a file."""
+    with (root / path).open("ab") as stream:
+        stream.write(b"{}\n")
+
+
+def doubt(root: Path) -> None:
+    """A torn line, and a batch whose create may have left."""
+    tear(root)
+    record = {"schema": 1, "generation": 2, "name": "5", "provider": "openai", "state": "creating"}
+    put(root, "5", metadata={**record, "intent": "0" * 32, "sent_at": 1})
+
+
+def tear_and_change(root: Path) -> None:
+    """A torn line, and answers that are not what settled."""
+    tear(root)
+    spoil(root, "done/1/batch_output_1.jsonl")
+
+
+def change_answers_too(root: Path) -> None:
+    """Results that are gone, and answers that are not what settled."""
+    (root / RESULTS).unlink()
+    spoil(root, "done/1/batch_output_1.jsonl")
+
+
+def claim(root: Path, **changes: Any) -> None:
+    """Let the receipt of results that are gone say something else."""
+    path = root / "done/1/manifest.json"
+    found = json.loads(path.read_bytes())
+    found["receipts"]["process-output"].update(changes)
+    path.write_text(json.dumps(found), "utf-8")
+    (root / RESULTS).unlink()
+
+
+def forget_manifest(root: Path, path: str = "") -> None:
+    """A manifest that is gone, and something else of its batch."""
+    (root / "done/1/manifest.json").unlink()
+    if path:
+        (root / path).unlink()
+
+
+def retry_and_forget(root: Path) -> None:
+    """A manifest that knew of a child that nothing else tells of."""
+    decide.retry(str(root), settings(), ["2"], classes=("invalid-request",))
+    (root / "done/2/manifest.json").unlink()
+
+
+def forget_with_csv(root: Path) -> None:
+    """A manifest that is gone, where a table lies that it may have vouched for."""
+    forget_manifest(root)
+    write(root, "target/1.results.csv", b"custom_id\n")
+
+
+def forget_of_other_code(root: Path) -> None:
+    """A manifest that is gone, and results that the built-in processor does not make."""
+    forget_manifest(root)
+    spoil(root, RESULTS)
+
+
+def forget_and_change(root: Path) -> None:
+    """A manifest that is gone, and answers that were changed."""
+    forget_manifest(root)
+    path = root / "done/1/batch_output_1.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"answer 0", b"answer 9"))
+
+
+def forget_and_tell(root: Path) -> None:
+    """A manifest that is gone, and history that tells of another account."""
+    forget_manifest(root)
+    lines = ledger(root)
+    (line,) = [each for each in lines if (each["event"], each["batch"]) == ("batch.settled", "1")]
+    told = {key: value for key, value in line.items() if key != "crc"}
+    with (root / LEDGER).open("ab") as stream:
+        stream.write(digest_line({**told, "answered": 2, "failed": 1}))
+
+
+LEFT: Final[dict[str, tuple[Damage, str]]] = {
+    "manifest-and-metadata": (
+        lambda root: forget_manifest(root, "done/1/batch_metadata_1.jsonl"),
+        "no account that balances",
+    ),
+    "manifest-and-answers": (
+        lambda root: forget_manifest(root, "done/1/batch_output_1.jsonl"),
+        "do not give the account",
+    ),
+    "manifest-and-changed": (forget_and_change, "do not give the account"),
+    "manifest-and-results": (lambda root: forget_manifest(root, RESULTS), "is not what the built-in"),
+    "manifest-and-history": (forget_and_tell, "another account"),
+    "manifest-of-other-code": (forget_of_other_code, "is not what the built-in"),
+    "manifest-with-csv": (forget_with_csv, "nothing vouches"),
+    "manifest-retried-since": (retry_and_forget, "batch.retried"),
+    "live-temporary": (
+        lambda root: write(root, f"workdir/{TEMPORARY}batch_output_5.jsonl"),
+        "a pass removes it",
+    ),
+    "temporary-alone": (lambda root: write(root, f"target/{TEMPORARY}9.results.jsonl"), "is not there"),
+    "staging-only-copy": (
+        lambda root: write(root, "done/.staging-9/batch_output_9.jsonl"),
+        "no other file holds the same",
+    ),
+    "staging-of-a-live-batch": (
+        lambda root: link_staging(root, "done/.staging-5", "workdir/batch_input_5.jsonl"),
+        "a pass makes it again",
+    ),
+    "progress-of-nobody": (lambda root: write(root, ".reconciler/live/9.sqlite"), "may hold answers"),
+    "torn-and-in-doubt": (doubt, "a batch is in doubt"),
+    "torn-and-changed": (
+        tear_and_change,
+        "does not prove",
+    ),
+    "results-of-changed-answers": (change_answers_too, "does not hold all"),
+    "results-of-other-bytes": (lambda root: claim(root, sha256="0" * 64), "other bytes"),
+    "results-of-other-code": (lambda root: claim(root, processor="mine.py:run/1"), "other code"),
+}
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_what_is_not_proven_is_left(case: str, root: Path) -> None:
+    """What might be lost or wrong stays as it is, byte for byte, and the reason is told."""
+    make_it, why = LEFT[case]
+    make_it(root)
+    (root / ".reconciler").chmod(0o700)
+    for path in (root / ".reconciler").rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    before = files(root)
+    found = mend(root)
+    assert found.done == ()
+    assert [each for each in found.left if why in each.why], found.left
+    assert files(root) == before
+
+
+def test_results_that_were_changed_are_yours(root: Path) -> None:
+    """A published file that its user has edited is never put back."""
+    spoil(root, RESULTS)
+    before = files(root)
+    assert mend(root).done == ()
+    assert files(root) == before
+
+
+def test_results_of_code_of_yours_name_the_replay(tmp_path: Path) -> None:
+    """Where a processor of the user's own made what is gone, the command that makes it again is told."""
+    root = tmp_path / "w"
+    put(root, "1", input=[request(0)], output=[answered(0)])
+    Plugs(lambda result: len(result.custom_id)).run(root)
+    (root / RESULTS).unlink()
+    (left,) = mend(root).left
+    assert left.hint == "reconcile replay WORKSPACE 1"
+
+
+def test_progress_that_a_settled_batch_left(tmp_path: Path) -> None:
+    """Progress goes once its batch is in `done/`, whole; while its folder is damaged it stays."""
+    root, local = tmp_path / "w", dict[str, Any](LOCALLY)
+    make_local(root)
+    run(root, **local)
+    write(root, ".reconciler/live/1.sqlite", b"progress")
+    (root / ".reconciler/live/1.sqlite").chmod(0o600)
+    spoil(root, "done/1/batch_output_1.jsonl")
+    assert "may hold answers" in mend(root).left[0].why
+    path = root / "done/1/batch_output_1.jsonl"
+    path.write_bytes(path.read_bytes().removesuffix(b"{}\n"))
+    assert [each.path for each in mend(root).done] == [".reconciler/live/1.sqlite"]
+    assert [*(root / ".reconciler/live").iterdir()] == []
+
+
+def test_what_cannot_be_carried_out_is_told(root: Path) -> None:
+    """A disk that fails a repair ends with 1, keeps what is there, and the next time makes up for it."""
+    (root / RESULTS).unlink()
+    trip = Trip(at=3, failure=errno_failure(28), sticky=False)
+    found = mend(root, trip)
+    assert (found.exit_code, found.done) == (1, ())
+    assert "No space left" in found.left[0].why
+    assert mend(root).exit_code == 0
+    assert (root / RESULTS).exists()
+
+
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_killed_anywhere_the_next_one_ends_it(step: int) -> None:
+    """Killed before any of its changes, no promise is broken, and the same command comes to the same end."""
+    with scratch() as folder:
+        root = make(folder / "w")
+        damage(root)
+        seen: list[str] = []
+        mend(root, lambda change, path: seen.append(f"{change} {path}"))
+        wanted = at_rest(root)
+    assert len(seen) > 15
+    for point in range(1, len(seen) + 1, step):
+        with scratch() as folder:
+            root = make(folder / "w")
+            damage(root)
+            assert killed_at(point, mend, root, lambda _change, _path: None), point
+            found = check(str(root), settings()).findings
+            # What was there to be repaired may still be.
+            assert {each.code for each in found} <= {"manifest-gone"}, f"killed before {seen[point - 1]}"
+            mend(root)
+            assert at_rest(root) == wanted, f"killed before {seen[point - 1]}"
+            assert mend(root).done == ()
+
+
+def at_rest(root: Path) -> dict[str, bytes]:
+    """What is left, without times, and without digests of what holds times."""
+    found = workspaces.tree(root)
+    lines = re.sub(rb'(manifest.json","sha256":")[0-9a-f]+', rb"\1", found[LEDGER]).splitlines(keepends=True)
+    return {**found, LEDGER: b"".join(sorted(lines))}
+
+
+def test_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command says what it did, what it left and why; as JSON, too; and the library does the same."""
+    damage(root)
+    write(root, f"workdir/{TEMPORARY}batch_output_5.jsonl")
+    document = call(capsys, "check", root, "--repair", "--json").document
+    assert (document["exit_code"], document["holds"]) == (0, True)
+    assert {
+        "path": RESULTS,
+        "what": "published again from the settled answers, byte for byte as before",
+    } in document["repaired"]
+    assert [each["hint"] for each in document["left"]] == [f"reconcile {root}"]
+    tear(root)
+    said = call(capsys, "check", root, "--repair")
+    assert f"repaired  {LEDGER}: without the torn lines" in said.out
+    assert "left  workdir/" in said.out
+    assert Workspace.open(root).repair().done == ()
+
+
+def test_findings_stay(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broken promise that cannot be repaired is found afterwards as before, with 3."""
+    spoil(root, "done/1/batch_output_1.jsonl")
+    said = call(capsys, "check", root, "--repair")
+    assert said.code == 3
+    assert "promise 3 does not hold" in said.out

@@ -1,0 +1,304 @@
+"""Hooks hear every event of a watched workspace at least once and in order, through whatever goes wrong."""
+
+import hashlib
+import hmac
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from reconciler import config
+from reconciler.choices import Prepared
+from reconciler.errors import ConfigError, TransientError
+from reconciler.providers.http import Http
+from reconciler.watching.hooks import PATIENT, Command, Hook, hooks_of
+from reconciler.watching.posting import Posting
+from tests import workspaces
+from tests.watching.living import Living
+from tests.workspace.faults import Crash, Trip
+from tests.workspaces import answered, put, request
+
+KEY = "a-key-for-signatures"
+
+
+@attrs.define
+class Receiver:
+    """A web server that takes events, or is down; keeps what it took, twice where it came twice."""
+
+    url: str = ""
+    down: bool = False
+    taken: list[Mapping[str, Any]] = attrs.field(factory=list)
+    refused: int = 0
+
+    def take(self, headers: Message, body: bytes) -> int:
+        """One post: the status that it gets."""
+        at, proof = (part.partition("=")[2] for part in headers["Reconciler-Signature"].split(","))
+        wanted = hmac.new(KEY.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
+        event = json.loads(body)
+        if proof != wanted or headers["Reconciler-Event-Id"] != event["id"]:
+            return 401
+        if self.down:
+            self.refused += 1
+            return 503
+        self.taken.append(event)
+        return 204
+
+    def names(self, batch: str) -> list[str]:
+        """The events of one batch, in the order in which they came, without what came twice."""
+        unique = {event["id"]: event for event in self.taken}
+        return [event["event"] for event in unique.values() if event["batch"] == batch]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver on loopback."""
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(found.take(self.headers, body))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        found.url = f"http://127.0.0.1:{server.server_port}/hooks/tell-no-one"
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+class Posted:
+    """A watched workspace whose hooks are told as time passes, by processes that may die."""
+
+    def __init__(self, root: Path, hooks: Sequence[Hook]) -> None:
+        self.hooks = hooks
+        self.tap: Any = lambda _change, _path: None
+        (root / "workdir").mkdir(parents=True)
+        self.living = Living(root, follower=self.follow, defer=True)
+        self.begin()
+        self.live_for(1.0)
+
+    def begin(self) -> None:
+        """Another process takes over."""
+        living = self.living
+        self.posting = Posting(
+            str(living.root),
+            lambda _ready: self.hooks,
+            living.told,
+            living.now,
+            tap=self.tapped,
+        )
+        living.begin()
+
+    def follow(self, ready: Prepared) -> Posting | None:
+        """Whoever posts now."""
+        return self.posting.follow(ready)
+
+    def tapped(self, change: str, path: str) -> None:
+        """The outbox is about to change."""
+        self.tap(change, path)
+
+    def live_for(self, seconds: float) -> None:
+        """Let so much time pass."""
+        ends = self.living.now() + seconds
+        while (due := min(self.living.watch.due(), self.posting.due())) <= ends:
+            self.living.clock.advance(max(0.0, due - self.living.now()))
+            self.living.watch.step()
+            if self.posting.due() <= self.living.now():
+                self.posting.step()
+        self.living.clock.advance(max(0.0, ends - self.living.now()))
+
+
+@pytest.fixture
+def webhook(receiver: Receiver) -> Iterator[Hook]:
+    """The hook that posts to it."""
+    with Http(lambda _seconds, _stopping: None, PATIENT) as room:
+        settings = config.settle(flags={"watch.post": receiver.url})
+        secrets = {"RECONCILER_WEBHOOK_SECRET": KEY}
+        (found,) = hooks_of(settings, secrets, lambda: room, lambda: 1.8e9)
+        yield found
+
+
+def batches(posted: Posted, *names: str) -> None:
+    """Batches that settle."""
+    for name in names:
+        lines = [request(n) | {"custom_id": f"{name}-{n}"} for n in range(2)]
+        answers = [answered(n) | {"custom_id": f"{name}-{n}"} for n in range(2)]
+        posted.living.write(f"batch_input_{name}.jsonl", lines)
+        posted.living.write(f"batch_output_{name}.jsonl", answers)
+
+
+def test_each_change_is_posted_signed_and_once(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
+    """A batch that is held and then settles: two events, signed, numbered, with its counts; and no third."""
+    posted = Posted(tmp_path / "w", [webhook])
+    posted.living.write("batch_input_1.jsonl", [request(0)])
+    posted.live_for(5.0)
+    posted.living.write("batch_output_1.jsonl", [answered(0)])
+    posted.live_for(900.0)
+
+    assert [(each["event"], each["batch"]) for each in receiver.taken] == [
+        ("batch.held", "1"),
+        ("batch.settled", "1"),
+    ]
+    assert receiver.taken[1]["answered"] == 1
+    assert receiver.taken[1]["before"] == "held"
+    assert [each["id"].rpartition("-")[2] for each in receiver.taken] == ["1", "2"]
+
+
+def test_a_receiver_that_is_down_gets_everything_in_order_when_it_is_back(
+    tmp_path: Path, receiver: Receiver, webhook: Hook
+) -> None:
+    """Down for an hour, and through a restart: told once, asked ever less often; then everything comes."""
+    posted = Posted(tmp_path / "w", [webhook])
+    receiver.down = True
+    for n in range(10):
+        posted.living.write(f"batch_input_{n}.jsonl", [request(n) | {"custom_id": f"{n}-x"}])
+        posted.live_for(180.0)
+    posted.begin()
+    for n in range(10):
+        posted.living.write(f"batch_output_{n}.jsonl", [answered(n) | {"custom_id": f"{n}-x"}])
+        posted.live_for(180.0)
+    assert receiver.taken == []
+    assert posted.living.told.names("hook.") == ["hook.failed"] * 2
+    assert receiver.refused < 40
+    assert "tell-no-one" not in str(posted.living.told.events)
+
+    receiver.down = False
+    posted.live_for(301.0)
+    assert [receiver.names(str(n)) for n in range(10)] == [["batch.held", "batch.settled"]] * 10
+    assert len(receiver.taken) == 20
+    assert posted.living.told.names("hook.r") == ["hook.recovered"]
+    assert len(list((posted.living.root / ".reconciler" / "outbox").iterdir())) == 2
+
+
+def killed_at(stop: int, root: Path, receiver: Receiver, webhook: Hook) -> bool:
+    """A life in which the watcher is killed before change *stop* of its outbox; whether it came to that."""
+    receiver.taken.clear()
+    posted = Posted(root, [webhook])
+    posted.tap, died = Trip(stop), False
+    try:
+        posted.living.write("batch_input_1.jsonl", [request(0)])
+        posted.live_for(5.0)
+        batches(posted, "2", "3")
+        posted.live_for(5.0)
+    except Crash:
+        died = True
+        posted.begin()
+    posted.tap = lambda _change, _path: None
+    batches(posted, *(name for name in ("2", "3") if not (root / "done" / name).exists()))
+    posted.live_for(10.0)
+    posted.living.write("batch_output_1.jsonl", [answered(0)])
+    posted.live_for(10.0)
+
+    assert receiver.names("1")[-2:] == ["batch.held", "batch.settled"], stop
+    assert (receiver.names("2"), receiver.names("3")) == (["batch.settled"], ["batch.settled"]), stop
+    return died
+
+
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_at_an_effect_of_the_outbox_loses_no_event(
+    stride: int, tmp_path: Path, receiver: Receiver, webhook: Hook
+) -> None:
+    """Killed before a change of the outbox, whichever it is: every event comes, doubles known by their id."""
+    stop = 1
+    while killed_at(stop, tmp_path / f"w{stop}", receiver, webhook):
+        stop += stride
+
+    assert stop > 20
+
+
+def test_what_settled_while_nobody_watched_is_told(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
+    """What a pass by hand settled between two watchers is posted by the next; earlier history is not."""
+    put(tmp_path / "w", "0", input=[request(0)], output=[answered(0)])
+    workspaces.run(tmp_path / "w")
+    (tmp_path / "w" / "workdir").rmdir()
+    posted = Posted(tmp_path / "w", [webhook])
+    posted.live_for(10.0)
+    put(tmp_path / "w", "1", input=[request(1)], output=[answered(1)])
+    workspaces.run(tmp_path / "w")
+    posted.begin()
+    posted.live_for(10.0)
+
+    assert (receiver.names("0"), receiver.names("1")) == ([], ["batch.settled"])
+
+
+def test_without_hooks_nothing_is_written(tmp_path: Path) -> None:
+    """A workspace that no hook is named for has no outbox."""
+    posted = Posted(tmp_path / "w", [])
+    batches(posted, "1")
+    posted.live_for(100.0)
+
+    assert (tmp_path / "w" / "done" / "1").is_dir()
+    assert not (tmp_path / "w" / ".reconciler" / "outbox").exists()
+
+
+def test_a_command_gets_the_event_and_no_key(tmp_path: Path) -> None:
+    """It is run without a shell, the event on stdin; of our environment it sees neither keys nor tokens."""
+    script = (
+        "import json, os, sys; event = json.load(sys.stdin);"
+        "open(sys.argv[1], 'a').write(json.dumps([event, dict(os.environ), os.getcwd()]) + chr(10))"
+    )
+    out = tmp_path / "out; rm -rf x"
+    environment = {**os.environ, "OPENAI_API_KEY": "sk-secret", "RECONCILER_WEBHOOK_SECRET": KEY}
+    command = Command((sys.executable, "-c", script, str(out)), environment)
+    posted = Posted(tmp_path / "w", [command])
+    batches(posted, "1")
+    posted.live_for(10.0)
+
+    event, seen, folder = json.loads(out.read_text())
+    assert (event["event"], seen["RECONCILER_EVENT"], seen["RECONCILER_BATCH"]) == (
+        *["batch.settled"] * 2,
+        "1",
+    )
+    assert (folder, seen["RECONCILER_EVENT_ID"]) == ("/", event["id"])
+    assert "sk-secret" not in str(seen)
+    assert KEY not in str(seen)
+
+
+def test_a_command_that_fails_is_run_again(tmp_path: Path) -> None:
+    """What ends with anything but 0 has not heard the event; its last words are told."""
+    (tmp_path / "fails").touch()
+    script = "import os, sys; sys.exit('out of paper' if os.path.exists(sys.argv[1]) else 0)"
+    command = Command((sys.executable, "-c", script, str(tmp_path / "fails")), os.environ)
+    posted = Posted(tmp_path / "w", [command])
+    batches(posted, "1")
+    posted.live_for(30.0)
+    assert "out of paper" in posted.living.told.of("hook.failed")[0]["because"]
+
+    (tmp_path / "fails").unlink()
+    posted.live_for(300.0)
+    assert posted.living.told.names("hook.") == ["hook.failed", "hook.recovered", "hook.told"]
+
+
+def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A command that cannot be run says so."""
+    with pytest.raises(TransientError, match="cannot be run"):
+        Command((str(tmp_path / "nothing"),), {}).tell({"id": "1", "event": "e", "batch": "b"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("watch.run", "./notify.sh"),
+        ("watch.run", "say 'hello"),
+        ("watch.run", "  "),
+        ("watch.post", "ftp://x"),
+    ],
+)
+def test_hooks_that_cannot_be_obeyed_are_refused(setting: str, value: str) -> None:
+    """A path that depends on where one stands, half a quotation, another scheme: refused by name."""
+    with pytest.raises(ConfigError, match=setting):
+        hooks_of(config.settle(flags={setting: value}), {}, Http, lambda: 0.0)  # type: ignore[arg-type]
