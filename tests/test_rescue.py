@@ -387,6 +387,7 @@ def test_one_that_expired_after_the_deadline(tmp_path: Path, fake_provider: Fake
 def stages(fake: FakeProvider, name: str, how: str, tap: Tap | None = None) -> Iterator[Rescuing]:
     """A batch that was sent, and a rescue of it by a person or by the policy, on a fresh disk each time."""
     fake.reset()
+    fake.gemini.switches.cancelled_output = fake.gemini.switches.expired_output = True
     fate = expired(2) if how == "expired" else attrs.evolve(STUCK, cancelling=1)
     flags = {"rescue_after_seconds": 3600.0, "poll_seconds": 600.0} if how != "asked" else {}
     with scratch() as folder:

@@ -107,8 +107,21 @@ def complain(message: str, hint: str) -> None:
         err(f"  -> {safe(way)}")
 
 
+_drawn: Final[list[str]] = []
+"""The line that stands on the terminal and is written over."""
+
+
+def draw(text: str) -> None:
+    """Show a line on the terminal of stderr until the next word there; without text, nothing."""
+    sys.stderr.write(f"\r\x1b[K{text}")
+    sys.stderr.flush()
+    _drawn[:] = [text] if text else []
+
+
 def out(text: str = "") -> None:
     """A line of data."""
+    if _drawn:
+        draw("")
     if sys.stdout is not None:
         sys.stdout.write(text + "\n")
 
@@ -117,4 +130,6 @@ def err(text: str = "") -> None:
     """A line for people; if nobody can be told, the work goes on all the same."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
+            if _drawn:
+                draw("")
             sys.stderr.write(text + "\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.console import err, safe
+from reconciler.cli.console import draw, err, safe
 from reconciler.executor.context import Progress, Silent
 from reconciler.model.standing import Standing
 
@@ -32,7 +33,7 @@ def watched(*, quiet: bool = False) -> Progress:
     """The progress that suits stderr."""
     if quiet:
         return Silent()
-    return Bars() if sys.stderr.isatty() else Lines()
+    return Bars() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else Lines()
 
 
 class Lines:
@@ -118,10 +119,7 @@ class Bars:
             return
         self._told = now
         width = shutil.get_terminal_size().columns - 1
-        sys.stderr.write(f"\r\x1b[K{safe(name)}: {told_of(standing)}"[: width + 4])
-        if not standing.left:
-            sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        draw(f"{safe(name)}: {told_of(standing)}"[:width] if standing.left else "")
 
 
 def told_of(standing: Standing) -> str:

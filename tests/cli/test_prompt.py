@@ -327,6 +327,22 @@ def test_hostile_text_on_a_terminal(tmp_path: Path) -> None:
     assert "\u202e" not in controls(seen, "\r\n\x1b")
 
 
+def test_progress_on_a_terminal(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """One line that is written over says how far it is and why it waits; what follows stands on its own."""
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("one\ntwo\n", "utf-8")
+    fake_provider.fault("live", Refuse(503, "nobody is at home"), nth=1)
+    fake_provider.fault("live", Refuse(400, "not so"), nth=2)
+    changes = {"OPENAI_API_KEY": fake_provider.key, "OPENAI_BASE_URL": fake_provider.url("openai")}
+    words = [*COMMAND, "prompt", str(prompts), "--model", "m", "--concurrency", "1"]
+    code, seen = on_terminal(words, COLUMNS="200", NO_COLOR="1", **changes)
+    assert code == 3
+    drawn, _, after = seen.rpartition("\r\x1b[K")
+    assert "prompts: 0 of 2 done, 1 under way (1 to be asked again: " in drawn or "1 failed" in drawn
+    assert after.splitlines()[0].startswith("(failed: ")
+    assert "1 of 2 prompts failed" in after
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_resumed(tmp_path: Path, fake_provider: FakeProvider, sent: int, code: int) -> None:
     """Killed or interrupted, the same command asks only what has no answer, and prints all of it."""

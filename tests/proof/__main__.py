@@ -14,6 +14,7 @@ import errno
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from tests.proof import mutants
 from tests.proof.outside import full
 from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
+from tests.proof.runner import live as lived
 from tests.proof.simulation import live
 from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
 from tests.stopping import PROVIDERS
@@ -33,6 +35,7 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 SEEDS: Final = 1000
+RUNS: Final = 500
 RACES: Final = 2000
 KILLS: Final = 10_000
 
@@ -78,6 +81,12 @@ def seeds() -> str:
     return f"{SEEDS} seeds"
 
 
+def runner() -> str:
+    """Whole lives of live runs."""
+    passes = sum((lived(seed) for seed in range(1, RUNS + 1)), Counter[str]())
+    return f"{RUNS} seeds, {passes.total()} passes, {passes['-9']} of them killed"
+
+
 def outside() -> str:
     """The real command, stopped, cramped and refused from outside."""
     return full.outside(_counts.get("outside"))
@@ -109,6 +118,7 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
+    "runner": ("seeds of live runs: kills, full disks, hangs, jumps of clocks", "500 seeds", runner),
     "fuzz": ("bad inputs, guided by coverage", "1,000,000", fuzz),
     "outside": ("the real command, at its system calls", "all calls, SIGKILL and SIGTERM", outside),
     "races": ("processes at once on one workspace", "2,000 x 2, 500 x 8", raced),
