@@ -36,7 +36,7 @@ def outside(some: int | None) -> str:
     disks = sum(
         mounts.apart("full", name, *PAGES) for name in ("settle", "local", "send-openai", "fetch-openai")
     )
-    disks += sum(mounts.apart("small", name) for name in ("settle", "local"))
+    disks += sum(mounts.apart("small", name, "3") for name in ("settle", "local"))
     moved = sum(mounts.apart("elsewhere", name, str(some or 0)) for name in ("settle", "fetch-openai"))
     return (
         f"{len(CASES)} cases: {killed} kills, {asked} SIGTERMs, {failed} failed calls, "
