@@ -12,7 +12,8 @@ from tests.proof.outside.stops import ERRORS, Stops
 
 traced = pytest.mark.skipif(bool(tracing.why_not()), reason=tracing.why_not() or "it can be traced")
 mounted = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() or "it can be mounted")
-both = pytest.mark.skipif(bool(tracing.why_not() or mounts.why_not()), reason="no strace, or no mounts")
+neither = tracing.why_not() or mounts.why_not()
+both = pytest.mark.skipif(bool(neither), reason=neither or "it can be traced and mounted")
 
 
 @pytest.fixture(scope="module")
