@@ -27,16 +27,18 @@ def outside(some: int | None) -> str:
             stops = Stops(name, fake)
             killed += stops.sweep("KILL", some)
             asked += stops.sweep("TERM", min(some or TERMS, TERMS))
-            failed += sum(stops.failures(sticky=sticky, some=FAILURES) for sticky in (False, True))
+            failures = FAILURES if some is None else some
+            failed += sum(stops.failures(sticky=sticky, some=failures) for sticky in (False, True))
             stood_still(stops)
             for blocks in range(BLOCKS if some is None else 1):
                 for deadly in (False, True):
                     limited(stops, blocks, deadly=deadly)
                     files += 1
     disks = sum(
-        mounts.apart("full", name, *PAGES) for name in ("settle", "local", "send-openai", "fetch-openai")
+        mounts.apart("full", name, *PAGES[:: 1 if some is None else 4])
+        for name in ("settle", "local", "send-openai", "fetch-openai")
     )
-    disks += sum(mounts.apart("small", name) for name in ("settle", "local"))
+    disks += sum(mounts.apart("small", name, "3") for name in ("settle", "local"))
     moved = sum(mounts.apart("elsewhere", name, str(some or 0)) for name in ("settle", "fetch-openai"))
     return (
         f"{len(CASES)} cases: {killed} kills, {asked} SIGTERMs, {failed} failed calls, "

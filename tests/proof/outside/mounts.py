@@ -86,16 +86,16 @@ def full(case: str, *pages: str) -> int:
     return len(pages)
 
 
-def small(case: str) -> int:
+def small(case: str, passes: str) -> int:
     """The command in a file system of 64 KB as a whole, too small for the case: nothing is lost in it."""
     mount("-t", "tmpfs", "-o", "size=64k", "none", str(MEMORY))
     with FakeProvider() as fake, CASES[case].make(fake) as real:
-        for _ in range(2):
+        for _ in range(int(passes)):
             code, said = real.run()
             assert "Traceback" not in said, said
             assert code in FAILED, f"{code}: {said}"
             CASES[case].sound(real, f"{case} in 64 KB")
-    return 2
+    return int(passes)
 
 
 def elsewhere(case: str, some: str) -> int:

@@ -1,7 +1,7 @@
 """
 What a pass changes, seen from outside, held against what its own counter was told.
 
-The pass writes a marker into /dev/null before each change that it counts (`within.py: counted`), which strace
+The pass writes a marker into /dev/null before each change that it counts (`within.py`), which strace
 sees between the calls. A call that changes a file, connects or asks, and is not what the last marker of its
 thread announced, went past the counter.
 """

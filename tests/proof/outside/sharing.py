@@ -41,13 +41,17 @@ def shared_live(races: str) -> int:
                 (two / "workdir").mkdir(parents=True)
                 subprocess.run(["mount", "--bind", str(one / "workdir"), str(two / "workdir")], check=True)
                 try:
-                    born = [
-                        child(Online(root, fake, client_of("openai", fake)).run) for root in (one, two) * 2
-                    ]
-                    codes = {ended(each) for each in born}
+                    passes = [Online(root, fake, client_of("openai", fake)) for root in (one, two)]
+                    codes = {ended(each) for each in [child(each.run) for each in passes * 2]}
                     assert codes <= {0, LOCKED}, f"race {number}: {codes}"
+                    for at in range(4):
+                        fake.clock.advance(1800.0)
+                        passes[(number + at) % 2].run()
                     creates = fake.calls.count("create")
                     assert creates == len(fake.batches) == BATCHES, f"race {number}: {creates} creates"
+                    published = sorted(path.name for path in folder.glob("*/target/*.results.jsonl"))
+                    assert published == [f"{n}.results.jsonl" for n in range(BATCHES)], f"race {number}"
+                    assert not [*folder.glob("*/workdir/batch_*")], f"race {number}: something was left"
                 finally:
                     subprocess.run(["umount", str(two / "workdir")], check=True)
     return int(races)

@@ -12,7 +12,8 @@ from tests.proof.outside.stops import ERRORS, Stops
 
 traced = pytest.mark.skipif(bool(tracing.why_not()), reason=tracing.why_not() or "it can be traced")
 mounted = pytest.mark.skipif(bool(mounts.why_not()), reason=mounts.why_not() or "it can be mounted")
-both = pytest.mark.skipif(bool(tracing.why_not() or mounts.why_not()), reason="no strace, or no mounts")
+neither = tracing.why_not() or mounts.why_not()
+both = pytest.mark.skipif(bool(neither), reason=neither or "it can be traced and mounted")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def sending(fake_provider_server: FakeProvider) -> Stops:
 
 
 @traced
-@pytest.mark.parametrize("signal", ["KILL", "TERM"])
+@pytest.mark.parametrize("signal", ["KILL", pytest.param("TERM", marks=pytest.mark.slow)])
 def test_a_signal_at_a_call(sending: Stops, signal: str) -> None:
     """Killed, or asked to end, at any of its system calls, a pass is made up for by later ones."""
     assert sending.sweep(signal, 1) == 1
@@ -52,7 +53,9 @@ def test_the_holder_of_the_lock_is_stopped(sending: Stops) -> None:
 
 
 @traced
-@pytest.mark.parametrize("deadly", [False, True], ids=["write-fails", "write-kills"])
+@pytest.mark.parametrize(
+    "deadly", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["write-kills", "write-fails"]
+)
 def test_files_may_not_grow(sending: Stops, *, deadly: bool) -> None:
     """`ulimit -f` fails or kills a pass at a write; without the limit, the next one makes up for it."""
     code = limits.limited(sending, 0, deadly=deadly)
@@ -62,8 +65,12 @@ def test_files_may_not_grow(sending: Stops, *, deadly: bool) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize(
     ("to", "code"),
-    [(">/dev/full", 1), (">/dev/full 2>/dev/full", 1), ("2>/dev/full", 3)],
-    ids=["stdout", "both", "stderr"],
+    [
+        (">/dev/full", 1),
+        ("2>/dev/full", 3),
+        pytest.param(">/dev/full 2>/dev/full", 1, marks=pytest.mark.slow),
+    ],
+    ids=["stdout", "stderr", "both"],
 )
 def test_nowhere_to_print(fake_provider: FakeProvider, to: str, code: int) -> None:
     """What cannot be printed, as on a full disk, keeps no batch from settling; of stdout it says so."""
@@ -95,7 +102,7 @@ def test_the_disk_is_full(case: str) -> None:
 @mounted
 def test_a_disk_of_64_kilobytes() -> None:
     """In a file system of 64 KB the command fails without a traceback, and every promise is kept."""
-    assert mounts.apart("small", "settle") == 2
+    assert mounts.apart("small", "settle", "1") == 1
 
 
 @both

@@ -1,8 +1,7 @@
 """
-Programs that are watched: a pass that tells of each change it counts, and the command under audit hooks.
+A pass that tells strace of each change that it counts, see `seen.py`; and changes that go past the counter.
 
-    python -m tests.proof.outside.within counted WHAT ROOT ...    markers for strace, see `seen.py`
-    python -m tests.proof.outside.within audited LOG WORDS ...    the command line; who did what, into LOG
+    python -m tests.proof.outside.within WHAT ROOT ...
 """
 
 from __future__ import annotations
@@ -14,11 +13,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from typing import Final
 
-import reconciler
-from reconciler.cli.main import main
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.providers.keys import ProviderOptions
 from reconciler.providers.registry import make
@@ -27,16 +23,7 @@ from tests.stopping import KEYS
 from tests.test_crash import SCENARIOS
 from tests.workspaces import run
 
-PACKAGE: Final = str(Path(reconciler.__file__).parent) + os.sep
 MARK: Final = "counted "
-WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGES: Final = frozenset(
-    "os.rename os.link os.symlink os.remove os.mkdir os.rmdir os.truncate os.chmod os.chown os.utime "
-    "os.setxattr os.system os.exec os.posix_spawn os.fork os.forkpty subprocess.Popen sqlite3.connect "
-    "socket.connect socket.bind socket.sendto shutil.move shutil.rmtree shutil.copyfile tempfile.mkstemp "
-    "tempfile.mkdtemp ctypes.dlopen webbrowser.open".split()
-)
-"""Events of the interpreter that tell of a change, of a connection, or of another program."""
 
 
 def online(root: Path, tap: Tap, provider: str, url: str, key: str) -> None:
@@ -93,38 +80,5 @@ def counted(what: str, root: Path, *more: str) -> None:
     tap("end", "")
 
 
-def audited(log: str, *words: str) -> int:
-    """The command line, with a line in *log* for each change: the event, who made it, and with what."""
-    found: list[str] = []
-
-    def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
-            _, mode, flags = args
-            if not (flags & WRITES if mode is None else set(mode) & set("wax+")):
-                return
-        elif event not in CHANGES:
-            return
-        found.append(f"{event}\t{_maker()}\t{args!r}")
-
-    sys.addaudithook(hook)
-    code = main(words)
-    lines = [*found]
-    Path(log).write_text("\n".join(lines) + "\n", "utf-8")
-    return code
-
-
-def _maker() -> str:
-    """The module of the package whose code is at work; empty when there is none."""
-    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 - what made the event
-    while frame is not None:
-        if frame.f_code.co_filename.startswith(PACKAGE):
-            return frame.f_code.co_filename.removeprefix(PACKAGE)
-        frame = frame.f_back
-    return ""
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "counted":
-        counted(sys.argv[2], Path(sys.argv[3]), *sys.argv[4:])
-    else:
-        sys.exit(audited(*sys.argv[2:]))
+    counted(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
