@@ -143,7 +143,7 @@ def converge(world: World) -> None:
     world.fake.faults.clear()
     world.full = False
     world.users.rest()
-    passes, most = 0, PASSES + (PATIENCE if world.fortunes.wronged() else 0)
+    passes = 0
     while passes == 0 or waiting(world):
         world.fortunes.finish()
         world.wait(LONGEST)
@@ -158,6 +158,7 @@ def converge(world: World) -> None:
         world.note("left", told)
         hold(world)
         passes += len(world.fake.batches) == before
+        most = PASSES + (PATIENCE if world.fortunes.wronged() else 0)
         assert passes <= most, f"no rest after {most} passes: {waiting(world)}"
     assert leftovers(world.root) == []
     still = Moment(world.root)

@@ -148,7 +148,7 @@ class Users:
 
     def deletable(self) -> list[str]:
         """Inputs that nobody has begun with."""
-        names = self.inputs.keys() - self.answered
+        names = self.inputs.keys() - self.answered - {root_of(path) for path in self.touched}
         return sorted(name for name in names if self.path(name).exists() and not self.known(name))
 
     def manifests(self) -> list[Path]:
@@ -172,6 +172,9 @@ class Users:
     def take(self, path: Path) -> None:
         """A user moves a file away that the product has begun with."""
         self._touch(path, None)
+        if path.name.startswith("batch_metadata_"):
+            # What the product begins anew without it is its own.
+            self.marked.discard(batch_of(path))
         self.note(f"take {path.name}")
 
     def upgrade(self, path: Path) -> None:
