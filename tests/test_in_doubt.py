@@ -19,6 +19,7 @@ from reconciler.inventory import audit
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider
 from reconciler.testing.world import OTHER_KEY
+from reconciler.workspace.effects import no_tap
 from tests.online import put_input
 from tests.stopping import (
     DAYS,
@@ -40,6 +41,7 @@ from tests.stopping import (
     sound,
     whole,
 )
+from tests.workspace.faults import Crash
 from tests.workspaces import ledger, live, put
 
 
@@ -198,6 +200,27 @@ def test_a_copy_is_not_sent(provider: str, moment: str, fake_provider: FakeProvi
         assert "the same input was sent before, as batch 1" in batch.because
         assert fake_provider.calls.count("create") == 1
         sound(online, moment)
+
+
+@pytest.mark.parametrize("provider", [each for each in PROVIDERS if each not in NUMBERED])
+def test_a_copy_that_was_sent_first(provider: str, fake_provider: FakeProvider) -> None:
+    """An input whose submission was cut off before its create is not sent once a copy of it has been."""
+
+    def stopped(change: str, _path: str) -> None:
+        if change == "POST upload":
+            raise Crash
+
+    with begun(provider, fake_provider, polls=50) as online:
+        online.tap = stopped
+        with pytest.raises(Crash):
+            online.run()
+        online.tap = no_tap
+        put_input(online.root, lines_of(provider), "0")
+        report = online.run()
+        assert report.batch("0").state is State.WAITING
+        assert report.batch("1").state is State.ATTENTION
+        assert "the same input was sent before, as batch 0" in report.batch("1").because
+        assert fake_provider.calls.count("create") == 1
 
 
 @pytest.mark.parametrize("moment", ["in-doubt", "in-flight"])

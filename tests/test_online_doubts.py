@@ -171,7 +171,7 @@ def test_a_slip_of_memory(tmp_path: Path, fake: FakeProvider, name: str, kind: s
 @provider
 @pytest.mark.parametrize("gone", ["results", "batch"])
 def test_results_that_are_gone(tmp_path: Path, fake: FakeProvider, name: str, gone: str) -> None:
-    """Answers that the provider has no more are for a person: nothing is sent again, nothing is moved."""
+    """Answers that the provider has no more are for a person: nothing is sent, moved or written again."""
     fake.script(Fate(vanishes="results"))
     asked = online(tmp_path / "ws", fake, name)
     asked.run()
@@ -181,7 +181,9 @@ def test_results_that_are_gone(tmp_path: Path, fake: FakeProvider, name: str, go
 
     assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
     assert ("gone" if gone == "results" else "does not know") in report.batch("1").because
+    before = record(asked.root, "1")
     assert asked.run().exit_code == 3
+    assert record(asked.root, "1") == before
     assert (asked.creates(), fake.calls.count("create")) == (1, 1)
     assert (live(asked.root) / "batch_input_1.jsonl").exists()
 

@@ -50,6 +50,8 @@ AGAIN: Final = 15.0
 
 LONGEST_WAIT: Final = 3600.0
 
+_BEFORE_CREATE: Final = (None, Submission.PREPARED, Submission.UPLOADED)
+
 _NO_FILE: Final = "cannot find file"
 """How a create begins its refusal of a file that was uploaded a moment ago (curator#116)."""
 
@@ -75,8 +77,9 @@ def submit(step: Submit, run: Run) -> Receipt:
     if record.input is not None and record.input != asked:
         raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was sent")
     _refuse_size(remote, fact, asked)
-    if record.state is None and record.parent is None:
-        refuse_copy(ctx, step.name, asked.digest, fresh=True)
+    if record.parent is None and not step.again and record.state in _BEFORE_CREATE:
+        # Also where a submission was cut off: a copy may have been sent since.
+        refuse_copy(ctx, step.name, asked.digest, fresh=record.state is None)
     probes = 0 if step.again else step.probes
     hold_back(ctx, step.name, place_of(remote, shape.named), probes, step.wait)
     if step.again:

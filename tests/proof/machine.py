@@ -270,11 +270,11 @@ class Machine(RuleBasedStateMachine):
         """So is a manifest."""
         self.users.upgrade(_pick(self.users.manifests(), which))
 
-    @precondition(lambda self: self.users.there("metadata"))
+    @precondition(lambda self: self.users.records())
     @rule(which=WHICH)
     def later_key(self, which: int) -> None:
         """Metadata holds a key of a later version of the same schema: it has to be kept."""
-        self.users.mark(_pick(self.users.there("metadata"), which))
+        self.users.mark(_pick(self.users.records(), which))
 
     @precondition(lambda self: self.users.outdated())
     @rule(which=WHICH)

@@ -155,11 +155,15 @@ class Users:
         """Manifests that no user has in hand."""
         return sorted(set((self.root / "done").glob("*/manifest.json")) - self.touched.keys())
 
+    def records(self) -> list[Path]:
+        """Metadata that is the only one of its batch; a kill may leave another in `done/`."""
+        return [path for path in self.there("metadata") if not (self.root / "done" / batch_of(path)).exists()]
+
     def outdated(self) -> list[Path]:
         """Metadata that the first tools could have written: of OpenAI's batches, under way."""
         if self.provider != "openai":
             return []
-        found = [(path, json.loads(path.read_bytes())) for path in self.there("metadata")]
+        found = [(path, json.loads(path.read_bytes())) for path in self.records()]
         never = {"children", "coverage", "parent", "roles"}
         return [path for path, record in found if record.get("batch_id") and not never & record.keys()]
 
