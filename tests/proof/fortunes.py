@@ -86,11 +86,13 @@ class Fortunes:
         fake: The provider.
         wishes: What becomes of single requests; the others are answered.
         refusals: How many creates were told to be refused for good.
+        outlived: Requests of batches that are older than what providers keep.
     """
 
     fake: FakeProvider
     wishes: dict[str, Wish] = attrs.field(factory=dict)
     refusals: int = 0
+    outlived: set[str] = attrs.field(factory=set)
 
     def __attrs_post_init__(self) -> None:
         self.fake.default(Fate(choose=self.choose))
@@ -153,13 +155,18 @@ class Fortunes:
         """Everything that runs has come to its end at the next look, and is shown wherever it should be."""
         for batch in self.fake.batches:
             batch.hidden = 0
-            batch.fate = attrs.evolve(batch.fate, polls=0, seconds=None, words=(), late=0)
+            batch.fate = attrs.evolve(batch.fate, polls=0, seconds=None, words=())
         for late in self.fake.world.pending:
             late.calls = 0
 
     def wronged(self) -> set[str]:
         """Requests of which the provider said what is not so, or lost what it had."""
-        return {key for batch in self.fake.batches if _lies(batch.fate) for key in asked(batch)}
+        lied = {key for batch in self.fake.batches if _lies(batch.fate) for key in asked(batch)}
+        return lied | self.outlived
+
+    def outlive(self) -> None:
+        """So much time has gone by that nothing of what is there now need be kept any more."""
+        self.outlived |= {key for batch in self.fake.batches for key in asked(batch)}
 
     def delayed(self) -> set[str]:
         """Requests that the provider has let expire, so that they may be sent more often."""
@@ -186,4 +193,4 @@ def replied(batch: Batch) -> set[str]:
 def _lies(fate: Fate) -> bool:
     """Whether a fate is more than a matter of time and of single requests."""
     wrong = fate.vanishes or fate.counts or fate.foreign or fate.default is TWICE
-    return bool(wrong) or fate.end == "failed"
+    return bool(wrong) or fate.end == "failed" or fate.late > 1

@@ -58,6 +58,9 @@ EFFECTS: Final = st.integers(1, 60)
 WHICH: Final = st.integers(0, 9)
 """Chooses one of several things, in order."""
 
+KEPT: Final = 20 * 86400.0
+"""Seconds that every provider keeps results for."""
+
 HALF: Final = st.sampled_from([False, False, True])
 REQUESTS: Final = st.lists(st.sampled_from(WISHES), min_size=1, max_size=4)
 
@@ -219,6 +222,8 @@ class Machine(RuleBasedStateMachine):
     def clock_jump(self, seconds: float) -> None:
         """The clock is set."""
         self.world.wait(seconds)
+        if seconds > KEPT:
+            self.fortunes.outlive()
 
     @rule(at=EFFECTS)
     def crash(self, at: int) -> None:
@@ -326,7 +331,9 @@ def _pick(things: Sequence[T], which: int) -> T:
     return things[which % len(things)]
 
 
-def go(seed: int, runs: int, steps: int = STEPS, *, shrink: bool = True) -> None:
+def go(
+    seed: int, runs: int, steps: int = STEPS, *, shrink: bool = True, kind: type[Machine] = Machine
+) -> None:
     """
     So many runs of the machine, drawn from a seed.
 
@@ -344,8 +351,8 @@ def go(seed: int, runs: int, steps: int = STEPS, *, shrink: bool = True) -> None
         suppress_health_check=list(HealthCheck),
     )
     try:
-        with Machine.served():
-            run_state_machine_as_test(hypothesis.seed(seed)(Machine), settings=settings)
+        with kind.served():
+            run_state_machine_as_test(hypothesis.seed(seed)(kind), settings=settings)
     except BaseException as error:
         error.add_note(f"again: python -m tests.proof.machine {seed} --runs {runs} --steps {steps}")
         raise
