@@ -161,7 +161,7 @@ class Fortunes:
 
     def wronged(self) -> set[str]:
         """Requests of which the provider said what is not so, or lost what it had."""
-        lied = {key for batch in self.fake.batches if _lies(batch.fate) for key in asked(batch)}
+        lied = {key for batch in self.fake.batches if _lies(batch) for key in asked(batch)}
         return lied | self.outlived
 
     def outlive(self) -> None:
@@ -190,7 +190,11 @@ def replied(batch: Batch) -> set[str]:
     )
 
 
-def _lies(fate: Fate) -> bool:
-    """Whether a fate is more than a matter of time and of single requests."""
+def _lies(batch: Batch) -> bool:
+    """Whether the fate of a batch is more than a matter of time and of single requests."""
+    fate = batch.fate
+    if fate.end == "expired" and batch.dialect == "gemini":
+        # It counts what was answered and gives no file: that is never asked again by itself.
+        return True
     wrong = fate.vanishes or fate.counts or fate.foreign or fate.default is TWICE
     return bool(wrong) or fate.end == "failed" or fate.late > 1

@@ -1,4 +1,4 @@
-"""The state machine: no run of it breaks a promise, it can fail, and a failure says how to come to it again."""
+"""The state machine: no run breaks a promise, it can fail, and a failure says how to come to it again."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def fake() -> Iterator[FakeProvider]:
 
 
 def test_runs() -> None:
-    """Whatever happens in whatever order: every promise holds after each step, and the end is the right one."""
+    """Whatever happens, in any order: every promise holds after each step, and the end is right."""
     go(1, RUNS, 25)
 
 
