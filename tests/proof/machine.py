@@ -35,8 +35,8 @@ from hypothesis.stateful import (
 
 from reconciler.testing import FakeProvider
 from tests.proof.fortunes import FAULTS, LIES, OF_BATCHES, WISHES, Fortunes
-from tests.proof.holding import converge, hold, judge
-from tests.proof.users import Users
+from tests.proof.holding import converge, hold, judge, refused
+from tests.proof.users import Users, batch_of
 from tests.proof.world import World, begin
 from tests.stopping import PROVIDERS
 from tests.workspace.faults import Crash, errno_failure
@@ -267,7 +267,10 @@ class Machine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def newer_metadata(self, which: int) -> None:
         """The metadata of a batch is of a newer schema, until it is put back: nothing may be done then."""
-        self.users.upgrade(_pick(self.users.there("metadata"), which))
+        path = _pick(self.users.there("metadata"), which)
+        self.users.upgrade(path)
+        self.world.run()
+        self._told(lambda world: refused(world, batch_of(path)))
 
     @precondition(lambda self: self.users.manifests())
     @rule(which=WHICH)

@@ -168,9 +168,8 @@ class Users:
         return [path for path, record in found if record.get("batch_id") and not never & record.keys()]
 
     def edit(self, path: Path) -> None:
-        """A user changes an input that the product has begun with."""
-        data = path.read_bytes()
-        self._touch(path, data + data.splitlines(keepends=True)[0].replace(b"hi", b"ho"))
+        """A user changes a word of an input that the product has begun with; ids and size stay."""
+        self._touch(path, path.read_bytes().replace(b"hi ", b"ho ", 1))
         self.note(f"edit {path.name}")
 
     def take(self, path: Path) -> None:
