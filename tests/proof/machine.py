@@ -125,17 +125,17 @@ class Machine(RuleBasedStateMachine):
         """An input that nobody has begun with goes."""
         self.users.delete(_pick(self.users.deletable(), which))
 
-    @precondition(lambda self: self.users.there("input"))
+    @precondition(lambda self: self.users.free("input"))
     @rule(which=WHICH)
     def edit(self, which: int) -> None:
         """An input that the product has begun with is changed, until it is put back."""
-        self.users.edit(_pick(self.users.there("input"), which))
+        self.users.edit(_pick(self.users.free("input"), which))
 
-    @precondition(lambda self: self.users.there(*ROLES))
+    @precondition(lambda self: self.users.free(*ROLES))
     @rule(which=WHICH)
     def take_away(self, which: int) -> None:
         """A file that the product has written goes, until it is put back."""
-        self.users.take(_pick(self.users.there(*ROLES), which))
+        self.users.take(_pick(self.users.free(*ROLES), which))
 
     @precondition(lambda self: self.users.touched)
     @rule(which=WHICH)

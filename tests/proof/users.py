@@ -146,6 +146,11 @@ class Users:
             if self.known(batch_of(path)) and path not in self.growing and path not in self.touched
         )
 
+    def free(self, *roles: str) -> list[Path]:
+        """The same, where no file of the batch is in hand: new bytes without a record are a new batch."""
+        taken = {batch_of(path) for path in self.touched}
+        return [path for path in self.there(*roles) if batch_of(path) not in taken]
+
     def deletable(self) -> list[str]:
         """Inputs that nobody has begun with."""
         names = self.inputs.keys() - self.answered - {root_of(path) for path in self.touched}
