@@ -8,7 +8,8 @@ import pytest
 from reconciler.testing import FakeProvider
 from tests.proof.fortunes import SENDS, WISHES
 from tests.proof.holding import converge, hold, judge
-from tests.proof.machine import Machine, go
+from tests.proof.machine import go
+from tests.proof.rules import Machine
 from tests.proof.world import begin
 from tests.stopping import PROVIDERS
 
