@@ -4,6 +4,7 @@ Run the proofs in full and write what came out into `docs/guarantees.md`.
     python -m tests.proof                 everything
     python -m tests.proof power seeds     only these; the figures of the others stay
     python -m tests.proof kills=500       only so many kills, or races=N; outside=N: N calls of each case
+    MACHINE_RUNS=10000 python -m tests.proof machine
 
 A proof that finds a broken promise ends this with its traceback, and nothing is written for it.
 """
@@ -11,6 +12,7 @@ A proof that finds a broken promise ends this with its traceback, and nothing is
 from __future__ import annotations
 
 import errno
+import os
 import platform
 import sys
 import time
@@ -22,12 +24,12 @@ from typing import Final
 from reconciler import __version__
 from reconciler.testing import FakeProvider
 from tests.fuzz.running import proof as fuzz
-from tests.proof import mutants
+from tests.proof import machine, mutants
 from tests.proof.outside import full
 from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
 from tests.proof.runner import live as lived
-from tests.proof.simulation import live
+from tests.proof.simulation import AGAIN, live_all
 from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
 from tests.stopping import PROVIDERS
 
@@ -76,9 +78,15 @@ def twice() -> str:
 def seeds() -> str:
     """Whole lives."""
     with FakeProvider() as fake:
-        for seed in range(1, SEEDS + 1):
-            live(seed, fake)
-    return f"{SEEDS} seeds"
+        live_all(range(1, SEEDS + 1), fake)
+    return f"{SEEDS} seeds, one of {AGAIN} twice"
+
+
+def state_machine() -> str:
+    """Whatever may happen, in orders that Hypothesis chooses."""
+    runs = int(os.environ.get("MACHINE_RUNS", "1000"))
+    machine.go(1, runs)
+    return f"{runs} runs of {machine.STEPS} steps"
 
 
 def runner() -> str:
@@ -118,6 +126,7 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
+    "machine": ("state machine", "10,000 runs of 50 steps", state_machine),
     "runner": ("seeds of live runs: kills, full disks, hangs, jumps of clocks", "500 seeds", runner),
     "fuzz": ("bad inputs, guided by coverage", "1,000,000", fuzz),
     "outside": ("the real command, at its system calls", "all calls, SIGKILL and SIGTERM", outside),

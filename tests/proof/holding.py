@@ -118,6 +118,15 @@ def _versions(world: World) -> None:
             assert LATER_KEY in json.loads(path.read_bytes()), f"{path} has lost a key"
 
 
+def refused(world: World, name: str) -> None:
+    """A batch whose metadata is of a newer version needs a person, who is told so: nothing is done for it."""
+    told = [] if world.report is None else [each for each in world.report.batches if each.name == name]
+    for each in told:
+        assert each.state is State.ATTENTION, each
+        assert "newer version" in each.because, each
+        assert not each.receipts, each
+
+
 def published(world: World) -> list[dict[str, Any]]:
     """Every line of results."""
     return [

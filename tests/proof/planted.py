@@ -41,6 +41,7 @@ class Planted:
 
 
 POWER: Final = ("tests/proof/test_power.py", "-k", "cut[ or cut_of or online")
+MACHINE: Final = ("tests/proof/test_machine.py", "-k", "test_runs")
 EFFECTS: Final = ("tests/workspace/test_effects.py",)
 DOUBT: Final = ("tests/test_in_doubt.py", "tests/test_online.py", "tests/test_online_doubts.py")
 
@@ -209,6 +210,34 @@ PLANTED: Final = (
         "    if schema > SCHEMA:",
         "    if schema > SCHEMA + 99:",
         ("tests/workspace/test_metadata.py",),
+    ),
+    Planted(
+        "keys of a later version are dropped",
+        "workspace/metadata.py",
+        "found: dict[str, Any] = dict(record.extra)",
+        "found: dict[str, Any] = {}",
+        MACHINE,
+    ),
+    Planted(
+        "a copy is sent beside an input whose submission was cut off",
+        "executor/submitting.py",
+        "record.state in _BEFORE_CREATE:",
+        "record.state is None:",
+        ("tests/test_in_doubt.py", "-k", "sent_first"),
+    ),
+    Planted(
+        "a batch that its provider has lost is written down anew in every pass",
+        "executor/online.py",
+        "    if tries <= PATIENCE:\n",
+        "    if True:\n",
+        ("tests/test_online_doubts.py", "-k", "gone"),
+    ),
+    Planted(
+        "a file that users have changed is taken for the one that was sent",
+        "planner/safety.py",
+        "    drift = _drift(snap)\n",
+        "    drift = None\n",
+        MACHINE,
     ),
     Planted(
         "the vanished live folder is taken for an empty one",

@@ -146,6 +146,11 @@ class Users:
             if self.known(batch_of(path)) and path not in self.growing and path not in self.touched
         )
 
+    def free(self, *roles: str) -> list[Path]:
+        """The same, where no file of the batch is in hand: new bytes without a record are a new batch."""
+        taken = {batch_of(path) for path in self.touched}
+        return [path for path in self.there(*roles) if batch_of(path) not in taken]
+
     def deletable(self) -> list[str]:
         """Inputs that nobody has begun with."""
         names = self.inputs.keys() - self.answered - {root_of(path) for path in self.touched}
@@ -168,9 +173,8 @@ class Users:
         return [path for path, record in found if record.get("batch_id") and not never & record.keys()]
 
     def edit(self, path: Path) -> None:
-        """A user changes an input that the product has begun with."""
-        data = path.read_bytes()
-        self._touch(path, data + data.splitlines(keepends=True)[0].replace(b"hi", b"ho"))
+        """A user changes a word of an input that the product has begun with; ids and size stay."""
+        self._touch(path, path.read_bytes().replace(b"hi ", b"ho ", 1))
         self.note(f"edit {path.name}")
 
     def take(self, path: Path) -> None:

@@ -116,6 +116,7 @@ class World:
     def _pass(self, moment: Moment) -> bool:
         """A pass with this tap; gives whether its process died."""
         online = attrs.evolve(self.online, tap=moment, syncs=moment.synced)
+        self.report = None
         try:
             options = attrs.evolve(online.options, pause=self.users.go_on)
             self.report = engine.reconcile(str(self.root), online.settings(), options)
