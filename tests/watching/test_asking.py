@@ -63,6 +63,8 @@ def test_an_input_is_sent_asked_for_when_due_and_settled(living: Living, fake_pr
     living.live_for(10.0)
     assert fake_provider.calls.count("create") == 1
     asked = fake_provider.calls.count("get")
+    coming = float((living.root / ".reconciler" / "next-look").read_text())
+    assert living.now() < coming <= living.now() + 60.0
 
     living.live_for(1500.0)
     assert 23 <= fake_provider.calls.count("get") - asked <= 26
