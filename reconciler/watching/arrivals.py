@@ -78,7 +78,9 @@ class Arrivals:
 
     def see(self, what: Seen, leaf: str = "") -> None:
         """Something happened to the file *leaf* of the folder."""
-        if what is not Seen.ANY:
+        if what is Seen.ANY:
+            leaf = ""
+        else:
             found = parse_file_name(leaf)
             if found is None or found[0] is Role.METADATA:
                 # Temporary names, and records that passes write themselves.

@@ -161,7 +161,7 @@ class Posting:
                 continue
             try:
                 fx = self._room()
-            except ReconcilerError:
+            except (ReconcilerError, OSError):
                 # The workspace is gone for the moment, which is told elsewhere.
                 self._later(trying)
                 continue

@@ -124,10 +124,14 @@ class Watch:
 
     def step(self) -> None:
         """Do what is due."""
-        if self._reload:
-            self._load_again()
-        if self._place.is_there() and self._look_at() <= self._ground.clock():
-            self._pass()
+        try:
+            if self._reload:
+                self._load_again()
+            if self._place.is_there() and self._look_at() <= self._ground.clock():
+                self._pass()
+        except Exception as error:  # noqa: BLE001 - a thread that ended would leave its workspace to itself
+            self._stumble(error)
+            self._place.next_check = self._not_before
 
     def close(self) -> None:
         """Watch no more."""
@@ -169,17 +173,41 @@ class Watch:
         return max(min(each for each in wakes if each is not None), self._not_before)
 
     def _pass(self) -> None:
-        """Make a pass."""
+        """Make a pass, and tell what it has changed."""
         ground, settings = self._ground, self._ready.settings
         began, poll = ground.clock(), settings["provider.poll_seconds"]
         self.arrivals.look()
         self._schedule.begin(began, poll)
         self._next_scan = began + settings["watch.scan_seconds"] * (1 + 0.1 * ground.chance())
         self._tell("debug", "pass.began")
+        report = self._made()
+        if report is None:
+            return
+        self.passes += 1
+        self._busy = 0
+        self._place.learn()
+        self._told(report, ground.clock() - began)
+        self._schedule.after(report, ground.clock(), poll)
+        self._note_outlook()
         try:
             if self._follower is not None:
-                self._follower.passing()
-            with ground.listening(self._ready) as given:
+                self._follower.passed(self._news.standing)
+        except (ReconcilerError, OSError) as error:
+            self._stumble(error)
+            return
+        self._tries, self._not_before = 0, 0.0
+        if self._trouble:
+            self._trouble = ""
+            self._tell("info", "workspace.recovered")
+
+    def _made(self) -> Report | None:
+        """A pass; None when there was none, which has been seen to."""
+        try:
+            if self._follower is not None:
+                # An outbox that cannot be read holds up no batch; it is told of after the pass.
+                with suppress(ReconcilerError):
+                    self._follower.passing()
+            with self._ground.listening(self._ready) as given:
                 options = attrs.evolve(
                     given,
                     patience=0.0,
@@ -187,35 +215,23 @@ class Watch:
                     writing=self._writing,
                     fresh=self._schedule.fresh,
                 )
-                report = ground.one_pass(self.path, settings, options)
+                return self._ground.one_pass(self.path, self._ready.settings, options)
         except WorkspaceLocked as error:
             self._busy += 1
-            self._not_before = ground.clock() + min(2.0 ** (self._busy - 1), BUSY)
+            self._not_before = self._ground.clock() + min(2.0 ** (self._busy - 1), BUSY)
             self._next_scan = self._not_before
             if self._busy == 2:  # noqa: PLR2004 - one that is through in a moment is not worth a word
                 self._tell("info", "workspace.busy", because=error.message)
-            return
         except Interrupted:
-            return
+            pass
         except UserError as error:
             # It may have vanished in between; that is told as such.
             self._place.look_anew()
             if self._place.is_there():
                 self._stumble(error)
-            return
         except Exception as error:  # noqa: BLE001 - one that could end it would end it for all workspaces
             self._stumble(error)
-            return
-        self.passes += 1
-        self._place.learn()
-        self._busy = self._tries = 0
-        self._not_before = 0.0
-        if self._trouble:
-            self._trouble = ""
-            self._tell("info", "workspace.recovered")
-        self._schedule.after(report, ground.clock(), poll)
-        self._told(report, ground.clock() - began)
-        self._note_outlook()
+        return None
 
     def _stumble(self, error: Exception) -> None:
         """A pass could not be made; it is tried again, later each time."""
@@ -248,11 +264,6 @@ class Watch:
         level = "info" if report.changed else "debug"
         counts = {state: count for state, count in counts.items() if count}
         self._tell(level, "pass.ended", seconds=round(seconds, 3), batches=len(report.batches), **counts)
-        if self._follower is not None:
-            try:
-                self._follower.passed(self._news.standing)
-            except (ReconcilerError, OSError) as error:
-                self._stumble(error)
 
     def _note_outlook(self) -> None:
         """Leave the time of the next look where those find it who look on."""

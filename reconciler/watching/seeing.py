@@ -6,6 +6,7 @@ The only importer of watchdog. What it tells goes into `Arrivals`; nothing hangs
 
 from __future__ import annotations
 
+import logging
 import platform
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -23,6 +24,10 @@ BLIND: Final = frozenset(
     "smbfs vboxsf virtiofs vmhgfs".split()
 )
 """File systems that may be changed from where the kernel does not see it."""
+
+
+WATCHDOG: Final = "watchdog"
+"""The log that it writes to."""
 
 
 @attrs.frozen
@@ -69,6 +74,7 @@ class Observing:
         self._wanted = observer
         self._seconds = seconds
         self._observer: BaseObserver | None = None
+        self._warned: logging.Handler | None = None
 
     def begin(self, folder: str, arrivals: Arrivals) -> How:
         """Begin to watch *folder*; see `Sight`."""
@@ -93,6 +99,9 @@ class Observing:
     def close(self) -> None:
         """Watch nothing any more."""
         observer, self._observer = self._observer, None
+        if self._warned is not None:
+            logging.getLogger(WATCHDOG).removeHandler(self._warned)
+            self._warned = None
         if observer is not None:
             observer.stop()
             observer.join()
@@ -111,6 +120,8 @@ class Observing:
             *(FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent),
             DirDeletedEvent,
         ]
+        self._warned = _Warned(arrivals)
+        logging.getLogger(WATCHDOG).addHandler(self._warned)
         observer, arrivals.closes = _observer(self._seconds, events=events)
         try:
             observer.schedule(_handler(arrivals), folder, event_filter=kinds)
@@ -118,8 +129,21 @@ class Observing:
         except OSError:
             # Threads that have begun end with it.
             observer.stop()
+            self.close()
             raise
         self._observer = observer
+
+
+class _Warned(logging.Handler):
+    """Hears what watchdog warns of, such as a queue of the kernel that ran over: somebody has to look."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        super().__init__(logging.WARNING)
+        self._arrivals = arrivals
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - whatever it was
+        """Look."""
+        self._arrivals.see(Seen.ANY)
 
 
 def _observer(seconds: float, *, events: bool) -> tuple[BaseObserver, bool]:

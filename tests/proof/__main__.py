@@ -3,8 +3,8 @@ Run the proofs in full and write what came out into `docs/guarantees.md`.
 
     python -m tests.proof                 everything
     python -m tests.proof power seeds     only these; the figures of the others stay
-    python -m tests.proof kills=500       only so many kills, or races=N; outside=N: N calls of each case
-    MACHINE_RUNS=10000 python -m tests.proof machine
+    python -m tests.proof kills=500       only so many; likewise seeds, machine, runner, fuzz, races, watchers
+    python -m tests.proof outside=2       two calls of each case
 
 A proof that finds a broken promise ends this with its traceback, and nothing is written for it.
 """
@@ -12,7 +12,6 @@ A proof that finds a broken promise ends this with its traceback, and nothing is
 from __future__ import annotations
 
 import errno
-import os
 import platform
 import sys
 import time
@@ -32,17 +31,22 @@ from tests.proof.runner import live as lived
 from tests.proof.simulation import AGAIN, live_all
 from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
 from tests.stopping import PROVIDERS
+from tests.watching.half_a_day import half_a_day
+from tests.workspaces import scratch
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
-SEEDS: Final = 1000
-RUNS: Final = 500
-RACES: Final = 2000
-KILLS: Final = 10_000
-
-_counts: Final[dict[str, int]] = {}
-"""How many are asked for, by proof."""
+_counts: Final[dict[str, int]] = {
+    "seeds": 1000,
+    "machine": 1000,
+    "runner": 500,
+    "fuzz": 1_000_000,
+    "races": 2000,
+    "kills": 10_000,
+    "watchers": 40,
+}
+"""How many, by proof, unless the command says otherwise."""
 
 
 def power() -> str:
@@ -78,21 +82,22 @@ def twice() -> str:
 def seeds() -> str:
     """Whole lives."""
     with FakeProvider() as fake:
-        live_all(range(1, SEEDS + 1), fake)
-    return f"{SEEDS} seeds, one of {AGAIN} twice"
+        live_all(range(1, _counts["seeds"] + 1), fake)
+    return f"{_counts['seeds']} seeds, one of {AGAIN} twice"
 
 
 def state_machine() -> str:
     """Whatever may happen, in orders that Hypothesis chooses."""
-    runs = int(os.environ.get("MACHINE_RUNS", "1000"))
+    runs = _counts["machine"]
     machine.go(1, runs)
     return f"{runs} runs of {machine.STEPS} steps"
 
 
 def runner() -> str:
     """Whole lives of live runs."""
-    passes = sum((lived(seed) for seed in range(1, RUNS + 1)), Counter[str]())
-    return f"{RUNS} seeds, {passes.total()} passes, {passes['-9']} of them killed"
+    runs = _counts["runner"]
+    passes = sum((lived(seed) for seed in range(1, runs + 1)), Counter[str]())
+    return f"{runs} seeds, {passes.total()} passes, {passes['-9']} of them killed"
 
 
 def outside() -> str:
@@ -102,12 +107,25 @@ def outside() -> str:
 
 def raced() -> str:
     """Many processes at once, over many names of one workspace, and over one live folder of two."""
-    return full.raced(_counts.get("races", RACES))
+    return full.raced(_counts["races"])
 
 
 def killed() -> str:
     """Kills at random moments."""
-    return full.killed(_counts.get("kills", KILLS))
+    return full.killed(_counts["kills"])
+
+
+def watchers() -> str:
+    """Half days of a watched workspace."""
+    kills = batches = 0
+    with FakeProvider() as fake:
+        for seed in range(1, _counts["watchers"] + 1):
+            with scratch() as folder:
+                found = half_a_day(folder / "w", fake, seed)
+            if found.lost or found.doubled or found.descriptors > 0:
+                raise AssertionError(f"seed {seed}: {found}")
+            kills, batches = kills + found.kills, batches + found.dropped
+    return f"{_counts['watchers']} half days, {batches} batches, {kills} kills: lost 0, doubled 0"
 
 
 def planted() -> str:
@@ -128,10 +146,11 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
     "machine": ("state machine", "10,000 runs of 50 steps", state_machine),
     "runner": ("seeds of live runs: kills, full disks, hangs, jumps of clocks", "500 seeds", runner),
-    "fuzz": ("bad inputs, guided by coverage", "1,000,000", fuzz),
+    "fuzz": ("bad inputs, guided by coverage", "1,000,000", lambda: fuzz(_counts["fuzz"])),
     "outside": ("the real command, at its system calls", "all calls, SIGKILL and SIGTERM", outside),
     "races": ("processes at once on one workspace", "2,000 x 2, 500 x 8", raced),
     "kills": ("SIGKILL at random moments", "10,000", killed),
+    "watchers": ("simulated half days of a watcher", "12 hours, nothing lost or doubled", watchers),
     "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
 }
 """By name: what is measured, the bar of this project, and what measures it."""

@@ -258,3 +258,44 @@ def test_settings_are_read_anew_when_asked_for(living: Living) -> None:
     living.watch.reload()
     living.live_for(5.0)
     assert living.told.names("watch.") == ["watch.reload-failed", "watch.reloaded"]
+
+
+def test_the_table_over_all_batches_is_true_in_the_end(tmp_path: Path) -> None:
+    """With `[results] combined` the table has every batch in minutes, and is not written each time."""
+    (tmp_path / "w" / "workdir").mkdir(parents=True)
+    living = Living(tmp_path / "w", flags={"results.combined": "true"})
+    written: list[str] = []
+    living.tap = lambda change, path: written.append(path) if change == "rename" else None
+    living.live_for(1.0)
+    for n in range(20):
+        triple_of(living, n)
+        living.live_for(5.0)
+    living.live_for(300.0)
+
+    lines = (living.root / "target" / "combined_results.csv").read_text().splitlines()
+    assert len(lines) == 21
+    assert len([path for path in written if path.endswith("combined_results.csv")]) < 8
+    living.watch.close()
+
+
+def triple_of(living: Living, n: int) -> None:
+    """A batch of one request, with its answer."""
+    living.write(f"batch_input_{n}.jsonl", [request(n)])
+    living.write(f"batch_output_{n}.jsonl", [answered(n)])
+
+
+def test_a_fault_of_ours_ends_no_watcher(living: Living) -> None:
+    """Whatever is raised, it is told once, and the workspace is looked at again later."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    looks, living.watch.arrivals.look = living.watch.arrivals.look, broken  # type: ignore[method-assign]
+    living.live_for(3600.0)
+    assert "a fault of reconcile itself" in living.told.of("workspace.trouble")[0]["because"]
+    assert len(living.told.of("workspace.trouble")) == 1
+
+    living.watch.arrivals.look = looks  # type: ignore[method-assign]
+    triple(living, "1")
+    living.live_for(301.0)
+    assert living.told.names("workspace.r", "batch.") == ["batch.settled", "workspace.recovered"]

@@ -1,5 +1,6 @@
 """The real observers, in real time: what they see of files that come. Tests wait for events."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_a_file_that_is_written_is_left_alone(folder: Path, bell: Bell) -> None:
     if bell.arrivals.closes:
         assert bell.until(lambda: bell.arrivals.is_whole("batch_output_1.jsonl"))
         assert bell.arrivals.writing() == {}
+
+
+def test_what_the_observer_warns_of_leads_to_a_look(
+    folder: Path, bell: Bell, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """When the queue of the kernel runs over, watchdog says so in its log: that is heard, and not shown."""
+    assert folder.exists()
+    logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed")
+
+    assert bell.arrivals.due() is not None
+    assert capfd.readouterr().err == ""
 
 
 def test_where_the_kernel_is_blind_somebody_looks(tmp_path: Path) -> None:
