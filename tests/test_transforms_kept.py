@@ -127,7 +127,8 @@ def test_what_code_cannot_change_is_given_up(
     assert report.batch("1").state is State.SETTLED
     told = next(each.summary for each in report.batch("1").receipts if each.verb == "change-requests")
     assert told == f"1 request changed by tests:change/1; 1 given up ({why})"
-    assert report.batch("1").because == f"moved to done/1/; of its failures 1 given up ({why})"
+    collected = "1 request given up (failed-items/1.jsonl)"
+    assert report.batch("1").because == f"moved to done/1/; {collected}; of its failures 1 given up ({why})"
     assert report.batch("1").hint == ""
     assert [row["outcome"] for row in results(root, "1")] == ["answered", "failed", "retried", "answered"]
     assert manifest(root, "1")["receipts"]["change-requests"]["kept"][0]["why"] == why

@@ -193,8 +193,8 @@ PLANTED: Final = (
     Planted(
         "nobody holds the lock",
         "workspace/locking.py",
-        "            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)",
-        "            pass",
+        "        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "        pass",
         ("tests/test_engine.py", "-k", "lock or race or Reconciler or one"),
     ),
     Planted(

@@ -92,9 +92,9 @@ DEFENCES: Final = (
     ),
     Planted(
         "a carriage return begins a row",
-        "processors/tables.py",
-        "    return csv.writer(_Lines(buffer), lineterminator=_END).writerow",
-        '    return csv.writer(buffer, lineterminator="\\n").writerow',
+        "codec/cells.py",
+        "    return csv.writer(_Rows(out), lineterminator=_END).writerow",
+        '    return csv.writer(out, lineterminator="\\n").writerow',
         ("tests/test_threats.py", "-k", "formula"),
     ),
     Planted(
