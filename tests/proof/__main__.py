@@ -25,7 +25,6 @@ from reconciler.testing import FakeProvider
 from tests.fuzz.running import proof as fuzz
 from tests.proof import machine, mutants
 from tests.proof.outside import full
-from tests.proof.planted import PLANTED
 from tests.proof.power import CASES, online_cuts, sweep
 from tests.proof.runner import live as lived
 from tests.proof.simulation import AGAIN, live_all
@@ -130,12 +129,12 @@ def watchers() -> str:
 
 def planted() -> str:
     """Every planted fault."""
-    found = sum(mutants.caught(each) for each in PLANTED)
-    if found != len(PLANTED):
+    found = sum(mutants.caught(each) for each in mutants.EVERY)
+    if found != len(mutants.EVERY):
         raise AssertionError(
-            f"{len(PLANTED) - found} planted faults were not caught: python -m tests.proof.mutants"
+            f"{len(mutants.EVERY) - found} planted faults were not caught: python -m tests.proof.mutants"
         )
-    return f"{found} of {len(PLANTED)} caught"
+    return f"{found} of {len(mutants.EVERY)} caught"
 
 
 PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {

@@ -1,5 +1,5 @@
 """
-Plant each fault of `planted.py` and `planted_defences.py` in a copy of the package: its tests have to notice.
+Plant each fault of `planted*.py` in a copy of the package: its tests have to notice.
 
     python -m tests.proof.mutants            all of them, as a table
     python -m tests.proof.mutants fsync      those whose name holds a word
@@ -18,9 +18,11 @@ from typing import Final
 
 from tests.proof.planted import PLANTED, Planted
 from tests.proof.planted_defences import DEFENCES
+from tests.proof.planted_online import ONLINE
+from tests.proof.planted_runner import RUNS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-EVERY: Final = (*PLANTED, *DEFENCES)
+EVERY: Final = (*PLANTED, *ONLINE, *RUNS, *DEFENCES)
 FAILED: Final = 1
 """What pytest ends with when a test has failed; anything else is no catch."""
 

@@ -43,15 +43,6 @@ class Planted:
 POWER: Final = ("tests/proof/test_power.py", "-k", "cut[ or cut_of or online")
 MACHINE: Final = ("tests/proof/test_machine.py", "-k", "test_runs")
 EFFECTS: Final = ("tests/workspace/test_effects.py",)
-DOUBT: Final = ("tests/test_in_doubt.py", "tests/test_online.py", "tests/test_online_doubts.py")
-
-RUNNER: Final = ("tests/proof/test_runner.py", "-k", "lives or effects or room")
-AGAIN: Final = ("tests/providers/test_many_again.py",)
-
-_APPEND: Final = (
-    '    ledger.append(ctx.fx, "batch.submitted", record.name, '
-    "batch_id=made.batch_id, intent=record.intent)\n"
-)
 
 PLANTED: Final = (
     Planted(
@@ -219,20 +210,6 @@ PLANTED: Final = (
         MACHINE,
     ),
     Planted(
-        "a copy is sent beside an input whose submission was cut off",
-        "executor/submitting.py",
-        "record.state in _BEFORE_CREATE:",
-        "record.state is None:",
-        ("tests/test_in_doubt.py", "-k", "sent_first"),
-    ),
-    Planted(
-        "a batch that its provider has lost is written down anew in every pass",
-        "executor/online.py",
-        "    if tries <= PATIENCE:\n",
-        "    if True:\n",
-        ("tests/test_online_doubts.py", "-k", "gone"),
-    ),
-    Planted(
         "a file that users have changed is taken for the one that was sent",
         "planner/safety.py",
         "    drift = _drift(snap)\n",
@@ -247,139 +224,6 @@ PLANTED: Final = (
         ("tests/workspace/test_layout.py",),
     ),
     Planted(
-        "the create is sent before it is written down",
-        "executor/submitting.py",
-        "            state=Submission.CREATING,\n            sent_at=ctx.fx.now(),",
-        "            state=record.state,\n            sent_at=ctx.fx.now(),",
-        ("tests/test_crash_online.py", "-k", "openai"),
-    ),
-    Planted(
-        "history learns of a batch after metadata",
-        "executor/submitting.py",
-        _APPEND + "    submitted(run, record, made)",
-        "    submitted(run, record, made)\n" + _APPEND,
-        ("tests/test_crash_online.py", "-k", "openai"),
-    ),
-    Planted(
-        "history does not learn of a create",
-        "executor/submitting.py",
-        '    ledger.append_once(ctx.fx, ctx.history, "batch.creating", record.name, '
-        "intent=record.intent, **facts)\n",
-        "",
-        ("tests/test_crash_online.py", "-k", "openai"),
-    ),
-    Planted(
-        "a create is repeated like any other call",
-        "providers/http.py",
-        "        if call.kind is Kind.CREATE:\n            return raised(once(1))\n",
-        "",
-        ("tests/providers/test_http_faults.py", "tests/providers/test_http.py", "-k", "create"),
-        also=(
-            (
-                "providers/retrying.py",
-                "    if kind is Kind.CREATE:\n        if trouble.sent:",
-                '    if kind is Kind.CREATE and kind.value == "":\n        if trouble.sent:',
-            ),
-            (
-                "providers/retrying.py",
-                (
-                    "    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:\n"
-                    "        return Fault(_uncertain(said.words))\n"
-                ),
-                "",
-            ),
-            (
-                "providers/retrying.py",
-                "    again = kind is not Kind.CREATE and _may_mend(kind, said, headers)",
-                "    again = _may_mend(kind, said, headers)",
-            ),
-        ),
-    ),
-    Planted(
-        "a create that is refused for now is repeated at once",
-        "providers/http.py",
-        "        if call.kind is Kind.CREATE:\n            return raised(once(1))\n",
-        "",
-        ("tests/providers/test_http_faults.py", "tests/providers/test_http.py", "-k", "create"),
-        also=(
-            (
-                "providers/retrying.py",
-                "    again = kind is not Kind.CREATE and _may_mend(kind, said, headers)",
-                "    again = _may_mend(kind, said, headers)",
-            ),
-        ),
-    ),
-    Planted(
-        "a create that met a failing server is taken for not sent",
-        "providers/retrying.py",
-        "    if kind is Kind.CREATE and said.status not in PROVES_REFUSAL:",
-        "    if kind is Kind.CREATE and said.status in ():",
-        ("tests/providers/test_http_faults.py", "tests/providers/test_contract.py", "-k", "create"),
-    ),
-    Planted(
-        "a create that was cut is taken for not sent",
-        "providers/retrying.py",
-        "        if trouble.sent:\n            return Fault(_uncertain(trouble.words))\n",
-        "",
-        ("tests/providers/test_http_faults.py", "tests/providers/test_contract.py", "-k", "create"),
-    ),
-    Planted(
-        "a create goes out on a connection that was kept",
-        "providers/http.py",
-        "        client = self._client(fresh=call.kind is Kind.CREATE)",
-        "        client = self._client(fresh=False)",
-        ("tests/providers/test_http.py",),
-    ),
-    Planted(
-        "a create in doubt is sent again without a search",
-        "planner/waiting.py",
-        "    if record.state in (Submission.CREATING, Submission.SUBMITTED):\n        return _in_doubt",
-        "    if record.state in (Submission.SUBMITTED,):\n        return _in_doubt",
-        ("tests/planner/test_waiting.py", *DOUBT),
-    ),
-    Planted(
-        "a create in doubt is sent again before its grace has passed",
-        "planner/waiting.py",
-        "    if snap.seen_at < until:\n        next_look",
-        "    if snap.seen_at < sent_at:\n        next_look",
-        ("tests/planner/test_waiting.py", *DOUBT),
-    ),
-    Planted(
-        "the file of an earlier create is left as it is",
-        "executor/fencing.py",
-        "            remote.delete_file(wire, record.input_file_id)",
-        "            pass",
-        DOUBT,
-    ),
-    Planted(
-        "one look is enough before a second create",
-        "executor/fencing.py",
-        "    for last in (False, True):",
-        "    for last in (True,):",
-        DOUBT,
-    ),
-    Planted(
-        "doubles of an intent go on running",
-        "executor/finding.py",
-        "        _cancel_all(run, remote, record, extra)\n",
-        "",
-        ("tests/test_candidates.py", "-k", "one_too_many"),
-    ),
-    Planted(
-        "somebody else's batch is adopted",
-        "executor/finding.py",
-        "        return each.intent == record.intent",
-        "        return True",
-        ("tests/proof/test_simulation.py", "-k", "its_own"),
-    ),
-    Planted(
-        "answers that are gone are asked again",
-        "planner/waiting.py",
-        "    if _were_answered(record) and not can_fetch:",
-        "    if _were_answered(record) and can_fetch:",
-        ("tests/test_money.py", "-k", "gone"),
-    ),
-    Planted(
         "requests are sent more often than max_attempts",
         "planner/person.py",
         "    if attempt >= policy.max_attempts:",
@@ -387,122 +231,24 @@ PLANTED: Final = (
         ("tests/planner/test_person.py", "tests/test_decide.py"),
     ),
     Planted(
-        "a commit of progress is not synced",
-        "workspace/live.py",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA synchronous = OFF",
-        ("tests/workspace/test_live.py",),
-    ),
-    Planted(
-        "progress that was removed may come back",
-        "workspace/live.py",
-        "    if there:\n        fx.sync_folder(FOLDER)\n",
-        "",
-        ("tests/workspace/test_live.py",),
-    ),
-    Planted(
-        "an end counts before it is on disk",
-        "providers/many.py",
-        "                await self._handed_over(ends)\n            except BaseException",
-        "                asyncio.ensure_future(self._handed_over(ends))\n            except BaseException",
-        (*AGAIN, "-k", "stands_still or kept"),
-    ),
-    Planted(
-        "a lane does not wait until its end is kept",
-        "providers/many.py",
-        "        await following\n\n    async def _keep",
-        "\n    async def _keep",
-        AGAIN,
-    ),
-    Planted(
-        "Retry-After holds back nobody else",
-        "providers/many.py",
-        "                self._gate.hold(now + end.after)",
-        "                pass",
-        RUNNER,
-    ),
-    Planted(
-        "repeated sends obey no rate",
-        "providers/many.py",
-        "        while await self._turn(tokens):",
-        "        while sends > self.rules.sends(number) or await self._turn(tokens):",
-        AGAIN,
-    ),
-    Planted(
-        "a send that hangs is waited for",
-        "providers/many.py",
-        "asyncio.timeout(self.provider.pace.request_seconds or None)",
-        "asyncio.timeout(None)",
-        RUNNER,
-    ),
-    Planted(
-        "a run goes on when its time is up",
-        "providers/many.py",
-        "now >= until):",
-        "now >= until + 1e9):",
-        AGAIN,
-    ),
-    Planted(
-        "what was under way counts as done",
-        "executor/answering.py",
-        "            if line.number not in finished:",
-        "            if line.number not in finished and line.number not in sent:",
-        RUNNER,
-    ),
-    Planted(
-        "attempts are not carried over a restart",
-        "executor/answering.py",
-        "sends=lambda number: sent.get(number, before)",
-        "sends=lambda _number: before",
-        ("tests/test_local.py", "-k", "sends"),
-    ),
-    Planted(
-        "sends of a run that is stopped are forgotten",
-        "executor/answering.py",
-        "        progress.keep_missed()",
-        "        pass",
-        ("tests/test_local.py", "-k", "sends"),
-    ),
-    Planted(
-        "progress goes before the answers are published",
-        "executor/answering.py",
-        "        counts = _publish(run, record, progress)\n",
-        "        live.remove(ctx.fx, step.name)\n        counts = _publish(run, record, progress)\n",
-        RUNNER,
-    ),
-    Planted(
-        "nobody looks whether there is room for answers",
-        "executor/answering.py",
-        "    progress.reserve()\n",
-        "",
-        ("tests/proof/test_runner.py", "-k", "really_full or room"),
-    ),
-    Planted(
-        "a second end takes the place of the first",
-        "workspace/live.py",
-        "INSERT OR IGNORE INTO ended",
-        "INSERT OR REPLACE INTO ended",
-        ("tests/workspace/test_live.py",),
-    ),
-    Planted(
-        "a key in a reply stays there",
-        "providers/calls.py",
-        '            body = body.replace(word.encode(), b"***")',
-        "            body = bytes(body)",
-        ("tests/providers", "tests/test_canary.py", "-k", "secret or canary or key"),
-    ),
-    Planted(
-        "redirects are followed",
-        "providers/http.py",
-        "auth=Proof(call.origin), follow_redirects=False)",
-        "auth=Proof(call.origin), follow_redirects=True)",
-        ("tests/providers/test_http_secrets.py", "-k", "redirect"),
-    ),
-    Planted(
         "a workspace of somebody else is worked in",
         "choices.py",
         "    require_own(workspace, named)\n",
         "",
         ("tests/test_owner.py",),
+    ),
+    Planted(
+        "the live folder is not held",
+        "session.py",
+        "            fx.lock_folder(layout.live),\n",
+        "",
+        ("tests/test_engine.py", "tests/proof/test_races.py", "-k", "live_folder"),
+    ),
+    Planted(
+        "a retry child forgets what its author asks of answers",
+        "executor/leftovers.py",
+        "        asks=record.held_to,\n",
+        "",
+        ("tests/authoring/test_batch.py", "-k", "asked_again"),
     ),
 )
