@@ -73,7 +73,8 @@ def prompt_(
     """
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.progress import watched
-    from reconciler.prompts import Asking, prompt_map_sync
+    from reconciler.prompt_choices import Asking
+    from reconciler.prompts import prompt_map_sync
     from reconciler.workspace.exporting import destination
 
     if output == "-":
