@@ -32,7 +32,7 @@ from reconciler.model.record import Record
 from reconciler.model.words import many
 from reconciler.workspace import combined, ledger, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
-from reconciler.workspace.relocate import Moving, move_group, remove_sources
+from reconciler.workspace.relocate import Moving, clear_staging, move_group, remove_sources
 
 
 def process_again(ctx: Context, name: BatchName) -> str:
@@ -163,6 +163,7 @@ def _archive(
     document = settled.encode(manifest)
     ctx.fx.publish(f"{there}/{settled.MANIFEST}", (document,), replace=True)
     ctx.fx.make_folder(DONE)
+    clear_staging(ctx.fx, target)
     try:
         ctx.fx.rename_folder(there, target)
         ctx.fx.sync_folder(QUARANTINE)

@@ -65,10 +65,8 @@ def move_group(
         Clash: *folder* is there already.
         StaleSnapshot: A file does not hold what its digest says.
     """
-    parent, _, leaf = folder.rpartition("/")
-    staging = f"{parent}/.staging-{leaf}"
-    fx.make_folder(parent)
-    fx.remove_folder(staging)
+    fx.make_folder(folder.rpartition("/")[0])
+    staging = clear_staging(fx, folder)
     fx.make_folder(staging, sync=False)
     try:
         # A link shares what was written to its source, which nobody may have synced yet.
@@ -83,6 +81,14 @@ def move_group(
         raise
     written()
     remove_sources(fx, files, folder)
+
+
+def clear_staging(fx: Effects, folder: str) -> str:
+    """Remove what a move to *folder* that was cut off has left; gives where such a move stages."""
+    parent, _, leaf = folder.rpartition("/")
+    staging = f"{parent}/.staging-{leaf}"
+    fx.remove_folder(staging)
+    return staging
 
 
 def is_history(path: str) -> bool:

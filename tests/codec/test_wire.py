@@ -80,7 +80,7 @@ def test_there_and_back(made: tuple[bytes, str, dict[str, Any]], custom_id: str)
         (b'{"params":{}}', None),
         (b"[1]", None),
         (b'{"custom_id":"a"', None),
-        (b'{"x":' + b"[" * 5000 + b"]" * 5000 + b',"custom_id":"a"}', None),
+        (b'{"x":' + b"[" * 200_000 + b"]" * 200_000 + b',"custom_id":"a"}', None),
     ],
 )
 def test_to_wire(data: bytes, expected: bytes | None) -> None:
