@@ -13,7 +13,7 @@ import decimal
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import msgspec
@@ -67,7 +67,9 @@ class Line(NamedTuple):
     terminated: bool = True
 
 
-def iter_lines(stream: BinaryIO, path: str, *, limit: int = LINE_LIMIT) -> Iterator[Line]:
+def iter_lines(
+    stream: BinaryIO, path: str, *, limit: int = LINE_LIMIT, passed: Container[int] = ()
+) -> Iterator[Line]:
     r"""
     Yield the lines of a file that hold something; lines of white space are counted and skipped.
 
@@ -75,13 +77,14 @@ def iter_lines(stream: BinaryIO, path: str, *, limit: int = LINE_LIMIT) -> Itera
         stream: The file, open for reading at its start.
         path: Its name, for errors.
         limit: Bytes that a line may have without its "\n".
+        passed: Numbers of lines that nobody wants: they are counted, and not looked at.
 
     Raises:
         BadLine: A line is longer than *limit*; no more of it was read.
     """
     end = 0
     for number, raw in enumerate(raw_lines(stream, limit), start=1):
-        line = line_at(raw, path, number, end, limit)
+        line = None if number in passed else line_at(raw, path, number, end, limit)
         end += len(raw)
         if line is not None:
             yield line

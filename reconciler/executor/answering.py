@@ -70,10 +70,11 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
             facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
             ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
             record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
-        before = len(progress.finished())
+        finished = progress.finished()
+        before = ended = len(finished)
         if before < asked.requests:
-            _answer(step, run, provider, progress, record)
-        ended = len(progress.finished())
+            _answer(step, run, provider, progress, record, finished=finished)
+            ended = len(progress.finished())
         if ended < asked.requests:
             told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
             raise Interrupted(told) if ctx.stopping() else Later(told, 0.0)
@@ -121,16 +122,23 @@ def _checked_input(ctx: Context, fact: FileFact, record: Record) -> InputFact:
     return asked
 
 
-def _answer(step: AnswerHere, run: Run, provider: Embedded, progress: live.Live, record: Record) -> None:
+def _answer(  # noqa: PLR0913 - what one run is made of
+    step: AnswerHere,
+    run: Run,
+    provider: Embedded,
+    progress: live.Live,
+    record: Record,
+    *,
+    finished: set[int],
+) -> None:
     """Call the worker for every request that has not ended yet, again where that may help."""
-    ctx, fact, finished = run.ctx, step.expects.files[Role.INPUT], progress.finished()
+    ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     # Whoever asks for an end must not lose what is under way: reading goes on, calling stops.
     patient = attrs.evolve(ctx, stopping=lambda: False)
 
     def unfinished() -> Iterator[tuple[int, Request]]:
-        for line in Lines(patient, fact):
-            if line.number not in finished:
-                yield line.number, decode_request(line, fact.path)
+        for line in Lines(patient, fact, passed=finished):
+            yield line.number, decode_request(line, fact.path)
 
     def again(failed: ErrorClass, sends: int) -> bool:
         return failed in retryable_classes(sends, step.max_attempts, step.classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
 from reconciler.codec.jsonl import Line, iter_lines
@@ -32,13 +32,17 @@ class Lines:
         view: Rooms and settings.
         fact: The file as it was seen.
         digest: Compute the digest on the way.
+        passed: Numbers of lines that nobody wants.
 
     Attributes:
         line: How far reading has come; who takes `blocks` apart counts lines here.
     """
 
-    def __init__(self, view: View, fact: FileFact, *, digest: bool = False) -> None:
+    def __init__(
+        self, view: View, fact: FileFact, *, digest: bool = False, passed: Container[int] = ()
+    ) -> None:
         self._view = view
+        self._passed = passed
         self._fact = fact
         self._digest = digest
         self._hasher: Hasher | None = None
@@ -55,7 +59,7 @@ class Lines:
         """
         path, limit = self._fact.path, self._view.line_limit
         with self._watched(), self._view.look.open(path, self._block) as stream:
-            for line in iter_lines(stream, path, limit=limit):
+            for line in iter_lines(stream, path, limit=limit, passed=self._passed):
                 self.line = line.number
                 yield line
 
