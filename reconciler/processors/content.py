@@ -197,7 +197,8 @@ def _repaired(text: str) -> Parsed | Unreadable:
         return Unreadable(Why.BROKEN, "it holds a number of hundreds of digits, which no reader keeps exact")
     if len(text) > _REPAIRABLE or text.count("{") + text.count("[") > _BRACKETS:
         return Unreadable(Why.BROKEN, f"no JSON, and too large to be repaired ({len(text)} characters)")
-    if nested_text(text):
+    # One quotation mark too many turns strings inside out: repair follows brackets that others take for text.
+    if nested_text(text) or _depth(text) > DEPTH:
         return Unreadable(Why.BROKEN, f"no JSON, and its brackets nest more than {DEPTH} deep")
     import json_repair  # noqa: PLC0415 - 57 ms that most passes never need
 
@@ -219,12 +220,16 @@ def nested_text(text: str) -> bool:
     """Whether brackets outside of strings nest too deep to be read; told without recursion."""
     if text.count("{") + text.count("[") <= DEPTH:
         return False
-    depth = 0
-    for found in _BRACKET.finditer(_STRINGS.sub("", text)):
+    return _depth(_STRINGS.sub("", text)) > DEPTH
+
+
+def _depth(text: str) -> int:
+    """How deep brackets nest."""
+    deepest = depth = 0
+    for found in _BRACKET.finditer(text):
         depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
-        if depth > DEPTH:
-            return True
-    return False
+        deepest = max(deepest, depth)
+    return deepest
 
 
 @functools.cache
