@@ -55,8 +55,8 @@ RUNS: Final = (
     Planted(
         "what was under way counts as done",
         "executor/answering.py",
-        "            if line.number not in finished:",
-        "            if line.number not in finished and line.number not in sent:",
+        "Lines(patient, fact, passed=finished):",
+        "Lines(patient, fact, passed=finished | set(sent)):",
         RUNNER,
     ),
     Planted(
