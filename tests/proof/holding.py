@@ -128,10 +128,10 @@ def refused(world: World, name: str) -> None:
 
 
 def published(world: World) -> list[dict[str, Any]]:
-    """Every line of results."""
+    """Every line of results that have their name: what stands under a temporary one is published to nobody."""
     return [
         json.loads(line)
-        for path in sorted((world.root / "target").glob("*.results.jsonl"))
+        for path in sorted((world.root / "target").glob("[!.]*.results.jsonl"))
         for line in path.read_bytes().splitlines()
     ]
 
