@@ -128,7 +128,7 @@ def refused(world: World, name: str) -> None:
 
 
 def published(world: World) -> list[dict[str, Any]]:
-    """Every line of results that have their name: what stands under a temporary one is published to nobody."""
+    """Every line of results that have their name: nothing under a temporary one is published."""
     return [
         json.loads(line)
         for path in sorted((world.root / "target").glob("[!.]*.results.jsonl"))
