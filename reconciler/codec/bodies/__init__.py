@@ -22,6 +22,13 @@ _BODIES: Final[Mapping[Api, Callable[[Described], dict[str, Any]]]] = {
     Api.GEMINI: gemini.body,
     Api.MISTRAL: mistral.body,
 }
+_NAMES: Final = {
+    Api.CHAT: chat.API,
+    Api.RESPONSES: responses.API,
+    Api.ANTHROPIC: anthropic.API,
+    Api.GEMINI: gemini.API,
+    Api.MISTRAL: mistral.API,
+}
 _URLS: Final = {Api.CHAT: "/v1/chat/completions", Api.RESPONSES: "/v1/responses"}
 
 
@@ -32,6 +39,11 @@ def line_of(described: Described, api: Api, custom_id: str) -> bytes:
     Raises:
         UsageError: That API does not take such a request; the message says what of it.
     """
+    if described.citations and api is not Api.ANTHROPIC:
+        raise UsageError(
+            f"{_NAMES[api]} gives no citations of files that are sent with a request",
+            hint="citations are Anthropic's; choose a claude model",
+        )
     body = _BODIES[api](described)
     match api:
         case Api.CHAT | Api.RESPONSES:

@@ -6,12 +6,13 @@ Source: Anthropic's API reference (messages), and its guides on PDF, citations a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
-from reconciler.codec.bodies.parts import encoded, listed, refuse, renamed, text_in
+from reconciler.codec.bodies.parts import content_of, encoded, listed, refuse, renamed, text_in
 from reconciler.codec.bodies.strict import closed
 from reconciler.errors import UsageError
-from reconciler.model.described import PDF, Attachment, Described, Part
+from reconciler.model.described import PDF, Described, Part
 
 API: Final = "Anthropic"
 MAX_TOKENS: Final = 1000
@@ -35,8 +36,9 @@ def body(described: Described) -> dict[str, Any]:
     params = renamed(described.params, _NAMES, API)
     if "stop_sequences" in params:
         params["stop_sequences"] = listed(params["stop_sequences"])
+    part_of = partial(_part, cited=described.citations)
     messages = [
-        {"role": message.role, "content": _content(message.parts, cited=described.citations)}
+        {"role": message.role, "content": content_of(message.parts, part_of)}
         for message in described.messages
     ]
     found: dict[str, Any] = {"model": described.model, "messages": messages}
@@ -49,13 +51,9 @@ def body(described: Described) -> dict[str, Any]:
     return {**params, **found}
 
 
-def _content(parts: tuple[Part, ...], *, cited: bool) -> str | list[dict[str, Any]]:
-    if len(parts) == 1 and isinstance(parts[0], str):
-        return parts[0]
-    return [{"type": "text", "text": each} if isinstance(each, str) else _file(each, cited) for each in parts]
-
-
-def _file(file: Attachment, cited: bool) -> dict[str, Any]:  # noqa: FBT001 - as its only caller says it
+def _part(file: Part, *, cited: bool) -> dict[str, Any]:
+    if isinstance(file, str):
+        return {"type": "text", "text": file}
     source = {"type": "base64", "media_type": file.media_type, "data": encoded(file)}
     if file.is_image:
         return {"type": "image", "source": source}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reconciler.codec.bodies.parts import as_text, encoded, listed, refuse, renamed
-from reconciler.errors import UsageError
 from reconciler.model.described import PDF, Described, Part
 
 API: Final = "Gemini"
@@ -32,11 +31,6 @@ def body(described: Described) -> dict[str, Any]:
     Raises:
         UsageError: It holds what this API does not take.
     """
-    if described.citations:
-        raise UsageError(
-            f"{API} gives no citations of files that are sent with a request",
-            hint="citations are Anthropic's; choose a claude model",
-        )
     params = renamed(described.params, _NAMES, API)
     found: dict[str, Any] = {key: params.pop(key) for key in list(params) if key in _BESIDE}
     if "stopSequences" in params:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reconciler.codec.bodies.parts import as_text, data_url, form_of, refuse, renamed
-from reconciler.errors import UsageError
+from reconciler.codec.bodies.parts import as_text, chat_of, data_url, refuse
 from reconciler.model.described import PDF, Described, Part
 
 API: Final = "Mistral"
@@ -23,23 +22,7 @@ def body(described: Described) -> dict[str, Any]:
     Raises:
         UsageError: It holds what this API does not take.
     """
-    if described.citations:
-        raise UsageError(f"{API} gives no citations", hint="citations are Anthropic's; choose a claude model")
-    messages: list[dict[str, Any]] = []
-    if described.system:
-        messages.append({"role": "system", "content": described.system})
-    messages.extend({"role": each.role, "content": _content(each.parts)} for each in described.messages)
-    found: dict[str, Any] = {"model": described.model, "messages": messages}
-    if described.schema is not None:
-        form = form_of(described.schema)
-        found["response_format"] = {"type": "json_schema", "json_schema": form}
-    return {**renamed(described.params, _NAMES, API), **found}
-
-
-def _content(parts: tuple[Part, ...]) -> str | list[dict[str, Any]]:
-    if len(parts) == 1 and isinstance(parts[0], str):
-        return parts[0]
-    return [_part(each) for each in parts]
+    return chat_of(described, API, _NAMES, _part)
 
 
 def _part(part: Part) -> dict[str, Any]:

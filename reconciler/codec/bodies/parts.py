@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.codec.bodies.strict import closed
 from reconciler.errors import UsageError
-from reconciler.model.described import DOCX, Attachment, Schema
+from reconciler.model.described import DOCX, Attachment, Described, Part, Schema
 
 
 def encoded(file: Attachment) -> str:
@@ -72,6 +72,40 @@ def renamed(params: Mapping[str, Any], names: Mapping[str, str | None], api: str
 def listed(value: Any) -> Any:
     """One text as a list of texts; everything else as it is."""
     return [value] if isinstance(value, str) else value
+
+
+def content_of(
+    parts: Sequence[Part], part_of: Callable[[Part], dict[str, Any]]
+) -> str | list[dict[str, Any]]:
+    """Text alone as text, everything else as a list of parts."""
+    alone = parts[0] if len(parts) == 1 else None
+    return alone if isinstance(alone, str) else [part_of(each) for each in parts]
+
+
+def chat_of(
+    described: Described, api: str, names: Mapping[str, str | None], part_of: Callable[[Part], dict[str, Any]]
+) -> dict[str, Any]:
+    """
+    A body in the form of chat completions, which more than one provider takes.
+
+    Args:
+        described: The request.
+        api: For errors.
+        names: What the API calls a parameter, as for `renamed`.
+        part_of: A part of a message as the API wants it.
+
+    Raises:
+        UsageError: It holds what this API does not take.
+    """
+    messages: list[dict[str, Any]] = []
+    if described.system:
+        messages.append({"role": "system", "content": described.system})
+    turns = ((each.role, content_of(each.parts, part_of)) for each in described.messages)
+    messages += ({"role": role, "content": content} for role, content in turns)
+    found: dict[str, Any] = {"model": described.model, "messages": messages}
+    if described.schema is not None:
+        found["response_format"] = {"type": "json_schema", "json_schema": form_of(described.schema)}
+    return {**renamed(described.params, names, api), **found}
 
 
 def form_of(schema: Schema) -> dict[str, Any]:

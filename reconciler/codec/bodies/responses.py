@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reconciler.codec.bodies.parts import data_url, form_of, refuse, renamed
-from reconciler.errors import UsageError
 from reconciler.model.described import DOCX, PDF, Described, Message, Part
 
 API: Final = "OpenAI's Responses API"
@@ -23,11 +22,6 @@ def body(described: Described) -> dict[str, Any]:
     Raises:
         UsageError: It holds what this API does not take.
     """
-    if described.citations:
-        raise UsageError(
-            f"{API} gives no citations of files that are sent with a request",
-            hint="citations are Anthropic's; choose a claude model",
-        )
     said = [{"role": message.role, "content": _content(message)} for message in described.messages]
     found: dict[str, Any] = {"model": described.model, "input": said}
     if described.system:
