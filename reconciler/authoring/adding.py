@@ -7,7 +7,7 @@ crash between the two leaves metadata of a batch that was never sent, and the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -290,12 +290,3 @@ def _name_of(part: Part) -> BatchName:
     if part.name is None:
         raise UsageError("a batch has no name yet")
     return part.name
-
-
-def told_of(added: Added) -> Mapping[str, int]:
-    """How many requests go to each model, by `provider/model`."""
-    found: dict[str, int] = {}
-    for part in added.parts:
-        key = f"{part.provider}/{part.model or 'its worker'}"
-        found[key] = found.get(key, 0) + len(part.items)
-    return found

@@ -15,7 +15,7 @@ from typing import Any, Final, Self, Unpack
 import attrs
 import msgspec
 
-from reconciler.authoring.adding import Added, Asked, add, planned, told_of
+from reconciler.authoring.adding import Added, Asked, add, planned
 from reconciler.authoring.items import Item, PathLike, Wanted, item_of
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
@@ -283,6 +283,3 @@ def _answer(custom_id: str, row: ResultRow | None, model: Any) -> Answer:
     except (ValueError, msgspec.ValidationError) as error:
         return Answer(custom_id, row.outcome.value, None, row.text, f"not what was asked for: {error}", row)
     return Answer(custom_id, row.outcome.value, value, row.text, None, row)
-
-
-__all__ = ["Added", "Answer", "Batch", "Run", "told_of"]

@@ -16,18 +16,19 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
+from reconciler.authoring.conversations import conversation_of
 from reconciler.authoring.documents import load, refuse_unreadable
 from reconciler.authoring.models import api_of, provider_of, refuse_params
 from reconciler.codec.bodies import line_of
 from reconciler.errors import StaleSnapshot, UsageError
-from reconciler.model.described import Api, Attachment, Described, Message, Part, Schema
+from reconciler.model.described import Api, Attachment, Described, Message, Schema
 from reconciler.prompting import schema_of
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
-_ROLES: Final = ("system", "user", "assistant")
 _DIGITS: Final = 20
 _LONGEST: Final = 64
+_GENERATION: Final = re.compile(r"_g([1-9][0-9]{0,8})\Z")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -166,60 +167,8 @@ def _described(wanted: Wanted) -> Described:
                 refuse_unreadable(file)
         asked = Message("user", (*files, wanted.prompt or ""))
         return Described(wanted.model, (asked,), wanted.system, schema, wanted.citations, wanted.params)
-    system, messages = _conversation(wanted.messages, wanted.system)
+    system, messages = conversation_of(wanted.messages, wanted.system)
     return Described(wanted.model, messages, system, schema, wanted.citations, wanted.params)
-
-
-def _conversation(given: Any, system: str) -> tuple[str, tuple[Message, ...]]:
-    """
-    System prompt and turns of a conversation.
-
-    Raises:
-        UsageError: It is none.
-    """
-    if isinstance(given, str | bytes) or not isinstance(given, Sequence) or not given:
-        raise UsageError(
-            "messages are a list, and not an empty one", hint="[{'role': 'user', 'content': ...}]"
-        )
-    said = [system] if system else []
-    messages: list[Message] = []
-    for at, each in enumerate(given):
-        where = f"messages[{at}]"
-        if not isinstance(each, Mapping) or each.keys() != {"role", "content"}:
-            raise UsageError(f"{where} is not a role and a content")
-        if each["role"] not in _ROLES:
-            hint = f"known: {', '.join(_ROLES)}"
-            raise UsageError(f"{where}: role={each['role']!r:.40}", hint=hint)
-        parts = _parts(each["content"], where)
-        if each["role"] == "system":
-            if messages or not all(isinstance(part, str) for part in parts):
-                raise UsageError(f"{where}: a system prompt is text, and comes first")
-            said.extend(part for part in parts if isinstance(part, str))
-        elif each["role"] == "assistant" and not all(isinstance(part, str) for part in parts):
-            raise UsageError(f"{where}: what a model said is text; files go with what the user says")
-        else:
-            messages.append(Message(each["role"], parts))
-    if not messages or messages[-1].role != "user":
-        raise UsageError("the last message is not the user's: nothing is asked")
-    return "\n\n".join(said), tuple(messages)
-
-
-def _parts(content: Any, where: str) -> tuple[Part, ...]:
-    listed = [content] if isinstance(content, str | Attachment | os.PathLike) else content
-    if not isinstance(listed, Sequence) or not listed:
-        raise UsageError(f"{where}: content is a text, or a list of texts and paths of files")
-    found: list[Part] = []
-    for each in listed:
-        if isinstance(each, Mapping) and each.keys() == {"type", "text"} and each["type"] == "text":
-            found.append(each["text"])
-        elif isinstance(each, str | Attachment):
-            found.append(each)
-        elif isinstance(each, os.PathLike):
-            found.append(load(each))
-        else:
-            hint = "a text, a pathlib.Path of a file, or {'type': 'text', 'text': ...}"
-            raise UsageError(f"{where}: {each!r:.60} is no part of a message", hint=hint)
-    return tuple(found)
 
 
 def _schema_name(model: Any) -> str:
@@ -307,5 +256,5 @@ def named(items: Sequence[Item], *, dedupe: bool, generation: int) -> list[tuple
 
 def generation_of(custom_id: str) -> int:
     """Which generation an id belongs to, from 1."""
-    _, mark, number = custom_id.rpartition("_g")
-    return int(number) if mark and number.isdigit() and len(number) < 10 else 1  # noqa: PLR2004 - no one asks a billion times
+    found = _GENERATION.search(custom_id)
+    return 1 if found is None else int(found[1])

@@ -63,16 +63,7 @@ class Events:
             return None
 
         def called(exchange: Exchange) -> None:
-            self.tell(
-                "debug",
-                "provider.called",
-                workspace,
-                provider=exchange.provider,
-                kind=exchange.kind.value,
-                call=f"{exchange.method} {exchange.url}",
-                result=exchange.result,
-                seconds=round(exchange.seconds, 3),
-            )
+            self.tell("debug", "provider.called", workspace, **exchange.facts)
 
         return called
 

@@ -231,6 +231,17 @@ class Exchange:
     received: int
     number: int
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What a log says of it."""
+        return {
+            "provider": self.provider,
+            "kind": self.kind.value,
+            "call": f"{self.method} {self.url}",
+            "result": self.result,
+            "seconds": round(self.seconds, 3),
+        }
+
 
 class Wire(Protocol):
     """Makes calls."""

@@ -175,7 +175,10 @@ def test_a_given_id_belongs_to_one_request() -> None:
         named([one, one], dedupe=False, generation=1)
 
 
-@pytest.mark.parametrize(("custom_id", "generation"), [("a", 1), ("a_g2", 2), ("a-3_g12", 12), ("a_gx", 1)])
+@pytest.mark.parametrize(
+    ("custom_id", "generation"),
+    [("a", 1), ("a_g2", 2), ("a-3_g12", 12), ("a_gx", 1), ("a_g²", 1), ("a_g" + "9" * 5000, 1)],
+)
 def test_generations_are_read_off_ids(custom_id: str, generation: int) -> None:
     """What `named` writes is what is read."""
     assert generation_of(custom_id) == generation
