@@ -146,6 +146,8 @@ def test_a_stop_at_any_change_is_made_up_for_by_the_same_call() -> None:
                 kept = record(root, name.removeprefix("batch_input_").removesuffix(".jsonl"))
                 assert kept["provider"] in ("openai", "anthropic"), at
                 assert kept["input"]["bytes"] == (root / "workdir" / name).stat().st_size, at
+            told = [path.name for path in (root / "workdir").glob("batch_metadata_*")]
+            assert sorted(name.replace("metadata", "input") for name in told) == list(_inputs(root)), at
             run(root, provider="none")
             assert not leftovers(root), at
             if not trip.reached:
