@@ -11,7 +11,8 @@ from importlib import import_module
 # `__main__` takes it off, and a file of that name there must not run.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from reconciler.authoring.batch import Answer, Batch, Run
+    from reconciler.authoring.batch import Batch
+    from reconciler.authoring.runs import Answer, Run
     from reconciler.caches import export_jsonl
     from reconciler.choices import Choices
     from reconciler.errors import (
@@ -58,7 +59,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
-    "authoring.batch": "Answer Batch Run",
+    "authoring.batch": "Batch",
+    "authoring.runs": "Answer Run",
     "choices": "Choices",
     "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",

@@ -11,7 +11,8 @@ import attrs
 import pytest
 
 from reconciler import Workspace
-from reconciler.authoring.batch import Batch, Run
+from reconciler.authoring.batch import Batch
+from reconciler.authoring.runs import Run
 from reconciler.check import check
 from reconciler.errors import UsageError
 from reconciler.providers.keys import KeyMissing, ProviderOptions
