@@ -596,7 +596,7 @@ def test_an_input_that_changed_before_anything_was_noted_needs_a_person(root: Pa
 def newer(path: Path) -> None:
     """Progress of a later version."""
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
 
 
 def garbage(path: Path) -> None:
@@ -626,7 +626,7 @@ def planted(kind: str) -> Callable[[Path], None]:
     [
         pytest.param(garbage, "file is not a database", id="garbage"),
         pytest.param(torn, "malformed", id="torn"),
-        pytest.param(newer, "written by a newer version (schema 2, known 1)", id="newer"),
+        pytest.param(newer, "written by a newer version (schema 3, known 2)", id="newer"),
         pytest.param(planted("symlink"), "is not a regular file", id="symlink"),
         pytest.param(planted("folder"), "is not a regular file", id="folder"),
         pytest.param(planted("fifo"), "is not a regular file", id="fifo"),

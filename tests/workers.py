@@ -95,13 +95,17 @@ def progress(root: Path, name: str) -> Path:
 
 def kept(root: Path, name: str) -> set[str]:
     """The ids whose end is in the progress of a batch; a look that a killed process cannot mind."""
-    path = progress(root, name)
+    return {json.loads(line)["custom_id"] for line in kept_lines(progress(root, name))}
+
+
+def kept_lines(path: Path) -> list[bytes]:
+    """The answer lines in a file of progress, as they were written down; none where nothing began."""
     if not path.exists():
-        return set()
+        return []
     with closing(sqlite3.connect(path)) as db:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-        rows = db.execute("SELECT answer FROM ended").fetchall() if "ended" in tables else []
-    return {json.loads(row[0])["custom_id"] for row in rows}
+        rows = db.execute("SELECT answers FROM groups").fetchall() if "groups" in tables else []
+    return [line for (answers,) in rows for line in answers.splitlines()]
 
 
 def ids(path: Path) -> list[str]:
