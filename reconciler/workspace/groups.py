@@ -84,10 +84,17 @@ class Order:
     Args:
         rows: Number of the row, file and line numbers, in the order in which they were written.
         answers: The answers of a row, by its number.
+        most: Bytes of answers that are held while lines are put into order.
     """
 
-    def __init__(self, rows: Iterable[tuple[int, str, bytes]], answers: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        rows: Iterable[tuple[int, str, bytes]],
+        answers: Callable[[int], bytes],
+        most: int = HELD,
+    ) -> None:
         self._answers = answers
+        self._most = most
         self._ids: list[int] = []
         self._begins: list[int] = []
         self._numbers = array("q")
@@ -134,11 +141,11 @@ class Order:
         if found is None:
             answers = self._answers(self._ids[row])
             found = self._held[row] = answers.split(b"\n")[:-1]
-            ends = [*self._begins[row + 1 : row + 2], len(self._numbers)][0]
-            if len(found) != ends - self._begins[row]:
+            end = self._begins[row + 1] if row + 1 < len(self._begins) else len(self._numbers)
+            if len(found) != end - self._begins[row]:
                 raise ValueError(f"row {self._ids[row]} has {len(found)} answers")
             self._size += len(answers)
-            while self._size > HELD and len(self._held) > 1:
+            while self._size > self._most and len(self._held) > 1:
                 _, gone = self._held.popitem(last=False)
                 self._size -= sum(map(len, gone)) + len(gone)
         else:

@@ -81,6 +81,11 @@ class Live:
                 raise
         self._fx = fx
 
+    def forget(self) -> None:
+        """It is published and goes: closing it need not bring anything to disk."""
+        with self._explained():
+            self._db.execute("PRAGMA synchronous = OFF")
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
