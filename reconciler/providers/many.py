@@ -15,10 +15,10 @@ from typing import Final, Generic, TypeVar
 
 from reconciler.model.exchange import Request
 from reconciler.model.standing import Standing
-from reconciler.providers.asking import Asking, wake
 from reconciler.providers.base import Embedded
 from reconciler.providers.ends import Rules
 from reconciler.providers.keeping import Keeper
+from reconciler.providers.sending import Sending, wake
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class _Crowd(Generic[T]):
         self._heard = rules.heard
         self._most = provider.concurrency
         self._seconds = provider.pace.run_seconds
-        self._asking = Asking(provider, rules, self._end)
+        self._sending = Sending(provider, rules, self._end)
         self._keeper = Keeper(ended, self._kept, self._end)
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -124,7 +124,7 @@ class _Crowd(Generic[T]):
                 elif (following := self._following()) is not None:
                     self._under_way += 1
                     self._widen()
-                    judged = await self._asking.asked(*following)
+                    judged = await self._sending.asked(*following)
                     if judged is None:
                         self._under_way -= 1
                     else:
@@ -174,14 +174,14 @@ class _Crowd(Generic[T]):
         """Begin nothing new and ask nothing again."""
         self.fault = self.fault or fault
         self._close_lanes()
-        self._asking.leave()
+        self._sending.leave()
 
     async def _watch(self) -> None:
         """Look now and then whether someone asked for an end, or the time is up."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._seconds if self._seconds else None
         told = loop.time()
-        while not self._asking.left:
+        while not self._sending.left:
             now = loop.time()
             if self._stopping() or (until is not None and now >= until):
                 self._end()
@@ -200,10 +200,10 @@ class _Crowd(Generic[T]):
 
     def _tell(self) -> None:
         """Say how far the run is; where nobody can be told, it ends."""
-        asking = self._asking
+        sending = self._sending
         answered, failed = self._counts
-        told = (answered, failed, self._under_way, asking.room, *asking.rates())
-        missed, why = asking.missed()
+        told = (answered, failed, self._under_way, sending.room, *sending.rates())
+        missed, why = sending.missed()
         try:
             self._heard(Standing(*told, missed=missed, why=why))
         except Exception as error:  # noqa: BLE001 - raised once nothing is under way

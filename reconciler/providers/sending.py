@@ -1,7 +1,7 @@
 """
 Ask one request, as often as it helps: at its turn, each time for so long, and again after a wait.
 
-One `Asking` is shared by all requests of a run, for they share the pace and how many are under way at once.
+One `Sending` is shared by all requests of a run, for they share the pace and how many are under way at once.
 What nobody asks for (a rate, a time limit) costs nothing.
 """
 
@@ -28,7 +28,7 @@ _FULL: Final = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.OVERLOADED})
 """Failures that say that too much is asked at once."""
 
 
-class Asking(Generic[T]):
+class Sending(Generic[T]):
     """
     Asks requests; made and used on one loop.
 
