@@ -20,7 +20,7 @@ from reconciler.model.identity import ANSWERS, Role
 MOST: Final = 1 << 20
 """Bytes of answers from which a row is full; one long line may have more."""
 
-HELD: Final = 32 << 20
+HELD: Final = 8 << 20
 """Bytes of answers that are held while lines are put into order."""
 
 End = tuple[int, Role, bytes]
