@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
+import reconciler.batches  # noqa: F401 - a pass over nothing leaves it out; the first file shall not wait
 from reconciler.choices import Prepared
 from reconciler.engine import reconcile
 from reconciler.errors import ConfigError, Interrupted, ReconcilerError, UserError, WorkspaceLocked
@@ -31,6 +32,9 @@ from reconciler.workspace.scan import Kin
 
 BUSY: Final = 10.0
 """Seconds between two tries to lock a workspace that somebody else works on, at the most."""
+
+BRIEF: Final = 5.0
+"""Seconds that are too short for anybody to be told that they have to be waited for."""
 
 NOTED: Final = 1.0
 """Seconds by which the time of the next look has to change before it is written down again."""
@@ -154,6 +158,8 @@ class Watch:
     def _set_up(self) -> None:
         """Obey the settings that were loaded."""
         ready = self._ready
+        # Clients are made, and their modules loaded, before the first file comes.
+        ready.plugged.policy_of("0", ready.settings)
         settle = ready.settings["policy.settle_seconds"]
         self.arrivals.patience = Patience(quiet=ready.settings["watch.quiet_seconds"], settle=settle)
         self._place.watch_by(lambda: self._ground.sight(ready))
@@ -293,7 +299,8 @@ class Watch:
     def _note_outlook(self) -> None:
         """Leave the time of the next look where those find it who look on."""
         following = self._schedule.next
-        if following is not None and abs(following - self._noted) >= NOTED:
+        now = self._ground.clock()
+        if following is not None and following > now + BRIEF and abs(following - self._noted) >= NOTED:
             fx = Effects(self._place.root, clock=self._ground.clock)
             with suppress(ReconcilerError, OSError):
                 outlook.note(fx, following)

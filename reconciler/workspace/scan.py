@@ -40,6 +40,9 @@ _REGULAR: Final = tuple(
 )
 
 
+_ROLES: Final = tuple(Role)
+
+
 @attrs.frozen
 class Ignored:
     """A file that is not ours, and why it was left alone."""
@@ -139,8 +142,8 @@ def scan_kin(look: Reading, layout: Layout, kin: Kin) -> Listing:
     for root in in_order(kin.roots):
         for k in itertools.count():
             name = child_name(root, k) if k else root
-            kinds = {role: look.kind(layout.live_path(file_name(role, name))) for role in Role}
-            there = {role: kind for role, kind in kinds.items() if kind is not None}
+            kinds = ((role, look.kind(layout.live_path(file_name(role, name)))) for role in _ROLES)
+            there = {role: kind for role, kind in kinds if kind is not None}
             if there:
                 batches[name] = there
                 if any(kind is not Kind.FILE for kind in there.values()):
