@@ -123,6 +123,11 @@ class Watch:
         self._reload = True
         self._ground.wake()
 
+    @property
+    def standing(self) -> Sequence[BatchReport]:
+        """What is not settled, each where it is known to stand."""
+        return self._news.standing
+
     def due(self) -> float:
         """When `step` has something to do."""
         if self._reload:
