@@ -194,7 +194,7 @@ def test_many_lives_end_alike(drops: list[tuple[str, str, str, float]]) -> None:
 @contextmanager
 def _lived(
     drops: list[tuple[str, str, str, float]], *, named: bool
-) -> Iterator[tuple[Living, dict[str, str]]]:
+) -> Iterator[tuple[Living, dict[BatchName, str]]]:
     """A workspace in which all of that was dropped, and which was looked at as a whole at last."""
     with scratch() as root:
         (root / "workdir").mkdir()
