@@ -19,7 +19,8 @@ from reconciler.codec import registry
 from reconciler.codec.registry import Row
 from reconciler.config import Settings
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError, StaleSnapshot, UsageError
-from reconciler.executor.taking_over import EVENT, Before, Taken, take_over
+from reconciler.executor.foreign import Taken
+from reconciler.executor.taking_over import EVENT, Before, take_over
 from reconciler.model.identity import BatchName, Role, fold, parse_file_name, parse_name
 from reconciler.model.operation import Kind
 from reconciler.model.policy import LOCAL

@@ -7,33 +7,21 @@ input follow in this order. Done again after a crash, it comes to the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
 
-from reconciler.codec.jsonl import Line
-from reconciler.codec.pairwise import gemini_answer, is_document, request_lines
-from reconciler.codec.registry import Row
-from reconciler.errors import BadLine, Clash, PermanentError
+from reconciler.errors import Clash, PermanentError
 from reconciler.executor.arriving import Arrival, Digests
-from reconciler.executor.context import Context, Run, View
-from reconciler.executor.inputs import check_input
-from reconciler.executor.located import leaf_of, located
-from reconciler.executor.reading import Lines
+from reconciler.executor.context import Context, Run
+from reconciler.executor.foreign import Found, Taken, path_of, stage_answers, stage_input
 from reconciler.model.coverage import FileDigest
-from reconciler.model.exchange import Request
-from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, fold, parse_file_name
-from reconciler.model.operation import FileFact
-from reconciler.model.policy import LOCAL
+from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, fold
 from reconciler.model.record import BY_POSITION, InputFact, Record, Submission
 from reconciler.model.words import many
-from reconciler.providers.registry import takes
 from reconciler.workspace import ledger, metadata, settled, tombstones
-from reconciler.workspace.effects import temporary_for
 from reconciler.workspace.layout import DONE, QUARANTINE
-from reconciler.workspace.reading import BLOCK, Reading
 from reconciler.workspace.scan import Listing
 
 EVENT: Final = "batch.imported"
@@ -43,28 +31,6 @@ _LARGEST: Final = 1 << 30
 _HEAD: Final = 4096
 _ONE_STREAM: Final = frozenset({"anthropic", "gemini"})
 """Providers whose answers and failures come as one file, which is split as a download is."""
-
-
-@attrs.frozen
-class Taken:
-    """
-    A batch that shall be taken over.
-
-    Attributes:
-        name: What it will be called here.
-        provider: Who has it.
-        batch_id: The provider's id; None only where it is done.
-        done: Its answers were fetched: they are copied, and nobody is asked.
-        folder: Against which its paths count.
-        row: What the registry says.
-    """
-
-    name: BatchName
-    provider: str
-    batch_id: str | None
-    done: bool
-    folder: str
-    row: Row
 
 
 @attrs.frozen
@@ -96,10 +62,12 @@ def take_over(ctx: Context, taken: Taken, before: Before) -> tuple[bool, str]:
     """
     here = _Here(ctx, taken.name)
     try:
-        asked, found = here.take_input(taken)
+        asked, found = stage_input(ctx, taken)
+        here.roles[Role.INPUT] = asked.digest
         if taken.batch_id is None and here.is_known(asked.digest):
             return False, f"{taken.name} has that very input already"
-        roles = here.take_answers(taken) if taken.done else {}
+        roles = stage_answers(ctx, Arrival(Run(ctx), taken.name), taken) if taken.done else {}
+        here.roles |= {role: digest for role, digest in roles.items() if digest is not None}
         record = _record(taken, asked, roles, found)
         if not here.begun(record):
             here.refuse_taken(before)
@@ -112,7 +80,7 @@ def take_over(ctx: Context, taken: Taken, before: Before) -> tuple[bool, str]:
     return True, f"{told}; the next pass asks {taken.provider} for {taken.batch_id}"
 
 
-def _record(taken: Taken, asked: InputFact, roles: Digests, found: _Found) -> Record:
+def _record(taken: Taken, asked: InputFact, roles: Digests, found: Found) -> Record:
     """The metadata of a batch that is taken over."""
     row = taken.row
     told = {
@@ -137,105 +105,17 @@ def _record(taken: Taken, asked: InputFact, roles: Digests, found: _Found) -> Re
     )
 
 
-@attrs.frozen
-class _Found:
-    """
-    The input of a batch where it was found.
-
-    Attributes:
-        leaf: What it is called there.
-        digest: What it is there.
-        document: Whether it is one document, of which lines were made.
-        endpoint: The API path that its lines name.
-    """
-
-    leaf: str
-    digest: FileDigest
-    document: bool
-    endpoint: str | None
-
-
 class _Here:
     """The files of a batch on their way into the live directory."""
 
     def __init__(self, ctx: Context, name: BatchName) -> None:
         self._ctx = ctx
         self._name = name
-        self._arrival = Arrival(Run(ctx), name)
-        self._roles: dict[Role, FileDigest] = {}
+        self.roles: dict[Role, FileDigest] = {}
 
     def path(self, role: Role) -> str:
         """The final name of a file."""
-        return self._ctx.layout.live_path(file_name(role, self._name))
-
-    def take_input(self, taken: Taken) -> tuple[InputFact, _Found]:
-        """
-        Have the input under its temporary name, held to being one.
-
-        Raises:
-            PermanentError: It is gone, or cannot be what was sent.
-        """
-        path = located(taken.row["batch_input_path"], taken.folder)
-        if path is None:
-            told = f"its input is gone: {taken.row['batch_input_path'] or 'no path'}"
-            raise PermanentError(told, hint="put the file beside the registry, and import it again")
-        folder, _, leaf = path.rpartition("/")
-        with closing(Reading(folder or "/")) as look:
-            view, fact = self._view(look, leaf)
-            with look.open(leaf) as stream:
-                document = is_document(stream.read(_HEAD))
-            if document and fact.size > _LARGEST:
-                raise PermanentError(f"{leaf} has {fact.size} bytes in one document")
-            shape = _Shape(leaf, taken.provider)
-            if document:
-                data = look.read(leaf)
-                lines = (line + b"\n" for line in request_lines(data, leaf))
-                digest = self._ctx.fx.stage(self.path(Role.INPUT), lines)
-                staged = self._ctx.fx.fact(temporary_for(self.path(Role.INPUT)))
-                if staged is None:
-                    raise PermanentError(f"what was made of {leaf} has just gone")
-                try:
-                    asked = check_input(self._ctx, staged, shape.take)
-                except BadLine as error:
-                    raise BadLine(leaf, 0, f"request {error.line}: {error.reason}") from error
-                source = look.digest(leaf)
-            else:
-                asked = check_input(view, fact, shape.take)
-                digest = source = self._ctx.fx.stage(self.path(Role.INPUT), _blocks(look, leaf))
-            if asked.digest != digest or look.fact(leaf) != fact:
-                raise PermanentError(f"{leaf} was written to while it was read", hint="import it again")
-        self._roles[Role.INPUT] = digest
-        return asked, _Found(leaf, source, document, shape.endpoint)
-
-    def take_answers(self, taken: Taken) -> Digests:
-        """
-        Have the answers of a finished batch under their temporary names.
-
-        Raises:
-            PermanentError: They are gone.
-        """
-        row = taken.row
-        found = {Role.OUTPUT: located(row["batch_output_path"], taken.folder)}
-        ours = parse_file_name(leaf_of(row["batch_output_path"]))
-        if ours is not None:
-            # A registry of ours names the output; the failures lie beside it.
-            beside = row["batch_output_path"][: -len(leaf_of(row["batch_output_path"]))]
-            found[Role.ERROR] = located(f"{beside}{file_name(Role.ERROR, ours[1])}", taken.folder)
-        if not any(found.values()):
-            raise _gone(taken)
-        roles: Digests = {}
-        for role, path in found.items():
-            if path is None:
-                continue
-            folder, _, leaf = path.rpartition("/")
-            with closing(Reading(folder or "/")) as look:
-                view, fact = self._view(look, leaf)
-                if taken.provider in _ONE_STREAM and ours is None:
-                    roles = self._arrival.split(lambda v=view, f=fact: _answers(taken, v, f), leaf, None)  # type: ignore[misc]
-                else:
-                    roles[role] = self._ctx.fx.stage(self.path(role), _blocks(look, leaf))
-        self._roles |= {role: digest for role, digest in roles.items() if digest is not None}
-        return roles
+        return path_of(self._ctx, self._name, role)
 
     def is_known(self, digest: FileDigest) -> bool:
         """Whether this input is here under this name, with a record that says where it came from."""
@@ -305,70 +185,11 @@ class _Here:
         before.names[fold(self._name)] = self._name
         fx.publish(self._ctx.record_path(self._name), (metadata.encode(record),))
         for role in (*ANSWERS, Role.INPUT):
-            if role in self._roles:
-                fx.reveal(self.path(role), self._roles[role])
+            if role in self.roles:
+                fx.reveal(self.path(role), self.roles[role])
         fx.sync_folder(self._ctx.layout.live)
 
     def drop(self) -> None:
         """Take back what has no name of its own."""
         for role in (Role.INPUT, *ANSWERS):
             self._ctx.fx.unstage(self.path(role))
-
-    def _view(self, look: Reading, leaf: str) -> tuple[View, FileFact]:
-        """A file that lies elsewhere."""
-        fact = look.fact(leaf)
-        if fact is None:
-            raise PermanentError(f"{look.root}/{leaf} is no file that can be read")
-        ctx = self._ctx
-        view = View(
-            look=look,
-            layout=ctx.layout,
-            line_limit=ctx.line_limit,
-            progress=ctx.progress,
-            stopping=ctx.stopping,
-        )
-        return view, fact
-
-
-class _Shape:
-    """What all lines of an input have to agree on, as the provider has taken them."""
-
-    def __init__(self, path: str, provider: str) -> None:
-        self._path = path
-        self._provider = provider
-        self.endpoint: str | None = None
-
-    def take(self, request: Request, line: Line) -> None:
-        """
-        Look at one request.
-
-        Raises:
-            BadLine: The provider cannot have taken it.
-        """
-        if self._provider not in ("", LOCAL) and request.dialect not in takes(self._provider)[1]:
-            told = f"a line in the shape of {request.dialect.value}; its provider is {self._provider}"
-            raise BadLine(self._path, line.number, told)
-        self.endpoint = self.endpoint or request.url
-
-
-def _answers(taken: Taken, view: View, fact: FileFact) -> Iterator[Line]:
-    """The answer lines of a file, as its provider serves them."""
-    for line in Lines(view, fact):
-        data = gemini_answer(line, fact.path) if taken.provider == "gemini" else line.data
-        yield line._replace(data=data)
-
-
-def _gone(taken: Taken) -> PermanentError:
-    """Why a finished batch without its answers is not taken over."""
-    row = taken.row
-    told = f"it is done, and its output is gone: {row['batch_output_path'] or 'no path'}"
-    if located(row["csv_path"], taken.folder) is not None:
-        told += f"; what was made of it is in {row['csv_path']}"
-    hint = "put the file beside the registry; or write FALSE under done: fetching it once more costs nothing"
-    return PermanentError(told, hint=hint)
-
-
-def _blocks(look: Reading, leaf: str) -> Iterator[bytes]:
-    """A file, block by block."""
-    with look.open(leaf) as stream:
-        yield from iter(lambda: stream.read(BLOCK), b"")

@@ -20,10 +20,10 @@ from reconciler.testing.answers import anthropic, openai
 from reconciler.testing.dialect import Desk, Dialect, Handler, Kinds, body_of, whole_number
 from reconciler.testing.exchange import Json, Refusal, pieces
 from reconciler.testing.fates import Outcome
-from reconciler.testing.files import Content
 from reconciler.testing.lines import requests_of
 from reconciler.testing.live import openai_endpoints
 from reconciler.testing.openai_batch import GROUP, WORDS
+from reconciler.testing.openrouter_create import requests_in
 from reconciler.testing.switches import OpenRouterSwitches
 from reconciler.testing.world import DAY, ENDS, Batch, File
 
@@ -31,8 +31,6 @@ KEPT: Final = 30 * DAY
 """After its creation a batch's requests and results are deleted (quickstart)."""
 
 TYPES: Final = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error"}
-FIRST: Final = ("endpoint", "model")
-"""What has to stand before `requests`: the body is read as it comes (quickstart)."""
 
 
 class OpenRouter(Dialect):
@@ -75,7 +73,7 @@ class OpenRouter(Dialect):
         try:
             if body.size > self.switches.most_bytes:
                 raise Refusal(413, "The request is too large.")
-            told, source, places = self._take(body)
+            told, source, places = requests_in(body, self.world.disk, self.switches)
         finally:
             self.world.disk.drop(body)
         batch = Batch(
@@ -89,61 +87,6 @@ class OpenRouter(Dialect):
             extra=told,
         )
         return body_of(self.told(self.world.add(batch)), 202)
-
-    def _take(self, body: Content) -> tuple[Json, Content, list[tuple[int, int]]]:
-        """What holds for the whole batch, and its requests as lines on disk with their places."""
-        with body.mapped() as view:
-            try:
-                found = msgspec.json.decode(view, type=dict[str, msgspec.Raw])
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise Refusal(400, f"The body is no JSON object: {error}") from None
-            for name in FIRST:
-                names = list(found)
-                if name not in names:
-                    raise Refusal(400, f"'{name}' is required")
-                if "requests" in names and names.index(name) > names.index("requests"):
-                    raise Refusal(400, f"'{name}' must appear before 'requests' in the request body")
-            endpoint, model = (msgspec.json.decode(found[name]) for name in FIRST)
-            if endpoint not in self.switches.endpoints:
-                raise Refusal(400, f"'endpoint' is not one of {', '.join(self.switches.endpoints)}")
-            if not isinstance(model, str) or not model:
-                raise Refusal(400, "'model' is required")
-            try:
-                requests = msgspec.json.decode(found.get("requests", b""), type=list[msgspec.Raw])
-            except msgspec.MsgspecError:
-                raise Refusal(400, "'requests' has to be an array") from None
-            return {"endpoint": endpoint, "model": model}, *self._keep(requests, model)
-
-    def _keep(self, requests: list[msgspec.Raw], model: str) -> tuple[Content, list[tuple[int, int]]]:
-        if not requests:
-            raise Refusal(400, "'requests' must not be empty")
-        places: list[tuple[int, int]] = []
-        ids: set[str] = set()
-        writer = self.world.disk.new()
-        try:
-            for index, raw in enumerate(requests):
-                self._examine(index, msgspec.json.decode(raw), model, ids)
-                line = bytes(raw)
-                places.append((writer.size, len(line)))
-                writer.write(line)
-        finally:
-            content = writer.close()
-        return content, places
-
-    def _examine(self, index: int, value: Any, model: str, ids: set[str]) -> None:
-        """What each item has to be: `{custom_id, body}`, its model that of the batch or none."""
-        if not isinstance(value, dict) or set(value) != {"custom_id", "body"}:
-            raise Refusal(400, f"requests[{index}] has to be an object with custom_id and body")
-        custom_id, body = value["custom_id"], value["body"]
-        if not isinstance(custom_id, str) or not custom_id:
-            raise Refusal(400, f"requests[{index}].custom_id is required")
-        if custom_id in ids:
-            raise Refusal(400, f"requests[{index}].custom_id '{custom_id}' is not unique")
-        ids.add(custom_id)
-        if not isinstance(body, dict):
-            raise Refusal(400, f"requests[{index}].body is required")
-        if body.get("model", model) != model:
-            raise Refusal(400, f"requests[{index}].body.model is not that of the batch")
 
     # --- afterwards -----------------------------------------------------------------------------------------
 
