@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from reconciler.errors import Later
 from reconciler.model.exchange import Request
 from reconciler.model.outcome import ErrorClass
 from reconciler.providers.base import Embedded
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 LONGEST_WAIT: Final = 60.0
 """Seconds before a request is asked again, where nobody names a time."""
+
+LONGEST_ASKED: Final = 3600.0
+"""Seconds that a run stands still because the other side asks for it; asked for more, it ends for now."""
 
 _FULL: Final = frozenset({ErrorClass.RATE_LIMIT, ErrorClass.OVERLOADED})
 """Failures that say that too much is asked at once."""
@@ -121,6 +125,9 @@ class Sending(Generic[T]):
                 rules.missed(number, sends)
             self._missed[number] = failed.message if failed is not None else judged.failed.value
             after = failed.after if failed is not None else None
+            if after is not None and after > LONGEST_ASKED:
+                self._end(Later(f"{self._missed[number]}; asked to come back in {after:.0f} s", after))
+                break
             if not await self._pause(self._back_off(sends) if after is None else after):
                 break
         self._missed.pop(number, None)

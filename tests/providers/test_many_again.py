@@ -246,6 +246,19 @@ def test_what_every_request_would_meet_ends_the_run(error: KeyRefused | Permanen
         run(9, then, concurrency=1)
 
 
+def test_a_run_that_is_sent_away_for_hours_ends() -> None:
+    """A `Retry-After` beyond all bounds holds no run, nor the lock of its workspace."""
+
+    def then(request: Request, _now: float, _send: int) -> Any:
+        if request.custom_id == "r-3":
+            raise Later("slow down", 1e9)
+        return {}
+
+    with pytest.raises(Later, match="slow down; asked to come back in 1000000000 s") as caught:
+        run(9, then, concurrency=1)
+    assert caught.value.seconds == 1e9
+
+
 def test_a_send_that_takes_too_long_is_given_up() -> None:
     """After `request_seconds` it counts as a timeout and is sent again."""
 
