@@ -15,10 +15,15 @@ import attrs
 import msgspec
 
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.rows import UNDER_WAY, ResultRow, Standing
+from reconciler.model.rows import COLUMNS, UNDER_WAY, ResultRow, Standing
+from reconciler.pricing import cost_of, tokens_of
 from reconciler.prompting import reader_of
 
-_SAID_ABOVE: Final = ("custom_id", "outcome", "text", "usage")
+_SAID_ABOVE: Final = tuple(
+    name
+    for name in ("custom_id", "outcome", "text", "usage", "citations", "citation_mappings")
+    if name in COLUMNS
+)
 """Members of a row that its answer says too; the row has them where they differ."""
 
 
@@ -45,7 +50,8 @@ class Answer:
         error: Why there is no value, in one line; None where there is one.
         row: Everything else that is known.
         batch_id: The provider's id of the batch; None while it has none, and where none is needed.
-        cost_usd: What the answer cost at the price of its batch; None where nobody knows.
+        cost_usd: What it cost, about: at the kept list's price of a batch, for this attempt alone; None where
+            no price is known.
     """
 
     custom_id: str
@@ -80,7 +86,8 @@ class Answer:
     @property
     def total_tokens(self) -> int | None:
         """Tokens of request and answer together; None where the provider does not say."""
-        return total_tokens(self.usage)
+        tokens = tokens_of(self.usage)
+        return None if tokens is None else tokens.read + tokens.output
 
     @property
     def citations(self) -> Sequence[Any]:
@@ -96,7 +103,7 @@ class Answer:
         """All of it as values that JSON knows; `from_dict` makes the same answer of it."""
         row = None
         if self.row is not None:
-            above = {name: getattr(self, name) for name in _SAID_ABOVE}
+            above: dict[str, Any] = {name: getattr(self, name) or None for name in _SAID_ABOVE}
             row = {
                 field.name: msgspec.to_builtins(getattr(self.row, field.name))
                 for field in attrs.fields(ResultRow)
@@ -133,7 +140,9 @@ class Answer:
         try:
             row = None
             if found["row"] is not None:
-                row = msgspec.convert({**{key: found[key] for key in _SAID_ABOVE}, **found["row"]}, ResultRow)
+                row = msgspec.convert(
+                    {**{key: found[key] or None for key in _SAID_ABOVE}, **found["row"]}, ResultRow
+                )
             made = cls(
                 custom_id=found["custom_id"],
                 outcome=found["outcome"],
@@ -161,30 +170,23 @@ def value_of(model: Any, text: str) -> Any:
     return reader_of(model)(text)
 
 
-def total_tokens(usage: Mapping[str, Any] | None) -> int | None:
-    """Tokens of request and answer, whatever the provider calls them; None where it does not say."""
-    if usage is None:
-        return None
-    for name in ("total_tokens", "totalTokenCount"):
-        if isinstance(usage.get(name), int):
-            return int(usage[name])
-    # Anthropic counts what its cache was written and read beside the rest.
-    names = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    counts = [usage[name] for name in names if isinstance(usage.get(name), int)]
-    return sum(counts) if counts else None
-
-
 def answer_of(
-    custom_id: str,
-    row: ResultRow | None,
-    model: Any = None,
-    batch_id: str | None = None,
-    cost_usd: float | None = None,
+    custom_id: str, row: ResultRow | None, model: Any = None, batch_id: str | None = None
 ) -> Answer:
     """One answer, read into the form that was asked for."""
     if row is None:
         return Answer(custom_id, Standing.PENDING.value, None, None, None)
-    answer = Answer(custom_id, row.outcome.value, None, row.text, None, row, batch_id, cost_usd)
+    cost = cost_of(row.usage, row.provider or "", row.model)
+    answer = Answer(
+        custom_id=custom_id,
+        outcome=row.outcome.value,
+        value=None,
+        text=row.text,
+        error=None,
+        row=row,
+        batch_id=batch_id,
+        cost_usd=None if cost is None else float(cost),
+    )
     if row.outcome is not Standing.ANSWERED:
         return attrs.evolve(answer, error=row.error_message or row.error_code or row.error_class)
     if model is None or row.text is None:

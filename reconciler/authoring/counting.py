@@ -7,6 +7,7 @@ Nothing is kept between two snapshots, so another process counts the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
 from typing import Final
 
 import attrs
@@ -61,7 +62,8 @@ class RunStatus:
             it answered before.
         arriving: How many of the active requests have an end already, by the last word of whoever answers
             them; their answers are not here yet.
-        cost_usd: What its answers cost, as far as their prices are known; None where none is.
+        cost_usd: What its answers cost, about, as far as their prices are known; None where none is. The
+            attempts before the last one are not in it.
         cost_limit_usd: What it may cost at the most, None where nobody has said.
         elapsed: Seconds from when the first of its inputs was written until now, or until the last batch
             settled.
@@ -125,7 +127,7 @@ def counted(
         requests=requests,
         batches=_count(by_state),
         arriving=min(heard, requests.active),
-        cost_usd=sum(costs) if costs else None,
+        cost_usd=fsum(costs) if costs else None,
         cost_limit_usd=limit,
         elapsed=_elapsed(members, now, over=requests.ended == requests.total),
         eta=None if by_state[Group.PENDING] else _eta(under_way, now),

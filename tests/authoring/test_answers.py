@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.authoring.answers import Answer, Answers, answer_of, total_tokens
+from reconciler.authoring.answers import Answer, Answers, answer_of
 from reconciler.authoring.reading import _in_order
 from reconciler.model.coverage import digest_id
 from reconciler.model.identity import BatchName
 from reconciler.model.rows import ResultRow, Standing
+from reconciler.pricing import price_of
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=8)
 NUMBERS: Final = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -105,13 +106,27 @@ def test_what_is_no_answer_is_refused(found: dict[str, Any]) -> None:
         ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}, 7),
         ({"input_tokens": 3, "output_tokens": 4}, 7),
         ({"input_tokens": 3, "output_tokens": 4, "cache_read_input_tokens": 10}, 17),
-        ({"promptTokenCount": 3, "totalTokenCount": 9}, 9),
+        ({"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 2}, 9),
         ({"pages": 2}, None),
     ],
 )
 def test_tokens_are_counted_in_every_providers_words(usage: Any, expected: int | None) -> None:
     """OpenAI and Mistral, Anthropic with its cache, Gemini; what is not said is not made up."""
-    assert total_tokens(usage) == expected
+    assert answer_of("a", ResultRow("a", Standing.ANSWERED, usage=usage)).total_tokens == expected
+
+
+def test_an_answer_tells_its_cost_where_its_price_is_known() -> None:
+    """At the price of a batch; a model that the kept list does not know has none."""
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000, "total_tokens": 2_000_000}
+    row = ResultRow("a", Standing.ANSWERED, usage=usage, provider="openai", model="gpt-4o-mini-2024-07-18")
+
+    price = price_of("openai", "gpt-4o-mini")
+
+    assert price is not None
+    expected = float((price.rates.input + price.rates.output) * price.batch)
+    assert answer_of("a", row).cost_usd == pytest.approx(expected)
+    assert answer_of("a", attrs.evolve(row, model="m")).cost_usd is None
+    assert answer_of("a", attrs.evolve(row, provider="local")).cost_usd is None
 
 
 def _row(custom_id: str, at: int, outcome: Standing) -> ResultRow:
