@@ -75,6 +75,11 @@ class Part:
     size: int
     name: BatchName | None = None
 
+    @property
+    def in_words(self) -> int:
+        """Of how many requests the prompt asks for the form, as they cannot name a schema."""
+        return sum(item.in_words for _, item in self.items)
+
 
 @attrs.frozen
 class Added:

@@ -14,16 +14,13 @@ from typing import Any, Final, Self, overload
 import attrs
 import msgspec
 
+from reconciler.model.citation import Citation, Vouched
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.rows import COLUMNS, UNDER_WAY, ResultRow, Standing
+from reconciler.model.rows import UNDER_WAY, ResultRow, Standing
 from reconciler.pricing import cost_of, tokens_of
 from reconciler.prompting import reader_of
 
-_SAID_ABOVE: Final = tuple(
-    name
-    for name in ("custom_id", "outcome", "text", "usage", "citations", "citation_mappings")
-    if name in COLUMNS
-)
+_SAID_ABOVE: Final = ("custom_id", "outcome", "text", "usage", "citations", "citation_mappings")
 """Members of a row that its answer says too; the row has them where they differ."""
 
 
@@ -90,14 +87,14 @@ class Answer:
         return None if tokens is None else tokens.read + tokens.output
 
     @property
-    def citations(self) -> Sequence[Any]:
+    def citations(self) -> tuple[Citation, ...]:
         """The passages that the answer rests on; empty where it names none."""
-        return getattr(self.row, "citations", None) or ()
+        return (self.row and self.row.citations) or ()
 
     @property
-    def citation_mappings(self) -> Mapping[str, Any]:
+    def citation_mappings(self) -> Mapping[str, tuple[Vouched, ...]]:
         """Which of them vouch for which part of the value, by JSON pointer; empty where none does."""
-        return getattr(self.row, "citation_mappings", None) or {}
+        return (self.row and self.row.citation_mappings) or {}
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as values that JSON knows; `from_dict` makes the same answer of it."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler.authoring.answers import Answer, Answers, answer_of
 from reconciler.authoring.reading import _in_order
+from reconciler.model.citation import Citation, Vouched
 from reconciler.model.coverage import digest_id
 from reconciler.model.identity import BatchName
 from reconciler.model.rows import ResultRow, Standing
@@ -26,6 +27,8 @@ JSON: Final = st.recursive(
     max_leaves=6,
 )
 OBJECTS: Final = st.dictionaries(TEXT, JSON, max_size=3)
+CITED: Final = st.builds(Citation, text=TEXT, at=st.integers(0, 99), cited_text=TEXT, title=st.none() | TEXT)
+VOUCHED: Final = st.builds(Vouched, confidence=st.floats(0, 1), citation=CITED)
 ROWS: Final = st.builds(
     ResultRow,
     custom_id=TEXT,
@@ -46,6 +49,8 @@ ROWS: Final = st.builds(
     child=st.none() | st.just(BatchName("1.r1")),
     lineage=TEXT,
     body=JSON,
+    citations=st.none() | st.lists(CITED, min_size=1, max_size=2).map(tuple),
+    citation_mappings=st.none() | st.dictionaries(TEXT, st.lists(VOUCHED, max_size=2).map(tuple), min_size=1),
 )
 ANSWERS: Final = st.builds(
     Answer,
