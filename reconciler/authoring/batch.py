@@ -190,7 +190,7 @@ class Batch:
         added = self.write()
         path = os.fspath(self.workspace)
         report = reconcile(path, wait=wait, timeout=timeout, **choices)
-        return Run(path, added, report)
+        return Run(path, added, report, choices=choices)
 
     @property
     def _asked(self) -> Asked:

@@ -13,8 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from reconciler import Workspace
+from reconciler.authoring.answers import Answer
 from reconciler.authoring.batch import Batch
-from reconciler.authoring.runs import Answer, Run
+from reconciler.authoring.runs import Run
 from reconciler.check import check
 from reconciler.errors import UsageError
 from reconciler.model.citation import Unit
@@ -72,7 +73,7 @@ def _answered(batch: Batch, online: Online) -> list[Answer]:
     batch.write()
     report = online.wait()
     assert report.exit_code == 0, [each.because for each in report.batches]
-    return Run(str(online.root), batch.write(), report).results()
+    return list(Run(str(online.root), batch.write(), report).results())
 
 
 def test_values_of_a_nested_model_name_their_pages(tmp_path: Path, fake_provider: FakeProvider) -> None:
