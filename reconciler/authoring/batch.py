@@ -16,6 +16,7 @@ from typing import Any, Final, Self, Unpack
 import attrs
 
 from reconciler.authoring.adding import Added, Asked, add, planned
+from reconciler.authoring.following import Listener, follower
 from reconciler.authoring.items import Item, PathLike, Wanted, item_of
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
@@ -24,6 +25,7 @@ from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
 from reconciler.model.durations import held, seconds_of
+from reconciler.model.report import Report
 from reconciler.plugins import Mode
 from reconciler.workspace.reading import locate
 
@@ -205,28 +207,62 @@ class Batch:
 
     def submit(self, **choices: Unpack[Choices]) -> Run:
         """Make the inputs, then one pass over the workspace: everything is sent that can be."""
-        return self._run(wait=False, timeout=None, choices=choices)
+        return self._pass(self.write(), choices, wait=False)
 
-    def run(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:
+    def run(
+        self,
+        timeout: float | None = None,
+        *,
+        on_progress: Listener | None = None,
+        progress_interval: float = 1.0,
+        **choices: Unpack[Choices],
+    ) -> Run:
         """
         Make the inputs, then pass after pass until all of the workspace has settled, or needs a person.
 
         Args:
             timeout: Seconds after which to stop waiting.
-            choices: As for `reconciler.reconcile`.
+            on_progress: Called with a `RunStatus` at once, every so often, and at the end, from a thread of
+                its own; plain or async. What it raises is in `run.report.warnings`, and stops nothing.
+            progress_interval: Seconds between two calls; more where looking takes long.
+            choices: As for `reconciler.reconcile`; `progress=True` draws where it stands on a terminal.
         """
-        return self._run(wait=True, timeout=timeout, choices=choices)
+        return self._run(timeout, choices, on_progress, progress_interval)
 
     async def submit_async(self, **choices: Unpack[Choices]) -> Run:
         """`submit`, beside a running loop."""
-        return await asyncio.to_thread(self._run, wait=False, timeout=None, choices=choices)
+        return await asyncio.to_thread(lambda: self.submit(**choices))
 
-    async def run_async(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:  # noqa: ASYNC109 - seconds of waiting at a provider
-        """`run`, beside a running loop."""
-        return await asyncio.to_thread(self._run, wait=True, timeout=timeout, choices=choices)
+    async def run_async(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - seconds of waiting at a provider
+        *,
+        on_progress: Listener | None = None,
+        progress_interval: float = 1.0,
+        **choices: Unpack[Choices],
+    ) -> Run:
+        """`run`, beside a running loop, on which an async `on_progress` is awaited."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(self._run, timeout, choices, on_progress, progress_interval, loop)
 
-    def _run(self, *, wait: bool, timeout: float | None, choices: Choices) -> Run:
+    def _run(
+        self,
+        timeout: float | None,
+        choices: Choices,
+        on_progress: Listener | None,
+        every: float,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Run:
         added = self.write()
+        if on_progress is None and choices.get("progress") is not True:
+            return self._pass(added, choices, wait=True, timeout=timeout)
+        begun = Run(os.fspath(self.workspace), added, Report("", ()), choices=choices)
+        with follower(begun.asking, choices, on_progress, every, loop) as followed:
+            run = self._pass(added, {**choices, "progress": followed}, wait=True, timeout=timeout)
+        warnings = (*run.report.warnings, *followed.problems)
+        return attrs.evolve(run, report=attrs.evolve(run.report, warnings=warnings), choices=choices)
+
+    def _pass(self, added: Added, choices: Choices, *, wait: bool, timeout: float | None = None) -> Run:
         path = os.fspath(self.workspace)
         report = reconcile(path, wait=wait, timeout=timeout, **choices)
         return Run(path, added, report, choices=choices)

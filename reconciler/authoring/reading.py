@@ -7,6 +7,7 @@ Takes no lock and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from math import isfinite
 from typing import TypeAlias
 
 import attrs
@@ -68,7 +69,7 @@ def status(asking: Asking) -> RunStatus:
     with viewing(asking.path, asking.settings) as view:
         now = view.look.now()
     limit = asking.settings["budget.max_cost_usd"]
-    return counted(_answers(asking, found), found, now, limit)
+    return counted(_answers(asking, found), found, now, limit if isfinite(limit) else None)
 
 
 def families(asking: Asking) -> Families:

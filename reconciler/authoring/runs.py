@@ -17,6 +17,7 @@ from reconciler.authoring.adding import Added
 from reconciler.authoring.answers import Answer, Answers
 from reconciler.authoring.counting import RunStatus
 from reconciler.authoring.files import write_each
+from reconciler.authoring.following import Listener, follower
 from reconciler.authoring.reading import Asking, read, status
 from reconciler.choices import Choices, merged, options_of, prepared
 from reconciler.deciding import Decision
@@ -75,7 +76,7 @@ class Run:
         Raises:
             TransientError: A pass moved files while they were read; the same again will do.
         """
-        return status(self._asking)
+        return status(self.asking)
 
     def results(self) -> Answers:
         """What became of each request, in the order in which they were added; read anew each time."""
@@ -95,17 +96,29 @@ class Run:
         """
         return write_each(self.workspace, None if folder is None else os.fspath(folder), self._answers())
 
-    def wait(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Report:
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        on_progress: Listener | None = None,
+        progress_interval: float = 1.0,
+        **choices: Unpack[Choices],
+    ) -> Report:
         """
         Pass after pass over the batches of this run, until they have settled or need a person.
 
         Args:
             timeout: Seconds after which to stop waiting.
-            choices: As for `reconciler.reconcile`, over those of the run.
+            on_progress: As for `Batch.run`.
+            progress_interval: Likewise.
+            choices: As for `reconciler.reconcile`, over those of the run; `progress=True` as for `Batch.run`.
         """
         chosen = merged(self.choices, choices)
-        ready = prepared(self.workspace, chosen)
-        return stopping.wait(self._asking, ready.settings, options_of(ready, chosen, ()), timeout)
+        with follower(self.asking, chosen, on_progress, progress_interval) as followed:
+            chosen["progress"] = followed
+            ready = prepared(self.workspace, chosen)
+            report = stopping.wait(self.asking, ready.settings, options_of(ready, chosen, ()), timeout)
+        return attrs.evolve(report, warnings=(*report.warnings, *followed.problems))
 
     def cancel(self, **choices: Unpack[Choices]) -> Decision:
         """
@@ -118,15 +131,17 @@ class Run:
             What was done, where its batches stand, and which of them could not be stopped, with the reason.
         """
         chosen = merged(self.choices, choices)
+        chosen.pop("progress", None)
         chosen["settings"] = {**chosen.get("settings", {}), "policy.submit": "manual"}
         ready = prepared(self.workspace, chosen)
-        return stopping.cancel(self._asking, ready.settings, options_of(ready, chosen, ()))
+        return stopping.cancel(self.asking, ready.settings, options_of(ready, chosen, ()))
 
     @property
-    def _asking(self) -> Asking:
+    def asking(self) -> Asking:
+        """Which requests of the workspace these are."""
         settings = prepared(self.workspace, self.choices, Mode.LOOK).settings
         asked = self.added.asked if self.names is None else None
         return Asking(self.workspace, settings, self.names or (), asked)
 
     def _answers(self) -> Iterator[Answer]:
-        return read(self._asking)
+        return read(self.asking)

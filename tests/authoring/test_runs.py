@@ -67,7 +67,7 @@ def _passes(run: Run, fake: FakeProvider, **flags: Any) -> tuple[Any, Settings, 
         clock=lambda: fake.clock.now,
         pause=lambda seconds, _stopping: fake.clock.advance(seconds),
     )
-    return run._asking, ready.settings, options  # noqa: SLF001 - what `wait` hands over
+    return run.asking, ready.settings, options
 
 
 def test_a_status_counts_every_request_once(tmp_path: Path, fake: FakeProvider) -> None:
