@@ -79,7 +79,7 @@ def run_of(batch: Batch, fake: FakeProvider) -> Run:
         clock=lambda: fake.clock.now,
         pause=lambda seconds, _stopping: fake.clock.advance(seconds),
     )
-    stopping.wait(run._asking, ready.settings, options, timeout=7 * 86400)  # noqa: SLF001 - as `Run.wait` does
+    stopping.wait(run.asking, ready.settings, options, timeout=7 * 86400)
     return run
 
 
