@@ -8,6 +8,7 @@ running the same script again adds nothing and pays nothing.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Self, Unpack
@@ -23,6 +24,7 @@ from reconciler.choices import Choices, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
+from reconciler.model.durations import held, seconds_of
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
 from reconciler.workspace.reading import locate
@@ -59,6 +61,7 @@ class Batch:
     items_per_batch: int | None = attrs.field(default=None, kw_only=True)
     params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
+    _time_limit: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.items_per_batch is not None and self.items_per_batch < 1:
@@ -134,6 +137,42 @@ class Batch:
                 raise UsageError(f"row {at}: {error}", hint=error.hint) from error
             except TypeError as error:
                 raise UsageError(f"row {at} is no row: {error}") from error
+        return self
+
+    def limit(
+        self,
+        *,
+        time: str | float | dt.timedelta | None = None,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+    ) -> Self:
+        """
+        Say how long all of it may take, retries included.
+
+        The time counts from when its inputs are made, and is kept with them: running the script again does
+        not begin it anew, unless another length is given. Once it is over, what is under way is stopped at
+        its provider, what is answered is kept, and the rest has failed as `time-limit`.
+
+        Args:
+            time: A length such as `2h30m`, a number of seconds, or a `timedelta`.
+            hours: Instead of that, with minutes and seconds, which are summed.
+            minutes: Likewise.
+            seconds: Likewise.
+
+        Raises:
+            UsageError: It is no length of time, or not longer than nothing.
+        """
+        parts = (hours, minutes, seconds)
+        if time is not None and any(parts):
+            raise UsageError("a time limit twice", hint="limit(time='2h30m') or limit(hours=2, minutes=30)")
+        if time is not None:
+            self._time_limit = seconds_of(time)
+            return self
+        for part in parts:
+            if part:
+                seconds_of(part)
+        self._time_limit = held(hours * 3600 + minutes * 60 + seconds, f"{hours}h{minutes}m{seconds}s")
         return self
 
     def plan(self) -> Added:
@@ -230,7 +269,7 @@ class Batch:
 
     @property
     def _asked(self) -> Asked:
-        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch)
+        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch, self._time_limit)
 
     def _refuse_empty(self) -> None:
         if not self._items:

@@ -143,7 +143,8 @@ def _compiled(described: Described) -> str:
     from reconciler.processors.extraction import BadSchema, compile_schema  # noqa: PLC0415 - loads a library
 
     try:
-        return compile_schema(dict(described.schema.schema))
+        # Who has the schema alone shall know what it is called.
+        return compile_schema({"title": described.schema.name, **described.schema.schema})
     except BadSchema as error:
         raise UsageError(f"response_model is no JSON Schema: {error}") from error
 

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     help="temperature=0 and the like; may be repeated.",
 )
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Requests in a batch at the most.")
+@click.option(
+    "--time-limit",
+    metavar="T",
+    help="How long all of it may take, retries included: 2h30m, 45m, 90 (seconds).",
+)
 @click.option("--name", metavar="PREFIX", default="", help="What the names of the batches begin with.")
 @click.option("--dedupe", is_flag=True, help="Ask equal requests once.")
 @click.option("--fresh", is_flag=True, help="Ask everything anew, under new ids; it is paid for again.")
@@ -55,6 +60,7 @@ def add_(
     schema: str | None,
     params: tuple[str, ...],
     batch_size: int | None,
+    time_limit: str | None,
     name: str,
     dry_run: bool,
     as_json: bool,
@@ -82,6 +88,8 @@ def add_(
         items_per_batch=batch_size,
         params=_params(params),
     )
+    if time_limit is not None:
+        batch.limit(time=time_limit)
     form = None if schema is None else _schema(schema)
     for where, row in _rows(file, asked["template"], asked["file_column"], asked["id_column"]):
         _add(batch, where, {**row, "response_model": form, "citations": asked["citations"]})

@@ -4,8 +4,9 @@ What Anthropic's model makes of documents that may be cited: it reads them, and 
 Source: Anthropic's guides on citations and on PDF: an answer comes in blocks of text, and those that rest on
 a document bear citations; pages count from 1, characters and blocks from 0, and ends are not included; a
 schema together with citations is refused. The model here is a plain one. Asked for JSON by a schema in the
-prompt, it fills each member from a line `Name: value` of a document; asked for anything else, it says again
-what the documents begin with. Of a PDF it reads the text, if pypdf is installed.
+prompt or in the request, it fills each member from a line `Name: value` of a document; asked for anything
+else, it says again what the documents begin with. Of a PDF it reads the text, if pypdf is installed, and of a
+picture what stands in its `tEXt` chunks (PNG specification): that is all the eyes it has.
 """
 
 from __future__ import annotations
@@ -35,15 +36,17 @@ class Place:
     Attributes:
         text: What it says.
         where: What a citation says of its place, but for the characters of a text.
-        kind: The type of such a citation.
+        kind: The type of such a citation; empty where it may be read and not cited.
     """
 
     text: str
     where: Json
-    kind: str
+    kind: str = ""
 
-    def citation(self, start: int, end: int) -> Json:
+    def citation(self, start: int, end: int) -> Json | None:
         """A citation of some of its characters; pages and blocks are cited by number."""
+        if not self.kind:
+            return None
         place = {"type": self.kind, "cited_text": self.text[start:end], **self.where}
         if self.kind == "char_location":
             place |= {"start_char_index": start, "end_char_index": end}
@@ -84,26 +87,49 @@ def _problem_of_schema(schema: Json) -> str:
 
 def blocks_of(params: Json, said: str | None) -> list[Json] | None:
     """
-    The blocks of an answer that cites documents; None where there is none to cite.
+    The blocks of an answer that rests on documents; None where it is said in one piece, and rests on none.
 
     Args:
         params: The request.
         said: What the answer says, where a test has put down that; what the documents say stands in it.
     """
-    places = [
-        each for at, block in enumerate(_documents(params)) if _is_cited(block) for each in _places(at, block)
-    ]
-    if not places:
-        return None
+    places = [each for at, block in enumerate(_documents(params)) for each in _places(at, block)]
+    citable = [each for each in places if each.kind]
     if said is not None:
-        return _cut(said, places)
-    schema = _SCHEMA.search(_prompt(params))
-    if schema is not None:
-        try:
-            return _filled(msgspec.json.decode(schema[1]), places)
-        except msgspec.DecodeError:
-            pass
-    return _quoted(places)
+        return _cut(said, citable) if citable else None
+    schema = _schema(params)
+    readable = [*places, *(Place(text, {}) for text in _pictures(params))]
+    if schema is not None and readable:
+        return _filled(schema, readable)
+    return _quoted(citable) if citable else None
+
+
+def _schema(params: Json) -> Any:
+    """The form that is asked for, in the request or in its prompt."""
+    form = params.get("output_config")
+    named = form.get("format") if isinstance(form, dict) else None
+    if isinstance(named, dict):
+        return named.get("schema")
+    found = _SCHEMA.search(_prompt(params))
+    try:
+        return None if found is None else msgspec.json.decode(found[1])
+    except msgspec.DecodeError:
+        return None
+
+
+def _pictures(params: Json) -> Iterator[str]:
+    """What is written in the pictures of the last message."""
+    content = params["messages"][-1].get("content") if params.get("messages") else None
+    for each in content if isinstance(content, list) else ():
+        source = each.get("source") if isinstance(each, dict) and each.get("type") == "image" else None
+        if isinstance(source, dict) and source.get("media_type") == "image/png":
+            data = base64.b64decode(str(source.get("data", "")))
+            at = 8
+            while at + 8 <= len(data):
+                size = int.from_bytes(data[at : at + 4])
+                if data[at + 4 : at + 8] == b"tEXt":
+                    yield data[at + 8 : at + 8 + size].partition(b"\0")[2].decode("latin-1")
+                at += size + 12
 
 
 def _documents(params: Json) -> list[Json]:
@@ -135,17 +161,20 @@ def _places(index: int, block: Json) -> Iterator[Place]:
     """What a document holds: a text in one piece, a PDF by page, blocks by number."""
     source = block.get("source") or {}
     about = {"document_index": index, "document_title": block.get("title"), "file_id": None}
+    cited = _is_cited(block)
     match source.get("type"):
         case "text":
-            yield Place(str(source.get("data", "")), about, "char_location")
+            yield Place(str(source.get("data", "")), about, "char_location" if cited else "")
         case "content":
             for number, each in enumerate(source.get("content") or ()):
                 where = {"start_block_index": number, "end_block_index": number + 1}
-                yield Place(str(each.get("text", "")), about | where, "content_block_location")
+                yield Place(
+                    str(each.get("text", "")), about | where, "content_block_location" if cited else ""
+                )
         case "base64" if source.get("media_type") == "application/pdf":
             for number, text in enumerate(_pages(str(source.get("data", ""))), 1):
                 where = {"start_page_number": number, "end_page_number": number + 1}
-                yield Place(text, about | where, "page_location")
+                yield Place(text, about | where, "page_location" if cited else "")
 
 
 def _pages(data: str) -> list[str]:
@@ -161,8 +190,8 @@ def _pages(data: str) -> list[str]:
         return []
 
 
-def _text(text: str, *citations: Json) -> Json:
-    return {"type": "text", "text": text, "citations": list(citations) or None}
+def _text(text: str, citation: Json | None = None) -> Json:
+    return {"type": "text", "text": text, "citations": None if citation is None else [citation]}
 
 
 def _quoted(places: list[Place]) -> list[Json]:
@@ -178,7 +207,7 @@ def _quoted(places: list[Place]) -> list[Json]:
 
 def _cut(said: str, places: list[Place]) -> list[Json]:
     """A given answer, cut where it says what a line of a document says."""
-    values: dict[str, Json] = {}
+    values: dict[str, Json | None] = {}
     for place in places:
         for line in _LINE.finditer(place.text):
             values.setdefault(line[2], place.citation(line.start(), line.end()))
@@ -199,14 +228,14 @@ def _filled(schema: Any, places: list[Place]) -> list[Json]:
     found: list[Json] = []
     loose: list[str] = []
 
-    def put(text: str, *citations: Json) -> None:
-        if not citations:
+    def put(text: str, citation: Json | None = None) -> None:
+        if citation is None:
             loose.append(text)
             return
         if loose:
             found.append(_text("".join(loose)))
             loose.clear()
-        found.append(_text(text, *citations))
+        found.append(_text(text, citation))
 
     _fill(schema, schema, "", places, put)
     if loose:
@@ -257,7 +286,7 @@ def _meant(schema: Any, root: Any) -> Mapping[str, Any]:
     return {}
 
 
-def _lines(name: str, places: list[Place]) -> Iterator[tuple[str, Json]]:
+def _lines(name: str, places: list[Place]) -> Iterator[tuple[str, Json | None]]:
     """What the lines say that are named so."""
     wanted = name.replace("_", " ").casefold()
     for place in places:

@@ -9,14 +9,15 @@ import zlib
 from pathlib import Path
 
 
-def png(path: Path) -> Path:
-    """A picture of one white point."""
+def png(path: Path, written: str = "") -> Path:
+    """A picture of one white point, and of what is written on it for those who only read PNG."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\x00\xff")) + chunk(b"IEND", b"")
+    said = chunk(b"tEXt", b"Comment\0" + written.encode("latin-1")) if written else b""
+    body = chunk(b"IHDR", head) + said + chunk(b"IDAT", zlib.compress(b"\x00\xff")) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 

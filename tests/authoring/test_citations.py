@@ -224,3 +224,30 @@ def test_the_command_line_asks_for_citations(tmp_path: Path, capsys: pytest.Capt
     assert told.code == 0
     assert "the prompt asks for the form of the answers" in told.out
     assert json.loads(call(capsys, *words, "--json").out)["batches"][0]["form_in_prompt"] == 1
+
+
+def test_an_invalid_answer_is_asked_again_with_all_that_it_was_asked_with(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """
+    The child has the document, the form and its name; the row then holds the valid answer and its citations.
+
+    The pass that asks again, and the one that reads, have none of the code that asked.
+    """
+    fake_provider.script(Fate(default=Outcome(text="I see three pages.")))
+    batch = Batch(tmp_path / "ws", MODEL)
+    batch.add("?", file=pdf(tmp_path / "bill.pdf", *PAGES), response_model=Invoice, citations=True)
+    batch.write()
+    online = _online(tmp_path, fake_provider)
+    online.flags = {}  # with `provider = "none"`, only `reconcile retry` asks again
+    again: Any = {"invalid-answer": "retry"}
+    assert online.wait(**again).exit_code == 0
+    assert online.creates() == 2
+    (row,) = Workspace.open(tmp_path / "ws").results()
+    assert (row.outcome, row.attempt, row.batch) == ("answered", 2, "requests-0001.r1")
+    assert Invoice.model_validate(row.value).number == "A-17"
+    assert {where: each[0].citation.first for where, each in (row.citation_mappings or {}).items()}[
+        "/total"
+    ] == 3
+    manifest = json.loads((tmp_path / "ws" / "done" / "requests-0001.r1" / "manifest.json").read_bytes())
+    assert '"title":"Invoice"' in json.dumps(manifest).replace("\\", "").replace('": "', '":"')
