@@ -16,8 +16,9 @@ import msgspec
 
 from reconciler.model.citation import Citation, Vouched
 from reconciler.model.outcome import ErrorClass
+from reconciler.model.policy import LOCAL
 from reconciler.model.rows import UNDER_WAY, ResultRow, Standing
-from reconciler.pricing import cost_of, tokens_of
+from reconciler.pricing import LISTED, Book, tokens_of
 from reconciler.prompting import reader_of
 
 _SAID_ABOVE: Final = ("custom_id", "outcome", "text", "usage", "citations", "citation_mappings")
@@ -47,8 +48,7 @@ class Answer:
         error: Why there is no value, in one line; None where there is one.
         row: Everything else that is known.
         batch_id: The provider's id of the batch; None while it has none, and where none is needed.
-        cost_usd: What it cost, about: at the kept list's price of a batch, for this attempt alone; None where
-            no price is known.
+        cost_usd: What this attempt cost, at the price of its batch; None where no price is known.
     """
 
     custom_id: str
@@ -168,12 +168,16 @@ def value_of(model: Any, text: str) -> Any:
 
 
 def answer_of(
-    custom_id: str, row: ResultRow | None, model: Any = None, batch_id: str | None = None
+    custom_id: str,
+    row: ResultRow | None,
+    model: Any = None,
+    batch_id: str | None = None,
+    prices: Book = LISTED,
 ) -> Answer:
     """One answer, read into the form that was asked for."""
     if row is None:
         return Answer(custom_id, Standing.PENDING.value, None, None, None)
-    cost = cost_of(row.usage, row.provider or "", row.model)
+    cost = prices.cost_of(row.usage, row.provider or "", row.model, live=row.provider == LOCAL)
     answer = Answer(
         custom_id=custom_id,
         outcome=row.outcome.value,

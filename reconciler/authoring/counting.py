@@ -64,7 +64,7 @@ class RunStatus:
             them; their answers are not here yet.
         cost_usd: What its answers cost, about, as far as their prices are known; None where none is. The
             attempts before the last one are not in it.
-        cost_limit_usd: What it may cost at the most, None where nobody has said.
+        cost_limit_usd: What its workspace may cost at the most, in all; None where nobody has said.
         elapsed: Seconds from when the first of its inputs was written until now, or until the last batch
             settled.
         eta: Seconds until the last answer, by the pace of each batch under way; None where nobody can tell,

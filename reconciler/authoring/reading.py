@@ -7,7 +7,6 @@ Takes no lock and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from math import isfinite
 from typing import TypeAlias
 
 import attrs
@@ -23,7 +22,9 @@ from reconciler.model.coverage import digest_id
 from reconciler.model.identity import BatchName
 from reconciler.model.rows import ResultRow
 from reconciler.model.snapshot import Place
+from reconciler.pricing import dollars
 from reconciler.results import Results
+from reconciler.workspace import cost_limit
 
 Families: TypeAlias = dict[str, list[Member]]
 """The batches that first asked something, by name, each with its children."""
@@ -68,8 +69,9 @@ def status(asking: Asking) -> RunStatus:
     found = families(asking)
     with viewing(asking.path, asking.settings) as view:
         now = view.look.now()
-    limit = asking.settings["budget.max_cost_usd"]
-    return counted(_answers(asking, found), found, now, limit if isfinite(limit) else None)
+        cap = asking.settings.cap.lower(cost_limit.read(view.look)).nano
+    limit = None if cap is None else float(dollars(cap))
+    return counted(_answers(asking, found), found, now, limit)
 
 
 def families(asking: Asking) -> Families:
@@ -102,16 +104,17 @@ def _answers(asking: Asking, found: Families) -> Iterator[Answer]:
         each.name: _batch_id(each) for family in found.values() for each in reversed(family)
     }
     rows = Results(asking.path, asking.settings, asking.names)
+    prices = asking.settings.prices
     if asking.asked is None:
         for row in rows:
-            yield answer_of(row.custom_id, row, None, ids.get(row.batch))
+            yield answer_of(row.custom_id, row, None, ids.get(row.batch), prices)
         return
     with viewing(asking.path, asking.settings) as view:
         twice = asked_twice(view)
     models = (item.wanted.response_model for _, item in asking.asked)
     ordered = _in_order(rows, [custom_id for custom_id, _ in asking.asked], twice)
     for (custom_id, each), model in zip(ordered, models, strict=True):
-        yield answer_of(custom_id, each, model, None if each is None else ids.get(each.batch))
+        yield answer_of(custom_id, each, model, None if each is None else ids.get(each.batch), prices)
 
 
 def _batch_id(member: Member) -> str | None:

@@ -19,6 +19,7 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine, Interrupted, Later, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.account import Asked
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
@@ -57,6 +58,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         BadLine: The input cannot be read; nothing was called.
         PermanentError: Its progress is gone, or belongs to another input; nothing was called.
         Interrupted: Someone asked for an end; what has ended is kept.
+        CostLimitExceeded: It may cost more than what is left; nothing was called.
     """
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     provider = _provider(ctx, step)
@@ -69,6 +71,11 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         raise PermanentError(message, hint=hint)
     if record.status is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest)
+    quoting = charging.Quoting(ctx.prices, provider, step.max_attempts)
+    if quoting.is_priced:
+        check_input(ctx, fact, lambda request, _line: quoting.take(request))
+        key = charging.live_key(attrs.evolve(record, input=asked))
+        charging.reserve(ctx, step.name, quoting.quote, key, unsent=record.status is None)
     progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
         if record.status is None:

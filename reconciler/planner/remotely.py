@@ -20,7 +20,6 @@ from reconciler.model.trouble import Trouble
 from reconciler.planner.limiting import UNSENT, end_here, told_over
 from reconciler.planner.planner import plan
 from reconciler.planner.safety import asked_at, expects, refuse
-from reconciler.planner.waiting import capped
 
 
 def plan_submit(snap: Snapshot, policy: Policy) -> Plan:
@@ -107,8 +106,6 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if record.is_over(snap.seen_at):
         because = f"{told_over(record)}, and it would be stopped at once"
         return Plan(snap.name, because, then=Attention("give its requests another limit first"))
-    if policy.capped:
-        return capped(snap, policy)
     provider = asked_at(record, policy)
     until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
     step = Submit(

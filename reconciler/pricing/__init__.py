@@ -7,22 +7,28 @@ Nothing here guesses a price: a model that no row knows has none, and whoever as
 
 from reconciler.pricing.book import LISTED, Book, Told, cost_of, price_of
 from reconciler.pricing.estimate import Guess, estimate
-from reconciler.pricing.money import NANO, dollars, nano, shown
+from reconciler.pricing.money import NANO, NO_CAP, Cap, dollars, floor, nano, shown
 from reconciler.pricing.price import Price, Rates
+from reconciler.pricing.quote import Quote, Share
 from reconciler.pricing.tokens import Tokens, tokens_of
 
 __all__ = [
     "LISTED",
     "NANO",
+    "NO_CAP",
     "Book",
+    "Cap",
     "Guess",
     "Price",
+    "Quote",
     "Rates",
+    "Share",
     "Tokens",
     "Told",
     "cost_of",
     "dollars",
     "estimate",
+    "floor",
     "nano",
     "price_of",
     "shown",

@@ -55,15 +55,16 @@ class Guess:
     unknown: str = ""
 
 
-def estimate(request: Request, most: int) -> Guess:
+def estimate(request: Request, most: int, model: str = "") -> Guess:
     """
     The tokens that a request may take.
 
     Args:
         request: The request.
         most: The most that its model may answer, for requests that set no limit.
+        model: Its model, where another is asked than the one that it names.
     """
-    found = _Found(request.dialect, request.model or "")
+    found = _Found(request.dialect, model or request.model or "")
     found.walk(request.body)
     body = request.body
     read = found.tokens + _AROUND + (_TOOLS if body.get("tools") else 0)

@@ -253,6 +253,24 @@ def test_cancelling_stops_what_is_in_flight_and_keeps_what_is_done(
     assert not check(str(other), settings()).findings
 
 
+def test_cancelling_ends_what_was_never_sent(tmp_path: Path, fake: FakeProvider) -> None:
+    """Another process stops all of a workspace: in flight or not, nothing of it is sent by a later pass."""
+    fake.default(attrs.evolve(LATER, done=0))
+    submitted(tmp_path, "ab")
+    Batch(tmp_path / "ws", "gpt-4o-mini", name="later").add("never", custom_id="c").write()
+    run = Run.open(tmp_path / "ws", settings=QUICK)
+
+    decision = run.cancel()
+
+    assert (len(decision.told), decision.refused) == (2, ())
+    waited(run, fake)
+    assert run.status().requests == Count(total=3, cancelled=3)
+    assert run.status().batches == Count(total=2, cancelled=2)
+    assert (len(fake.batches), fake.calls.count("cancel")) == (1, 1)
+    assert run.cancel().told == ()
+    assert not check(str(tmp_path / "ws"), settings()).findings
+
+
 def test_cancelling_asks_nobody_where_all_has_ended(tmp_path: Path, fake: FakeProvider) -> None:
     """A run that is complete is left as it is."""
     run = submitted(tmp_path)
