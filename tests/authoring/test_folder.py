@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,14 @@ import pytest
 from pydantic import BaseModel
 
 from reconciler import Workspace
+from reconciler.authoring.adding import Part
 from reconciler.authoring.batch import Batch
 from reconciler.authoring.runs import Run
 from reconciler.check import check
+from reconciler.codec.jsonl import Line
+from reconciler.codec.request import decode_request
+from reconciler.pricing import price_of
+from reconciler.pricing.estimate import estimate
 from reconciler.providers.keys import KeyMissing, ProviderOptions
 from reconciler.providers.registry import make
 from reconciler.testing import FakeProvider
@@ -26,6 +32,8 @@ from tests.online import Online
 from tests.workspaces import settings
 
 MODEL: Final = "claude-sonnet-4-5"
+PARTS: Final = 4
+"""Batches that the folder makes."""
 
 
 class Party(BaseModel):
@@ -67,7 +75,7 @@ def folder_of(path: Path, size: int) -> list[Path]:
 
 def batch_of(workspace: Path, files: list[Path]) -> Batch:
     """The requests: pictures cannot be cited, and are asked without."""
-    batch = Batch(workspace, MODEL, items_per_batch=60, params={"max_tokens": 500})
+    batch = Batch(workspace, MODEL, items_per_batch=len(files) // PARTS, params={"max_tokens": 500})
     for file in files:
         cited = file.suffix == ".pdf"
         batch.add(
@@ -76,12 +84,25 @@ def batch_of(workspace: Path, files: list[Path]) -> Batch:
     return batch
 
 
+def _reserved(parts: Sequence[Part]) -> float:
+    """What the dearest of some batches may cost, in dollars, by the estimate that a pass makes."""
+    price = price_of("anthropic", MODEL)
+    assert price is not None
+    found = []
+    for part in parts:
+        lines = [Line(1, 0, item.line(custom_id).rstrip(b"\n")) for custom_id, item in part.items]
+        guesses = [estimate(decode_request(line, "input"), price.most) for line in lines]
+        found.append(sum(float(price.of(guess.tokens)) for guess in guesses))
+    return max(found)
+
+
 @pytest.mark.parametrize("size", [8, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_folder_becomes_a_typed_table(size: int, tmp_path: Path, fake_provider: FakeProvider) -> None:
     """
     Every file has its row, with the values that stand in it; of a PDF each value names its file and page.
 
-    Run again, the script adds nothing and sends nothing.
+    A limit of cost stops it on the way, and what is spent stays below; raised, it is finished. Run again, the
+    script adds nothing and sends nothing.
     """
     files = folder_of(tmp_path / "bills", size)
     options = ProviderOptions(base_url=fake_provider.url("anthropic"))
@@ -89,11 +110,17 @@ def test_a_folder_becomes_a_typed_table(size: int, tmp_path: Path, fake_provider
     assert not isinstance(client, KeyMissing)
     online = Online(tmp_path / "ws", fake_provider, client, flags={"provider": "none"})
     batch = batch_of(tmp_path / "ws", files)
-    # A cost limit comes in here, once a batch has one: `batch.limit(cost_usd=...)`.
     added = batch.write()
-    assert (added.requests, len(added.parts)) == (size, -(-size // 60))
+    assert (added.requests, len(added.parts)) == (size, PARTS)
     assert sum(part.in_words for part in added.parts) == size - size // 4
-    report = online.wait()
+    limit = _reserved(added.parts)  # room for any batch, and none for the dearest once something is spent
+    stopped = online.wait(max_cost_usd=limit)
+    assert stopped.exit_code == 3
+    answers = Run(str(tmp_path / "ws"), batch.write(), stopped).results()
+    assert 0 < len(answers.completed) < size
+    assert len(answers.completed) + len(answers.pending) == size
+    assert 0 < sum(each.cost_usd or 0 for each in answers) <= limit
+    report = online.wait(max_cost_usd=10 * limit)
     assert report.exit_code == 0, [each.because for each in report.batches]
 
     answers = Run(str(tmp_path / "ws"), batch_of(tmp_path / "ws", files).write(), report).results()
