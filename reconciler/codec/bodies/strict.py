@@ -199,8 +199,10 @@ class _Saying:
 
     def _narrow(self, found: dict[str, Any]) -> None:
         """Leave out values of keywords that are not taken."""
-        if found.get("format") not in self._takes.formats:
+        if str(found.get("format")) not in self._takes.formats:
             found.pop("format", None)
+        if not isinstance(found.get("enum", []), list) or not isinstance(found.get("required", []), list):
+            raise _UnsayableError
         if not self._takes.patterns or "(?" in str(found.get("pattern", "")):
             found.pop("pattern", None)
         if self._takes.items is not None and found.get("minItems") not in self._takes.items:
@@ -225,7 +227,9 @@ class _Saying:
             if not self._takes.closed and isinstance(schema.get("required"), list):
                 # A member that leads back to its own object may be left out, or there would be no end to it.
                 found["required"] = [
-                    name for name in schema["required"] if within not in self._reached(members.get(name))
+                    name
+                    for name in schema["required"]
+                    if isinstance(name, str) and within not in self._reached(members.get(name))
                 ]
 
     def _target(self, reference: Any) -> Mapping[str, Any]:
