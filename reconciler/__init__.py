@@ -11,8 +11,10 @@ from importlib import import_module
 # `__main__` takes it off, and a file of that name there must not run.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from reconciler.authoring.answers import Answer, Answers
     from reconciler.authoring.batch import Batch
-    from reconciler.authoring.runs import Answer, Run
+    from reconciler.authoring.counting import Count, RunStatus
+    from reconciler.authoring.runs import Run
     from reconciler.caches import export_jsonl
     from reconciler.choices import Choices
     from reconciler.errors import (
@@ -60,7 +62,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
     "authoring.batch": "Batch",
-    "authoring.runs": "Answer Run",
+    "authoring.answers": "Answer Answers",
+    "authoring.counting": "Count RunStatus",
+    "authoring.runs": "Run",
     "choices": "Choices",
     "library": "Workspace WorkspaceBatch plan reconcile",
     "model.exchange": "Request Result",
@@ -81,6 +85,7 @@ _HOMES = {
 
 __all__ = [
     "Answer",
+    "Answers",
     "AnswersGone",
     "BadFile",
     "BadInput",
@@ -91,6 +96,7 @@ __all__ = [
     "Capped",
     "Choices",
     "ConfigError",
+    "Count",
     "ErrorClass",
     "FailedForGood",
     "Failure",
@@ -117,6 +123,7 @@ __all__ = [
     "ResultRow",
     "ResultRows",
     "Run",
+    "RunStatus",
     "Snapshot",
     "Standing",
     "State",

@@ -48,7 +48,8 @@ class Choices(TypedDict, total=False):
         settings: Any other setting, by `section.key`.
         environment: Whether RECONCILER_ variables and the user's own file count; True unless given.
         watcher: Told what a pass does.
-        progress: Told about long reading.
+        progress: Told about long reading. True, for `Batch.run` and `Run.wait` alone: where the run stands is
+            drawn on the terminal, if stderr is one.
         stopping: Asked now and then whether to stop.
     """
 
@@ -62,7 +63,7 @@ class Choices(TypedDict, total=False):
     settings: Mapping[str, Any]
     environment: bool
     watcher: Watcher
-    progress: Progress
+    progress: Progress | bool
     stopping: Callable[[], bool]
 
 
@@ -106,8 +107,8 @@ def prepare(
     require_own(workspace, named)
     find(workspace)
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
-    settings = settle(settings_files(workspace, named), ours, flags)
     mine = own_file(workspace)
+    settings = settle(settings_files(workspace, named), ours, flags, mine)
     pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
     plugs = Plugs(settings, mine, given, pinned=pinned, mode=mode, environment=os.environ)
     return Prepared(settings, plugs.plugged)
@@ -192,7 +193,20 @@ def options_of(ready: Prepared, choices: Choices, only: Sequence[str]) -> Option
     return Options(
         only=tuple(only),
         watcher=choices.get("watcher", Unwatched()),
-        progress=choices.get("progress", Silent()),
+        progress=progress_of(choices),
         stopping=choices.get("stopping", lambda: False),
         plugged=ready.plugged,
     )
+
+
+def progress_of(choices: Choices) -> Progress:
+    """
+    Who is told about long reading.
+
+    Raises:
+        UsageError: A display is wanted where there is no run to display.
+    """
+    chosen = choices.get("progress", False)
+    if chosen is True:
+        raise UsageError("progress=True is of runs", hint="Batch.run(progress=True)")
+    return Silent() if chosen is False else chosen

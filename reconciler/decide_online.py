@@ -182,7 +182,11 @@ def _rescue_settled(held: Session, listing: Listing, name: BatchName) -> tuple[s
         manifest = settled.read(held.ctx.fx, name)
     except (BadMetadata, FileNotFoundError) as error:
         raise NeedsPerson(f"done/{name}/ has no manifest that can be read: {error}") from error
-    classes = policy.may_ask_again(manifest.attempt) | {ErrorClass.EXPIRED, ErrorClass.CANCELLED}
+    classes = policy.may_ask_again(manifest.attempt) | {
+        ErrorClass.EXPIRED,
+        ErrorClass.CANCELLED,
+        ErrorClass.TIME_LIMIT,
+    }
     if manifest.provider == LOCAL or manifest.coverage.failed_in(classes) == NOTHING:
         return f"{name}: it has settled, and no provider has left anything of it", []
     child, requests = retry_settled(held.ctx, listing, name, policy, classes, live=True)

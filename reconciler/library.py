@@ -22,9 +22,9 @@ from reconciler import (
     inventory,
     registry,
 )
-from reconciler.choices import Choices, merged, options_of, prepared
+from reconciler.choices import Choices, merged, options_of, prepared, progress_of
 from reconciler.errors import UsageError
-from reconciler.executor.context import Silent, viewing
+from reconciler.executor.context import viewing
 from reconciler.importing import Import, Source, import_registry
 from reconciler.inventory import Inventory
 from reconciler.library_decisions import Decisions, decided, readable
@@ -164,9 +164,16 @@ class Workspace(Decisions):
         if only not in (None, "ok", "failed"):
             raise UsageError(f"only is {only!r:.40}", hint="'ok' or 'failed'")
         ready = prepared(self.path, self.choices, Mode.LOOK)
-        progress = self.choices.get("progress", Silent())
+        progress = progress_of(self.choices)
         stopping = self.choices.get("stopping", lambda: False)
-        return Results(self.path, ready.settings, names, only, progress=progress, stopping=stopping)
+        return Results(
+            self.path,
+            ready.settings,
+            names,
+            only,
+            progress=progress,
+            stopping=stopping,
+        )
 
     def audit(self, *, delete_remote: bool = False) -> Inventory:
         """

@@ -75,7 +75,7 @@ def settle_one(held: Session, listing: Listing, name: BatchName) -> BatchReport:
         if isinstance(execution.failure, StaleSnapshot):
             stale, matched = execution.failure, None
         elif execution.failure is not None:
-            return _cut_short(ctx, name, execution, receipts, coverage)
+            return _cut_short(ctx, snap, execution, receipts, coverage)
     moving = stale or TransientError(f"{name} kept changing while it was worked on")
     return stopped(name, moving, "", receipts, coverage)
 
@@ -97,12 +97,17 @@ def _waits(
 
 
 def _cut_short(
-    ctx: Context, name: BatchName, execution: Execution, receipts: list[Receipt], coverage: Coverage | None
+    ctx: Context, snap: Snapshot, execution: Execution, receipts: list[Receipt], coverage: Coverage | None
 ) -> BatchReport:
     """The report on a batch of which a step failed, or was put off."""
-    error = execution.failure or TransientError(f"{name} stopped short")
-    report = stopped(name, error, execution.failed_at, receipts, coverage)
-    return attrs.evolve(report, until=ctx.fx.now() + error.seconds) if isinstance(error, Later) else report
+    error = execution.failure or TransientError(f"{snap.name} stopped short")
+    report = stopped(snap.name, error, execution.failed_at, receipts, coverage)
+    if not isinstance(error, Later):
+        return report
+    until, now = ctx.fx.now() + error.seconds, ctx.fx.now()
+    limit = None if snap.record is None else snap.record.limit
+    # Whatever it waits for, its own time ends it.
+    return attrs.evolve(report, until=min(until, limit.until) if limit and now < limit.until else until)
 
 
 def _coverage(snap: Snapshot) -> Coverage | None:

@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from reconciler.authoring.deadlines import give_another
 from reconciler.authoring.items import Item, generation_of, named
 from reconciler.codec.request import request_id
 from reconciler.config import Settings
@@ -26,7 +27,7 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.policy import LOCAL
-from reconciler.model.record import InputFact, Record
+from reconciler.model.record import InputFact, Limit, Record
 from reconciler.model.remote import Limits
 from reconciler.processors.content import repair_version
 from reconciler.providers.registry import takes
@@ -48,12 +49,14 @@ class Asked:
         dedupe: Ask equal requests once.
         fresh: Ask all of them anew, under new ids; they are paid for again.
         items_per_batch: Requests in a batch at the most; None for the provider's limit.
+        time_limit: Seconds that they may take, retries included; None for as long as it takes.
     """
 
     name: str
     dedupe: bool = False
     fresh: bool = False
     items_per_batch: int | None = None
+    time_limit: float | None = None
 
 
 @attrs.frozen
@@ -74,6 +77,11 @@ class Part:
     items: tuple[tuple[str, Item], ...]
     size: int
     name: BatchName | None = None
+
+    @property
+    def in_words(self) -> int:
+        """Of how many requests the prompt asks for the form, as they cannot name a schema."""
+        return sum(item.in_words for _, item in self.items)
 
 
 @attrs.frozen
@@ -141,8 +149,13 @@ def add(
     """
     with session(path, settings, options or Options()) as held:
         found = planned(held.ctx, items, asked)
+        limit = (
+            None
+            if asked.time_limit is None
+            else Limit(asked.time_limit, held.ctx.fx.now() + asked.time_limit)
+        )
         named_parts = list(_named(held.ctx, found.parts, asked.name))
-        made = _Staged(held.ctx)
+        made = _Staged(held.ctx, limit)
         try:
             for part in named_parts:
                 made.stage(part)
@@ -150,6 +163,8 @@ def add(
                 made.publish(part)
         finally:
             made.drop()
+        if limit is not None and found.there:
+            give_another(held.ctx, {custom_id for custom_id, _ in found.asked}, limit)
         return attrs.evolve(found, parts=tuple(named_parts))
 
 
@@ -241,8 +256,9 @@ def _is_leftover(member: Member) -> bool:
 class _Staged:
     """Inputs under their temporary names, until all of them are there."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, limit: Limit | None) -> None:
         self._ctx = ctx
+        self._limit = limit
         self._facts: dict[BatchName, FileDigest] = {}
 
     def stage(self, part: Part) -> None:
@@ -262,6 +278,7 @@ class _Staged:
             input=InputFact(digest, len(part.items)),
             provider=part.provider,
             asks=_asks(part.items[0][1].schema),
+            limit=self._limit,
         )
         self._fx.publish(self._ctx.record_path(name), [metadata.encode(record)], replace=True)
         self._fx.reveal(self._path(name), digest)

@@ -8,6 +8,7 @@ running the same script again adds nothing and pays nothing.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Self, Unpack
@@ -15,6 +16,7 @@ from typing import Any, Final, Self, Unpack
 import attrs
 
 from reconciler.authoring.adding import Added, Asked, add, planned
+from reconciler.authoring.following import Listener, follower
 from reconciler.authoring.items import Item, PathLike, Wanted, item_of
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
@@ -22,6 +24,8 @@ from reconciler.choices import Choices, prepared
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
+from reconciler.model.durations import held, seconds_of
+from reconciler.model.report import Report
 from reconciler.plugins import Mode
 from reconciler.workspace.reading import locate
 
@@ -57,6 +61,7 @@ class Batch:
     items_per_batch: int | None = attrs.field(default=None, kw_only=True)
     params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
+    _time_limit: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.items_per_batch is not None and self.items_per_batch < 1:
@@ -134,6 +139,42 @@ class Batch:
                 raise UsageError(f"row {at} is no row: {error}") from error
         return self
 
+    def limit(
+        self,
+        *,
+        time: str | float | dt.timedelta | None = None,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+    ) -> Self:
+        """
+        Say how long all of it may take, retries included.
+
+        The time counts from when its inputs are made, and is kept with them: running the script again does
+        not begin it anew, unless another length is given. Once it is over, what is under way is stopped at
+        its provider, what is answered is kept, and the rest has failed as `time-limit`.
+
+        Args:
+            time: A length such as `2h30m`, a number of seconds, or a `timedelta`.
+            hours: Instead of that, with minutes and seconds, which are summed.
+            minutes: Likewise.
+            seconds: Likewise.
+
+        Raises:
+            UsageError: It is no length of time, or not longer than nothing.
+        """
+        parts = (hours, minutes, seconds)
+        if time is not None and any(parts):
+            raise UsageError("a time limit twice", hint="limit(time='2h30m') or limit(hours=2, minutes=30)")
+        if time is not None:
+            self._time_limit = seconds_of(time)
+            return self
+        for part in parts:
+            if part:
+                seconds_of(part)
+        self._time_limit = held(hours * 3600 + minutes * 60 + seconds, f"{hours}h{minutes}m{seconds}s")
+        return self
+
     def plan(self) -> Added:
         """
         What would be made, and what is there already; nothing is written.
@@ -166,35 +207,69 @@ class Batch:
 
     def submit(self, **choices: Unpack[Choices]) -> Run:
         """Make the inputs, then one pass over the workspace: everything is sent that can be."""
-        return self._run(wait=False, timeout=None, choices=choices)
+        return self._pass(self.write(), choices, wait=False)
 
-    def run(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:
+    def run(
+        self,
+        timeout: float | None = None,
+        *,
+        on_progress: Listener | None = None,
+        progress_interval: float = 1.0,
+        **choices: Unpack[Choices],
+    ) -> Run:
         """
         Make the inputs, then pass after pass until all of the workspace has settled, or needs a person.
 
         Args:
             timeout: Seconds after which to stop waiting.
-            choices: As for `reconciler.reconcile`.
+            on_progress: Called with a `RunStatus` at once, every so often, and at the end, from a thread of
+                its own; plain or async. What it raises is in `run.report.warnings`, and stops nothing.
+            progress_interval: Seconds between two calls; more where looking takes long.
+            choices: As for `reconciler.reconcile`; `progress=True` draws where it stands on a terminal.
         """
-        return self._run(wait=True, timeout=timeout, choices=choices)
+        return self._run(timeout, choices, on_progress, progress_interval)
 
     async def submit_async(self, **choices: Unpack[Choices]) -> Run:
         """`submit`, beside a running loop."""
-        return await asyncio.to_thread(self._run, wait=False, timeout=None, choices=choices)
+        return await asyncio.to_thread(lambda: self.submit(**choices))
 
-    async def run_async(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:  # noqa: ASYNC109 - seconds of waiting at a provider
-        """`run`, beside a running loop."""
-        return await asyncio.to_thread(self._run, wait=True, timeout=timeout, choices=choices)
+    async def run_async(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - seconds of waiting at a provider
+        *,
+        on_progress: Listener | None = None,
+        progress_interval: float = 1.0,
+        **choices: Unpack[Choices],
+    ) -> Run:
+        """`run`, beside a running loop, on which an async `on_progress` is awaited."""
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(self._run, timeout, choices, on_progress, progress_interval, loop)
 
-    def _run(self, *, wait: bool, timeout: float | None, choices: Choices) -> Run:
+    def _run(
+        self,
+        timeout: float | None,
+        choices: Choices,
+        on_progress: Listener | None,
+        every: float,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Run:
         added = self.write()
+        if on_progress is None and choices.get("progress") is not True:
+            return self._pass(added, choices, wait=True, timeout=timeout)
+        begun = Run(os.fspath(self.workspace), added, Report("", ()), choices=choices)
+        with follower(begun.asking, choices, on_progress, every, loop) as followed:
+            run = self._pass(added, {**choices, "progress": followed}, wait=True, timeout=timeout)
+        warnings = (*run.report.warnings, *followed.problems)
+        return attrs.evolve(run, report=attrs.evolve(run.report, warnings=warnings), choices=choices)
+
+    def _pass(self, added: Added, choices: Choices, *, wait: bool, timeout: float | None = None) -> Run:
         path = os.fspath(self.workspace)
         report = reconcile(path, wait=wait, timeout=timeout, **choices)
-        return Run(path, added, report)
+        return Run(path, added, report, choices=choices)
 
     @property
     def _asked(self) -> Asked:
-        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch)
+        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch, self._time_limit)
 
     def _refuse_empty(self) -> None:
         if not self._items:

@@ -20,6 +20,7 @@ from reconciler.authoring.conversations import conversation_of
 from reconciler.authoring.documents import load, refuse_unreadable
 from reconciler.authoring.models import api_of, provider_of, refuse_params
 from reconciler.codec.bodies import line_of
+from reconciler.codec.bodies.words import in_words
 from reconciler.errors import StaleSnapshot, UsageError
 from reconciler.model.described import Api, Attachment, Described, Message, Schema
 from reconciler.prompting import schema_of
@@ -78,6 +79,7 @@ class Item:
         size: Bytes of its line, but for the id.
         custom_id: Its id before occurrences and generations are counted.
         schema: The JSON Schema that its answer is held to, as text; empty for none.
+        in_words: Whether the prompt asks for that form, as the request cannot name it.
     """
 
     wanted: Wanted
@@ -87,6 +89,7 @@ class Item:
     size: int
     custom_id: str
     schema: str = ""
+    in_words: bool = False
 
     @property
     def model(self) -> str:
@@ -123,7 +126,9 @@ def item_of(wanted: Wanted) -> Item:
     line = line_of(described, api, "")
     content = _digest(described, provider, api)
     custom_id = content[:_DIGITS] if wanted.custom_id is None else _held(wanted.custom_id, provider)
-    return Item(wanted, provider, api, content, len(line), custom_id, _compiled(described))
+    return Item(
+        wanted, provider, api, content, len(line), custom_id, _compiled(described), in_words(described, api)
+    )
 
 
 def _compiled(described: Described) -> str:
@@ -138,7 +143,8 @@ def _compiled(described: Described) -> str:
     from reconciler.processors.extraction import BadSchema, compile_schema  # noqa: PLC0415 - loads a library
 
     try:
-        return compile_schema(dict(described.schema.schema))
+        # Who has the schema alone shall know what it is called.
+        return compile_schema({"title": described.schema.name, **described.schema.schema})
     except BadSchema as error:
         raise UsageError(f"response_model is no JSON Schema: {error}") from error
 
@@ -151,7 +157,7 @@ def _refuse_mixed(wanted: Wanted) -> None:
         raise UsageError("a file without a prompt: what is asked of it?", hint="prompt='Summarise this.'")
     if wanted.messages is None and not wanted.prompt:
         raise UsageError("neither a prompt nor messages", hint="add(prompt='...') or add(messages=[...])")
-    if wanted.citations and not wanted.files:
+    if wanted.citations and not wanted.files and wanted.messages is None:
         raise UsageError("citations of what? there is no file", hint="file='report.pdf'")
 
 
@@ -168,6 +174,14 @@ def _described(wanted: Wanted) -> Described:
         asked = Message("user", (*files, wanted.prompt or ""))
         return Described(wanted.model, (asked,), wanted.system, schema, wanted.citations, wanted.params)
     system, messages = conversation_of(wanted.messages, wanted.system)
+    if wanted.citations:
+        sent = [part for message in messages for part in message.parts if isinstance(part, Attachment)]
+        if not sent:
+            raise UsageError(
+                "citations of what? there is no file", hint="content=[Path('report.pdf'), '...']"
+            )
+        for file in sent:
+            refuse_unreadable(file)
     return Described(wanted.model, messages, system, schema, wanted.citations, wanted.params)
 
 

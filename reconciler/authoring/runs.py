@@ -1,96 +1,147 @@
-"""What became of described requests: `Run`, which reads it from the workspace each time, and `Answer`."""
+"""
+`Run`: requests that were described, on their way to their answers.
+
+All is read from the workspace each time, so another process, without the code that asked, sees the same.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterator
+from typing import Self, Unpack
 
 import attrs
-import msgspec
 
+from reconciler.authoring import stopping
 from reconciler.authoring.adding import Added
-from reconciler.choices import prepared
+from reconciler.authoring.answers import Answer, Answers
+from reconciler.authoring.counting import RunStatus
+from reconciler.authoring.files import write_each
+from reconciler.authoring.following import Listener, follower
+from reconciler.authoring.reading import Asking, read, status
+from reconciler.choices import Choices, merged, options_of, prepared
+from reconciler.deciding import Decision
 from reconciler.model.report import Report
-from reconciler.model.rows import ResultRow, Standing
 from reconciler.plugins import Mode
-from reconciler.prompting import reader_of
-from reconciler.results import Results
-
-
-@attrs.frozen
-class Answer:
-    """
-    What became of one request.
-
-    Attributes:
-        custom_id: The request.
-        outcome: `answered`, `failed`, `pending` or another word of `Standing`.
-        value: The answer as a value of its `response_model`, or the text where it has none; None unless
-            answered.
-        text: The answer as it came.
-        error: Why there is no value, in one line; None where there is one.
-        row: Everything else that is known.
-    """
-
-    custom_id: str
-    outcome: str
-    value: Any
-    text: str | None
-    error: str | None
-    row: ResultRow | None = attrs.field(default=None, repr=False)
+from reconciler.workspace.layout import find
 
 
 @attrs.frozen
 class Run:
     """
-    A batch that was written and taken as far as one call takes it.
+    Requests of a workspace: those of a batch that was run, or all that stand there.
 
     Attributes:
         workspace: Where it is.
-        added: What was made of it.
-        report: Where its batches stand.
+        added: What was made of the batch; empty for a run that was opened.
+        report: Where its batches stand after the pass that was made; empty for a run that was opened.
+        names: Of a run that was opened: names or patterns of its batches, empty for all; else None.
+        choices: What later calls choose, unless they say otherwise.
     """
 
     workspace: str
     added: Added
     report: Report
+    names: tuple[str, ...] | None = None
+    choices: Choices = attrs.field(factory=Choices, kw_only=True, repr=False)
+
+    @classmethod
+    def open(cls, workspace: str | os.PathLike[str], *names: str, **choices: Unpack[Choices]) -> Self:
+        """
+        The requests that stand in a workspace, whoever asked them; nothing is locked and nothing is sent.
+
+        Args:
+            workspace: Its path.
+            names: Names or patterns of batches, such as `cities-*`; none of them: every batch.
+            choices: What `wait` and `cancel` choose; see `Choices`.
+
+        Raises:
+            UsageError: Nothing is there, or it is no workspace.
+        """
+        path = os.fspath(workspace)
+        return cls(path, Added((), (), 0), Report(find(path).root, ()), names, choices=choices)
+
+    def __len__(self) -> int:
+        return len(self.results())
 
     @property
     def is_complete(self) -> bool:
         """Whether every request has come to its end."""
-        return all(
-            row is not None and row.outcome not in (Standing.PENDING, Standing.IN_FLIGHT)
-            for _, row in self._rows()
-        )
+        return self.status().is_complete
 
-    def results(self) -> list[Answer]:
+    def status(self) -> RunStatus:
+        """
+        Where it stands now.
+
+        Raises:
+            TransientError: A pass moved files while they were read; the same again will do.
+        """
+        return status(self.asking)
+
+    def results(self) -> Answers:
         """What became of each request, in the order in which they were added; read anew each time."""
-        models = [item.wanted.response_model for _, item in self.added.asked]
-        pairs = zip(self._rows(), models, strict=True)
-        return [_answer(custom_id, row, model) for (custom_id, row), model in pairs]
+        size = len(self.added.asked) if self.names is None else None
+        return Answers(self._answers, size)
 
-    def _rows(self) -> list[tuple[str, ResultRow | None]]:
-        ready = prepared(self.workspace, {}, Mode.LOOK)
-        found: dict[str, ResultRow] = {}
-        for row in Results(self.workspace, ready.settings):
-            before = found.get(row.custom_id)
-            if before is None or not before.answered:
-                found[row.custom_id] = row
-        return [(custom_id, found.get(custom_id)) for custom_id, _ in self.added.asked]
+    def to_json(self, folder: str | os.PathLike[str] | None = None) -> str:
+        """
+        Write each request that has come to its end as a JSON file of its own, and an index of all of them.
 
+        Args:
+            folder: Where to, in place of older files of the same requests; `target/answers` of the workspace
+                unless given.
 
-def _answer(custom_id: str, row: ResultRow | None, model: Any) -> Answer:
-    """One answer, read into the form that was asked for."""
-    if row is None:
-        return Answer(custom_id, Standing.PENDING.value, None, None, None)
-    if row.outcome is not Standing.ANSWERED:
-        told = row.error_message or row.error_code or row.error_class
-        return Answer(custom_id, row.outcome.value, None, None, told, row)
-    if model is None or row.text is None:
-        # Without the code that asked, the value is what the schema of its batch has taken out of the text.
-        value = row.text if row.value is None else row.value
-        return Answer(custom_id, row.outcome.value, value, row.text, None, row)
-    try:
-        value = reader_of(model)(row.text)
-    except (ValueError, msgspec.ValidationError) as error:
-        return Answer(custom_id, row.outcome.value, None, row.text, f"not what was asked for: {error}", row)
-    return Answer(custom_id, row.outcome.value, value, row.text, None, row)
+        Returns:
+            The folder, as an absolute path.
+        """
+        return write_each(self.workspace, None if folder is None else os.fspath(folder), self._answers())
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        on_progress: Listener | None = None,
+        progress_interval: float = 1.0,
+        **choices: Unpack[Choices],
+    ) -> Report:
+        """
+        Pass after pass over the batches of this run, until they have settled or need a person.
+
+        Args:
+            timeout: Seconds after which to stop waiting.
+            on_progress: As for `Batch.run`.
+            progress_interval: Likewise.
+            choices: As for `reconciler.reconcile`, over those of the run; `progress=True` as for `Batch.run`.
+        """
+        chosen = merged(self.choices, choices)
+        with follower(self.asking, chosen, on_progress, progress_interval) as followed:
+            chosen["progress"] = followed
+            ready = prepared(self.workspace, chosen)
+            report = stopping.wait(self.asking, ready.settings, options_of(ready, chosen, ()), timeout)
+        return attrs.evolve(report, warnings=(*report.warnings, *followed.problems))
+
+    def cancel(self, **choices: Unpack[Choices]) -> Decision:
+        """
+        Have the providers stop what is in flight, and send nothing more of this run.
+
+        What was answered until then is fetched, by this call or, where the provider takes its time, by `wait`
+        or any later pass. Nothing of it is asked again by itself.
+
+        Returns:
+            What was done, where its batches stand, and which of them could not be stopped, with the reason.
+        """
+        chosen = merged(self.choices, choices)
+        chosen.pop("progress", None)
+        chosen["settings"] = {**chosen.get("settings", {}), "policy.submit": "manual"}
+        ready = prepared(self.workspace, chosen)
+        return stopping.cancel(self.asking, ready.settings, options_of(ready, chosen, ()))
+
+    @property
+    def asking(self) -> Asking:
+        """Which requests of the workspace these are."""
+        settings = prepared(self.workspace, self.choices, Mode.LOOK).settings
+        asked = self.added.asked if self.names is None else None
+        return Asking(self.workspace, settings, self.names or (), asked)
+
+    def _answers(self) -> Iterator[Answer]:
+        return read(self.asking)

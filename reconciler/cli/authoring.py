@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @click.option(
     "--file-column", metavar="C", help="The column with the path of a file that goes with the prompt."
 )
+@click.option(
+    "--citations", is_flag=True, help="Have answers say where in the file they found it (Anthropic)."
+)
 @click.option("--id-column", metavar="C", help="The column with the id; made of the content by default.")
 @click.option(
     "--param",
@@ -40,6 +43,11 @@ if TYPE_CHECKING:
     help="temperature=0 and the like; may be repeated.",
 )
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Requests in a batch at the most.")
+@click.option(
+    "--time-limit",
+    metavar="T",
+    help="How long all of it may take, retries included: 2h30m, 45m, 90 (seconds).",
+)
 @click.option("--name", metavar="PREFIX", default="", help="What the names of the batches begin with.")
 @click.option("--dedupe", is_flag=True, help="Ask equal requests once.")
 @click.option("--fresh", is_flag=True, help="Ask everything anew, under new ids; it is paid for again.")
@@ -52,6 +60,7 @@ def add_(
     schema: str | None,
     params: tuple[str, ...],
     batch_size: int | None,
+    time_limit: str | None,
     name: str,
     dry_run: bool,
     as_json: bool,
@@ -79,9 +88,11 @@ def add_(
         items_per_batch=batch_size,
         params=_params(params),
     )
+    if time_limit is not None:
+        batch.limit(time=time_limit)
     form = None if schema is None else _schema(schema)
     for where, row in _rows(file, asked["template"], asked["file_column"], asked["id_column"]):
-        _add(batch, where, {**row, "response_model": form})
+        _add(batch, where, {**row, "response_model": form, "citations": asked["citations"]})
     added = batch.plan() if dry_run else batch.write()
     _tell(added, workspace, dry_run=dry_run, as_json=as_json, quiet=quiet)
     return 0
@@ -199,6 +210,7 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
                 "provider": part.provider,
                 "model": part.model or None,
                 "requests": len(part.items),
+                "form_in_prompt": part.in_words,
             }
             for part in added.parts
         ]
@@ -208,7 +220,8 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
         return
     for part in added.parts:
         told = f"{part.provider}, {part.model}" if part.model else part.provider
-        out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}"))
+        form = "; the prompt asks for the form of the answers" if part.in_words else ""
+        out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}{form}"))
     there = f"{added.there} there already; " if added.there else ""
     what = f"{there}nothing was {'written' if dry_run else 'sent'}"
     then = "" if dry_run or not added.requests else f"; then: reconcile {shlex.quote(workspace)} --wait"

@@ -84,9 +84,12 @@ def run_(
         return tell(decision, workspace, as_json, quiet)
     with Listening(workspace, ready, only, quiet, verbose) as options:
         if wait:
+            from reconciler.cli.following import followed
             from reconciler.waiting import reconcile_until_settled
 
-            report = reconcile_until_settled(workspace, ready.settings, options, timeout)
+            talks = quiet or bool(verbose)
+            with followed(workspace, ready.settings, options, shown=not talks) as watched_:
+                report = reconcile_until_settled(workspace, ready.settings, watched_, timeout)
         else:
             report = reconcile(workspace, ready.settings, options)
     if as_json:

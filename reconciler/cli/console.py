@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import os
 import re
 import shlex
 import sys
 import unicodedata
 from collections.abc import Iterable
-from typing import Final, TextIO
+from typing import Final
 
-_STYLES: Final = {
-    "settled": "32",
-    "pending": "36",
-    "waiting": "33",
-    "held": "33",
-    "needs attention": "31",
-    "failed": "31",
-    "interrupted": "33",
-    "strong": "1",
-    "faint": "2",
-    "error": "1;31",
-}
+from reconciler.screen import colourful as colourful  # noqa: PLC0414 - what people see has one home
+from reconciler.screen import lift
+from reconciler.screen import paint as paint  # noqa: PLC0414 - likewise
+
 _PLACEHOLDER: Final = re.compile(r"(\breconcile (?:[a-z]+ )?)WORKSPACE(?=\s|$)")
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
 
@@ -76,24 +67,6 @@ def data(blocks: Iterable[bytes], *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def colourful(stream: TextIO | None) -> bool:
-    """Whether *stream* should get colours: a terminal, and nobody said no."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    forced = os.environ.get("FORCE_COLOR")
-    if forced:
-        return forced not in ("0", "false")
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """*text* in the colour of *style*, when the stream (stdout unless given) takes colours."""
-    code = _STYLES.get(style)
-    if code is None or not colourful(stream or sys.stdout):
-        return text
-    return f"\x1b[{code}m{text}\x1b[0m"
-
-
 def typed(hint: str, workspace: str) -> str:
     """A hint whose commands name the workspace as the user typed it, ready for a shell."""
     name = shlex.quote(workspace)
@@ -120,6 +93,7 @@ def draw(text: str) -> None:
 
 def out(text: str = "") -> None:
     """A line of data."""
+    lift()
     if _drawn:
         draw("")
     if sys.stdout is not None:
@@ -130,6 +104,7 @@ def err(text: str = "") -> None:
     """A line for people; if nobody can be told, the work goes on all the same."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
+            lift()
             if _drawn:
                 draw("")
             sys.stderr.write(text + "\n")

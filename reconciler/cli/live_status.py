@@ -1,23 +1,21 @@
 """
 `reconcile status --watch`: where every batch stands, redrawn in place until Ctrl-C.
 
-A frame is a list of lines, made by a pure function and no wider than the screen; it is written in one go, and
-only when it differs from the one before.
+A frame is a list of lines, made by a pure function and no wider than the screen.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.console import colourful, err, out, paint, safe
+from reconciler.cli.console import err, out, paint, safe
 from reconciler.errors import ReconcilerError
 from reconciler.model.report import State
 from reconciler.model.words import many
+from reconciler.screen import Screen, cut
 
 if TYPE_CHECKING:
     from reconciler.cli.interrupt import Stop
@@ -53,8 +51,8 @@ def frame(found: Status, width: int, height: int, *, everything: bool) -> list[s
     lines = _table(shown, found.seen_at, width) if shown else []
     if len(rows) > len(shown):
         lines.append(paint(f"... and {len(rows) - len(shown)} more", "faint"))
-    lines += [paint(_cut(f"nothing more is sent: {safe(told)}", width), "held") for told in found.walls[:1]]
-    return [*lines, _cut(last, width)]
+    lines += [paint(cut(f"nothing more is sent: {safe(told)}", width), "held") for told in found.walls[:1]]
+    return [*lines, cut(last, width)]
 
 
 def _table(rows: Sequence[Row], now: float, width: int) -> list[str]:
@@ -72,11 +70,11 @@ def _table(rows: Sequence[Row], now: float, width: int) -> list[str]:
     for line, row in zip(cells, (None, *rows), strict=True):
         parts = []
         for at in kept:
-            text = _cut(line[at], sizes[at], in_the_middle=at == 0)
+            text = cut(line[at], sizes[at], in_the_middle=at == 0)
             text = text.ljust(sizes[at]) if at < 2 else text.rjust(sizes[at])  # noqa: PLR2004 - names and states
             parts.append(paint(text, row.state) if row is not None and at == 1 else text)
         why = "why" if row is None else safe(row.because)
-        told = "  ".join([*parts, _cut(why, left)] if left >= _LEAST else parts).rstrip()
+        told = "  ".join([*parts, cut(why, left)] if left >= _LEAST else parts).rstrip()
         lines.append(paint(told, "faint") if row is None else told)
     return lines
 
@@ -110,69 +108,6 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _cut(text: str, width: int, *, in_the_middle: bool = False) -> str:
-    """*text* in at most *width* columns; names are told apart by their ends, too."""
-    if len(text) <= width:
-        return text
-    behind = (width - 1) // 2 if in_the_middle else 0
-    return f"{text[: max(0, width - 1 - behind)]}…{text[len(text) - behind :]}"
-
-
-class Screen:
-    """Where frames go: over the one before on a terminal, one below the other elsewhere."""
-
-    def __init__(self) -> None:
-        self._stream = sys.stdout
-        terminal = self._stream is not None and self._stream.isatty()
-        self._over = terminal and (colourful(self._stream) or _moves())
-        self._lines: list[str] = []
-        self._size = (0, 0)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Columns and lines."""
-        if not self._over:
-            return 200, 1 << 20
-        found = shutil.get_terminal_size()
-        return found.columns - 1, found.lines
-
-    @property
-    def redraws(self) -> bool:
-        """Whether a frame takes the place of the one before."""
-        return self._over
-
-    def draw(self, lines: list[str]) -> None:
-        """Show a frame, in one write."""
-        if not self._over:
-            for line in lines:
-                out(line)
-            out()
-            self._stream.flush()
-            return
-        if lines == self._lines and self.size == self._size:
-            return
-        begin = "\x1b[?25l" if not self._lines else f"\x1b[{len(self._lines)}F"
-        if self._lines and self.size != self._size:
-            # Lines may have been folded; how many there are now is anybody's guess.
-            begin = "\x1b[H\x1b[2J"
-        self._lines, self._size = lines, self.size
-        self._stream.write(begin + "".join(f"{line}\x1b[K\n" for line in lines) + "\x1b[J")
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Leave the last frame there."""
-        if self._over and self._lines:
-            self._stream.write("\x1b[?25h")
-            self._stream.flush()
-
-
-def _moves() -> bool:
-    """Whether the terminal knows how to move its cursor; colours or no."""
-    import os
-
-    return os.environ.get("TERM", "dumb") != "dumb"
-
-
 def follow(
     look: Callable[[], Status],
     stop: Stop,
@@ -197,7 +132,7 @@ def follow(
                 found = look()
             except (ReconcilerError, OSError) as error:
                 if screen.redraws:
-                    screen.draw([_cut(safe(str(error)), screen.size[0])])
+                    screen.draw([cut(safe(str(error)), screen.size[0])])
                 elif str(error) != trouble:
                     trouble = str(error)
                     err(safe(trouble))

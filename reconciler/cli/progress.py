@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli.console import draw, err, safe
 from reconciler.executor.context import Progress, Silent
 from reconciler.model.standing import Standing
+from reconciler.model.words import spoken
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -138,10 +139,3 @@ def told_of(standing: Standing) -> str:
     if left:
         parts.append(f"about {spoken(left)} left")
     return ", ".join(parts)
-
-
-def spoken(seconds: float) -> str:
-    """A duration in the words of people: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 100:  # noqa: PLR2004 - up to there seconds say more
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.codec.citations import citations_of
 from reconciler.codec.failure import (
     Failure,
     failed,
@@ -66,8 +67,8 @@ def read_message(custom_id: str, message: object, status: int | None = None) -> 
     if not isinstance(message, Mapping):
         return failed(custom_id, Failure(), because="the result has no message")
     blocks = objects(message.get("content"))
-    texts = [block.get("text") for block in blocks if block.get("type") == "text"]
-    text = joined([part for part in texts if isinstance(part, str)])
+    texts = [block for block in blocks if block.get("type") == "text"]
+    text = joined([block["text"] for block in texts if isinstance(block.get("text"), str)])
     stop_reason = text_or_none(message.get("stop_reason"))
     details = mapping_or_none(message.get("stop_details")) or {}
     explanation = text_or_none(details.get("explanation"))
@@ -78,6 +79,7 @@ def read_message(custom_id: str, message: object, status: int | None = None) -> 
         finish_reason=stop_reason,
         refusal=(explanation or text or stop_reason) if stop_reason == "refusal" else None,
         tool_calls=tuple(block for block in blocks if block.get("type") == "tool_use"),
+        citations=citations_of(texts),
         usage=mapping_or_none(message.get("usage")),
         model=text_or_none(message.get("model")),
         status_code=status,

@@ -17,6 +17,7 @@ from reconciler.model.outcome import ErrorClass
 _EXACT_WORDS: Final = {
     ErrorClass.EXPIRED: "batch_expired expired",
     ErrorClass.CANCELLED: "batch_cancelled batch_canceled cancelled canceled",
+    ErrorClass.TIME_LIMIT: "time_limit",
     ErrorClass.BILLING: "insufficient_quota billing_error billing_hard_limit_reached billing_not_active",
     ErrorClass.OVER_LENGTH: "context_length_exceeded request_too_large model_context_window_exceeded",
     ErrorClass.CONTENT_FILTER: (

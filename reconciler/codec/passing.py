@@ -105,6 +105,7 @@ class _Response(msgspec.Struct, gc=False):
 class _Block(msgspec.Struct, gc=False):
     type: str
     text: Raw = _NONE
+    citations: None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -220,7 +221,7 @@ def _of_candidates(custom_id: bytes, response: _Response) -> Fields | None:
 
 
 def _of_result(custom_id: bytes, result: _Result) -> Fields | None:
-    """Anthropic; a refusal and calls of tools are not plain."""
+    """Anthropic; a refusal, calls of tools and citations are not plain."""
     message = result.message
     if result.type != "succeeded" or message.stop_reason == "refusal":
         return None

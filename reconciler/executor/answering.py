@@ -7,8 +7,9 @@ error file are published, like a download: their digests stand in metadata befor
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -18,9 +19,11 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine, Interrupted, Later, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.account import Asked
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
+from reconciler.executor.limiting import TOLD, code_of
 from reconciler.executor.reading import Lines
 from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.exchange import Request, Verdict
@@ -40,6 +43,9 @@ from reconciler.providers.local import Local
 from reconciler.providers.many import answer_all
 from reconciler.workspace import ledger, live
 
+_AT_ONCE: Final = 1000
+"""Requests whose ends are kept together, where nobody waits for any of them."""
+
 RUNNING: Final = "in_progress"
 COMPLETED: Final = "completed"
 
@@ -52,6 +58,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         BadLine: The input cannot be read; nothing was called.
         PermanentError: Its progress is gone, or belongs to another input; nothing was called.
         Interrupted: Someone asked for an end; what has ended is kept.
+        CostLimitExceeded: It may cost more than what is left; nothing was called.
     """
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     provider = _provider(ctx, step)
@@ -64,6 +71,11 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         raise PermanentError(message, hint=hint)
     if record.status is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest)
+    quoting = charging.Quoting(ctx.prices, provider, step.max_attempts)
+    if quoting.is_priced:
+        check_input(ctx, fact, lambda request, _line: quoting.take(request))
+        key = charging.live_key(attrs.evolve(record, input=asked))
+        charging.reserve(ctx, step.name, quoting.quote, key, unsent=record.status is None)
     progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
         if record.status is None:
@@ -72,9 +84,15 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
             record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
         finished = progress.finished()
         before = ended = len(finished)
-        if before < asked.requests:
+        if before < asked.requests and not _is_over(ctx, step):
             _answer(step, run, provider, progress, record, finished=finished)
             ended = len(progress.finished())
+        called = ended - before
+        if ended < asked.requests and _is_over(ctx, step) and not ctx.stopping():
+            _end_by_limit(ctx, fact, progress)
+            # Nothing of it is asked again by itself, whatever a clock says later.
+            record = attrs.evolve(record, online=attrs.evolve(record.online, limited=True))
+            ended = asked.requests
         if ended < asked.requests:
             told = f"{ended} of {many(asked.requests, 'request')} have an end; the next pass goes on there"
             raise Interrupted(told) if ctx.stopping() else Later(told, 0.0)
@@ -88,8 +106,31 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     live.remove(ctx.fx, step.name)
     told = f"{many(counts[Role.OUTPUT], 'answer')}, {many(counts[Role.ERROR], 'failure')}"
     again = f"; {before} of them at an earlier pass" if before else ""
-    facts = {"requests": asked.requests, "called": ended - before, "failed": counts[Role.ERROR]}
+    facts = {"requests": asked.requests, "called": called, "failed": counts[Role.ERROR]}
     return Receipt(step.name, step.verb, f"{told}{again}", facts)
+
+
+def _is_over(ctx: Context, step: AnswerHere) -> bool:
+    """Whether the time of the batch is over."""
+    return step.until is not None and ctx.fx.now() >= step.until
+
+
+def _end_by_limit(ctx: Context, fact: FileFact, progress: live.Live) -> None:
+    """Keep an end for each request that has none: its time is over."""
+    code, told = code_of(ErrorClass.TIME_LIMIT), TOLD[ErrorClass.TIME_LIMIT]
+    for lines in _batched(Lines(ctx, fact, passed=progress.finished()), _AT_ONCE):
+        ends = []
+        for line in lines:
+            failure = encode_failure(decode_request(line, fact.path), code, told, line.number)
+            ends.append((line.number, Role.ERROR, failure))
+        progress.keep(ends)
+
+
+def _batched(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
+    """The lines, so many at a time."""
+    rest = iter(lines)
+    while block := list(itertools.islice(rest, size)):
+        yield block
 
 
 def _provider(ctx: Context, step: AnswerHere) -> Embedded:
@@ -141,6 +182,9 @@ def _answer(  # noqa: PLR0913 - what one run is made of
         for line in Lines(patient, fact, passed=finished):
             yield line.number, decode_request(line, fact.path)
 
+    def ends() -> bool:
+        return ctx.stopping() or _is_over(ctx, step)
+
     def again(failed: ErrorClass, sends: int) -> bool:
         return failed in retryable_classes(sends, step.max_attempts, step.classes)
 
@@ -160,7 +204,7 @@ def _answer(  # noqa: PLR0913 - what one run is made of
     )
     progress.reserve()
     try:
-        ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ctx.stopping, rules))
+        ctx.calls.wait(answer_all(provider, unfinished(), progress.keep, ends, rules))
     finally:
         # A run that is stopped, or over for now, again and again must not send without an end.
         progress.keep_missed()

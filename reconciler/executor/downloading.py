@@ -18,6 +18,7 @@ from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
 from reconciler.executor.arriving import Arrival, Digests, Names
 from reconciler.executor.context import Run
+from reconciler.executor.limiting import is_ended_by_limit, with_the_unanswered
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
 from reconciler.model.coverage import FileDigest
@@ -54,7 +55,10 @@ def download(step: Download, run: Run) -> Receipt:
     try:
         roles = fetched.one_stream(step) if remote.one_stream else fetched.two_files(step)
         _hold_to_counts(run, record, arrival.lines, roles)
-        arrival.publish(record, _with_roles(record, step, roles), step.expects.files)
+        after = _with_roles(record, step, roles)
+        if is_ended_by_limit(run, record):
+            after = with_the_unanswered(run, record, after, arrival, step.expects.files)
+        arrival.publish(record, after, step.expects.files)
     finally:
         arrival.drop()
     facts = {role.value: arrival.lines.get(role, 0) for role in ANSWERS if role in roles}

@@ -33,6 +33,7 @@ from reconciler.model.operation import (
     ChangeRequests,
     CheckOnline,
     Download,
+    EndHere,
     FindOrphan,
     MatchRequestIds,
     MoveToDone,
@@ -144,6 +145,10 @@ def _dispatch(step: Operation, run: Run) -> Receipt:
             from reconciler.executor.adopting import adopt_file  # noqa: PLC0415 - for a person's verb alone
 
             return adopt_file(step, run)
+        case EndHere():
+            from reconciler.executor.limiting import end_here  # noqa: PLC0415 - likewise
+
+            return end_here(step, run)
         case Submit() | FindOrphan() | Adopt() | CheckOnline() | Download() | Cancel():
             from reconciler.executor.asking_providers import ask  # noqa: PLC0415 - most passes ask nobody
 

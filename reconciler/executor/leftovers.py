@@ -69,6 +69,7 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
         provider=step.provider,
         online=online,
         asks=record.held_to,
+        limit=step.limit,
     )
     try:
         child = make_child(ctx, asked, wanted, made, step.changes)

@@ -7,17 +7,20 @@ import itertools
 import attrs
 
 from reconciler.errors import CallRefused, Later, NotThere, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import heard
-from reconciler.model.identity import Role
+from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
-from reconciler.planner.waiting import PATIENCE, QUOTA_CODES
+from reconciler.planner.limiting import QUOTA_CODES
+from reconciler.planner.waiting import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.workspace import ledger
 
@@ -51,6 +54,8 @@ def check_online(step: CheckOnline, run: Run) -> Receipt:
         raise
     told = attrs.evolve(told, refusals=_placed(run, step, told.refusals))
     after = _after(run, record, told)
+    if phase_of(told.status) is Phase.REFUSED and not any(after.remote_file(role) for role in ANSWERS):
+        charging.release(ctx, step.name, record.intent)
     if after != record:
         run.publish(after)
     counts = told.counts
@@ -77,15 +82,25 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     if not remote.cancels:
         message = f"{remote.name} has no call that stops a batch: {batch_id} goes on until it ends by itself"
         raise PermanentError(message, hint="reconcile WORKSPACE --wait    fetches its answers then")
-    if not record.online.stopped:
+    marked = record.online.ended_by(limit=step.limited)
+    if record.online != marked:
         # Before the call: what it stops must never be sent again by itself.
-        record = run.publish(attrs.evolve(record, online=attrs.evolve(record.online, stopped=True)))
-    with ctx.remotes.asking(remote) as wire:
-        remote.cancel(wire, batch_id)
-        told = remote.status(wire, batch_id)
-    ledger.append_once(ctx.fx, ctx.history, "batch.cancelled", step.name, batch_id=batch_id, why="asked")
+        record = run.publish(attrs.evolve(record, online=marked))
+    try:
+        with ctx.remotes.asking(remote) as wire:
+            remote.cancel(wire, batch_id)
+            told = remote.status(wire, batch_id)
+    except CallRefused as error:
+        if not step.limited or _of_another_key(remote, record):
+            raise
+        # Asking again would be refused again; what it answers is fetched when it has ended.
+        run.publish(attrs.evolve(record, online=attrs.evolve(record.online, unstoppable=True)))
+        told_so = f"{remote.name} did not stop {batch_id} ({error.message}): it goes on, and is paid for"
+        return Receipt(step.name, step.verb, told_so, {"batch_id": batch_id, "uncertain": True})
+    why = ErrorClass.TIME_LIMIT.value if step.limited else "asked"
+    ledger.append_once(ctx.fx, ctx.history, "batch.cancelled", step.name, batch_id=batch_id, why=why)
     after = heard(record, told)
-    run.publish(attrs.evolve(after, online=attrs.evolve(after.online, stopped=True)))
+    run.publish(attrs.evolve(after, online=after.online.ended_by(limit=step.limited)))
     summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"
     return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": batch_id})
 

@@ -19,6 +19,7 @@ from reconciler.executor.answers import Read
 from reconciler.executor.context import View
 from reconciler.executor.lineages import Member
 from reconciler.executor.reading import Lines
+from reconciler.model.citation import Citation, Vouched
 from reconciler.model.coverage import FileDigest, digest_id
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import FileFact, ProcessOutput
@@ -29,6 +30,9 @@ from reconciler.processors.results import published_as
 
 _PLAIN: Final = f"{RESULTS}/{VERSIONS[RESULTS]}"
 """Who publishes answers as they are, without a value."""
+
+_CITATIONS: Final = tuple[Citation, ...] | None
+_VOUCHED: Final = dict[str, tuple[Vouched, ...]] | None
 
 _STANDINGS: Final = (Standing.ANSWERED, Standing.FAILED, Standing.DISMISSED, Standing.MISSING)
 
@@ -93,7 +97,7 @@ def row_of(found: Mapping[str, Any], outcome: Standing, batch: BatchName) -> Res
     What a published line says, as a row.
 
     Raises:
-        KeyError, TypeError, AttributeError: It is none of ours.
+        KeyError, TypeError, ValueError, AttributeError: It is none of ours.
     """
     error = found["error"] or {}
     calls = found["tool_calls"]
@@ -114,6 +118,8 @@ def row_of(found: Mapping[str, Any], outcome: Standing, batch: BatchName) -> Res
         error_code=error.get("code"),
         error_message=error.get("message"),
         body=found.get("body"),
+        citations=msgspec.convert(found.get("citations"), _CITATIONS),
+        citation_mappings=msgspec.convert(found.get("citation_mappings"), _VOUCHED),
     )
 
 

@@ -159,6 +159,8 @@ class Raw:
             error_code=result.error_code,
             error_message=result.error_message,
             body=result.body if bare else None,
+            citations=result.citations or None,
+            citation_mappings=result.citation_mappings or None,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from reconciler.model.citation import Citation, Vouched
 from reconciler.model.outcome import ErrorClass, Outcome
 
 
@@ -65,6 +66,7 @@ class Result:
         finish_reason: The provider's own word (`stop`, `end_turn`, `MAX_TOKENS`, ...).
         refusal: The model's refusal in its own words.
         tool_calls: Tool calls in the provider's shape.
+        citations: The passages that it rests on (Anthropic).
         usage: Token counts in the provider's shape.
         model: The model that answered.
         status_code: The HTTP status of the line, where the shape has one.
@@ -74,6 +76,7 @@ class Result:
         body: The whole response body, decoded; None when the line has none.
         value: What `[results]` takes out of the text, or the text read as `[output] content` asks for.
         value_from: How the value was found in the text.
+        citation_mappings: Which citations vouch for which value in `value`, by JSON pointer.
         problem: Why the text could not be read so; empty when it could, or nobody asked.
         batch: The batch that it belongs to; empty while nobody has said.
         attempt: How often the request had been sent.
@@ -88,6 +91,7 @@ class Result:
     finish_reason: str | None = None
     refusal: str | None = None
     tool_calls: tuple[Any, ...] = ()
+    citations: tuple[Citation, ...] = ()
     usage: Mapping[str, Any] | None = None
     model: str | None = None
     status_code: int | None = None
@@ -97,6 +101,7 @@ class Result:
     body: Any = None
     value: Any = None
     value_from: str = ""
+    citation_mappings: Mapping[str, tuple[Vouched, ...]] = attrs.field(factory=dict)
     problem: str = ""
     batch: str = ""
     attempt: int = 1

@@ -19,6 +19,7 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import DEFAULT_CLASSES, ClassPolicy, ErrorClass
+from reconciler.model.record import Limit
 
 
 class Kind(enum.StrEnum):
@@ -100,9 +101,11 @@ class AnswerHere(_Operation):
     Attributes:
         max_attempts: Sends of one request, those of earlier batches included.
         classes: What is done about failures of each class, within the run.
+        until: When its time limit is over: from then on nothing is called, and what has no end has failed.
     """
 
     verb = "answer-here"
+    until: float | None = attrs.field(default=None, kw_only=True)
     max_attempts: int = attrs.field(default=1, kw_only=True)
     classes: Mapping[ErrorClass, ClassPolicy] = attrs.field(default=DEFAULT_CLASSES, kw_only=True)
 
@@ -246,9 +249,11 @@ class RetryLeftovers(_Operation):
         again: Hashes of ids that go to it though their class does not.
         never: Hashes of ids that do not go to it though their class does.
         changes: What user code made of some of them; their changed lines go to it.
+        limit: How long they may take, the earlier sends included; None for as long as it takes.
     """
 
     verb = "retry-leftovers"
+    limit: Limit | None = attrs.field(kw_only=True, default=None)
     child: BatchName = attrs.field(kw_only=True)
     attempt: int = attrs.field(kw_only=True)
     provider: str | None = attrs.field(kw_only=True, default=None)
@@ -306,10 +311,29 @@ class Quarantine(_Operation):
 
 @attrs.frozen
 class Cancel(_Operation):
-    """Ask the provider to stop the batch."""
+    """
+    Ask the provider to stop the batch.
+
+    Attributes:
+        limited: Its time limit is over; nobody else asks for its end.
+    """
 
     verb = "cancel"
     provider: str = attrs.field(kw_only=True)
+    limited: bool = attrs.field(kw_only=True, default=False)
+
+
+@attrs.frozen
+class EndHere(_Operation):
+    """
+    End a batch that no provider has: each request of it has failed, and nothing was sent.
+
+    Attributes:
+        why: `time-limit`, or `cancelled` by a person.
+    """
+
+    verb = "end-here"
+    why: ErrorClass = attrs.field(kw_only=True)
 
 
 @attrs.frozen
@@ -342,5 +366,6 @@ Operation: TypeAlias = (
     | RemoveJsonl
     | Quarantine
     | Cancel
+    | EndHere
     | Rescue
 )

@@ -37,6 +37,8 @@ class ErrorClass(enum.StrEnum):
     BILLING = "billing"
     NOT_FOUND = "not-found"
     INVALID_ANSWER = "invalid-answer"
+    TIME_LIMIT = "time-limit"
+    """The time that its author gave it was over before it ran."""
     UNKNOWN = "unknown"
 
 

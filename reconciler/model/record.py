@@ -86,6 +86,20 @@ class Refusal:
 
 
 @attrs.frozen
+class Limit:
+    """
+    How long the requests of an author may take, retries included.
+
+    Attributes:
+        seconds: What the author has said.
+        until: When that is over, in seconds since the epoch.
+    """
+
+    seconds: float
+    until: float
+
+
+@attrs.frozen
 class Online:
     """
     What was heard of a batch besides its status.
@@ -97,6 +111,9 @@ class Online:
         tries: How often in a row it was sent away by a quota, or heard something that cannot be.
         stopped: A person asked for its end.
         rescue: What of it has no answer is asked live, by a worker that its user has chosen.
+        limited: Its time limit was over, and something was done about it: nothing of it is asked again by
+            itself.
+        unstoppable: Its provider did not stop it when its time limit was over.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -105,6 +122,12 @@ class Online:
     tries: int = 0
     stopped: bool = False
     rescue: bool = False
+    limited: bool = False
+    unstoppable: bool = False
+
+    def ended_by(self, *, limit: bool) -> Online:
+        """The same once an end was asked for: by a time limit, or else by a person."""
+        return attrs.evolve(self, limited=True) if limit else attrs.evolve(self, stopped=True)
 
 
 NOTHING_HEARD = Online()
@@ -147,6 +170,7 @@ class Record:
             but by a person.
         extra: Keys that this version does not know; written back unchanged.
         asks: What its author asks of answers, where no setting says anything of it.
+        limit: How long its author gives it; None for as long as it takes.
     """
 
     name: BatchName
@@ -177,6 +201,12 @@ class Record:
     imported: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict)
     asks: Extraction | None = None
+    limit: Limit | None = None
+
+    def is_over(self, now: float) -> bool:
+        """Whether its time limit is over; never once a person has stopped it."""
+        over = self.limit is not None and now >= self.limit.until
+        return (over or self.online.limited) and not self.online.stopped
 
     @property
     def held_to(self) -> Extraction | None:

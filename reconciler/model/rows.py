@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
+from reconciler.model.citation import Citation, Vouched
 from reconciler.model.identity import BatchName
 
 
@@ -59,6 +60,8 @@ class ResultRow:
         child: The retry child where it stands now, if that is not `batch`.
         lineage: The batch that first asked it.
         body: The response body where it has no text, refusal or tool call, such as embeddings.
+        citations: The passages that the answer rests on, None where it names none.
+        citation_mappings: Which of them vouch for which value in `value`, by JSON pointer.
     """
 
     custom_id: str
@@ -79,6 +82,8 @@ class ResultRow:
     child: BatchName | None = None
     lineage: str = ""
     body: Any = None
+    citations: tuple[Citation, ...] | None = None
+    citation_mappings: Mapping[str, tuple[Vouched, ...]] | None = None
 
     @property
     def answered(self) -> bool:

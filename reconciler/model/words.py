@@ -12,6 +12,13 @@ def many(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def spoken(seconds: float) -> str:
+    """A duration in the words of people: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 100:  # noqa: PLR2004 - up to there seconds say more
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - likewise
+
+
 def words_of(error: BaseException, limit: int = 500) -> str:
     """The first words of an exception, as text that any file takes, whatever its own `__str__` does."""
     try:

@@ -19,6 +19,7 @@ from reconciler.model.snapshot import Matched, Mismatch, Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
+from reconciler.planner.limiting import are_leftovers
 from reconciler.planner.safety import asked_at, expects, to_match
 from reconciler.planner.settling import plan_settling
 from reconciler.planner.staying import by_hand
@@ -40,7 +41,9 @@ def plan_answers(snap: Snapshot, policy: Policy) -> Plan:
 def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
     """The step that answers a batch in this process."""
     most, table = policy.max_attempts, policy.classes
-    return AnswerHere(snap.name, expects=expects(snap), max_attempts=most, classes=table)
+    limit = None if snap.record is None else snap.record.limit
+    until = None if limit is None else limit.until
+    return AnswerHere(snap.name, expects=expects(snap), max_attempts=most, classes=table, until=until)
 
 
 def ask_after(snap: Snapshot, record: Record, provider: str) -> CheckOnline | Cancel:
@@ -104,16 +107,8 @@ def _missing_are_leftovers(record: Record | None, coverage: Coverage) -> bool:
     """Whether the provider itself agrees that the missing ids were never answered."""
     if record is None or record.batch_id is None:
         return False
-    phase, counts = phase_of(record.status), record.counts
-    said = None if counts.completed is None or counts.failed is None else counts.completed + counts.failed
     here = (coverage.input - coverage.missing).requests
-    if phase is Phase.PARTIAL:
-        # What never ran is missing, or has a line that says so. An answer that is counted there and is not
-        # here was paid for: asking it again would pay twice.
-        return said is None or said <= here - coverage.failed_in(_NEVER_RAN).requests
-    if phase is Phase.REFUSED and record.online.rescue:
-        return not said and not here
-    return phase is Phase.DONE and said == here
+    return are_leftovers(record, here, here - coverage.failed_in(_NEVER_RAN).requests)
 
 
 def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Policy) -> Plan:

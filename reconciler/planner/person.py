@@ -14,6 +14,7 @@ from reconciler.model.operation import ChangeRequests, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
+from reconciler.model.record import Limit
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.answers import describe, open_roles
 from reconciler.planner.changing import change, plan_change, unchanged
@@ -74,8 +75,15 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         missing=missing,
         never=changes.never,
         changes=changes,
+        limit=_limit(snap),
     )
     return Plan(snap.name, "a person asks its leftovers again", (step,))
+
+
+def _limit(snap: Snapshot) -> Limit | None:
+    """How long a child may take that a person makes: what is over counts no more for it."""
+    record = snap.record
+    return None if record is None or record.is_over(snap.seen_at) else record.limit
 
 
 def mend_or_name(name: BatchName, chosen: frozenset[ErrorClass] | None) -> str:

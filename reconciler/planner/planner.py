@@ -13,6 +13,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.triple import Shape
 from reconciler.planner.answers import plan_answers
+from reconciler.planner.limiting import by_the_limit
 from reconciler.planner.safety import refuse
 from reconciler.planner.waiting import plan_empty, plan_orphaned, plan_waiting
 
@@ -26,8 +27,11 @@ def plan(snapshot: Snapshot, policy: Policy) -> Plan:
         give equal plans.
     """
     refusal = refuse(snapshot)
-    if refusal is not None:
-        return refusal
+    return refusal if refusal is not None else by_the_limit(snapshot, _by_shape(snapshot, policy))
+
+
+def _by_shape(snapshot: Snapshot, policy: Policy) -> Plan:
+    """The decision about a batch that may be touched."""
     match snapshot.shape:
         case Shape.EMPTY:
             return plan_empty(snapshot)

@@ -10,15 +10,16 @@ import attrs
 
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Adopt, AdoptFile, AnswerHere, Cancel, Submit
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held, Plan
 from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy, SubmitPolicy
 from reconciler.model.record import Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
+from reconciler.planner.limiting import UNSENT, end_here, told_over
 from reconciler.planner.planner import plan
 from reconciler.planner.safety import asked_at, expects, refuse
-from reconciler.planner.waiting import capped
 
 
 def plan_submit(snap: Snapshot, policy: Policy) -> Plan:
@@ -34,6 +35,8 @@ def plan_cancel(snap: Snapshot, policy: Policy) -> Plan:
     refusal, record = refuse(snap), snap.record
     if refusal is not None:
         return refusal
+    if _is_unsent(snap):
+        return Plan(snap.name, "a person decides so", (end_here(snap, ErrorClass.CANCELLED),))
     if record is None or record.batch_id is None:
         because = "it is at no provider, so there is nothing to stop"
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
@@ -42,6 +45,17 @@ def plan_cancel(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(snap.name, because, then=Attention("reconcile WORKSPACE    goes on from there"))
     provider = asked_at(record, policy)
     return _ask(snap, policy, provider, Cancel(snap.name, provider=provider, expects=expects(snap)))
+
+
+def _is_unsent(snap: Snapshot) -> bool:
+    """Whether nothing of an input can have been sent or asked, and no answer of it was ever here."""
+    record = snap.record
+    if Role.INPUT not in snap.files or snap.answers or snap.quarantined or snap.unowned:
+        return False
+    if record is None:
+        return True
+    untouched = record.coverage is None and not record.roles and not record.children
+    return untouched and record.batch_id is None and record.status is None and record.state in UNSENT
 
 
 def plan_adopt(snap: Snapshot, policy: Policy, batch_id: str) -> Plan:
@@ -89,8 +103,9 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if record is None or record.state in (None, Submission.PREPARED, Submission.UPLOADED):
         because = "it was never sent, so it cannot be sent again"
         return Plan(snap.name, because, then=Attention(f"reconcile submit WORKSPACE {snap.name}"))
-    if policy.capped:
-        return capped(snap, policy)
+    if record.is_over(snap.seen_at):
+        because = f"{told_over(record)}, and it would be stopped at once"
+        return Plan(snap.name, because, then=Attention("give its requests another limit first"))
     provider = asked_at(record, policy)
     until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
     step = Submit(

@@ -17,6 +17,7 @@ from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
+from reconciler.planner.limiting import told_over
 from reconciler.planner.safety import asked_at, expects, refuse
 
 ASKED: Final = "asked"
@@ -59,15 +60,15 @@ def live_refused(name: BatchName, policy: Policy) -> Plan | None:
     if not policy.worker_chosen or LOCAL not in policy.reachable:
         because = "no worker is chosen that answers live, and an echo must not stand for an answer"
         return Plan(name, because, then=Held(CHOOSE_WORKER.format(name=name)))
-    if policy.capped:
-        because = f"{policy.capped} sets [budget] max_cost_usd, and live requests cannot be held to it"
-        return Plan(name, because, then=Held("take max_cost_usd out", Trouble.CAPPED))
     return None
 
 
 def _where(snap: Snapshot, record: Record) -> Plan | None:
     """Nobody may be asked while somebody else may be answering."""
     name = snap.name
+    if record.is_over(snap.seen_at):
+        because = f"{told_over(record)}; what is left of it can be rescued once it has settled"
+        return Plan(name, because, then=Attention("reconcile WORKSPACE --wait    lets it settle"))
     if record.imported is not None:
         because = "another tool has sent it, and nobody here knows what was asked again there"
         return Plan(name, because, then=Attention(f"reconcile retry WORKSPACE {name}    when you know"))

@@ -52,7 +52,9 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     name, record = snap.name, snap.record
     attempt = 1 if record is None else record.attempt
     again_here = asks_again(record, policy)
-    classes = _asked_again(record, attempt, policy) if again_here else frozenset()
+    over = record is not None and record.is_over(snap.seen_at)
+    # What its time limit has ended is asked again by a person alone.
+    classes = _asked_again(record, attempt, policy) if again_here and not over else frozenset()
     missing = coverage.missing != NOTHING
     kept = unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
     if kept is not None:
@@ -105,6 +107,7 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
                 again=asking.again,
                 never=asking.never,
                 changes=changes,
+                limit=None if record is None else record.limit,
             )
         )
     stays = stays or unhandled_answers(name, record, policy, output)

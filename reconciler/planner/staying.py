@@ -21,6 +21,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.changing import unchanged
+from reconciler.planner.limiting import told_over
 
 
 def unanswered(
@@ -34,6 +35,9 @@ def unanswered(
     online = NOTHING_HEARD if snap.record is None else snap.record.online
     if online.stopped and not online.rescue:
         because = f"a person stopped it, and {count} never ran"
+        return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
+    if snap.record is not None and snap.record.is_over(snap.seen_at):
+        because = f"{told_over(snap.record)}, and {count} never got an answer"
         return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
     if ErrorClass.MISSING not in classes:
         because = f"{count} without an answer, and no attempt is left"

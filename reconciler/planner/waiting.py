@@ -18,6 +18,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.answers import answer_here, ask_after, open_roles, plan_answers
+from reconciler.planner.limiting import QUOTA_CODES, never_runs, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, live_refused, rescue_refused
 from reconciler.planner.safety import asked_at, expects
 
@@ -28,9 +29,6 @@ SET_PROVIDER = (
 )
 PATIENCE: Final = 3
 """How often a provider is heard out that says what cannot be, before its files are believed instead."""
-
-QUOTA_CODES: Final = frozenset({"token_limit_exceeded"})
-"""Codes of a batch that was refused only because too much is queued (openai-python#2084)."""
 
 FINDINGS: Final = 5
 """How many findings of a provider are told; the rest is counted."""
@@ -66,6 +64,9 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
     record = snap.record
     if record is None:
         return _unsent(snap, policy)
+    ended = never_runs(snap, record)
+    if ended is not None:
+        return ended
     can_fetch = bool(open_roles(snap)) and asked_at(record, policy, here=True) in policy.reachable
     if _were_answered(record) and not can_fetch:
         # Asking them again would pay again for what has been answered.
@@ -123,8 +124,6 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         hint = f'reconcile submit WORKSPACE {name}    to send it now\nset [policy] submit = "auto"'
         return Plan(name, because, then=Held(hint))
     provider = named or policy.provider
-    if policy.capped and provider != LOCAL:
-        return capped(snap, policy)
     if provider not in policy.reachable:
         return _no_client(snap, policy, provider)
     not_before = None if snap.record is None else snap.record.online.not_before
@@ -149,15 +148,6 @@ def _rescued(snap: Snapshot, policy: Policy) -> Plan:
     return Plan(snap.name, "it was rescued, and is answered in this process", (answer_here(snap, policy),))
 
 
-def capped(snap: Snapshot, policy: Policy) -> Plan:
-    """A limit of cost is set; it is never passed over in silence, so nothing is sent until it can be kept."""
-    because = (
-        f"{policy.capped} sets [budget] max_cost_usd, and this version cannot hold to it: nothing is sent"
-    )
-    hint = "take max_cost_usd out to send without a limit; what was sent before is still fetched"
-    return Plan(snap.name, because, then=Held(hint, Trouble.CAPPED))
-
-
 def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     """The create may have left, and no batch id came back: look for it, never repeat it blindly."""
     name, provider = snap.name, asked_at(record, policy)
@@ -178,8 +168,9 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if snap.seen_at < until:
         next_look = min(until, snap.seen_at + policy.poll_seconds)
         return Plan(name, f"{because}; it may still appear there", then=Waiting(next_look))
-    if policy.in_doubt is InDoubtPolicy.RESUBMIT and policy.capped:
-        return capped(snap, policy)
+    if record.is_over(snap.seen_at):
+        told = f"{because}, none was found, and {told_over(record)}"
+        return Plan(name, told, then=Held(_choice(name, record, provider), Trouble.IN_DOUBT))
     if policy.in_doubt is InDoubtPolicy.RESUBMIT:
         step = Submit(name, provider=provider, again=True, expects=expects(snap))
         return Plan(name, f"{because}, and none was found", (step,))
@@ -209,19 +200,14 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if phase is Phase.PARTIAL and is_overdue(snap, record, policy) and rescue_refused(snap, policy) is None:
         because = f"{provider} has not answered all of {record.batch_id} in time ({record.status})"
         return Plan(name, because, (Rescue(name, why=OVERDUE, expects=expects(snap)),))
+    if phase is Phase.RUNNING:
+        return _running(snap, record, policy, provider)
     unsettled = phase is Phase.DONE and not named and not record.roles and record.online.tries < PATIENCE
-    if phase is Phase.RUNNING or unsettled:
-        if snap.asked:
-            told = f"{provider} is still working on {record.batch_id} ({record.status or 'no word'})"
-            if phase is Phase.RUNNING and is_overdue(snap, record, policy):
-                return _overdue(snap, policy, provider, told)
-            if unsettled:
-                told = f"{provider} says that {record.batch_id} is {record.status}, and names no file yet"
-            return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
-        if provider not in policy.reachable:
-            return _no_client(snap, policy, provider)
-        because = f"it is at {provider} as {record.batch_id}"
-        return Plan(name, because, (ask_after(snap, record, provider),))
+    if unsettled:
+        if not snap.asked:
+            return _look_there(snap, record, policy, provider)
+        told = f"{provider} says that {record.batch_id} is {record.status}, and names no file yet"
+        return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
     missing = tuple(role for role in named if record.roles.get(role, ...) is not None)
     if not missing:
         # Finished without one answer file: every id is missing, and matching says so.
@@ -231,6 +217,26 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     because = f"{provider} has finished {record.batch_id} ({record.status})"
     step = Download(name, provider=provider, roles=missing, expects=expects(snap))
     return Plan(name, because, (step,))
+
+
+def _running(snap: Snapshot, record: Record, policy: Policy, provider: str) -> Plan:
+    """The provider is working on it, as far as anybody knows."""
+    if provider in policy.reachable and record.is_over(snap.seen_at):
+        return over_there(snap, record, policy, provider)
+    if not snap.asked:
+        return _look_there(snap, record, policy, provider)
+    told = f"{provider} is still working on {record.batch_id} ({record.status or 'no word'})"
+    if is_overdue(snap, record, policy):
+        return _overdue(snap, policy, provider, told)
+    return Plan(snap.name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
+
+
+def _look_there(snap: Snapshot, record: Record, policy: Policy, provider: str) -> Plan:
+    """Its provider is asked how it is doing, if it can be asked."""
+    if provider not in policy.reachable:
+        return _no_client(snap, policy, provider)
+    because = f"it is at {provider} as {record.batch_id}"
+    return Plan(snap.name, because, (ask_after(snap, record, provider),))
 
 
 def _overdue(snap: Snapshot, policy: Policy, provider: str, told: str) -> Plan:
@@ -254,8 +260,6 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         told = f"{because}, because its quota was full ({refusals[0].code})"
         if snap.seen_at < until:
             return Plan(name, told, then=Waiting(until))
-        if policy.submit is SubmitPolicy.AUTO and policy.capped:
-            return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (to_submit(snap, provider, policy),))
     path = _input_path(snap)

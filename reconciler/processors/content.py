@@ -41,10 +41,11 @@ class Why(enum.StrEnum):
 
 @attrs.frozen
 class Parsed:
-    """A value that was found, and how."""
+    """A value that was found, and how; *at* is where it begins in the text, -1 where it was mended."""
 
     value: Any
     how: How
+    at: int = attrs.field(default=-1, eq=False)
 
 
 @attrs.frozen
@@ -95,32 +96,37 @@ def read(result: Result, content: Content) -> Parsed | Unreadable:
         return Unreadable(Why.NO_TEXT, "the answer has no text")
     cut = (result.finish_reason or "").lower() in TRUNCATING
     text = result.text.strip().removeprefix("\ufeff")
-    return _read_lines(text, cut=cut) if content is Content.JSONL else _read_one(text, cut=cut)
+    if content is Content.JSONL:
+        return _read_lines(text, cut=cut)
+    found = _read_one(text, cut=cut)
+    if isinstance(found, Unreadable) or found.at < 0:
+        return found
+    return attrs.evolve(found, at=found.at + len(result.text.rstrip()) - len(text))
 
 
 def _read_one(text: str, *, cut: bool) -> Parsed | Unreadable:
     """One JSON value."""
     value = _strict(text)
     if value is not _NOTHING:
-        return Parsed(value, How.WHOLE)
-    for inside, closed in _fenced(text):
+        return Parsed(value, How.WHOLE, 0)
+    for inside, closed, at in _fenced(text):
         value = _strict(inside) if closed else _NOTHING
         if value is not _NOTHING:
-            return Parsed(value, How.FENCED)
-    start, value = _in_prose(text)
+            return Parsed(value, How.FENCED, at)
+    start, at, value = _in_prose(text)
     if value is not _NOTHING:
-        return Parsed(value, How.PROSE)
+        return Parsed(value, How.PROSE, at)
     if cut:
         return Unreadable(Why.TRUNCATED, f"cut off by the length limit after {len(text)} characters")
     if start < 0:
         return Unreadable(Why.BROKEN, "there is no JSON in it")
-    inside = next((inside for inside, _ in _fenced(text) if "{" in inside or "[" in inside), text[start:])
+    inside = next((inside for inside, _, _ in _fenced(text) if "{" in inside or "[" in inside), text[start:])
     return _repaired(inside)
 
 
 def _read_lines(text: str, *, cut: bool) -> Parsed | Unreadable:
     """Lines of JSON, as a list."""
-    inside = next((inside for inside, _ in _fenced(text)), None)
+    inside = next((inside for inside, _, _ in _fenced(text)), None)
     how = How.WHOLE if inside is None else How.FENCED
     lines = [line for line in (text if inside is None else inside).split("\n") if line.strip()]
     if cut:
@@ -151,36 +157,38 @@ def _strict(text: str) -> Any:
         return _NOTHING
 
 
-def _fenced(text: str) -> Iterator[tuple[str, bool]]:
-    """What stands in ``` fences, and whether the fence was closed."""
+def _fenced(text: str) -> Iterator[tuple[str, bool, int]]:
+    """What stands in ``` fences, whether the fence was closed, and where it begins."""
     for found in _FENCE.finditer(text):
-        yield found[1].strip(), bool(found[2])
+        inside = found[1].strip()
+        yield inside, bool(found[2]), found.start(1) + len(found[1].rstrip()) - len(inside)
 
 
-def _in_prose(text: str) -> tuple[int, Any]:
+def _in_prose(text: str) -> tuple[int, int, Any]:
     """
     The longest object (or array) among other words.
 
     Returns:
-        Where the first one begins (-1: nowhere) and the value; `_NOTHING` when one that begins does not end
-        well: what stands inside a broken value is not the answer.
+        Where the first one begins (-1: nowhere), where the longest does, and its value; `_NOTHING` when one
+        that begins does not end well: what stands inside a broken value is not the answer.
     """
     start = begin = _begin(text, 0)
-    best, value = 0, _NOTHING
+    best, where, value = 0, -1, _NOTHING
     for _ in range(_CANDIDATES):
         if begin < 0:
             break
         try:
             _, end = _SCAN.raw_decode(text, begin)
         except (ValueError, RecursionError):
-            return begin, _NOTHING
+            return begin, -1, _NOTHING
         # An object outweighs any citation beside it.
         weight = end - begin + (len(text) if text[begin] == "{" or _ARRAY.match(text, begin) else 0)
         if weight > best:
             found = _strict(text[begin:end])
-            best, value = (weight, found) if found is not _NOTHING else (best, value)
+            if found is not _NOTHING:
+                best, where, value = weight, begin, found
         begin = _begin(text, end)
-    return start, value
+    return start, where, value
 
 
 def _begin(text: str, after: int) -> int:

@@ -17,6 +17,7 @@ from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.outcome import ErrorClass, Outcome
+from reconciler.processors.citing import mapped
 from reconciler.processors.content import DEPTH, TRUNCATING, How, Unreadable, nested_text, read
 
 BACKTRACKS: Final = 1_000_000
@@ -32,10 +33,18 @@ _OPEN, _CLOSE = "<think>", "</think>"
 
 @attrs.frozen
 class Taken:
-    """What was taken out, and how it was found: `tags`, or a word of `content.How`."""
+    """
+    What was taken out.
+
+    Attributes:
+        value: The value.
+        how: How it was found: `tags`, or a word of `content.How`.
+        at: Where the JSON that a schema was held against begins in the text; -1 where that is not known.
+    """
 
     value: Any
     how: str
+    at: int = attrs.field(default=-1, eq=False)
 
 
 @attrs.frozen
@@ -62,7 +71,11 @@ def held_to(result: Result, extraction: Extraction | None) -> Result:
         return result
     found = take(result, extraction)
     if isinstance(found, Taken):
-        return attrs.evolve(result, value=found.value, value_from=found.how)
+        held = attrs.evolve(result, value=found.value, value_from=found.how)
+        if not result.citations or extraction.kind is not Kind.SCHEMA:
+            return held
+        vouched = mapped(result.text or "", found.at, found.value, result.citations)
+        return attrs.evolve(held, citation_mappings=vouched)
     return attrs.evolve(
         result,
         outcome=Outcome.FAILED,
@@ -81,7 +94,10 @@ def take(result: Result, extraction: Extraction) -> Taken | Invalid:
         return _silent(result)
     if extraction.kind is Kind.TAGS:
         return _between(text, extraction, cut=(result.finish_reason or "").lower() in TRUNCATING)
-    return _of_json(attrs.evolve(result, text=text), extraction)
+    taken = _of_json(attrs.evolve(result, text=text), extraction)
+    if isinstance(taken, Invalid) or taken.at < 0:
+        return taken
+    return attrs.evolve(taken, at=taken.at + len(result.text or "") - len(text))
 
 
 def _behind_thinking(text: str) -> str:
@@ -140,7 +156,7 @@ def _of_json(result: Result, extraction: Extraction) -> Taken | Invalid:
     if extraction.kind is Kind.POINTER:
         return _pointed(seen.value, seen.how, extraction.pointer)
     because = violation(extraction.schema, seen.value)
-    return Taken(seen.value, seen.how.value) if because is None else Invalid("schema", because)
+    return Taken(seen.value, seen.how.value, seen.at) if because is None else Invalid("schema", because)
 
 
 def _pointed(value: Any, how: How, pointer: str) -> Taken | Invalid:

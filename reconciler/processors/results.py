@@ -130,4 +130,8 @@ def record_of(
     ):
         # Embeddings and moderations answer with no text: their body is the answer.
         fields["body"] = given.body
+    if given.citations:
+        fields["citations"] = given.citations
+    if given.citation_mappings:
+        fields["citation_mappings"] = given.citation_mappings
     return fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.testing.documents import blocks_of
 from reconciler.testing.exchange import Json
 from reconciler.testing.fates import Outcome
 from reconciler.testing.lines import asked
@@ -148,13 +149,16 @@ def anthropic(params: Json, outcome: Outcome, number: int) -> Json:
         return dict(outcome.body)
     text = said(outcome, params)
     refused = outcome.kind == "refusal"
+    cited = None if refused or outcome.kind == "length" else blocks_of(params, outcome.text)
+    content = cited or [{"type": "text", "text": text, "citations": None}]
+    text = "".join(block["text"] for block in content)
     reasons = {"refusal": "refusal", "length": "max_tokens"}
     return {
         "id": f"msg_{number:08}",
         "type": "message",
         "role": "assistant",
         "model": params.get("model", ""),
-        "content": [] if refused else [{"type": "text", "text": text, "citations": None}],
+        "content": [] if refused else content,
         "stop_reason": reasons.get(outcome.kind, "end_turn"),
         "stop_sequence": None,
         "usage": {

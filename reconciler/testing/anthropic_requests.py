@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from reconciler.testing import documents
 from reconciler.testing.exchange import Json, Refusal
 
 CUSTOM_ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
@@ -37,7 +38,8 @@ def problem_of(params: Any, *, new: bool) -> str:
         return "max_tokens: a batch has no use for 0"
     if params.get("stream"):
         return "stream: not in a batch"
-    return _gone_in_2026(params) if new else ""
+    wrong = _gone_in_2026(params) if new else ""
+    return wrong or documents.problem_of(params)
 
 
 def _gone_in_2026(params: Json) -> str:

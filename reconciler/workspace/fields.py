@@ -15,7 +15,7 @@ from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.identity import BatchName, Role, parse_name
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Online, Refusal
+from reconciler.model.record import Child, Limit, Online, Refusal
 
 _T = TypeVar("_T")
 
@@ -137,6 +137,8 @@ def online_fields(online: Online) -> dict[str, Any]:
         "tries": online.tries,
         "stopped": online.stopped,
         "rescue": online.rescue,
+        "limited": online.limited,
+        "unstoppable": online.unstoppable,
     }
     said: dict[str, Any] = {key: value for key, value in found.items() if value}
     return said if online.not_before is None else said | {"not_before": online.not_before}
@@ -152,7 +154,20 @@ def read_online(found: Any) -> Online:
         tries=whole(fields.get("tries", 0), "tries"),
         stopped=_flag(fields.get("stopped", False), "stopped"),
         rescue=_flag(fields.get("rescue", False), "rescue"),
+        limited=_flag(fields.get("limited", False), "limited"),
+        unstoppable=_flag(fields.get("unstoppable", False), "unstoppable"),
     )
+
+
+def limit_fields(limit: Limit) -> dict[str, Any]:
+    """A time limit as it stands in metadata."""
+    return {"seconds": limit.seconds, "until": limit.until}
+
+
+def read_limit(found: Any, key: str) -> Limit:
+    """The inverse of `limit_fields`."""
+    fields = mapping(found, key)
+    return Limit(number(fields["seconds"], "seconds"), number(fields["until"], "until"))
 
 
 def _read_refusal(found: Any) -> Refusal:

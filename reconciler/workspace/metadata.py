@@ -31,7 +31,18 @@ _TEXTS: Final = (
 _KNOWN: Final = frozenset(
     {
         *("schema", "generation", "name", "input", "attempt", "state", "sent_at", "counts", "results_until"),
-        *("online", "roles", "coverage", "children", "dismissed", "receipts", "cost", "imported", "asks"),
+        *(
+            "online",
+            "roles",
+            "coverage",
+            "children",
+            "dismissed",
+            "receipts",
+            "cost",
+            "imported",
+            "asks",
+            "limit",
+        ),
         *_TEXTS,
     }
 )
@@ -166,6 +177,7 @@ def encode(record: Record) -> bytes:
         "imported": record.imported,
         "coverage": record.coverage and fields.coverage_fields(record.coverage),
         "asks": record.asks and fields.extraction_fields(record.asks),
+        "limit": record.limit and fields.limit_fields(record.limit),
     }
     found |= {key: value for key, value in optional.items() if value is not None}
     roles = {
@@ -242,6 +254,7 @@ def _record(found: dict[str, Any]) -> Record:
         imported=fields.maybe(found, "imported", fields.mapping),
         extra={key: value for key, value in found.items() if key not in _KNOWN},
         asks=fields.maybe(found, "asks", fields.read_extraction),
+        limit=fields.maybe(found, "limit", fields.read_limit),
         **texts,
     )
 

@@ -9,29 +9,34 @@ import zlib
 from pathlib import Path
 
 
-def png(path: Path) -> Path:
-    """A picture of one white point."""
+def png(path: Path, written: str = "") -> Path:
+    """A picture of one white point, and of what is written on it for those who only read PNG."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\x00\xff")) + chunk(b"IEND", b"")
+    said = chunk(b"tEXt", b"Comment\0" + written.encode("latin-1")) if written else b""
+    body = chunk(b"IHDR", head) + said + chunk(b"IDAT", zlib.compress(b"\x00\xff")) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 
 
-def pdf(path: Path, text: str = "") -> Path:
-    """A PDF of one page; without *text* the page is blank, as a scanned one is to who looks for text."""
-    said = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET".encode() if text else b""
+def pdf(path: Path, *pages: str) -> Path:
+    """A PDF of one page or several; one without text is blank, as a scan is to who looks for text."""
+    texts = pages or ("",)
+    kids = b" ".join(b"%d 0 R" % (4 + 2 * at) for at in range(len(texts)))
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R %s >>"
-        % b"/Resources << /Font << /F1 5 0 R >> >>",
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(said), said),
+        b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, len(texts)),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
+    for at, text in enumerate(texts):
+        lines = "".join(f"({line}) Tj T* " for line in text.split("\n"))
+        said = f"BT /F1 12 Tf 14 TL 72 720 Td {lines}ET".encode() if text else b""
+        about = b"/MediaBox [0 0 612 792] /Resources << /Font << /F1 3 0 R >> >>"
+        objects.append(b"<< /Type /Page /Parent 2 0 R %s /Contents %d 0 R >>" % (about, 5 + 2 * at))
+        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(said), said))
     out = io.BytesIO()
     out.write(b"%PDF-1.4\n")
     places = []

@@ -153,3 +153,45 @@ def test_a_stop_at_any_change_is_made_up_for_by_the_same_call() -> None:
             if not trip.reached:
                 break
     assert at > 10
+
+
+def _limits(root: Path) -> dict[str, tuple[float, float]]:
+    """How long each live batch may take, and until when."""
+    names = [path.name[15:-6] for path in sorted((root / "workdir").glob("batch_metadata_*"))]
+    found = {name: record(root, name).get("limit") for name in names}
+    return {name: (said["seconds"], said["until"]) for name, said in found.items() if said}
+
+
+def test_a_time_limit_counts_from_the_first_time(root: Path) -> None:
+    """Said again it is the same end; what is new has its own; another length counts from when it is said."""
+    at = [1000.0]
+
+    def asked(*prompts: str, seconds: float | None) -> None:
+        more = attrs.evolve(ASKED, time_limit=seconds)
+        add(str(root), settings(), _items(*prompts), more, options(clock=lambda: at[0]))
+
+    asked("a", seconds=60.0)
+    at[0] = 1030.0
+    asked("a", seconds=60.0)
+    assert _limits(root) == {"r-0001": (60.0, 1060.0)}
+    asked("a", "b", seconds=60.0)
+    asked("a", "b", seconds=None)
+    assert _limits(root) == {"r-0001": (60.0, 1060.0), "r-0002": (60.0, 1090.0)}
+    asked("b", seconds=3600.0)
+    assert _limits(root) == {"r-0001": (60.0, 1060.0), "r-0002": (3600.0, 4630.0)}
+
+
+def test_a_time_limit_is_no_other_request(root: Path) -> None:
+    """With a limit or without, the ids are the same, so nothing is asked twice."""
+    _add(root, _items("a"))
+    assert _add(root, _items("a"), attrs.evolve(ASKED, time_limit=60.0)).requests == 0
+    assert [seconds for seconds, _ in _limits(root).values()] == [60.0]
+
+
+def test_what_a_limit_has_stopped_gets_no_other(root: Path) -> None:
+    """A batch that was ended by its limit keeps it; a person asks again what it has left."""
+    _add(root, _items("a"), attrs.evolve(ASKED, time_limit=60.0))
+    path = root / "workdir" / "batch_metadata_r-0001.jsonl"
+    path.write_text(path.read_text().replace('"limit":', '"online":{"limited":true},"limit":'))
+    _add(root, _items("a"), attrs.evolve(ASKED, time_limit=3600.0))
+    assert [seconds for seconds, _ in _limits(root).values()] == [60.0]

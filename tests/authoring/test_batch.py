@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,7 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
 from tests.authoring.documents import pdf, png
 from tests.online import Online
-from tests.workspaces import settings
+from tests.workspaces import record, settings
 
 KEYS: Final = {
     "openai": "OPENAI_API_KEY",
@@ -164,3 +166,34 @@ def test_a_batch_with_files_is_answered_by_each_provider(
     assert [answer.outcome for answer in run.results()] == ["answered", "answered"]
     assert run.results()[1].value == City("Ulm", 128928)
     assert not check(str(tmp_path / "ws"), settings()).findings
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"time": "2h30m"},
+        {"time": 9000},
+        {"time": dt.timedelta(hours=2.5)},
+        {"hours": 2, "minutes": 30},
+        {"hours": 1, "minutes": 89, "seconds": 60},
+    ],
+)
+def test_a_time_limit_is_said_in_any_words(tmp_path: Path, said: dict[str, Any]) -> None:
+    """They all mean the same, and stand in the metadata of each batch that is made."""
+    before = time.time()
+    Batch(tmp_path / "ws", "gpt-4o-mini", items_per_batch=1).add("a").add("b").limit(**said).write()
+    for name in ("requests-0001", "requests-0002"):
+        found = record(tmp_path / "ws", name)["limit"]
+        assert found["seconds"] == 9000.0
+        assert before + 9000 <= found["until"] <= time.time() + 9000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"time": 0}, {"time": -1}, {"time": "soon"}, {"hours": 1, "minutes": -1}, {"time": 1, "hours": 1}],
+)
+def test_no_time_is_refused(tmp_path: Path, said: dict[str, Any]) -> None:
+    """Nothing, less than nothing, no time at all, or two of them; nothing is written."""
+    with pytest.raises(UsageError):
+        Batch(tmp_path / "ws", "gpt-4o-mini").add("a").limit(**said)
+    assert not (tmp_path / "ws").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from tests.authoring.documents import text
 from tests.cli.calling import call
+from tests.workspaces import record
 
 
 def _bodies(work: Path) -> list[Any]:
@@ -102,3 +103,13 @@ def test_a_mistake_is_told_and_nothing_is_made(
     assert said.code == 2
     assert told in said.err
     assert not (tmp_path / "ws").exists()
+
+
+def test_a_time_limit_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It stands in the metadata; what is no time is a mistake of whoever typed it."""
+    prompts = text(tmp_path / "prompts.txt", "one\n")
+    limited = ("add", tmp_path / "ws", prompts, "--model", "gpt-4o-mini", "--time-limit")
+    assert call(capsys, *limited, "2h30m").code == 0
+    assert record(tmp_path / "ws", "prompts-0001")["limit"]["seconds"] == 9000
+    wrong = call(capsys, *limited, "-5m")
+    assert (wrong.code, "such as 2h30m" in wrong.err) == (2, True)

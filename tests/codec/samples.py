@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconciler.model.citation import Citation, Unit
 from reconciler.model.exchange import Dialect
 
 
@@ -75,6 +76,14 @@ _USED: Final = {"model": "m-1", "usage": {"total_tokens": 9}, "status_code": 200
 _THOUGHT: Final = {"text": "hm", "thought": True}
 _CALL: Final = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _ITEM_CALL: Final = {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "c"}
+_CITED: Final = {
+    "type": "page_location",
+    "cited_text": "2 and 2 is 4",
+    "document_index": 0,
+    "document_title": "a.pdf",
+    "start_page_number": 3,
+    "end_page_number": 4,
+}
 _TOOL_USE: Final = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
 TEXT_PART: Final = {"type": "output_text", "text": "4", "annotations": []}
 
@@ -241,6 +250,18 @@ ANSWERED: Final = (
             content=[{"type": "text", "text": "4"}, {"type": "text", "text": "2"}], usage={"input_tokens": 1}
         ),
         {"text": "42", "finish_reason": "end_turn", "model": "c-1", "usage": {"input_tokens": 1}},
+    ),
+    Sample(
+        "anthropic-cited",
+        message(
+            content=[{"type": "text", "text": "It is "}, {"type": "text", "text": "4", "citations": [_CITED]}]
+        ),
+        {
+            "text": "It is 4",
+            "finish_reason": "end_turn",
+            "model": "c-1",
+            "citations": (Citation("4", 6, "2 and 2 is 4", 0, "a.pdf", Unit.PAGE, 3, 3),),
+        },
     ),
     Sample(
         "anthropic-tool-use",

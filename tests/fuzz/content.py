@@ -13,12 +13,13 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from reconciler.model.citation import Citation
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import TAG_PREFIX, TAG_SUFFIX, Extraction, Kind, Think
 from reconciler.model.outcome import Outcome
 from reconciler.processors.content import How, Parsed, Unreadable, read
-from reconciler.processors.extraction import Invalid, Taken, take
+from reconciler.processors.extraction import Invalid, Taken, held_to, take
 from tests.fuzz.oracle import expect, is_deep
 
 EXTRACTIONS: Final = (
@@ -27,6 +28,8 @@ EXTRACTIONS: Final = (
     Extraction(Kind.POINTER, pointer="/a/0", repair="1"),
     Extraction(Kind.SCHEMA, schema='{"type":"object","required":["a"]}', repair="1"),
 )
+
+ANYTHING: Final = Extraction(Kind.SCHEMA, schema="{}", repair="1")
 
 
 @attrs.frozen
@@ -50,6 +53,24 @@ def content(data: bytes, readers: Readers = READERS) -> None:
             _read(readers.read(result, kind), text, whole=word == "stop", lines=kind is Content.JSONL)
         for extraction in EXTRACTIONS:
             _taken(readers.take(result, extraction), extraction, text)
+        _vouched(text, word)
+
+
+def _vouched(text: str, word: str) -> None:
+    """Each citation that is mapped is one of the answer, and vouches for a value that is there."""
+    third = max(1, len(text) // 3)
+    pieces = [(at, text[at : at + third]) for at in range(0, len(text), third)]
+    citations = tuple(Citation(piece, at, text[-third:]) for at, piece in pieces)
+    held = held_to(
+        Result("a", Outcome.ANSWERED, text=text, finish_reason=word, citations=citations), ANYTHING
+    )
+    for where, vouched in held.citation_mappings.items():
+        value = held.value
+        for step in where.split("/")[1:]:
+            name = step.replace("~1", "/").replace("~0", "~")
+            value = value[int(name)] if isinstance(value, list) else value[name]
+        expect(not isinstance(value, dict | list), "a value with parts", where)
+        expect(all(each.citation in citations and 0 < each.confidence <= 1 for each in vouched), vouched)
 
 
 def _read(found: Parsed | Unreadable, text: str, *, whole: bool, lines: bool) -> None:

@@ -155,6 +155,9 @@ def _result(result: Result, pairs: Any) -> None:
     else:
         expect(result.error_class is not None, "a failure without a class", result)
         expect(not holds_error(result.error_code) or isinstance(result.error_code, str), "a code", result)
+    for each in result.citations:
+        stands = (result.text or "").startswith(each.text, each.at)
+        expect(stands and (each.first or 0) <= (each.last or 0), "a citation", each)
     out = line_of(result.custom_id, result, ORIGIN, None)
     expect(out.endswith(b"\n") and out.count(b"\n") == 1, "not one line", out)
     told = json.loads(out)
@@ -164,6 +167,7 @@ def _result(result: Result, pairs: Any) -> None:
         "a line of results says something else",
         told,
     )
+    expect(len(told.get("citations", ())) == len(result.citations), "citations of a line of results", told)
 
 
 def _cells(result: Result, readers: Readers) -> None:

@@ -22,7 +22,10 @@ ONCE = frozenset({ErrorClass.UNKNOWN})
 NEVER = frozenset(
     map(
         ErrorClass,
-        "invalid-request over-length content-filter authentication billing not-found invalid-answer".split(),
+        (
+            "invalid-request over-length content-filter authentication billing not-found invalid-answer"
+            " time-limit"
+        ).split(),
     )
 )
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.codec.bodies import anthropic, chat, gemini, mistral, responses
+from reconciler.codec.bodies.words import in_words, spoken
 from reconciler.errors import UsageError
 from reconciler.model.described import Api, Described
 
@@ -44,7 +45,7 @@ def line_of(described: Described, api: Api, custom_id: str) -> bytes:
             f"{_NAMES[api]} gives no citations of files that are sent with a request",
             hint="citations are Anthropic's; choose a claude model",
         )
-    body = _BODIES[api](described)
+    body = _BODIES[api](spoken(described) if in_words(described, api) else described)
     match api:
         case Api.CHAT | Api.RESPONSES:
             line = {"custom_id": custom_id, "method": "POST", "url": _URLS[api], "body": body}

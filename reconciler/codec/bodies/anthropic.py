@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.codec.bodies.parts import content_of, encoded, listed, refuse, renamed, text_in
-from reconciler.codec.bodies.strict import closed
+from reconciler.codec.bodies.strict import ANTHROPIC, closed
 from reconciler.errors import UsageError
-from reconciler.model.described import PDF, Described, Part
+from reconciler.model.described import PDF, Described, Part, Schema
 
 API: Final = "Anthropic"
 MAX_TOKENS: Final = 1000
@@ -28,11 +28,6 @@ def body(described: Described) -> dict[str, Any]:
     Raises:
         UsageError: It holds what this API does not take.
     """
-    if described.citations and described.schema is not None:
-        raise UsageError(
-            f"{API} gives citations or answers in a schema, not both in one request",
-            hint="leave citations or response_model out",
-        )
     params = renamed(described.params, _NAMES, API)
     if "stop_sequences" in params:
         params["stop_sequences"] = listed(params["stop_sequences"])
@@ -46,9 +41,21 @@ def body(described: Described) -> dict[str, Any]:
     if described.system:
         found["system"] = described.system
     if described.schema is not None:
-        schema = closed(described.schema.schema) or described.schema.schema
-        found["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        found["output_config"] = {"format": _form(described.schema)}
     return {**params, **found}
+
+
+def _form(schema: Schema) -> dict[str, Any]:
+    """
+    A schema; `words` asks for what cannot be said here.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    said = closed(schema.schema, ANTHROPIC)
+    if said is None:
+        raise UsageError(f"{API} does not take the schema {schema.name}")
+    return {"type": "json_schema", "schema": said}
 
 
 def _part(file: Part, *, cited: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from reconciler.codec.bodies.parts import as_text, encoded, listed, refuse, renamed
+from reconciler.codec.bodies.strict import GEMINI, closed
 from reconciler.model.described import PDF, Described, Part
 
 API: Final = "Gemini"
@@ -46,7 +47,7 @@ def body(described: Described) -> dict[str, Any]:
         found["systemInstruction"] = {"parts": [{"text": described.system}]}
     if described.schema is not None:
         params["responseMimeType"] = "application/json"
-        params["responseJsonSchema"] = described.schema.schema
+        params["responseJsonSchema"] = closed(described.schema.schema, GEMINI) or described.schema.schema
     # A batch asks one model, which its create names; it is taken from the first line.
     found["model"] = described.model if described.model.startswith("models/") else f"models/{described.model}"
     if params:
