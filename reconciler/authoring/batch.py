@@ -21,7 +21,7 @@ from reconciler.authoring.items import Item, PathLike, Wanted, item_of
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidRequest, UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
 from reconciler.model.durations import held, seconds_of
@@ -104,7 +104,8 @@ class Batch:
             params: `temperature`, `max_tokens` and others, over those of the batch.
 
         Raises:
-            UsageError: It says too much or too little, a file cannot be read, or it would be refused.
+            InvalidRequest: It says too much or too little, a file cannot be read, or it would be refused.
+            UnknownProvider: Nobody knows whom to ask for it.
         """
         files = (file,) if isinstance(file, str | os.PathLike) else tuple(file)
         wanted = Wanted(
@@ -120,7 +121,12 @@ class Batch:
             custom_id=custom_id,
             params={**self.params, **params},
         )
-        self._items.append(item_of(wanted))
+        try:
+            self._items.append(item_of(wanted))
+        except InvalidRequest:
+            raise
+        except UsageError as error:
+            raise InvalidRequest(error.message, hint=error.hint) from error
         return self
 
     def add_many(self, rows: Iterable[Mapping[str, Any]]) -> Self:
@@ -128,15 +134,15 @@ class Batch:
         Put down one request for each row: the arguments of `add`, by name.
 
         Raises:
-            UsageError: A row cannot be asked; the message says which. The rows before it are in.
+            InvalidRequest: A row cannot be asked; the message says which. The rows before it are in.
         """
         for at, row in enumerate(rows):
             try:
                 self.add(**row)
-            except UsageError as error:
-                raise UsageError(f"row {at}: {error}", hint=error.hint) from error
+            except InvalidRequest as error:
+                raise type(error)(f"row {at}: {error}", hint=error.hint) from error
             except TypeError as error:
-                raise UsageError(f"row {at} is no row: {error}") from error
+                raise InvalidRequest(f"row {at} is no row: {error}") from error
         return self
 
     def limit(
