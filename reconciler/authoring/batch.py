@@ -48,6 +48,8 @@ class Batch:
         fresh: Ask everything anew, under new ids; it is paid for again, and nothing is deleted.
         items_per_batch: Requests in a batch at the most.
         params: Parameters of every request that does not say otherwise, such as `temperature`.
+        raw_files: What becomes of the files of lines once their results are published: True keeps them, False
+            removes them, as `[retain] jsonl` does, in the passes that its runs make; None leaves it to that.
     """
 
     workspace: PathLike
@@ -60,6 +62,7 @@ class Batch:
     fresh: bool = attrs.field(default=False, kw_only=True)
     items_per_batch: int | None = attrs.field(default=None, kw_only=True)
     params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    raw_files: bool | None = attrs.field(default=None, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
     _time_limit: float | None = attrs.field(default=None, init=False)
 
@@ -213,7 +216,7 @@ class Batch:
 
     def submit(self, **choices: Unpack[Choices]) -> Run:
         """Make the inputs, then one pass over the workspace: everything is sent that can be."""
-        return self._pass(self.write(), choices, wait=False)
+        return self._pass(self.write(), self._retaining(choices), wait=False)
 
     def run(
         self,
@@ -260,6 +263,7 @@ class Batch:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> Run:
         added = self.write()
+        choices = self._retaining(choices)
         if on_progress is None and choices.get("progress") is not True:
             return self._pass(added, choices, wait=True, timeout=timeout)
         begun = Run(os.fspath(self.workspace), added, Report("", ()), choices=choices)
@@ -267,6 +271,13 @@ class Batch:
             run = self._pass(added, {**choices, "progress": followed}, wait=True, timeout=timeout)
         warnings = (*run.report.warnings, *followed.problems)
         return attrs.evolve(run, report=attrs.evolve(run.report, warnings=warnings), choices=choices)
+
+    def _retaining(self, choices: Choices) -> Choices:
+        """The choices of a call, with what is to become of the files of lines, unless they say that."""
+        if self.raw_files is None:
+            return choices
+        kept = {"retain.jsonl": "keep" if self.raw_files else "remove"}
+        return {**choices, "settings": {**kept, **choices.get("settings", {})}}
 
     def _pass(self, added: Added, choices: Choices, *, wait: bool, timeout: float | None = None) -> Run:
         path = os.fspath(self.workspace)
