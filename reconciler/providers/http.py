@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -48,6 +50,9 @@ _TROUBLES: Final = (
     (Exception, "it broke off ({name})", True),
 )
 """What may be raised before a reply begins, in what words, and whether anything may have arrived by then."""
+
+CERTIFICATES: Final = 3600.0
+"""Seconds for which certificates that were read are believed."""
 
 _REACH: Final = "look at the network, and at HTTPS_PROXY where it is set; then run again"
 
@@ -284,6 +289,20 @@ def trouble_of(call: Call, url: httpx.URL, error: Exception, settings: HttpSetti
     return Trouble(f"{addresses.who(call, url)}: {told}", sent=sent, hint=_REACH)
 
 
+def certificates() -> ssl.SSLContext:
+    """
+    Whose certificates are believed: what the environment names, or the system does.
+
+    Read once an hour by one process, however many passes it makes: that takes longer than a call.
+    """
+    return _certificates(int(time.monotonic() // CERTIFICATES))
+
+
+@lru_cache(maxsize=1)
+def _certificates(_hour: int) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
 def _made(agent: str, *, fresh: bool) -> httpx.Client:
     """
     A client that repeats nothing, follows nothing, and keeps no cookie.
@@ -293,7 +312,7 @@ def _made(agent: str, *, fresh: bool) -> httpx.Client:
     """
     limits = httpx.Limits(max_keepalive_connections=0 if fresh else 20)
     try:
-        context = httpx.create_ssl_context()
+        context = certificates()
         direct = httpx.HTTPTransport(verify=context, limits=limits, retries=0)
         return httpx.Client(
             verify=context,
