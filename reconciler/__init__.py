@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from reconciler.choices import Choices
     from reconciler.errors import (
         ConfigError,
+        CostLimitExceeded,
+        InvalidRequest,
         PermanentError,
+        ProviderError,
         ReconcilerError,
         TransientError,
+        UnknownProvider,
+        UsageError,
         UserError,
         WorkspaceLocked,
     )
@@ -60,7 +65,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
+    "errors": (
+        "ConfigError CostLimitExceeded InvalidRequest PermanentError ProviderError ReconcilerError"
+        " TransientError UnknownProvider UsageError UserError WorkspaceLocked"
+    ),
     "authoring.batch": "Batch",
     "authoring.answers": "Answer Answers",
     "authoring.counting": "Count RunStatus",
@@ -96,6 +104,7 @@ __all__ = [
     "Capped",
     "Choices",
     "ConfigError",
+    "CostLimitExceeded",
     "Count",
     "ErrorClass",
     "FailedForGood",
@@ -104,6 +113,7 @@ __all__ = [
     "Held",
     "IdMismatch",
     "InDoubt",
+    "InvalidRequest",
     "MissingInput",
     "NameTaken",
     "NoKey",
@@ -113,6 +123,7 @@ __all__ = [
     "Policy",
     "ProcessedBatch",
     "PromptRecord",
+    "ProviderError",
     "Quarantined",
     "ReconcilerError",
     "ReconciliationFailed",
@@ -130,6 +141,8 @@ __all__ = [
     "StepFailed",
     "TransientError",
     "Unhandled",
+    "UnknownProvider",
+    "UsageError",
     "UserError",
     "Workspace",
     "WorkspaceBatch",

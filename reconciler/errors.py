@@ -4,6 +4,8 @@ Every error the reconciler raises on purpose.
     ReconcilerError
     ├── UserError             the person who typed the command can mend it; shown without a traceback
     │   ├── UsageError            exit 2: wrong words, a path that is not there
+    │   │   └── InvalidRequest        a described request that cannot be sent as it is
+    │   │       └── UnknownProvider       nobody knows whom to ask for it
     │   ├── NotAWorkspace         exit 2: a folder without workdir/ or batch files
     │   ├── ConfigError           exit 78: settings that cannot be obeyed
     │   ├── WorkspaceLocked       exit 4: another reconciler holds the workspace
@@ -18,8 +20,10 @@ Every error the reconciler raises on purpose.
     │   ├── Clash                 a name is taken by other bytes
     │   └── CallRefused           a provider said no, and nothing happened
     │       └── NotThere              it knows nothing under that id
-    ├── KeyRefused            exit 77: a provider's key is missing or refused
-    ├── Walled                exit 3: others were refused there, every request alike
+    ├── ProviderError         a provider could not be asked, or said no; of the above: Unreachable, Uncertain,
+    │   │                     CallRefused and NotThere are of this kind too
+    │   ├── KeyRefused            exit 77: a provider's key is missing or refused
+    │   └── Walled                exit 3: others were refused there, every request alike
     ├── CostLimitExceeded     exit 3: it may cost more than what is left of the limit of cost
     ├── StaleSnapshot         the world moved between plan and effect: plan again
     └── Interrupted           exit 130: Ctrl-C or SIGTERM, between two effects
@@ -51,6 +55,14 @@ class UsageError(UserError):
     """Wrong words on the command line, or a path that is not there."""
 
 
+class InvalidRequest(UsageError):
+    """A described request says too much or too little, or would be refused; nothing was written."""
+
+
+class UnknownProvider(InvalidRequest):
+    """Nobody knows that provider, or whose a model is."""
+
+
 class NotAWorkspace(UserError):
     """A folder without `workdir/`, batch files or an earlier pass's `.reconciler/`."""
 
@@ -73,11 +85,15 @@ class NeedsPerson(UserError):
     exit_code = 3
 
 
+class ProviderError(ReconcilerError):
+    """A provider could not be asked, or said no."""
+
+
 class TransientError(ReconcilerError):
     """A re-run may mend it."""
 
 
-class Unreachable(TransientError):
+class Unreachable(TransientError, ProviderError):
     """Nobody is there: nothing of a call can have arrived."""
 
 
@@ -96,7 +112,7 @@ class Later(TransientError):
         self.seconds = seconds
 
 
-class Uncertain(TransientError):
+class Uncertain(TransientError, ProviderError):
     """A call that makes something may have arrived, and no reply tells; it must never be repeated blindly."""
 
 
@@ -136,7 +152,7 @@ class Clash(PermanentError):
     """A name is taken by other bytes; nothing is overwritten."""
 
 
-class CallRefused(PermanentError):
+class CallRefused(PermanentError, ProviderError):
     """
     A provider said no, and nothing happened there.
 
@@ -159,13 +175,13 @@ class NotThere(CallRefused):
     """The provider knows nothing under that id, or nothing that this key may see."""
 
 
-class KeyRefused(ReconcilerError):
+class KeyRefused(ProviderError):
     """The key of a provider is missing or refused; its batches are unchanged, the others go on."""
 
     exit_code = 77
 
 
-class Walled(ReconcilerError):
+class Walled(ProviderError):
     """Other batches were refused there, every request alike: nothing more is sent until a person says so."""
 
     exit_code = 3

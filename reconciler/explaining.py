@@ -142,6 +142,7 @@ class _Search:
             provider=member.provider,
             batch_id=record.batch_id,
             status=record.status,
+            batch_error=record.online.error or None,
             sent_at=record.sent_at,
             collected=self._collected(member.name),
             handling=self._handling(station),

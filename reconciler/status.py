@@ -47,6 +47,7 @@ class Row:
         parent: The batch whose leftovers it asks again.
         attempt: How often its requests were or will be sent.
         until: When to look again, for a waiting batch.
+        error: What its provider said went wrong with all of it, as JSON; None where it said nothing.
         results_until: When its results vanish at the provider; None once they are here, or when nobody says.
         heard: How many of its requests have ended, in its provider's last words.
     """
@@ -66,6 +67,7 @@ class Row:
     attempt: int = 1
     until: float | None = None
     results_until: float | None = None
+    error: str | None = None
     heard: Counts | None = None
 
 
@@ -146,6 +148,7 @@ def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
         provider=record.provider,
         batch_id=record.batch_id,
         status=record.status,
+        error=record.online.error or None,
         results_until=until,
         heard=record.counts,
         parent=record.parent,

@@ -21,7 +21,7 @@ from reconciler.authoring.items import Item, PathLike, Wanted, item_of
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidRequest, UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
 from reconciler.model.durations import held, seconds_of
@@ -48,6 +48,8 @@ class Batch:
         fresh: Ask everything anew, under new ids; it is paid for again, and nothing is deleted.
         items_per_batch: Requests in a batch at the most.
         params: Parameters of every request that does not say otherwise, such as `temperature`.
+        raw_files: What becomes of the files of lines once their results are published: True keeps them, False
+            removes them, as `[retain] jsonl` does, in the passes that its runs make; None leaves it to that.
     """
 
     workspace: PathLike
@@ -60,6 +62,7 @@ class Batch:
     fresh: bool = attrs.field(default=False, kw_only=True)
     items_per_batch: int | None = attrs.field(default=None, kw_only=True)
     params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    raw_files: bool | None = attrs.field(default=None, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
     _time_limit: float | None = attrs.field(default=None, init=False)
 
@@ -104,7 +107,8 @@ class Batch:
             params: `temperature`, `max_tokens` and others, over those of the batch.
 
         Raises:
-            UsageError: It says too much or too little, a file cannot be read, or it would be refused.
+            InvalidRequest: It says too much or too little, a file cannot be read, or it would be refused.
+            UnknownProvider: Nobody knows whom to ask for it.
         """
         files = (file,) if isinstance(file, str | os.PathLike) else tuple(file)
         wanted = Wanted(
@@ -120,7 +124,12 @@ class Batch:
             custom_id=custom_id,
             params={**self.params, **params},
         )
-        self._items.append(item_of(wanted))
+        try:
+            self._items.append(item_of(wanted))
+        except InvalidRequest:
+            raise
+        except UsageError as error:
+            raise InvalidRequest(error.message, hint=error.hint) from error
         return self
 
     def add_many(self, rows: Iterable[Mapping[str, Any]]) -> Self:
@@ -128,15 +137,15 @@ class Batch:
         Put down one request for each row: the arguments of `add`, by name.
 
         Raises:
-            UsageError: A row cannot be asked; the message says which. The rows before it are in.
+            InvalidRequest: A row cannot be asked; the message says which. The rows before it are in.
         """
         for at, row in enumerate(rows):
             try:
                 self.add(**row)
-            except UsageError as error:
-                raise UsageError(f"row {at}: {error}", hint=error.hint) from error
+            except InvalidRequest as error:
+                raise type(error)(f"row {at}: {error}", hint=error.hint) from error
             except TypeError as error:
-                raise UsageError(f"row {at} is no row: {error}") from error
+                raise InvalidRequest(f"row {at} is no row: {error}") from error
         return self
 
     def limit(
@@ -207,7 +216,7 @@ class Batch:
 
     def submit(self, **choices: Unpack[Choices]) -> Run:
         """Make the inputs, then one pass over the workspace: everything is sent that can be."""
-        return self._pass(self.write(), choices, wait=False)
+        return self._pass(self.write(), self._retaining(choices), wait=False)
 
     def run(
         self,
@@ -254,6 +263,7 @@ class Batch:
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> Run:
         added = self.write()
+        choices = self._retaining(choices)
         if on_progress is None and choices.get("progress") is not True:
             return self._pass(added, choices, wait=True, timeout=timeout)
         begun = Run(os.fspath(self.workspace), added, Report("", ()), choices=choices)
@@ -261,6 +271,13 @@ class Batch:
             run = self._pass(added, {**choices, "progress": followed}, wait=True, timeout=timeout)
         warnings = (*run.report.warnings, *followed.problems)
         return attrs.evolve(run, report=attrs.evolve(run.report, warnings=warnings), choices=choices)
+
+    def _retaining(self, choices: Choices) -> Choices:
+        """The choices of a call, with what is to become of the files of lines, unless they say that."""
+        if self.raw_files is None:
+            return choices
+        kept = {"retain.jsonl": "keep" if self.raw_files else "remove"}
+        return {**choices, "settings": {**kept, **choices.get("settings", {})}}
 
     def _pass(self, added: Added, choices: Choices, *, wait: bool, timeout: float | None = None) -> Run:
         path = os.fspath(self.workspace)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from reconciler.errors import UsageError
+from reconciler.errors import UnknownProvider, UsageError
 from reconciler.model.described import Api
 from reconciler.providers.registry import NAMES
 
@@ -56,14 +56,14 @@ def provider_of(model: str, told: str = "") -> str:
     known = (*NAMES, "local")
     if told:
         if told not in known:
-            raise UsageError(f"provider={told!r:.60}", hint=f"known: {', '.join(known)}")
+            raise UnknownProvider(f"provider={told!r:.60}", hint=f"known: {', '.join(known)}")
         return told
     if not model:
         raise UsageError("no model", hint="name one: model='gpt-4o-mini', for one request or for all")
     for name, prefixes in _PREFIXES:
         if model.startswith(prefixes):
             return name
-    raise UsageError(
+    raise UnknownProvider(
         f"nobody here knows whose model {model!r:.80} is",
         hint=f"say provider=...; known: {', '.join(known)}",
     )

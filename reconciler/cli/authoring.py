@@ -110,7 +110,7 @@ def _add(batch: Any, where: str, row: Mapping[str, Any]) -> None:
     try:
         batch.add(**row)
     except UsageError as error:
-        raise UsageError(f"{where}: {error}", hint=error.hint) from error
+        raise type(error)(f"{where}: {error}", hint=error.hint) from error
 
 
 def _rows(

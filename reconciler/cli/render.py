@@ -177,6 +177,7 @@ def status_fields(found: Status) -> dict[str, Any]:
                 "attempt": row.attempt,
                 "until": row.until,
                 "results_until": row.results_until,
+                "error": row.error,
             }
             for row in found.rows
         ],

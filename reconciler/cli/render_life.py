@@ -58,14 +58,21 @@ def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
     if attempt.reason:
         yield "set aside", attempt.reason
     if attempt.provider:
-        words = [attempt.provider, attempt.batch_id or "", attempt.status or ""]
-        sent = f"create sent {_time(attempt.sent_at)}" if attempt.sent_at is not None else ""
-        yield "provider", "  ".join(word for word in (*words, sent) if word)
+        yield from _provider(attempt)
     if attempt.usage:
         yield "usage", json.dumps(attempt.usage, ensure_ascii=False)
         yield "cost", "not known: this version has no prices"
     if attempt.handling is not None:
         yield from _handling(attempt.handling)
+
+
+def _provider(attempt: Attempt) -> Iterator[tuple[str, str]]:
+    """Who was asked, and what they said of the whole batch."""
+    words = [attempt.provider or "", attempt.batch_id or "", attempt.status or ""]
+    sent = f"create sent {_time(attempt.sent_at)}" if attempt.sent_at is not None else ""
+    yield "provider", "  ".join(word for word in (*words, sent) if word)
+    if attempt.batch_error:
+        yield "batch said", _cut(attempt.batch_error, 200)
 
 
 def _change(change: Change) -> str:

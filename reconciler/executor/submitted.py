@@ -24,6 +24,7 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         online=attrs.evolve(
             record.online,
             refusals=told.refusals,
+            error=told.error or record.online.error,
             candidates=(),
             not_before=None,
             tries=0 if _runs(told.status) else record.online.tries,

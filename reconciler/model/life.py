@@ -96,6 +96,7 @@ class Attempt:
         provider: Who was asked.
         batch_id: The provider's id of the batch.
         status: The provider's last word on it.
+        batch_error: What it said went wrong with the whole batch, as JSON; None where it said nothing.
         sent_at: When its create may have left, in seconds since the epoch.
         model: The model that answered.
         finish_reason: The provider's own word.
@@ -123,6 +124,7 @@ class Attempt:
     provider: str | None = None
     batch_id: str | None = None
     status: str | None = None
+    batch_error: str | None = None
     sent_at: float | None = None
     model: str | None = None
     finish_reason: str | None = None

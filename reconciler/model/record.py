@@ -106,6 +106,7 @@ class Online:
 
     Attributes:
         refusals: Why its input was not accepted.
+        error: The error object of the whole batch as its provider gave it, JSON; empty where there is none.
         candidates: Remote batches of which any may be this one, while nobody can tell.
         not_before: Nothing is asked for before that time, in seconds since the epoch.
         tries: How often in a row it was sent away by a quota, or heard something that cannot be.
@@ -128,6 +129,8 @@ class Online:
     def ended_by(self, *, limit: bool) -> Online:
         """The same once an end was asked for: by a time limit, or else by a person."""
         return attrs.evolve(self, limited=True) if limit else attrs.evolve(self, stopped=True)
+
+    error: str = ""
 
 
 NOTHING_HEARD = Online()

@@ -30,6 +30,7 @@ class RemoteBatch:
         files: Its answer files, by role; a provider of one stream has it under `Role.OUTPUT`.
         results_until: When its results vanish, in seconds since the epoch; None when nobody says.
         refusals: Why its input was not accepted.
+        error: The error object of the whole batch, as JSON, as far as it is kept; empty where there is none.
     """
 
     batch_id: str
@@ -42,6 +43,7 @@ class RemoteBatch:
     files: Mapping[Role, str] = attrs.field(factory=dict)
     results_until: float | None = None
     refusals: tuple[Refusal, ...] = ()
+    error: str = ""
 
 
 @attrs.frozen

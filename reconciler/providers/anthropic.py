@@ -193,6 +193,7 @@ def _batch(reply: Mapping[str, Any]) -> RemoteBatch | None:
         created_at=created,
         files={Role.OUTPUT: results} if ended and results and archived is None else {},
         results_until=until if archived is None else min(archived, until or archived),
+        error=members.batch_error(reply),
     )
 
 

@@ -45,6 +45,7 @@ def batch_of(reply: Mapping[str, Any]) -> RemoteBatch | None:
         input_file_id=members.text(members.mapping(told.get("inputConfig")).get("fileName")),
         files=_files(batch_id, reply, told),
         refusals=_refusals(reply) if phase_of(status) is Phase.REFUSED else (),
+        error=members.batch_error(reply),
     )
 
 

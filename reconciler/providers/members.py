@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
+
 from reconciler.codec.jsonl import shorten
 from reconciler.errors import CallRefused, NotThere, TransientError, Uncertain
 from reconciler.model.record import Counts
@@ -19,6 +21,9 @@ from reconciler.providers.calls import Call, Reply, Wire
 
 NOTHING: Final[Mapping[str, Any]] = {}
 _HUGE: Final = 1 << 53
+_LONGEST: Final = 4096
+"""Characters of an error object that are kept."""
+
 _CONFLICTS: Final = (400, 409)
 """What services answer who are asked to cancel a batch that has ended."""
 
@@ -47,6 +52,14 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def items(value: Any) -> list[Any]:
     """A list; an empty one where there is none."""
     return value if isinstance(value, list) else []
+
+
+def batch_error(reply: Mapping[str, Any]) -> str:
+    """What a batch object says went wrong with all of it, as it says it; empty where it says nothing."""
+    for value in (reply.get("errors"), reply.get("error")):
+        if value and (not isinstance(value, dict) or value.get("data", True)):
+            return msgspec.json.encode(value).decode()[:_LONGEST]
+    return ""
 
 
 def counts(total: int | None, completed: int | None, failed: int | None) -> Counts:

@@ -230,6 +230,7 @@ def _batch(reply: Mapping[str, Any]) -> RemoteBatch | None:
         input_file_id=inputs[0] if inputs else None,
         files={role: file_id for role, file_id in files.items() if file_id},
         refusals=tuple(filter(None, map(_refusal, members.items(reply.get("errors"))))),
+        error=members.batch_error(reply),
     )
 
 

@@ -53,6 +53,7 @@ def batch_of(reply: Mapping[str, Any], kept: float | None) -> RemoteBatch | None
         files={role: file_id for role, file_id in files.items() if file_id},
         results_until=None if moment is None or after is None else moment + after,
         refusals=_refusals(reply),
+        error=members.batch_error(reply),
     )
 
 

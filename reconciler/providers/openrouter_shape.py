@@ -54,6 +54,7 @@ def batch_of(reply: Mapping[str, Any]) -> RemoteBatch | None:
         files={Role.OUTPUT: batch_id} if answered else {},
         results_until=None if moment is None else moment + KEPT,
         refusals=_refusals(reply) if phase is Phase.REFUSED else (),
+        error=members.batch_error(reply),
     )
 
 

@@ -133,6 +133,7 @@ def online_fields(online: Online) -> dict[str, Any]:
     ]
     found = {
         "refusals": refusals,
+        "error": online.error,
         "candidates": list(online.candidates),
         "tries": online.tries,
         "stopped": online.stopped,
@@ -149,6 +150,7 @@ def read_online(found: Any) -> Online:
     fields = mapping(found, "online")
     return Online(
         refusals=tuple(_read_refusal(each) for each in _listed(fields, "refusals")),
+        error=text(fields.get("error", ""), "error"),
         candidates=tuple(text(each, "candidates") for each in _listed(fields, "candidates")),
         not_before=maybe(fields, "not_before", number),
         tries=whole(fields.get("tries", 0), "tries"),

@@ -64,6 +64,21 @@ def test_a_script_runs_to_its_answers_and_pays_nothing_the_second_time(tmp_path:
     assert [answer.value for answer in again.results()] == ["one", "two", "one"]
 
 
+@pytest.mark.parametrize(("raw_files", "there"), [(None, True), (True, True), (False, False)])
+def test_raw_files_are_kept_or_removed_with_their_results_published(
+    tmp_path: Path, *, raw_files: bool | None, there: bool
+) -> None:
+    """False is `[retain] jsonl = "remove"`; the answers stay in any case, and nothing is asked again."""
+    batch = Batch(tmp_path / "ws", provider="local", raw_files=raw_files).add("one")
+
+    run = batch.run(settings=EAGER)
+
+    assert (tmp_path / "ws/done/requests-0001/batch_input_requests-0001.jsonl").exists() == there
+    assert [answer.value for answer in run.results()] == ["one"]
+    assert batch.run(settings=EAGER).added.there == 1
+    assert not check(str(tmp_path / "ws"), settings()).findings
+
+
 def test_a_plan_writes_nothing(tmp_path: Path) -> None:
     """Not even the workspace; it says what would be made and what is there."""
     batch = Batch(tmp_path / "ws", "gpt-4o-mini", items_per_batch=2).add_many({"prompt": p} for p in "abc")
