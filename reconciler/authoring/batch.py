@@ -15,8 +15,9 @@ from typing import Any, Final, Self, Unpack
 
 import attrs
 
-from reconciler.authoring.adding import Added, Asked, add, planned
+from reconciler.authoring.adding import Added, add, planned
 from reconciler.authoring.items import Item, PathLike, Wanted, item_of
+from reconciler.authoring.parting import Asked
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
@@ -60,6 +61,8 @@ class Batch:
     params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
     _time_limit: float | None = attrs.field(default=None, init=False)
+    _canary: int = attrs.field(default=0, init=False)
+    _share: float = attrs.field(default=0.9, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.items_per_batch is not None and self.items_per_batch < 1:
@@ -173,6 +176,28 @@ class Batch:
         self._time_limit = held(hours * 3600 + minutes * 60 + seconds, f"{hours}h{minutes}m{seconds}s")
         return self
 
+    def canary(self, count: int, *, at_least: float = 0.9) -> Self:
+        """
+        Let a sample go first, of every model, schema and size; the rest follows if that goes well.
+
+        Nothing of the sample is asked twice: it is no part of the rest. What the rest waits for stands in
+        its metadata.
+
+        Args:
+            count: How many requests go first.
+            at_least: How many of them need a valid answer, as a part of all; below that the rest waits for
+                a person.
+
+        Raises:
+            UsageError: It is no number of requests, or no share.
+        """
+        if count < 1:
+            raise UsageError(f"canary({count!r:.60}): how many go first?", hint="a number from 1")
+        if not 0 < at_least <= 1:
+            raise UsageError(f"at_least={at_least!r:.60} is no share", hint="above 0, and 1 at the most")
+        self._canary, self._share = count, float(at_least)
+        return self
+
     def plan(self) -> Added:
         """
         What would be made, and what is there already; nothing is written.
@@ -233,7 +258,15 @@ class Batch:
 
     @property
     def _asked(self) -> Asked:
-        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch, self._time_limit)
+        return Asked(
+            self.name,
+            self.dedupe,
+            self.fresh,
+            self.items_per_batch,
+            time_limit=self._time_limit,
+            canary=self._canary,
+            share=self._share,
+        )
 
     def _refuse_empty(self) -> None:
         if not self._items:

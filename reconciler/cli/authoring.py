@@ -45,6 +45,19 @@ if TYPE_CHECKING:
     metavar="T",
     help="How long all of it may take, retries included: 2h30m, 45m, 90 (seconds).",
 )
+@click.option(
+    "--canary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many go first; the rest if that goes well.",
+)
+@click.option(
+    "--canary-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="S",
+    default=0.9,
+    help="How many of these need a valid answer, as a part of all: 0.9.",
+)
 @click.option("--name", metavar="PREFIX", default="", help="What the names of the batches begin with.")
 @click.option("--dedupe", is_flag=True, help="Ask equal requests once.")
 @click.option("--fresh", is_flag=True, help="Ask everything anew, under new ids; it is paid for again.")
@@ -58,6 +71,8 @@ def add_(
     params: tuple[str, ...],
     batch_size: int | None,
     time_limit: str | None,
+    canary: int | None,
+    canary_share: float,
     name: str,
     dry_run: bool,
     as_json: bool,
@@ -87,6 +102,8 @@ def add_(
     )
     if time_limit is not None:
         batch.limit(time=time_limit)
+    if canary is not None:
+        batch.canary(canary, at_least=canary_share)
     form = None if schema is None else _schema(schema)
     for where, row in _rows(file, asked["template"], asked["file_column"], asked["id_column"]):
         _add(batch, where, {**row, "response_model": form})
@@ -207,6 +224,7 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
                 "provider": part.provider,
                 "model": part.model or None,
                 "requests": len(part.items),
+                "canary": part.canary,
             }
             for part in added.parts
         ]
@@ -214,9 +232,11 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
         return
     if quiet:
         return
+    held = not all(part.canary for part in added.parts)
     for part in added.parts:
         told = f"{part.provider}, {part.model}" if part.model else part.provider
-        out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}"))
+        first = ", goes first" if part.canary and held else ""
+        out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}{first}"))
     there = f"{added.there} there already; " if added.there else ""
     what = f"{there}nothing was {'written' if dry_run else 'sent'}"
     then = "" if dry_run or not added.requests else f"; then: reconcile {shlex.quote(workspace)} --wait"
