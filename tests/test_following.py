@@ -20,6 +20,7 @@ from reconciler.authoring.items import Item, Wanted, item_of
 from reconciler.authoring.parting import Asked
 from reconciler.check import check
 from reconciler.decide_online import cancel, submit
+from reconciler.model.failure import InDoubt
 from reconciler.model.report import State
 from reconciler.providers.http import Http
 from reconciler.resuming import resume
@@ -233,11 +234,19 @@ def stop_the_passes(fake: FakeProvider, points: int) -> None:
     for point in random.Random(8).sample(every, points) if points else every:
         for online in stages(fake, Trip(point)):
             when = f"stopped before {point}: {trip.seen[point - 1]}"
-            assert online.wait().exit_code == 0, when
-            assert sorted(sent(online).values()) == [1] * 10, when
+            report = online.wait()
+            # A create of which nobody knows whether it left is a person's, as ever; it was never sent here.
+            doubtful = [each.name for each in report.batches if isinstance(each.failure, InDoubt)]
+            assert report.exit_code == (3 if doubtful else 0), when
             events = [(each["event"], each["batch"]) for each in ledger(online.root)]
+            begun = [name for name in REST if ("batch.creating", name) in events]
+            if ("batch.settled", FIRST) not in events:
+                assert (doubtful, begun) == ([FIRST], []), when
+                continue
             settled = events.index(("batch.settled", FIRST))
-            assert all(events.index(("batch.creating", name)) > settled for name in REST), when
+            assert all(events.index(("batch.creating", name)) > settled for name in begun), when
+            assert begun == list(REST), when
+            assert set(sent(online).values()) == {1}, when
             assert not leftovers(online.root), when
             assert check(str(online.root), settings()).findings == [], when
 

@@ -40,11 +40,13 @@ class Added:
         asked: Every request that was added with its id, in order.
         parts: The batches that were, or would be, made.
         there: How many requests were there before.
+        warnings: What is wasteful about it, a line each; nothing is refused for it.
     """
 
     asked: tuple[tuple[str, Item], ...]
     parts: tuple[Part, ...]
     there: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def requests(self) -> int:

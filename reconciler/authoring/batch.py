@@ -17,10 +17,11 @@ import attrs
 
 from reconciler.authoring.adding import Added, add, planned
 from reconciler.authoring.items import Item, PathLike, Wanted, item_of
-from reconciler.authoring.parting import Asked
+from reconciler.authoring.parting import Asked, tiny
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
+from reconciler.config import Settings
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
@@ -212,7 +213,7 @@ class Batch:
             return planned(None, self._items, self._asked)
         ready = prepared(path, {}, Mode.LOOK)
         with viewing(path, ready.settings) as view:
-            return planned(view, self._items, self._asked)
+            return _warned(planned(view, self._items, self._asked), ready.settings)
 
     def write(self) -> Added:
         """
@@ -226,7 +227,7 @@ class Batch:
         path = os.fspath(self.workspace)
         make_workspace(path)
         ready = prepared(path, {}, Mode.LOOK)
-        return add(path, ready.settings, self._items, self._asked)
+        return _warned(add(path, ready.settings, self._items, self._asked), ready.settings)
 
     def submit(self, **choices: Unpack[Choices]) -> Run:
         """Make the inputs, then one pass over the workspace: everything is sent that can be."""
@@ -271,3 +272,8 @@ class Batch:
     def _refuse_empty(self) -> None:
         if not self._items:
             raise UsageError("an empty batch: there is nothing to ask", hint="add() something first")
+
+
+def _warned(added: Added, settings: Settings) -> Added:
+    """What came of adding, with what is wasteful about it."""
+    return attrs.evolve(added, warnings=tiny(added.parts, settings["policy.min_items_per_batch"]))

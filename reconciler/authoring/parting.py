@@ -14,12 +14,15 @@ import attrs
 
 from reconciler.authoring.items import Item
 from reconciler.authoring.sampling import sampled
+from reconciler.codec.bodies.anthropic import MAX_TOKENS
 from reconciler.errors import UsageError
 from reconciler.executor.splitting import UNLIMITED
+from reconciler.model.described import Api
 from reconciler.model.identity import BatchName
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import After
 from reconciler.model.remote import Limits
+from reconciler.model.words import many
 from reconciler.providers.registry import takes
 
 _ID_ROOM: Final = 256
@@ -72,6 +75,28 @@ class Part:
     canary: bool = False
     name: BatchName | None = None
     after: After | None = None
+
+
+def told_assumed(part: Part) -> str:
+    """What its provider demands and its author has not said, as it is sent; empty for nothing."""
+    if part.items[0][1].api is not Api.ANTHROPIC:
+        return ""
+    lacking = sum("max_tokens" not in item.wanted.params for _, item in part.items)
+    return f"max_tokens {MAX_TOKENS} for {lacking} of them" if lacking else ""
+
+
+def tiny(parts: Sequence[Part], least: int) -> tuple[str, ...]:
+    """
+    Warnings of batches with fewer than *least* requests: each costs its round of waiting.
+
+    A canary is small on purpose, and a worker on this machine has no rounds.
+    """
+    small = [part for part in parts if len(part.items) < least and not part.canary and part.provider != LOCAL]
+    return tuple(
+        f"{part.name or 'a batch'} for {part.provider}, {part.model} has {many(len(part.items), 'request')}, "
+        f"and [policy] min_items_per_batch is {least}"
+        for part in small
+    )
 
 
 def in_turn(wanted: Sequence[tuple[str, Item]], asked: Asked) -> Iterator[Part]:

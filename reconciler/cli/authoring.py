@@ -213,6 +213,7 @@ def _schema(file: str) -> Mapping[str, Any]:
 
 def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
     """What was made, or would be."""
+    from reconciler.authoring.parting import told_assumed
     from reconciler.model.words import many
 
     if as_json:
@@ -228,7 +229,8 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
             }
             for part in added.parts
         ]
-        render.document({"requests": added.requests, "there": added.there, "batches": rows}, workspace, 0)
+        found = {"requests": added.requests, "there": added.there, "batches": rows}
+        render.document(found | {"warnings": list(added.warnings)}, workspace, 0)
         return
     if quiet:
         return
@@ -236,7 +238,11 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
     for part in added.parts:
         told = f"{part.provider}, {part.model}" if part.model else part.provider
         first = ", goes first" if part.canary and held else ""
+        assumed = told_assumed(part)
+        first += f", {assumed}" if assumed else ""
         out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}{first}"))
+    for each in added.warnings:
+        err(safe(f"warning: {each}"))
     there = f"{added.there} there already; " if added.there else ""
     what = f"{there}nothing was {'written' if dry_run else 'sent'}"
     then = "" if dry_run or not added.requests else f"; then: reconcile {shlex.quote(workspace)} --wait"

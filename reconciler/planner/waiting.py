@@ -104,7 +104,15 @@ def _were_answered(record: Record) -> bool:
 def to_submit(snap: Snapshot, provider: str, policy: Policy) -> Submit:
     """The step that sends a batch."""
     probes, wait = policy.probe_batches, policy.poll_seconds
-    return Submit(snap.name, provider=provider, probes=probes, wait=wait, expects=expects(snap))
+    return Submit(
+        snap.name,
+        provider=provider,
+        probes=probes,
+        wait=wait,
+        most=policy.max_in_flight,
+        most_tokens=policy.max_enqueued_tokens,
+        expects=expects(snap),
+    )
 
 
 def _unsent(snap: Snapshot, policy: Policy) -> Plan:
