@@ -20,7 +20,7 @@ from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import token_limit_exceeded
 from tests.online import Online
 from tests.stopping import client_of
-from tests.workspaces import ledger, put, request
+from tests.workspaces import Line, ledger, put, request
 
 
 @contextmanager
@@ -104,3 +104,21 @@ def test_a_full_queue_at_the_provider_is_waited_for(
         assert online.creates() == 4
         answered = [each["answered"] for each in ledger(online.root) if each["event"] == "batch.settled"]
         assert answered == [2, 2, 2]
+
+
+def test_whoever_was_held_keeps_its_turn(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """Room that comes in the midst of a pass is not for whoever stands behind: the next begins in front."""
+    fake_provider.script(Fate(seconds=6000.0), Fate(seconds=100.0))
+    with crowded(tmp_path / "w", fake_provider, batches=1, max_in_flight=2) as online:
+        late: dict[str, list[Line]] = {
+            name: [request(n) | {"custom_id": f"{name}-{n}"} for n in range(2)] for name in ("3", "5", "7")
+        }
+        put(online.root, "5", input=late["5"])
+        online.run()
+        put(online.root, "3", input=late["3"])
+        put(online.root, "7", input=late["7"])
+        fake_provider.clock.advance(200)
+        assert waiting(online.run()) == ["3", "7"]
+        online.run()
+        made = [each["batch"] for each in ledger(online.root) if each["event"] == "batch.creating"]
+        assert made == ["1", "5", "3"]

@@ -76,7 +76,8 @@ def write(online: Online, asked: list[Item], share: float = 0.9, tap: Tap = no_t
 
 def sent(online: Online) -> Counter[str]:
     """How often each request was sent, as history and the inputs have it."""
-    names = [each["batch"] for each in ledger(online.root) if each["event"] == "batch.submitted"]
+    known = ("batch.submitted", "batch.adopted")
+    names = {each["batch"] for each in ledger(online.root) if each["event"] in known}
     assert len(names) == online.creates()
     return Counter(custom_id for name in names for custom_id in ids_of(online.root, name))
 
@@ -194,6 +195,15 @@ def model_of(root: Path, name: str) -> str:
 
 
 # Killed
+
+
+def test_a_canary_appears_last(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """A script that is cut off leaves none alone, whose rest a second run would sample once more."""
+    trip = Trip()
+    with made(tmp_path / "w", fake_provider, []) as online:
+        write(online, alike(), tap=trip)
+    named = [path for change, path in trip.seen if "batch_input_" in path and change in ("link", "rename")]
+    assert FIRST in named[-1], named
 
 
 def stop_the_script(fake: FakeProvider, points: int) -> None:

@@ -30,12 +30,13 @@ def test_a_sample_is_of_the_size_that_was_asked_for(rows: list[Row], count: int)
     assert found == [row for row in rows if row in set(found)]
 
 
-@given(ROWS, st.integers(1, 70), st.randoms())
+@given(ROWS, st.integers(1, 70), st.randoms(use_true_random=False))
 def test_a_sample_depends_on_nothing_but_the_rows(rows: list[Row], count: int, chance: object) -> None:
     """In another order the same ones are chosen."""
+    rows = [(name, "a", size) for name, _, size in rows]
     mixed = list(rows)
     chance.shuffle(mixed)  # type: ignore[attr-defined]
-    assert Counter(chosen(mixed, count)) == Counter(chosen(rows, count)) or len({r[1] for r in rows}) > 1
+    assert Counter(chosen(mixed, count)) == Counter(chosen(rows, count))
 
 
 @given(ROWS, st.integers(1, 70))
