@@ -18,6 +18,7 @@ from typing import Final
 
 from tests.proof.planted import PLANTED, Planted
 from tests.proof.planted_defences import DEFENCES
+from tests.proof.planted_limits import LIMITS
 from tests.proof.planted_online import ONLINE
 from tests.proof.planted_runner import RUNS
 
