@@ -87,13 +87,17 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
             attrs.evolve(observe(view.look, view.layout, listing, name), asked=asked)
             for name in select(listing, only)
         ]
-        batches = (
+        batches = tuple(
             (snap, _foresee(view, snap, plugged.policy_of(snap.name, settings), deep=deep)) for snap in seen
         )
+        if settings["policy.max_in_flight"]:
+            from reconciler.planner import in_turn  # noqa: PLC0415 - where somebody asks for it
+
+            batches = tuple(in_turn(batches, lambda name: plugged.policy_of(name, settings)))
         removals = tuple(_removals(view, settings, only)) if deep else ()
         asking = tuple(quarantined(listing.quarantined, only))
         known = tuple(wall.told for wall in walls.walls(view.look))
-        return Preview(view.layout, listing, tuple(batches), asking, removals, known)
+        return Preview(view.layout, listing, batches, asking, removals, known)
 
 
 def _removals(view: View, settings: Settings, only: Sequence[str]) -> Iterator[Plan]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import pytest
 
 from reconciler.check import check
@@ -18,7 +19,7 @@ from reconciler.errors import NeedsPerson
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
-from reconciler.testing.fates import http_error, token_limit_exceeded
+from reconciler.testing.fates import MISSING, http_error, token_limit_exceeded
 from reconciler.testing.faults import Refuse
 from tests import five
 from tests.online import Online
@@ -30,6 +31,7 @@ STUCK: Final = Fate(polls=10**6)
 """A batch that never ends by itself."""
 
 HOUR: Final = 3600.0
+TWO: Final = {"completed": 2, "failed": 0}
 
 
 def limited(
@@ -227,3 +229,15 @@ def test_verbs_that_would_send_it_are_refused(tmp_path: Path, fake_provider: Fak
         with pytest.raises(NeedsPerson, match="time limit"):
             online.decide(verb)
     assert online.creates() == 1
+
+
+def test_what_it_counts_and_does_not_serve_is_not_written_off(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """Two answers are counted and paid for, and no file holds them: a person is told, nothing has failed."""
+    fake_provider.default(attrs.evolve(STUCK, done=2, outcomes={"q-0": MISSING, "q-1": MISSING}, counts=TWO))
+    online = limited(tmp_path / "w", fake_provider)
+    report = online.wait()
+    assert report.exit_code == 3
+    assert "have no answer" in report.batch("1").because
+    assert not (online.root / "done").exists()

@@ -7,81 +7,28 @@ crash between the two leaves metadata of a batch that was never sent, and the ne
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 import attrs
 
 from reconciler.authoring.deadlines import give_another
 from reconciler.authoring.items import Item, generation_of, named
+from reconciler.authoring.parting import Asked, Part, following, in_turn, name_of
 from reconciler.codec.request import request_id
 from reconciler.config import Settings
 from reconciler.errors import BadLine, Clash, UsageError
 from reconciler.executor.context import Context, View
 from reconciler.executor.lineages import Member, lineages
 from reconciler.executor.reading import Lines
-from reconciler.executor.splitting import UNLIMITED
 from reconciler.executor.standings import rows_of
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
-from reconciler.model.policy import LOCAL
 from reconciler.model.record import InputFact, Limit, Record
-from reconciler.model.remote import Limits
 from reconciler.processors.content import repair_version
-from reconciler.providers.registry import takes
 from reconciler.session import Options, session
 from reconciler.workspace import metadata
 from reconciler.workspace.effects import Effects
-
-_ID_ROOM: Final = 256
-"""Bytes that an id adds to a line at the most, with its escapes."""
-
-
-@attrs.frozen
-class Asked:
-    """
-    How requests become batches.
-
-    Attributes:
-        name: What the names of the batches begin with.
-        dedupe: Ask equal requests once.
-        fresh: Ask all of them anew, under new ids; they are paid for again.
-        items_per_batch: Requests in a batch at the most; None for the provider's limit.
-        time_limit: Seconds that they may take, retries included; None for as long as it takes.
-    """
-
-    name: str
-    dedupe: bool = False
-    fresh: bool = False
-    items_per_batch: int | None = None
-    time_limit: float | None = None
-
-
-@attrs.frozen
-class Part:
-    """
-    One batch that is to be made.
-
-    Attributes:
-        provider: Whom it is for.
-        model: What it asks.
-        items: Its requests with their ids, in order.
-        size: About how many bytes it will have, never too few.
-        name: What it is called; None until it is made.
-    """
-
-    provider: str
-    model: str
-    items: tuple[tuple[str, Item], ...]
-    size: int
-    name: BatchName | None = None
-
-    @property
-    def in_words(self) -> int:
-        """Of how many requests the prompt asks for the form, as they cannot name a schema."""
-        return sum(item.in_words for _, item in self.items)
 
 
 @attrs.frozen
@@ -93,11 +40,13 @@ class Added:
         asked: Every request that was added with its id, in order.
         parts: The batches that were, or would be, made.
         there: How many requests were there before.
+        warnings: What is wasteful about it, a line each; nothing is refused for it.
     """
 
     asked: tuple[tuple[str, Item], ...]
     parts: tuple[Part, ...]
     there: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def requests(self) -> int:
@@ -132,7 +81,7 @@ def planned(view: View | None, items: Sequence[Item], asked: Asked) -> Added:
             raise Clash(told, hint="give it another id; or fresh=True asks everything anew and pays again")
     return Added(
         tuple(listed),
-        tuple(_parts(wanted, asked)),
+        tuple(in_turn(wanted, asked)),
         len(listed) - len(wanted),
     )
 
@@ -154,48 +103,19 @@ def add(
             if asked.time_limit is None
             else Limit(asked.time_limit, held.ctx.fx.now() + asked.time_limit)
         )
-        named_parts = list(_named(held.ctx, found.parts, asked.name))
+        named_parts = list(following(list(_named(held.ctx, found.parts, asked.name)), asked.share))
         made = _Staged(held.ctx, limit)
         try:
             for part in named_parts:
                 made.stage(part)
-            for part in named_parts:
+            # A canary comes last: what waits for one that is not there yet waits, and asks nothing.
+            for part in sorted(named_parts, key=lambda each: each.canary):
                 made.publish(part)
         finally:
             made.drop()
         if limit is not None and found.there:
             give_another(held.ctx, {custom_id for custom_id, _ in found.asked}, limit)
         return attrs.evolve(found, parts=tuple(named_parts))
-
-
-def _parts(wanted: Iterable[tuple[str, Item]], asked: Asked) -> Iterator[Part]:
-    """Batches of one provider, model and shape each, as full as they may be."""
-    by_place = sorted(wanted, key=lambda each: _place(each[1]))  # stable: the order of adding stays
-    for (provider, model, _, _), group in groupby(by_place, key=lambda each: _place(each[1])):
-        limits = UNLIMITED if provider == LOCAL else takes(provider)[0]
-        part: list[tuple[str, Item]] = []
-        size = 0
-        for custom_id, item in group:
-            more = item.size + _ID_ROOM
-            if more > limits.size:
-                told = f"a request of {item.size} bytes; {provider} takes {limits.size} in one batch"
-                raise UsageError(told, hint="send smaller files, or fewer in one request")
-            if part and (len(part) == _most(limits, asked) or size + more > limits.size):
-                yield Part(provider, model, tuple(part), size)
-                part, size = [], 0
-            part.append((custom_id, item))
-            size += more
-        yield Part(provider, model, tuple(part), size)
-
-
-def _place(item: Item) -> tuple[str, str, str, str]:
-    """What all requests of a batch have in common."""
-    return item.provider, item.model, item.api.value, item.schema
-
-
-def _most(limits: Limits, asked: Asked) -> int | None:
-    bounds = [bound for bound in (asked.items_per_batch, limits.requests) if bound is not None]
-    return min(bounds) if bounds else None
 
 
 def _there(view: View, given: set[str]) -> dict[str, bytes]:
@@ -263,13 +183,13 @@ class _Staged:
 
     def stage(self, part: Part) -> None:
         """Have the lines of a batch under a temporary name."""
-        name = _name_of(part)
+        name = name_of(part)
         lines = (item.line(custom_id) for custom_id, item in part.items)
         self._facts[name] = self._fx.stage(self._path(name), lines)
 
     def publish(self, part: Part) -> None:
         """Say whose the batch is, then give its input the name."""
-        name = _name_of(part)
+        name = name_of(part)
         digest = self._facts[name]
         before = self._ctx.record(name)
         record = Record(
@@ -279,6 +199,7 @@ class _Staged:
             provider=part.provider,
             asks=_asks(part.items[0][1].schema),
             limit=self._limit,
+            after=part.after,
         )
         self._fx.publish(self._ctx.record_path(name), [metadata.encode(record)], replace=True)
         self._fx.reveal(self._path(name), digest)
@@ -301,9 +222,3 @@ class _Staged:
 def _asks(schema: str) -> Extraction | None:
     """What the answers of a batch are held to."""
     return Extraction(Kind.SCHEMA, schema=schema, repair=repair_version()) if schema else None
-
-
-def _name_of(part: Part) -> BatchName:
-    if part.name is None:
-        raise UsageError("a batch has no name yet")
-    return part.name

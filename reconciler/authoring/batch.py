@@ -15,12 +15,14 @@ from typing import Any, Final, Self, Unpack
 
 import attrs
 
-from reconciler.authoring.adding import Added, Asked, add, planned
+from reconciler.authoring.adding import Added, add, planned
 from reconciler.authoring.following import Listener, follower
 from reconciler.authoring.items import Item, PathLike, Wanted, item_of
+from reconciler.authoring.parting import Asked, tiny
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
+from reconciler.config import Settings
 from reconciler.errors import InvalidRequest, UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
@@ -65,6 +67,8 @@ class Batch:
     raw_files: bool | None = attrs.field(default=None, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
     _time_limit: float | None = attrs.field(default=None, init=False)
+    _canary: int = attrs.field(default=0, init=False)
+    _share: float = attrs.field(default=0.9, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.items_per_batch is not None and self.items_per_batch < 1:
@@ -184,6 +188,28 @@ class Batch:
         self._time_limit = held(hours * 3600 + minutes * 60 + seconds, f"{hours}h{minutes}m{seconds}s")
         return self
 
+    def canary(self, count: int, *, at_least: float = 0.9) -> Self:
+        """
+        Let a sample go first, of every model, schema and size; the rest follows if that goes well.
+
+        Nothing of the sample is asked twice: it is no part of the rest. What the rest waits for stands in
+        its metadata.
+
+        Args:
+            count: How many requests go first.
+            at_least: How many of them need a valid answer, as a part of all; below that the rest waits for
+                a person.
+
+        Raises:
+            UsageError: It is no number of requests, or no share.
+        """
+        if count < 1:
+            raise UsageError(f"canary({count!r:.60}): how many go first?", hint="a number from 1")
+        if not 0 < at_least <= 1:
+            raise UsageError(f"at_least={at_least!r:.60} is no share", hint="above 0, and 1 at the most")
+        self._canary, self._share = count, float(at_least)
+        return self
+
     def plan(self) -> Added:
         """
         What would be made, and what is there already; nothing is written.
@@ -198,7 +224,7 @@ class Batch:
             return planned(None, self._items, self._asked)
         ready = prepared(path, {}, Mode.LOOK)
         with viewing(path, ready.settings) as view:
-            return planned(view, self._items, self._asked)
+            return _warned(planned(view, self._items, self._asked), ready.settings)
 
     def write(self) -> Added:
         """
@@ -212,7 +238,7 @@ class Batch:
         path = os.fspath(self.workspace)
         make_workspace(path)
         ready = prepared(path, {}, Mode.LOOK)
-        return add(path, ready.settings, self._items, self._asked)
+        return _warned(add(path, ready.settings, self._items, self._asked), ready.settings)
 
     def submit(self, **choices: Unpack[Choices]) -> Run:
         """Make the inputs, then one pass over the workspace: everything is sent that can be."""
@@ -286,8 +312,21 @@ class Batch:
 
     @property
     def _asked(self) -> Asked:
-        return Asked(self.name, self.dedupe, self.fresh, self.items_per_batch, self._time_limit)
+        return Asked(
+            self.name,
+            self.dedupe,
+            self.fresh,
+            self.items_per_batch,
+            time_limit=self._time_limit,
+            canary=self._canary,
+            share=self._share,
+        )
 
     def _refuse_empty(self) -> None:
         if not self._items:
             raise UsageError("an empty batch: there is nothing to ask", hint="add() something first")
+
+
+def _warned(added: Added, settings: Settings) -> Added:
+    """What came of adding, with what is wasteful about it."""
+    return attrs.evolve(added, warnings=tiny(added.parts, settings["policy.min_items_per_batch"]))

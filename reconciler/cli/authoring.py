@@ -48,6 +48,19 @@ if TYPE_CHECKING:
     metavar="T",
     help="How long all of it may take, retries included: 2h30m, 45m, 90 (seconds).",
 )
+@click.option(
+    "--canary",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many go first; the rest if that goes well.",
+)
+@click.option(
+    "--canary-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="S",
+    default=0.9,
+    help="How many of these need a valid answer, as a part of all: 0.9.",
+)
 @click.option("--name", metavar="PREFIX", default="", help="What the names of the batches begin with.")
 @click.option("--dedupe", is_flag=True, help="Ask equal requests once.")
 @click.option("--fresh", is_flag=True, help="Ask everything anew, under new ids; it is paid for again.")
@@ -61,6 +74,8 @@ def add_(
     params: tuple[str, ...],
     batch_size: int | None,
     time_limit: str | None,
+    canary: int | None,
+    canary_share: float,
     name: str,
     dry_run: bool,
     as_json: bool,
@@ -90,6 +105,8 @@ def add_(
     )
     if time_limit is not None:
         batch.limit(time=time_limit)
+    if canary is not None:
+        batch.canary(canary, at_least=canary_share)
     form = None if schema is None else _schema(schema)
     for where, row in _rows(file, asked["template"], asked["file_column"], asked["id_column"]):
         _add(batch, where, {**row, "response_model": form, "citations": asked["citations"]})
@@ -199,6 +216,7 @@ def _schema(file: str) -> Mapping[str, Any]:
 
 def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
     """What was made, or would be."""
+    from reconciler.authoring.parting import told_assumed
     from reconciler.model.words import many
 
     if as_json:
@@ -211,17 +229,25 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
                 "model": part.model or None,
                 "requests": len(part.items),
                 "form_in_prompt": part.in_words,
+                "canary": part.canary,
             }
             for part in added.parts
         ]
-        render.document({"requests": added.requests, "there": added.there, "batches": rows}, workspace, 0)
+        found = {"requests": added.requests, "there": added.there, "batches": rows}
+        render.document(found | {"warnings": list(added.warnings)}, workspace, 0)
         return
     if quiet:
         return
+    held = not all(part.canary for part in added.parts)
     for part in added.parts:
         told = f"{part.provider}, {part.model}" if part.model else part.provider
+        first = ", goes first" if part.canary and held else ""
+        assumed = told_assumed(part)
+        first += f", {assumed}" if assumed else ""
         form = "; the prompt asks for the form of the answers" if part.in_words else ""
-        out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}{form}"))
+        out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}{first}{form}"))
+    for each in added.warnings:
+        err(safe(f"warning: {each}"))
     there = f"{added.there} there already; " if added.there else ""
     what = f"{there}nothing was {'written' if dry_run else 'sent'}"
     then = "" if dry_run or not added.requests else f"; then: reconcile {shlex.quote(workspace)} --wait"

@@ -198,6 +198,8 @@ class Settings:
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
             probe_batches=self["policy.probe_batches"],
+            max_in_flight=self["policy.max_in_flight"],
+            max_enqueued_tokens=self["policy.max_enqueued_tokens"],
             classes={each: self._word(each) for each in ErrorClass},
             failed=FailurePolicy(self["policy.failed"]),
             settle_seconds=self["policy.settle_seconds"],

@@ -96,6 +96,11 @@ SETTINGS: Final = (
     Setting(
         "policy", "probe_batches", 0, "batches that go ahead until one of them is answered; 0: any number"
     ),
+    Setting("policy", "max_in_flight", 0, "batches at one provider at once; 0: any number"),
+    Setting(
+        "policy", "max_enqueued_tokens", 0, "tokens, about, at one provider for one model; 0: any number"
+    ),
+    Setting("policy", "min_items_per_batch", 1, "requests below which `add` warns of a tiny batch", least=1),
     Setting("policy", "max_attempts", 3, "sends of one request, the first included", least=1),
     Setting(
         "policy", "failed", "settle", "what failures for good do to their batch", ("settle", "attention")

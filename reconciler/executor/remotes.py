@@ -57,6 +57,9 @@ class Remotes:
 
     Args:
         wire: Makes calls; not called before the first one is wanted.
+
+    Attributes:
+        full: Where a batch of this pass found no room, and why.
     """
 
     def __init__(self, wire: Callable[[], Wire]) -> None:
@@ -64,6 +67,7 @@ class Remotes:
         self._wire: Wire | None = None
         self._heard: dict[str, _Heard] = {}
         self._told: set[str] = set()
+        self.full: dict[str, str] = {}
 
     def once(self, first: str, then: str) -> str:
         """*first* where it has not been told in this pass, *then* where it has."""

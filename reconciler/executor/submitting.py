@@ -29,6 +29,7 @@ from reconciler.errors import (
 )
 from reconciler.executor import charging
 from reconciler.executor.context import Context, Run
+from reconciler.executor.crowding import wait_for_room
 from reconciler.executor.fencing import fence
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.reading import Lines
@@ -89,6 +90,7 @@ def submit(step: Submit, run: Run) -> Receipt:
         # Also where a submission was cut off: a copy may have been sent since.
         refuse_copy(ctx, step.name, asked.digest, fresh=record.state is None)
     probes = 0 if step.again else step.probes
+    wait_for_room(ctx, step, remote, fact, shape.named)
     hold_back(ctx, step.name, place_of(remote, shape.named), probes, step.wait)
     begun = record.state in (Submission.PREPARED, Submission.UPLOADED) and record.account == remote.account
     charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)

@@ -100,10 +100,10 @@ def _answered(ctx: Context, record: Record, files: Mapping[Role, FileFact]) -> N
 
 def _place(ctx: Context, record: Record, files: Mapping[Role, FileFact]) -> Place:
     """Where a batch went."""
-    return Place(record.provider or "", record.account or "", _model_of(ctx, files[Role.INPUT]) or "")
+    return Place(record.provider or "", record.account or "", model_of(ctx, files[Role.INPUT]) or "")
 
 
-def _model_of(view: View, fact: FileFact) -> str | None:
+def model_of(view: View, fact: FileFact) -> str | None:
     """The model that the first line of an input names."""
     for line in Lines(view, fact):
         return decode_request(line, fact.path).model

@@ -83,11 +83,15 @@ class Submit(_Operation):
         not_before: Until then, in seconds since the epoch, that create may still be on its way.
         probes: How many batches go ahead until one of them is answered; 0 for any number.
         wait: Seconds until a batch is looked at again that waits for those.
+        most: How many batches may be there at once; 0 for any number.
+        most_tokens: How many tokens may be there for one model; 0 for any number.
     """
 
     verb = "submit"
     probes: int = attrs.field(kw_only=True, default=0)
     wait: float = attrs.field(kw_only=True, default=60.0)
+    most: int = attrs.field(kw_only=True, default=0)
+    most_tokens: int = attrs.field(kw_only=True, default=0)
     provider: str = attrs.field(kw_only=True)
     again: bool = attrs.field(kw_only=True, default=False)
     not_before: float = attrs.field(kw_only=True, default=0.0)

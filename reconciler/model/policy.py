@@ -70,6 +70,8 @@ class Policy:
         error_processor: Name and version of a custom error processor, None for the built-in summary.
         on_failure: Whether answers that the processor could not handle hold their batch back.
         probe_batches: How many batches go ahead until one of them is answered; 0 for any number.
+        max_in_flight: How many batches may be at one provider at once; 0 for any number.
+        max_enqueued_tokens: About how many tokens may be there for one model; 0 for any number.
         in_doubt: What happens when it has not been found by then.
         in_doubt_grace_seconds: How long a create that may have left is waited for.
         extraction: What answers are held to, None for nothing.
@@ -97,6 +99,8 @@ class Policy:
     error_processor: str | None = None
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
     probe_batches: int = 0
+    max_in_flight: int = 0
+    max_enqueued_tokens: int = 0
     in_doubt: InDoubtPolicy = InDoubtPolicy.HOLD
     in_doubt_grace_seconds: float = 600.0
     extraction: Extraction | None = None

@@ -100,6 +100,20 @@ class Limit:
 
 
 @attrs.frozen
+class After:
+    """
+    What a batch waits for before it is sent.
+
+    Attributes:
+        batches: Those that go ahead of it.
+        share: How many of their requests need a valid answer, as a part of all.
+    """
+
+    batches: tuple[BatchName, ...]
+    share: float
+
+
+@attrs.frozen
 class Online:
     """
     What was heard of a batch besides its status.
@@ -174,6 +188,7 @@ class Record:
         extra: Keys that this version does not know; written back unchanged.
         asks: What its author asks of answers, where no setting says anything of it.
         limit: How long its author gives it; None for as long as it takes.
+        after: What it waits for before it is sent; None for nothing.
     """
 
     name: BatchName
@@ -205,6 +220,7 @@ class Record:
     extra: Mapping[str, Any] = attrs.field(factory=dict)
     asks: Extraction | None = None
     limit: Limit | None = None
+    after: After | None = None
 
     def is_over(self, now: float) -> bool:
         """Whether its time limit is over; never once a person has stopped it."""

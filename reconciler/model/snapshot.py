@@ -13,6 +13,7 @@ from collections.abc import Container, Mapping
 import attrs
 
 from reconciler.model.answers import Answers
+from reconciler.model.canary import Sample
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.operation import FileFact
@@ -131,6 +132,7 @@ class Snapshot:
         matched: The verdict on these files, when this pass has drawn one.
         asked: The provider was asked in this pass, so `record.status` is fresh.
         unowned: It is a retry child that its parent does not name: the ids are still the parent's.
+        sample: How the batches stand that go ahead of it; None where none does.
     """
 
     name: BatchName
@@ -148,6 +150,7 @@ class Snapshot:
     matched: Matched | None = None
     asked: bool = False
     unowned: bool = False
+    sample: Sample | None = None
 
     @property
     def shape(self) -> Shape:

@@ -5,6 +5,8 @@ Pure: `plan(snapshot, policy)` reads nothing, writes nothing, logs nothing. See 
 """
 
 from reconciler.planner.changing import changed_by, changing_token, known_changes
+from reconciler.planner.crowding import in_turn
+from reconciler.planner.following import held_by_canary
 from reconciler.planner.glance import plan_at_a_glance
 from reconciler.planner.person import mend_or_name, plan_match, plan_retry
 from reconciler.planner.planner import plan
@@ -25,6 +27,8 @@ __all__ = [
     "changed_by",
     "changing_token",
     "extraction_of",
+    "held_by_canary",
+    "in_turn",
     "known_changes",
     "live_refused",
     "mend_or_name",

@@ -24,7 +24,7 @@ from reconciler.planner.safety import asked_at, expects, to_match
 from reconciler.planner.settling import plan_settling
 from reconciler.planner.staying import by_hand
 
-_NEVER_RAN: Final = frozenset({ErrorClass.EXPIRED, ErrorClass.CANCELLED})
+_NEVER_RAN: Final = frozenset({ErrorClass.EXPIRED, ErrorClass.CANCELLED, ErrorClass.TIME_LIMIT})
 TO_MATCH: Final = "its answers are here: hold them against the input"
 
 

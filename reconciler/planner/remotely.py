@@ -24,7 +24,7 @@ from reconciler.planner.safety import asked_at, expects, refuse
 
 def plan_submit(snap: Snapshot, policy: Policy) -> Plan:
     """Send an input now, whatever `[policy] submit` says."""
-    decided = plan(snap, attrs.evolve(policy, submit=SubmitPolicy.AUTO))
+    decided = plan(attrs.evolve(snap, sample=None), attrs.evolve(policy, submit=SubmitPolicy.AUTO))
     if any(isinstance(step, Submit | AnswerHere) for step in decided.steps):
         return decided
     return Plan(snap.name, decided.because, then=decided.then)

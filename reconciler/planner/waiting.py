@@ -18,6 +18,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.answers import answer_here, ask_after, open_roles, plan_answers
+from reconciler.planner.following import held_by_canary
 from reconciler.planner.limiting import QUOTA_CODES, never_runs, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, live_refused, rescue_refused
 from reconciler.planner.safety import asked_at, expects
@@ -103,7 +104,15 @@ def _were_answered(record: Record) -> bool:
 def to_submit(snap: Snapshot, provider: str, policy: Policy) -> Submit:
     """The step that sends a batch."""
     probes, wait = policy.probe_batches, policy.poll_seconds
-    return Submit(snap.name, provider=provider, probes=probes, wait=wait, expects=expects(snap))
+    return Submit(
+        snap.name,
+        provider=provider,
+        probes=probes,
+        wait=wait,
+        most=policy.max_in_flight,
+        most_tokens=policy.max_enqueued_tokens,
+        expects=expects(snap),
+    )
 
 
 def _unsent(snap: Snapshot, policy: Policy) -> Plan:
@@ -126,6 +135,12 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
     provider = named or policy.provider
     if provider not in policy.reachable:
         return _no_client(snap, policy, provider)
+    return held_by_canary(snap, policy) or _now_or_soon(snap, policy, provider)
+
+
+def _now_or_soon(snap: Snapshot, policy: Policy, provider: str) -> Plan:
+    """It goes as soon as its provider and its writer let it."""
+    name = snap.name
     not_before = None if snap.record is None else snap.record.online.not_before
     if not_before is not None and snap.seen_at < not_before:
         return Plan(name, f"{provider} asked to come back later", then=Waiting(not_before))

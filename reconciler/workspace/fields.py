@@ -15,7 +15,7 @@ from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.identity import BatchName, Role, parse_name
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Limit, Online, Refusal
+from reconciler.model.record import After, Child, Limit, Online, Refusal
 
 _T = TypeVar("_T")
 
@@ -170,6 +170,18 @@ def read_limit(found: Any, key: str) -> Limit:
     """The inverse of `limit_fields`."""
     fields = mapping(found, key)
     return Limit(number(fields["seconds"], "seconds"), number(fields["until"], "until"))
+
+
+def after_fields(after: After) -> dict[str, Any]:
+    """What a batch waits for, as it stands in metadata."""
+    return {"batches": list(after.batches), "share": after.share}
+
+
+def read_after(found: Any, key: str) -> After:
+    """The inverse of `after_fields`."""
+    fields = mapping(found, key)
+    names = tuple(name(each, "batches") for each in _listed(fields, "batches"))
+    return After(names, number(fields["share"], "share"))
 
 
 def _read_refusal(found: Any) -> Refusal:

@@ -42,6 +42,7 @@ _KNOWN: Final = frozenset(
             "imported",
             "asks",
             "limit",
+            "after",
         ),
         *_TEXTS,
     }
@@ -178,6 +179,7 @@ def encode(record: Record) -> bytes:
         "coverage": record.coverage and fields.coverage_fields(record.coverage),
         "asks": record.asks and fields.extraction_fields(record.asks),
         "limit": record.limit and fields.limit_fields(record.limit),
+        "after": record.after and fields.after_fields(record.after),
     }
     found |= {key: value for key, value in optional.items() if value is not None}
     roles = {
@@ -255,6 +257,7 @@ def _record(found: dict[str, Any]) -> Record:
         extra={key: value for key, value in found.items() if key not in _KNOWN},
         asks=fields.maybe(found, "asks", fields.read_extraction),
         limit=fields.maybe(found, "limit", fields.read_limit),
+        after=fields.maybe(found, "after", fields.read_after),
         **texts,
     )
 

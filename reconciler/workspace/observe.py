@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Mapping
 
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError
+from reconciler.model.canary import Sample
 from reconciler.model.identity import (
     ANSWERS,
     BatchName,
@@ -23,6 +24,7 @@ from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Glance, Matched, Place, Snapshot
 from reconciler.workspace import metadata, settled
+from reconciler.workspace.canaries import sample_of
 from reconciler.workspace.layout import DONE, QUARANTINE, Layout
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import Listing
@@ -132,6 +134,7 @@ def observe(
         quarantined=listing.quarantined.get(name, ()),
         children=children_of(look, layout, listing, name),
         unowned=_unowned(look, layout, record),
+        sample=_sample(look, layout, record),
         matched=matched if matched is not None and matched.files == files else None,
     )
 
@@ -173,6 +176,13 @@ def _unowned(look: Reading, layout: Layout, record: Record | None) -> bool:
     except (BadMetadata, OSError):
         # A parent that cannot be asked has not handed anything over.
         return True
+
+
+def _sample(look: Reading, layout: Layout, record: Record | None) -> Sample | None:
+    """How the batches stand that an unsent one waits for."""
+    if record is None or record.after is None or record.batch_id is not None:
+        return None
+    return sample_of(look, layout, record.after)
 
 
 def _clash(listing: Listing, name: BatchName) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from reconciler import reconcile
-from reconciler.authoring.adding import Added, Asked, add
+from reconciler.authoring.adding import Added, add
 from reconciler.authoring.items import Item, Wanted, item_of
+from reconciler.authoring.parting import Asked
 from reconciler.errors import Clash, StaleSnapshot, UsageError
 from reconciler.workspace.effects import Tap
 from reconciler.workspace.template import create

@@ -16,8 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 from reconciler import Workspace
-from reconciler.authoring.adding import Part
 from reconciler.authoring.batch import Batch
+from reconciler.authoring.parting import Part
 from reconciler.authoring.runs import Run
 from reconciler.check import check
 from reconciler.codec.jsonl import Line

@@ -113,3 +113,21 @@ def test_a_time_limit_from_the_command_line(tmp_path: Path, capsys: pytest.Captu
     assert record(tmp_path / "ws", "prompts-0001")["limit"]["seconds"] == 9000
     wrong = call(capsys, *limited, "-5m")
     assert (wrong.code, "such as 2h30m" in wrong.err) == (2, True)
+
+
+def test_what_is_assumed_and_what_is_wasteful_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number of tokens that Anthropic demands, a sample that goes first, a batch below the least size."""
+    prompts = text(tmp_path / "prompts.txt", "one\ntwo\nthree\n")
+    (tmp_path / "ws" / "workdir").mkdir(parents=True)
+    (tmp_path / "ws" / "reconciler.toml").write_text("[policy]\nmin_items_per_batch = 3\n")
+    dry = ("add", tmp_path / "ws", prompts, "--model", "claude-sonnet-4-5", "--dry-run", "--canary", "1")
+    told = call(capsys, *dry)
+    assert "1 request for anthropic, claude-sonnet-4-5, goes first, max_tokens 1000 for 1 of them" in told.out
+    assert "warning: a batch for anthropic, claude-sonnet-4-5 has 2 requests" in told.err
+    given = call(capsys, *dry, "--param", "max_tokens=5")
+    assert "max_tokens 1000" not in given.out
+    found = json.loads(call(capsys, *dry, "--json").out)
+    assert [batch["canary"] for batch in found["batches"]] == [True, False]
+    assert len(found["warnings"]) == 1

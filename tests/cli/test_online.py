@@ -16,7 +16,7 @@ from reconciler.testing.faults import Refuse, ReplyDropped
 from tests.cli.calling import named
 from tests.cli.remote import KEYS, There, asked, reach
 from tests.cli.test_interrupt import begin
-from tests.workspaces import files, put
+from tests.workspaces import files, put, results
 
 DAY: Final = 86_400.0
 
@@ -632,12 +632,14 @@ def test_cancelling_what_has_ended(there: There, workspace: Path) -> None:
 
 
 def test_cancelling_what_was_never_sent(there: There, workspace: Path) -> None:
-    """An input that lies only here has nothing to be stopped."""
+    """An input that lies only here is ended here: it is never sent, and each request has failed as that."""
     put_input(workspace, there)
 
     said = there.call("cancel", workspace, "1")
 
-    assert (said.code, "it is at no provider" in said.err) == (3, True)
+    assert (said.code, "ended without being sent (cancelled)" in said.err + said.out) == (0, True), said
+    assert there.fake.calls.count("create") == 0
+    assert {row["error"]["class"] for row in results(workspace, "1")} == {"cancelled"}
 
 
 def test_resubmitting_what_was_never_sent(there: There, workspace: Path) -> None:

@@ -14,7 +14,17 @@ from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Counts, InputFact, Limit, Online, Record, Refusal, Submission
+from reconciler.model.record import (
+    After,
+    Child,
+    Counts,
+    InputFact,
+    Limit,
+    Online,
+    Record,
+    Refusal,
+    Submission,
+)
 from reconciler.workspace import metadata
 from reconciler.workspace.metadata import decode, decode_for_answers, encode
 from tests.workspace.records import JSON, NUMBERS, RECORDS, TEXT
@@ -54,6 +64,7 @@ FULL = Record(
     extra={"of-tomorrow": [1, {"a": None}]},
     asks=Extraction(Kind.SCHEMA, schema='{"type": "object"}', repair="0.1"),
     limit=Limit(5400.0, 1_764_005_400.5),
+    after=After((BatchName("6"),), 0.9),
 )
 
 BARE = Record(NAME, generation=4, output_file_id="file-2", error_file_id="file-3")
