@@ -71,6 +71,8 @@ def _by_a_crew(
     Returns:
         The batches that are left, in order, the children that came of the others, and what lies there now.
     """
+    if len(queue) < 2:  # noqa: PLR2004 - one alone is nobody else's
+        return [*queue], listing
     families = Counter(lineage_root(name) for name in queue)
     shared = [name for name in queue if _may_share(held, listing, name)]
     # Of a lineage all or none: a batch may look at its parent, and has its turn after it.

@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import msgspec
@@ -35,6 +35,9 @@ from reconciler.workspace.layout import find
 from reconciler.workspace.reading import Reading, locate
 from reconciler.workspace.template import create
 
+Known: TypeAlias = dict[str, tuple[ResultRow, int]]
+"""The best that is known of each prompt, by the id of the prompt, and how often it was asked anew."""
+
 
 @attrs.frozen
 class Cache:
@@ -49,9 +52,9 @@ class Cache:
     path: str
     prefix: str
 
-    def known(self) -> dict[str, tuple[ResultRow, int]]:
+    def known(self) -> Known:
         """The best that is known of each prompt, by the id of the prompt, and how often it was asked anew."""
-        found: dict[str, tuple[ResultRow, int]] = {}
+        found: Known = {}
         with contextlib.suppress(UsageError):  # there is no such batch yet
             for row in Results(self.path, settle(), [f"{self.prefix}-*"]):
                 name, turn = name_and_turn(row.custom_id)

@@ -15,7 +15,7 @@ from reconciler.model.report import BatchReport, Report, State
 from reconciler.preview import quarantined, select
 from reconciler.session import Options, Session, session
 from reconciler.workspace.aside import ASIDE, clear
-from reconciler.workspace.scan import quarantined_in, scan
+from reconciler.workspace.scan import quarantined_in, scan, scan_kin
 
 
 def reconcile(path: str, settings: Settings, options: Options | None = None) -> Report:
@@ -57,8 +57,8 @@ def _registered(held: Session) -> Report:
 
 def _pass(held: Session) -> Report:
     """The same, whoever watches."""
-    ctx = held.ctx
-    listing = scan(ctx.fx, held.layout)
+    ctx, kin = held.ctx, held.options.kin
+    listing = scan(ctx.fx, held.layout) if kin is None else scan_kin(ctx.fx, held.layout, kin)
     for path in listing.stale:
         ctx.fx.unlink(path)
     if ctx.fx.kind(ASIDE) is not None:
@@ -81,9 +81,8 @@ def _pass(held: Session) -> Report:
 
         remove_due(held, reports)
     told = {report.path for report in reports.values()}
-    asking = [
-        report for report in quarantined(quarantined_in(ctx.fx), held.options.only) if report.path not in told
-    ]
+    aside = quarantined_in(ctx.fx, None if kin is None else kin.roots)
+    asking = [report for report in quarantined(aside, held.options.only) if report.path not in told]
     for report in asking:
         held.options.watcher.ended(report)
     ignored = tuple((each.path, each.why) for each in listing.ignored)

@@ -16,10 +16,10 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from reconciler.codec.cells import row_writer
+from reconciler.codec.cells import guarded, row_writer
 from reconciler.errors import UsageError
 from reconciler.model.operation import Kind
-from reconciler.processors.tables import cell, guarded
+from reconciler.processors.tables import cell
 from reconciler.prompts import PromptRecord
 from reconciler.workspace.reading import Reading, locate
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Unpack
 
 import attrs
 
-from reconciler.caches import Cache, make_workspace, open_cache
+from reconciler.caches import Cache, Known, make_workspace, open_cache
 from reconciler.errors import Interrupted, KeyRefused, UsageError
 from reconciler.library import reconcile
 from reconciler.model.failure import NoKey
@@ -133,8 +133,8 @@ def prompt_map_sync(
     cache = _opened(asking, ask)
     records: dict[str, PromptRecord] = {}
     if named:
-        _run(named, ask, worker, cache, asking)
-        records = _records(named, cache, asking.get("response_model"))
+        known = _run(named, ask, worker, cache, asking)
+        records = _records(named, known, asking.get("response_model"))
     wanted = named if order == "original" else list(dict(named).items())
     found = [records[name] for name, _ in wanted]
     if teardown and "workspace" not in asking and all(each.outcome == "answered" for each in found):
@@ -163,8 +163,8 @@ def _opened(asking: Asking, ask: Ask) -> Cache:
 
 def _run(
     named: Sequence[tuple[str, Prompt]], ask: Ask, worker: Answering, cache: Cache, asking: Asking
-) -> None:
-    """Ask what has no answer yet."""
+) -> Known:
+    """Ask what has no answer yet; what is known then."""
     known = cache.known()
     wanted: dict[str, Prompt] = {}
     for name, prompt in named:
@@ -182,6 +182,8 @@ def _run(
             if isinstance(failure, NoKey):
                 raise KeyRefused(failure.because, hint=failure.hint)
         report.raise_for_failures()
+        known = cache.known()
+    return known
 
 
 def _passed(cache: Cache, worker: Answering, asking: Asking) -> Report:
@@ -227,9 +229,8 @@ class _Told:
             self.tell(standing)
 
 
-def _records(named: Sequence[tuple[str, Prompt]], cache: Cache, model: Any) -> dict[str, PromptRecord]:
+def _records(named: Sequence[tuple[str, Prompt]], known: Known, model: Any) -> dict[str, PromptRecord]:
     """What became of each prompt."""
-    known = cache.known()
     made = None if model is None else reader_of(model)
     return {name: _record(prompt, known[name][0] if name in known else None, made) for name, prompt in named}
 

@@ -18,7 +18,7 @@ from reconciler.errors import Interrupted, PermanentError, ReconcilerError, Usag
 from reconciler.executor.context import View, viewing
 from reconciler.executor.executor import execute
 from reconciler.model.archived import Archived
-from reconciler.model.identity import BatchName, parse_name
+from reconciler.model.identity import BatchName, lineage_root, parse_name
 from reconciler.model.operation import RemoveJsonl
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
@@ -133,8 +133,10 @@ def remove_due(held: Session, reports: dict[BatchName, BatchReport]) -> None:
         held: A locked workspace.
         reports: The reports of the pass; what is done for a batch is added to its own.
     """
-    only = held.options.only
+    only, kin = held.options.only, held.options.kin
     for name in removable.noted(held.ctx.fx):
+        if kin is not None and lineage_root(name) not in kin.roots:
+            continue
         if only and not any(fnmatchcase(name, pattern) for pattern in only):
             continue
         if held.ctx.stopping():

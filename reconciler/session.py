@@ -24,7 +24,7 @@ from reconciler.model.report import BatchReport
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
-from reconciler.workspace.scan import Listing
+from reconciler.workspace.scan import Kin, Listing
 from reconciler.workspace.together import sync_now
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ class Options:
         patience: Seconds that a pass waits at its end, at the most, for inputs written a moment ago.
         writing: Batches whose files are seen to be written still, and until when they are left alone.
         fresh: Whether what its provider last said of a batch needs no asking in this pass.
+        kin: The lineages that are looked at, and no other; None for whatever lies there.
     """
 
     only: Sequence[str] = ()
@@ -149,6 +150,7 @@ class Options:
     patience: float = 5.0
     writing: Callable[[Context, Listing], Mapping[BatchName, float]] = lambda _ctx, _listing: {}
     fresh: Callable[[BatchName], bool] = lambda _name: False
+    kin: Kin | None = None
 
 
 @attrs.frozen

@@ -417,8 +417,13 @@ def normal(root: Path) -> dict[str, bytes]:
     return found
 
 
-def kill_everywhere(case: str, step: int, tear: Tear) -> None:
-    """Kill the scenario before every *step*-th change, mend it, and hold it against a run without faults."""
+def kill_everywhere(case: str, step: int, tear: Tear) -> int:
+    """
+    Kill the scenario before every *step*-th change, mend it, and hold it against a run without faults.
+
+    Returns:
+        How often.
+    """
     scenario = SCENARIOS[case]
     wanted, changes = end_state(scenario)
     with fresh(scenario) as root:
@@ -437,6 +442,7 @@ def kill_everywhere(case: str, step: int, tear: Tear) -> None:
             sound(root, f"{when} and mended")
             if "combined" in scenario.flags:
                 assert (root / "target" / "all.csv").read_bytes() == whole_table(root), when
+    return len(range(1, changes + 1, step))
 
 
 @pytest.mark.parametrize("case", [case for case in SCENARIOS if case != "pass-by-nobody"])

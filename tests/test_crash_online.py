@@ -83,10 +83,16 @@ def end_of(provider: str, create: str, fake: FakeProvider) -> tuple[dict[str, ob
         return ending(online), [f"{change} {path}" for change, path in trip.seen]
 
 
-def stop_at(provider: str, create: str, fake: FakeProvider, stop: Stop, choose: Choose) -> None:
-    """Stop a scenario before some of its effects, mend it, and hold it to the laws."""
+def stop_at(provider: str, create: str, fake: FakeProvider, stop: Stop, choose: Choose) -> int:
+    """
+    Stop a scenario before some of its effects, mend it, and hold it to the laws.
+
+    Returns:
+        How often.
+    """
     wanted, effects = end_of(provider, create, fake)
-    for point in choose(effects):
+    points = choose(effects)
+    for point in points:
         with begun(provider, fake, create) as online:
             when = f"{provider}, create {create}, stopped before effect {point}: {effects[point - 1]}"
             assert stop(online, point), when
@@ -104,6 +110,7 @@ def stop_at(provider: str, create: str, fake: FakeProvider, stop: Stop, choose: 
                 in_doubt(online, batch, when)
             elif create != "is-refused":
                 settled(online, when)
+    return len(points)
 
 
 def create_in(effects: list[str]) -> int:

@@ -36,7 +36,7 @@ from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
-from tests.workers import Noted, answer, chat, ids, kept, note, noted, plugged, progress
+from tests.workers import Noted, answer, as_earlier, chat, ids, kept, note, noted, plugged, progress
 from tests.workspace.faults import Trip, errno_failure, in_child, plant
 from tests.workspaces import (
     answered,
@@ -593,10 +593,19 @@ def test_an_input_that_changed_before_anything_was_noted_needs_a_person(root: Pa
     assert "put the original input back" in found.hint
 
 
+def test_a_run_of_an_earlier_version_goes_on(root: Path, log: Path) -> None:
+    """What has ended under it is not called again, and is published with the rest."""
+    begun(root, log, ended=4)
+    as_earlier(progress(root, "1"))
+    assert answer(root, Noted(log)).exit_code == 0
+    assert noted(log) == Counter(names(6)[4:])
+    assert ids(root / "done/1/batch_output_1.jsonl") == names(6)
+
+
 def newer(path: Path) -> None:
     """Progress of a later version."""
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
 
 
 def garbage(path: Path) -> None:
@@ -626,7 +635,7 @@ def planted(kind: str) -> Callable[[Path], None]:
     [
         pytest.param(garbage, "file is not a database", id="garbage"),
         pytest.param(torn, "malformed", id="torn"),
-        pytest.param(newer, "written by a newer version (schema 2, known 1)", id="newer"),
+        pytest.param(newer, "written by a newer version (schema 3, known 2)", id="newer"),
         pytest.param(planted("symlink"), "is not a regular file", id="symlink"),
         pytest.param(planted("folder"), "is not a regular file", id="folder"),
         pytest.param(planted("fifo"), "is not a regular file", id="fifo"),

@@ -7,6 +7,7 @@ Nothing here replaces a part of the product; what a worker did stands in a file 
 import json
 import os
 import sqlite3
+import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -95,13 +96,32 @@ def progress(root: Path, name: str) -> Path:
 
 def kept(root: Path, name: str) -> set[str]:
     """The ids whose end is in the progress of a batch; a look that a killed process cannot mind."""
-    path = progress(root, name)
+    return {json.loads(line)["custom_id"] for line in kept_lines(progress(root, name))}
+
+
+def kept_lines(path: Path) -> list[bytes]:
+    """The answer lines in a file of progress, as they were written down; none where nothing began."""
     if not path.exists():
-        return set()
+        return []
     with closing(sqlite3.connect(path)) as db:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-        rows = db.execute("SELECT answer FROM ended").fetchall() if "ended" in tables else []
-    return {json.loads(row[0])["custom_id"] for row in rows}
+        rows = db.execute("SELECT answers FROM groups").fetchall() if "groups" in tables else []
+    return [line for (answers,) in rows for line in answers.splitlines()]
+
+
+def as_earlier(path: Path) -> None:
+    """Make a file of progress what the version before the groups would have written: a row for each end."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        groups = db.execute("SELECT role, lines, answers FROM groups").fetchall()
+        db.execute("BEGIN")
+        db.execute("CREATE TABLE ended (line INTEGER PRIMARY KEY, role TEXT NOT NULL, answer BLOB NOT NULL)")
+        for role, lines, answers in groups:
+            numbers = struct.unpack(f"<{len(lines) // 8}q", lines)
+            ends = zip(numbers, answers.splitlines(), strict=True)
+            db.executemany("INSERT INTO ended VALUES (?, ?, ?)", [(n, role, line) for n, line in ends])
+        db.execute("DROP TABLE groups")
+        db.execute("PRAGMA user_version = 1")
+        db.execute("COMMIT")
 
 
 def ids(path: Path) -> list[str]:

@@ -7,11 +7,14 @@ For what is answered on this machine; lines of remote providers keep the bytes t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from reconciler.codec.plain import Body, Response, is_answer
 from reconciler.model.exchange import Dialect, Request
+
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 def encode_answer(request: Request, body: Mapping[str, Any], number: int) -> bytes:
@@ -39,7 +42,28 @@ def encode_answer(request: Request, body: Mapping[str, Any], number: int) -> byt
                 "response": response,
                 "error": None,
             }
-    return msgspec.json.encode(line)
+    return _ENCODER.encode(line)
+
+
+def is_plain_answer(request: Request, body: Mapping[str, Any]) -> bool:
+    """
+    Whether a few members of a body show that its line says *answered*; False leaves the question open.
+
+    Args:
+        request: What was asked.
+        body: The response body, in plain JSON types.
+    """
+    try:
+        match request.dialect:
+            case Dialect.ANTHROPIC:
+                return body.get("type") != "error"
+            case Dialect.GEMINI:
+                response = msgspec.convert(body, Response)
+            case Dialect.OPENAI | Dialect.MISTRAL:
+                response = Response(status_code=200, body=msgspec.convert(body, Body))
+    except msgspec.ValidationError:
+        return False
+    return is_answer(response)
 
 
 def encode_failure(
@@ -69,4 +93,4 @@ def encode_failure(
             if status is not None:
                 response = {"status_code": status, "request_id": name, "body": {"error": told}}
                 line |= {"response": response, "error": None}
-    return msgspec.json.encode(line)
+    return _ENCODER.encode(line)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -23,9 +23,11 @@ _TEXT: Final = rb'"%b*"' % _CHARACTER
 _ID: Final = rb'"(%b+)"' % _CHARACTER
 
 _REQUEST: Final = re.compile(
-    rb'\{"(?:custom_id": ?%b, ?(?:"method": ?"POST", ?"url": ?"%b+", ?"body"|"params"|"body")'
+    rb'\{"(?:custom_id": ?%b, ?(?:"method": ?"POST", ?"url": ?"(%b+)", ?"body"|"(params|body)")'
     rb'|key": ?%b, ?"request"): ?' % (_ID, _CHARACTER, _ID)
 )
+"""The head of a request's line: id, then endpoint or name of the payload; for Gemini's the id alone."""
+
 _ANSWER: Final = re.compile(
     rb'\{(?:"id": ?%b, ?)?"(?:custom_id|key)": ?%b, ?"(?:(response)|result)": ?' % (_TEXT, _ID)
 )
@@ -79,6 +81,7 @@ class Succeeded(msgspec.Struct, gc=False):
     message: Anything
 
 
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 _ANYTHING: Final = msgspec.json.Decoder(Anything)
 RESPONSE: Final = msgspec.json.Decoder(Response)
 RESULT: Final = msgspec.json.Decoder(Succeeded)
@@ -105,8 +108,34 @@ def plain_requests(block: Block, end: int) -> Iterator[Asked]:
             except NOT_PLAIN:
                 pass
             else:
-                custom_id = head[1] or head[2]
+                custom_id = head[1] or head[4]
         yield at, stop, custom_id
+
+
+class PlainRequest(NamedTuple):
+    """A request whose line is written plainly: `payload` is one of `body`, `params`, `request`."""
+
+    custom_id: str
+    url: str | None
+    payload: str
+    body: dict[str, Any]
+
+
+def plain_request(line: bytes) -> PlainRequest | None:
+    r"""One line without its "\n", decoded; None if it is not plain."""
+    head = _REQUEST.match(line)
+    if head is None or not line.endswith(b"}"):
+        return None
+    custom_id, url, payload, key = head.groups()
+    try:
+        body = _OBJECT.decode(memoryview(line)[head.end() : -1])
+        if payload is not None:
+            return PlainRequest(custom_id.decode(), None, payload.decode(), body)
+        if url is not None:
+            return PlainRequest(custom_id.decode(), url.decode(), "body", body)
+        return PlainRequest(key.decode(), None, "request", body)
+    except NOT_PLAIN:
+        return None
 
 
 def plain_answers(block: Block, end: int) -> Iterator[Answered]:

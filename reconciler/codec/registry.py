@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import attrs
 
-from reconciler.codec.cells import row_writer
+from reconciler.codec.cells import guarded, row_writer, unguarded
 from reconciler.errors import BadLine, UsageError
 
 FILE: Final = "jobs_registry.csv"
@@ -34,7 +34,6 @@ REQUIRED: Final = ("provider", "batch_id", "batch_input_path")
 HEADER: Final = (",".join(COLUMNS) + "\n").encode()
 
 _NA: Final = "NA"
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would run."""
 
 _TRUE: Final = frozenset({"true", "t", "1"})
@@ -181,16 +180,13 @@ def _written(value: str | int | None) -> str:
         return _NA
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guarded(str(value))
 
 
 def _read(cell: str) -> str:
     """A cell as its value; empty when it is missing."""
     text = cell.strip()
-    if text.startswith("'") and text[1:].startswith(_FORMULA):
-        text = text[1:]
-    return "" if text == _NA else text
+    return "" if text == _NA else unguarded(text)
 
 
 def _as_text(value: Any) -> str:

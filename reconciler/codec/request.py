@@ -7,11 +7,12 @@ Shapes are told apart by their keys: `params` is Anthropic's, `request` Gemini's
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from reconciler.codec.jsonl import Line, decode_id, decode_strict, decode_value, quote
+from reconciler.codec.plain import plain_request
 from reconciler.errors import BadLine
 from reconciler.model.exchange import Dialect, Request
 
@@ -21,6 +22,8 @@ _PAYLOAD: Final = {
     Dialect.GEMINI: "request",
     Dialect.MISTRAL: "body",
 }
+_DIALECT: Final = {"params": Dialect.ANTHROPIC, "request": Dialect.GEMINI, "body": Dialect.MISTRAL}
+"""The dialects of lines without an endpoint, by their payloads."""
 
 
 def request_id(line: Line, path: str) -> str:
@@ -55,17 +58,20 @@ def decode_request(line: Line, path: str) -> Request:
     Raises:
         BadLine: The line is no request of any provider.
     """
+    plain = plain_request(line.data)
+    if plain is not None:
+        custom_id, url, payload, body = plain
+        return _request(custom_id, _DIALECT[payload] if url is None else Dialect.OPENAI, url, body)
     members = decode_strict(line, path)
     dialect = _dialect(members, line, path)
-    body = decode_value(members[_PAYLOAD[dialect]], line, path)
+    found = decode_value(members[_PAYLOAD[dialect]], line, path)
+    endpoint = decode_value(members["url"], line, path) if dialect is Dialect.OPENAI else None
+    return _request(_read_id(members, dialect, line, path), dialect, endpoint, found)
+
+
+def _request(custom_id: str, dialect: Dialect, url: str | None, body: dict[str, Any]) -> Request:
     model = body.get("model")
-    return Request(
-        custom_id=_read_id(members, dialect, line, path),
-        dialect=dialect,
-        url=decode_value(members["url"], line, path) if dialect is Dialect.OPENAI else None,
-        body=body,
-        model=model if isinstance(model, str) else None,
-    )
+    return Request(custom_id, dialect, url, body, model if isinstance(model, str) else None)
 
 
 def _dialect(members: dict[str, msgspec.Raw], line: Line, path: str) -> Dialect:
@@ -81,7 +87,7 @@ def _dialect(members: dict[str, msgspec.Raw], line: Line, path: str) -> Dialect:
     elif not found:
         raise BadLine(path, line.number, "no request: none of body, params and request is there")
     else:
-        dialect = {"params": Dialect.ANTHROPIC, "request": Dialect.GEMINI, "body": Dialect.MISTRAL}[found[0]]
+        dialect = _DIALECT[found[0]]
     name = _PAYLOAD[dialect]
     if name not in members:
         raise BadLine(path, line.number, f"{name} is missing")

@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from operator import is_
 from typing import Any
 
@@ -189,9 +189,12 @@ class Settings:
 
     def policy(self, reachable: frozenset[str] = frozenset()) -> Policy:
         """What the planner may decide, given the providers that this process has clients for."""
+        return attrs.evolve(self._policy, reachable=reachable) if reachable else self._policy
+
+    @cached_property
+    def _policy(self) -> Policy:
         return Policy(
             provider=self["provider.name"],
-            reachable=reachable,
             submit=SubmitPolicy(self["policy.submit"]),
             max_attempts=self["policy.max_attempts"],
             probe_batches=self["policy.probe_batches"],

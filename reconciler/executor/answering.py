@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from reconciler.codec.answer import encode_answer, encode_failure
+from reconciler.codec.answer import encode_answer, encode_failure, is_plain_answer
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_result, decode_verdict
@@ -89,6 +89,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         held = hooks.extraction if hooks.extraction_chosen else record.held_to
         record = attrs.evolve(record, attempt=max(record.attempt, _most_sends(progress, held)))
         counts = _publish(run, record, progress)
+        progress.forget()
     finally:
         progress.close()
     live.remove(ctx.fx, step.name)
@@ -184,7 +185,7 @@ def _judged(end: End, limit: int) -> Judged[tuple[int, Role, bytes]]:
     else:
         line = encode_failure(end.request, end.code, end.message, end.number, end.status)
         verdict = _verdict(end, line)
-    if verdict.outcome is Outcome.ANSWERED:
+    if verdict is None or verdict.outcome is Outcome.ANSWERED:
         return Judged((end.number, Role.OUTPUT, line))
     return Judged((end.number, Role.ERROR, line), verdict.error_class or ErrorClass.UNKNOWN)
 
@@ -194,19 +195,22 @@ def _verdict(end: End, line: bytes) -> Verdict:
     return decode_verdict(Line(end.number, 0, line), "the worker's answer")
 
 
-def _answer_line(end: Answered, limit: int) -> tuple[bytes, Verdict]:
+def _answer_line(end: Answered, limit: int) -> tuple[bytes, Verdict | None]:
     """
-    The line of an answer, and what it says.
+    The line of an answer, and what it says; None where it was plain to see that it is an answer.
 
     Raises:
         ValueError: What the worker returned is no response body.
     """
-    body = end.body if is_plain(end.body) else as_json(end.body)
+    plain = is_plain(end.body)
+    body = end.body if plain else as_json(end.body)
     if not isinstance(body, dict):
         raise NoJson(f"the worker returned {type(end.body).__name__}, expected a response body (an object)")
     line = encode_answer(end.request, body, end.number)
     if len(line) > limit:
         raise NoJson(f"the worker returned {len(line)} bytes, the limit is {limit}")
+    if plain and is_plain_answer(end.request, body):
+        return line, None
     try:
         return line, _verdict(end, line)
     except BadLine as error:

@@ -12,6 +12,12 @@ from reconciler.model.words import words_of
 _HUGE: Final = 1e300
 """Up to there a number is written as any reader takes it."""
 
+_WHOLE: Final = 1 << 53
+"""Up to there an integer is."""
+
+_DEEP: Final = 64
+"""Objects and arrays one in another, as deep as any reader takes them."""
+
 
 class NoJson(ValueError):
     """A value that cannot stand in a JSON file; its words say what it is."""
@@ -43,35 +49,41 @@ def as_json(value: Any, *, sort: bool = True) -> Any:
     return plain
 
 
-def is_plain(value: Any) -> bool:
+def is_plain(value: Any, depth: int = _DEEP) -> bool:
     """
-    Whether *value* is JSON as it is, at one quick look: what a decoder gives, in ASCII.
+    Whether *value* is JSON as it is, at one quick look: what a decoder gives, in ASCII, not nested deeply.
 
     False leaves the question open; `as_json` answers it.
     """
-    try:
-        return _is_plain(value)
-    except RecursionError:
-        return False
-
-
-def _is_plain(value: Any) -> bool:
     kind = type(value)
-    if kind is str:
-        return bool(value.isascii())
     if kind is dict:
-        # A loop, for every answer comes through here.
+        # A loop that asks for the most frequent types itself, for every answer comes through here.
         for key, each in value.items():
             if type(key) is not str or not key.isascii():
                 return False
-            if not (each.isascii() if type(each) is str else _is_plain(each)):
+            kind = type(each)
+            if kind is str:
+                if not each.isascii():
+                    return False
+            elif kind is dict or kind is list:
+                if not depth or not is_plain(each, depth - 1):
+                    return False
+            elif not _is_number(each):
                 return False
         return True
     if kind is list:
-        return all(map(_is_plain, value))
+        return bool(depth) and all(is_plain(each, depth - 1) for each in value)
+    return bool(value.isascii()) if kind is str else _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether *value* is a number that any reader takes, true, false or null."""
+    kind = type(value)
+    if kind is int:
+        return bool(-_WHOLE < value < _WHOLE)
     if kind is float:
-        return bool(abs(value) < _HUGE)
-    return value is None or kind is bool or (kind is int and abs(value) < 1 << 53)
+        return bool(-_HUGE < value < _HUGE)
+    return value is None or kind is bool
 
 
 def _string_keys(value: Any) -> bool:

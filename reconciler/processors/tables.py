@@ -13,21 +13,17 @@ from __future__ import annotations
 
 import enum
 import io
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from reconciler.codec.cells import row_writer
+from reconciler.codec.cells import guarded, row_writer
 from reconciler.errors import UsageError
 from reconciler.model.rows import COLUMNS, LOST, ResultRow, Standing
 
 BLOCK: Final = 1 << 16
 """Characters of CSV, or bytes of JSON Lines, that are handed on at once."""
-
-_FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""How a text begins that is a formula somewhere; the full-width forms count as well."""
 
 
 class Format(enum.StrEnum):
@@ -113,17 +109,12 @@ def cell(value: Any) -> Any:
     return msgspec.json.encode(value).decode()
 
 
-def guarded(text: str | None) -> str | None:
-    """A cell of text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text is not None and _FORMULA.match(text) else text
-
-
 def csv_blocks(rows: Iterable[ResultRow], columns: Sequence[str], *, raw: bool = False) -> Iterator[bytes]:
     r"""CSV as RFC 4180 has it, in UTF-8, but that lines end at "\n"; nothing is an empty cell."""
     buffer = io.StringIO(newline="")
     write = row_writer(buffer)
     write(columns)
-    text: Callable[[str | None], str | None] = (lambda value: value) if raw else guarded
+    text: Callable[[str], str] = (lambda value: value) if raw else guarded
     for row in rows:
         values = (getattr(row, name) for name in columns)
         # What is no text begins as JSON does, or is a number: no spreadsheet can be led astray with it.

@@ -9,10 +9,13 @@ hold keys, so ours are raised outside of the handlers that caught them.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import lru_cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -48,6 +51,9 @@ _TROUBLES: Final = (
     (Exception, "it broke off ({name})", True),
 )
 """What may be raised before a reply begins, in what words, and whether anything may have arrived by then."""
+
+CERTIFICATES: Final = 3600.0
+"""Seconds for which certificates that were read are believed."""
 
 _REACH: Final = "look at the network, and at HTTPS_PROXY where it is set; then run again"
 
@@ -284,6 +290,21 @@ def trouble_of(call: Call, url: httpx.URL, error: Exception, settings: HttpSetti
     return Trouble(f"{addresses.who(call, url)}: {told}", sent=sent, hint=_REACH)
 
 
+def certificates() -> ssl.SSLContext:
+    """
+    Whose certificates are believed: what the environment names, or the system does.
+
+    Read once an hour by one process, however many passes it makes: that takes longer than a call.
+    """
+    places = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    return _certificates(int(time.monotonic() // CERTIFICATES), *places)
+
+
+@lru_cache(maxsize=1)
+def _certificates(*_when_and_where: object) -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
 def _made(agent: str, *, fresh: bool) -> httpx.Client:
     """
     A client that repeats nothing, follows nothing, and keeps no cookie.
@@ -293,7 +314,7 @@ def _made(agent: str, *, fresh: bool) -> httpx.Client:
     """
     limits = httpx.Limits(max_keepalive_connections=0 if fresh else 20)
     try:
-        context = httpx.create_ssl_context()
+        context = certificates()
         direct = httpx.HTTPTransport(verify=context, limits=limits, retries=0)
         return httpx.Client(
             verify=context,

@@ -18,7 +18,7 @@ from reconciler.errors import Later, PermanentError, ReconcilerError, TransientE
 from reconciler.providers import addresses
 from reconciler.providers.bodies import BadBody, Bounds, LargeBody
 from reconciler.providers.calls import Call, Reply
-from reconciler.providers.http import Proof, trouble_of
+from reconciler.providers.http import Proof, certificates, trouble_of
 from reconciler.providers.http_settings import HttpSettings
 from reconciler.providers.retrying import Fault, Trouble, fault_of_status, fault_of_trouble
 from reconciler.providers.taking import Coming, refused, whole
@@ -124,7 +124,7 @@ def _made(agent: str, connections: int) -> httpx.AsyncClient:
     """A client that repeats nothing, follows nothing, and keeps no cookie; see `http._made`."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     try:
-        context = httpx.create_ssl_context()
+        context = certificates()
         direct = httpx.AsyncHTTPTransport(verify=context, limits=limits, retries=0)
         return httpx.AsyncClient(
             verify=context,

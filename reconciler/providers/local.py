@@ -43,15 +43,15 @@ class Local:
 
     async def answer(self, request: Request) -> Body:
         """One answer; a plain function is taken too, and runs in a thread of its own."""
+        if self.is_async:
+            answered: Body = await cast("Awaitable[Body]", self.worker(request))
+            return answered
         import asyncio  # noqa: PLC0415 - most passes answer nothing here
         import inspect  # noqa: PLC0415 - likewise
 
-        if self.is_async:
-            body: Any = await cast("Awaitable[Body]", self.worker(request))
-        else:
-            body = await asyncio.to_thread(_plainly, self.worker, request)
-            if inspect.isawaitable(body):
-                body = await body
+        body: Any = await asyncio.to_thread(_plainly, self.worker, request)
+        if inspect.isawaitable(body):
+            body = await body
         found: Body = body
         return found
 

@@ -15,6 +15,7 @@ BYTES_EACH: Final = 4
 _HUGE: Final = 1 << 53
 _OUT: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _TOTAL: Final = ("total_tokens", "totalTokenCount")
+_OBJECT: Final = (dict, Mapping)  # nearly every one is a dict, and that is soon seen
 _PARTS: Final = ("input_tokens", "output_tokens", "prompt_tokens", "completion_tokens")
 
 
@@ -26,10 +27,10 @@ def thought(request: Request) -> float:
 
 def taken(body: Any) -> int:
     """How many tokens an answer says that it took, in and out; 0 where it does not say."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, _OBJECT):
         return 0
     usage = body.get("usage") or body.get("usageMetadata")
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, _OBJECT):
         return 0
     for name in _TOTAL:
         total = _count(usage.get(name))

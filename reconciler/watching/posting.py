@@ -17,7 +17,7 @@ from typing import Any, Final
 import attrs
 
 from reconciler.choices import Prepared
-from reconciler.errors import Clash, ReconcilerError
+from reconciler.errors import Clash, ReconcilerError, WorkspaceLocked
 from reconciler.model.report import BatchReport, State
 from reconciler.watching.hooks import Hook
 from reconciler.watching.schedule import back_off
@@ -27,6 +27,9 @@ from reconciler.workspace.effects import Effects, Tap, no_tap
 from reconciler.workspace.layout import WORKSPACE_ID, find
 from reconciler.workspace.outbox import Posted
 from reconciler.workspace.reading import Reading
+
+TURN: Final = 1.0
+"""Seconds before a watcher looks again whether another has told everything."""
 
 SETTLED: Final = "batch.settled"
 _COUNTS: Final = ("requests", "answered", "failed", "retried", "dismissed")
@@ -166,7 +169,12 @@ class Posting:
                 self._later(trying)
                 continue
             try:
-                self._tell_all(fx, hook, trying)
+                with fx.lock(outbox.TELLING):
+                    self._tell_all(fx, hook, trying)
+            except WorkspaceLocked:
+                # Another watcher tells what there is; what it leaves, as one that dies does, is told then.
+                trying.not_before = self._clock() + TURN
+                self._waits = True
             except (ReconcilerError, OSError) as error:
                 self._put_off(hook, trying, error)
             finally:

@@ -13,14 +13,14 @@ from typing import Any, Final, Protocol
 
 import attrs
 
+import reconciler.batches  # noqa: F401 - a pass over nothing leaves it out; the first file shall not wait
 from reconciler.choices import Prepared
 from reconciler.engine import reconcile
 from reconciler.errors import ConfigError, Interrupted, ReconcilerError, UserError, WorkspaceLocked
-from reconciler.executor.context import Context
-from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.session import Options, Pace
 from reconciler.watching.arrivals import Arrivals, Patience
+from reconciler.watching.looks import Looks
 from reconciler.watching.news import News
 from reconciler.watching.place import Place
 from reconciler.watching.schedule import Schedule, back_off
@@ -28,10 +28,16 @@ from reconciler.watching.seeing import Sight
 from reconciler.watching.telling import Tell
 from reconciler.workspace import outlook
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.scan import Listing
+from reconciler.workspace.scan import Kin
 
 BUSY: Final = 10.0
 """Seconds between two tries to lock a workspace that somebody else works on, at the most."""
+
+BRIEF: Final = 5.0
+"""Seconds that are too short for anybody to be told that they have to be waited for."""
+
+NOTED: Final = 1.0
+"""Seconds by which the time of the next look has to change before it is written down again."""
 
 _LEVELS: Final = {
     State.SETTLED: "info",
@@ -96,6 +102,7 @@ class Watch:
         self.path = path
         self._ground = ground
         self.arrivals = Arrivals(ground.clock, ground.wake)
+        self._looks = Looks(self.arrivals)
         self._place = Place(path, self.arrivals, ground.clock, self._tell)
         self._schedule = Schedule(ground.chance)
         self._news = News()
@@ -106,7 +113,8 @@ class Watch:
         self._tries = 0
         self._busy = 0
         self._reload = False
-        self.passes = 0
+        self._noted = 0.0
+        self.passes = self.scans = 0
         self._ready, self._follower = self._loaded()
         self._set_up()
 
@@ -114,6 +122,11 @@ class Watch:
         """Have settings and code read anew before anything else is done."""
         self._reload = True
         self._ground.wake()
+
+    @property
+    def standing(self) -> Sequence[BatchReport]:
+        """What is not settled, each where it is known to stand."""
+        return self._news.standing
 
     def due(self) -> float:
         """When `step` has something to do."""
@@ -150,6 +163,8 @@ class Watch:
     def _set_up(self) -> None:
         """Obey the settings that were loaded."""
         ready = self._ready
+        # Clients are made, and their modules loaded, before the first file comes.
+        ready.plugged.policy_of("0", ready.settings)
         settle = ready.settings["policy.settle_seconds"]
         self.arrivals.patience = Patience(quiet=ready.settings["watch.quiet_seconds"], settle=settle)
         self._place.watch_by(lambda: self._ground.sight(ready))
@@ -172,22 +187,37 @@ class Watch:
             wakes.append(self._pace.due)
         return max(min(each for each in wakes if each is not None), self._not_before)
 
+    def _begun(self, now: float) -> Kin | None:
+        """The lineages that the pass that begins looks at; None for everything."""
+        heard, due = self.arrivals.look(), self._schedule.due()
+        waits = self._schedule.next is not None and self._schedule.next <= now and not due
+        registry = bool(self._ready.settings["results.registry"])
+        if self._next_scan <= now or waits or registry or not self.arrivals.closes:
+            heard = attrs.evolve(heard, everything=True)
+        return self._looks.begin(heard, due)
+
     def _pass(self) -> None:
         """Make a pass, and tell what it has changed."""
         ground, settings = self._ground, self._ready.settings
         began, poll = ground.clock(), settings["provider.poll_seconds"]
-        self.arrivals.look()
         self._schedule.begin(began, poll)
-        self._next_scan = began + settings["watch.scan_seconds"] * (1 + 0.1 * ground.chance())
+        kin = self._begun(began)
+        if kin is not None and not kin.roots and not self._is_owed(began):
+            # What was seen is being written still.
+            return
+        if kin is None:
+            self._next_scan = began + settings["watch.scan_seconds"] * (1 + 0.1 * ground.chance())
         self._tell("debug", "pass.began")
-        report = self._made()
+        report = self._made(kin)
         if report is None:
             return
         self.passes += 1
+        self.scans += kin is None
         self._busy = 0
         self._place.learn()
-        self._told(report, ground.clock() - began)
-        self._schedule.after(report, ground.clock(), poll)
+        self._told(report, kin, ground.clock() - began)
+        self._schedule.after(report, ground.clock(), poll, self._looks.names)
+        self._looks.add(batch.name for batch in report.batches)
         self._note_outlook()
         try:
             if self._follower is not None:
@@ -200,8 +230,12 @@ class Watch:
             self._trouble = ""
             self._tell("info", "workspace.recovered")
 
-    def _made(self) -> Report | None:
-        """A pass; None when there was none, which has been seen to."""
+    def _is_owed(self, now: float) -> bool:
+        """Whether a file that was put off is to be written now."""
+        return self._pace.owed and (self._pace.due is None or self._pace.due <= now)
+
+    def _made(self, kin: Kin | None) -> Report | None:
+        """A pass over some lineages, or everything; None when there was none, which has been seen to."""
         try:
             if self._follower is not None:
                 # An outbox that cannot be read holds up no batch; it is told of after the pass.
@@ -212,8 +246,9 @@ class Watch:
                     given,
                     patience=0.0,
                     pace=self._pace,
-                    writing=self._writing,
+                    writing=self._looks.writing,
                     fresh=self._schedule.fresh,
+                    kin=kin,
                 )
                 return self._ground.one_pass(self.path, self._ready.settings, options)
         except WorkspaceLocked as error:
@@ -223,7 +258,7 @@ class Watch:
             if self._busy == 2:  # noqa: PLR2004 - one that is through in a moment is not worth a word
                 self._tell("info", "workspace.busy", because=error.message)
         except Interrupted:
-            pass
+            self._next_scan = 0.0
         except UserError as error:
             # It may have vanished in between; that is told as such.
             self._place.look_anew()
@@ -247,9 +282,9 @@ class Watch:
             event = "workspace.refused" if isinstance(error, ConfigError) else "workspace.trouble"
             self._tell("error", event, because=because, hint=hint)
 
-    def _told(self, report: Report, seconds: float) -> None:
+    def _told(self, report: Report, kin: Kin | None, seconds: float) -> None:
         """Tell what a pass has changed."""
-        for change in self._news.of(report, self._schedule.fresh):
+        for change in self._news.of(report, self._schedule.fresh, everything=kin is None):
             batch = change.report
             facts: Mapping[str, Any] = {
                 "batch": batch.name,
@@ -262,33 +297,17 @@ class Watch:
             self._tell("warning", "pass.warned", because=warning)
         counts = {state.value.replace(" ", "_"): report.count(state) for state in State}
         level = "info" if report.changed else "debug"
-        counts = {state: count for state, count in counts.items() if count}
-        self._tell(level, "pass.ended", seconds=round(seconds, 3), batches=len(report.batches), **counts)
+        told: dict[str, Any] = {"seconds": round(seconds, 3), "batches": len(report.batches)}
+        told |= {state: count for state, count in counts.items() if count}
+        self._tell(level, "pass.ended", **told, over="everything" if kin is None else "named")
 
     def _note_outlook(self) -> None:
         """Leave the time of the next look where those find it who look on."""
-        if self._schedule.next is not None:
+        following = self._schedule.next
+        now = self._ground.clock()
+        if following is not None and following > now + BRIEF and abs(following - self._noted) >= NOTED:
             fx = Effects(self._place.root, clock=self._ground.clock)
             with suppress(ReconcilerError, OSError):
-                outlook.note(fx, self._schedule.next)
+                outlook.note(fx, following)
+                self._noted = following
             fx.close()
-
-    def _writing(self, ctx: Context, listing: Listing) -> Mapping[BatchName, float]:
-        """
-        Batches that are left alone because a file of theirs is being written, and until when.
-
-        An answer file that is cut would send its batch to quarantine. So one that changed a moment ago is
-        taken for whole only where somebody was seen to close it.
-        """
-        found = self.arrivals.writing()
-        settle, now = self.arrivals.patience.settle, ctx.fx.now()
-        for name, roles in listing.batches.items():
-            if roles.keys().isdisjoint(ANSWERS):
-                continue
-            for role in roles.keys() - {Role.METADATA}:
-                leaf = file_name(role, name)
-                fact = ctx.fx.fact(ctx.layout.live_path(leaf))
-                age = settle if fact is None else now - fact.mtime_ns / 1e9
-                if -settle < age < settle and not self.arrivals.is_whole(leaf):
-                    found[name] = max(found.get(name, 0.0), now - age + settle)
-        return found

@@ -1,7 +1,8 @@
 """
 Who tells that something happens in a folder: the kernel, or where it is blind, a look every few seconds.
 
-The only importer of watchdog. What it tells goes into `Arrivals`; nothing hangs on its being complete.
+What watchdog tells goes into `Arrivals`; nothing hangs on its being complete. On Linux the kernel is heard
+directly (`kernel.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import attrs
 
 from reconciler.watching.arrivals import Arrivals, Seen
+from reconciler.watching.kernel import Kernel
 from reconciler.workspace.mounts import filesystem
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Observing:
         self._wanted = observer
         self._seconds = seconds
         self._observer: BaseObserver | None = None
+        self._kernel: Kernel | None = None
         self._warned: logging.Handler | None = None
 
     def begin(self, folder: str, arrivals: Arrivals) -> How:
@@ -98,6 +101,9 @@ class Observing:
 
     def close(self) -> None:
         """Watch nothing any more."""
+        kernel, self._kernel = self._kernel, None
+        if kernel is not None:
+            kernel.close()
         observer, self._observer = self._observer, None
         if self._warned is not None:
             logging.getLogger(WATCHDOG).removeHandler(self._warned)
@@ -107,31 +113,44 @@ class Observing:
             observer.join()
 
     def _begin(self, folder: str, arrivals: Arrivals, *, events: bool) -> None:
-        from watchdog.events import (  # noqa: PLC0415 - only where somebody watches
-            DirDeletedEvent,
-            FileClosedEvent,
-            FileCreatedEvent,
-            FileDeletedEvent,
-            FileModifiedEvent,
-            FileMovedEvent,
-        )
-
-        kinds: list[type[FileSystemEvent]] = [
-            *(FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent),
-            DirDeletedEvent,
-        ]
         self._warned = _Warned(arrivals)
         logging.getLogger(WATCHDOG).addHandler(self._warned)
-        observer, arrivals.closes = _observer(self._seconds, events=events)
         try:
-            observer.schedule(_handler(arrivals), folder, event_filter=kinds)
-            observer.start()
+            if events and platform.system() == "Linux":
+                self._kernel, arrivals.closes = Kernel(folder, arrivals), True
+            else:
+                self._observer, arrivals.closes = (
+                    _observing(folder, arrivals, self._seconds, events=events),
+                    False,
+                )
         except OSError:
-            # Threads that have begun end with it.
-            observer.stop()
             self.close()
             raise
-        self._observer = observer
+
+
+def _observing(folder: str, arrivals: Arrivals, seconds: float, *, events: bool) -> BaseObserver:
+    """An observer that watches *folder*; none of these tells when files are closed."""
+    from watchdog.events import (  # noqa: PLC0415 - only where somebody watches
+        DirDeletedEvent,
+        FileCreatedEvent,
+        FileDeletedEvent,
+        FileModifiedEvent,
+        FileMovedEvent,
+    )
+
+    kinds: list[type[FileSystemEvent]] = [
+        *(FileCreatedEvent, FileDeletedEvent, FileModifiedEvent, FileMovedEvent),
+        DirDeletedEvent,
+    ]
+    observer = _observer(seconds, events=events)
+    try:
+        observer.schedule(_handler(arrivals), folder, event_filter=kinds)
+        observer.start()
+    except OSError:
+        # Threads that have begun end with it.
+        observer.stop()
+        raise
+    return observer
 
 
 class _Warned(logging.Handler):
@@ -146,23 +165,18 @@ class _Warned(logging.Handler):
         self._arrivals.see(Seen.ANY)
 
 
-def _observer(seconds: float, *, events: bool) -> tuple[BaseObserver, bool]:
-    """An observer, and whether it tells when files are closed."""
+def _observer(seconds: float, *, events: bool) -> BaseObserver:
+    """An observer; none of these tells when files are closed."""
     if not events:
         from watchdog.observers.polling import PollingObserver  # noqa: PLC0415 - where it is wanted
 
-        return PollingObserver(timeout=seconds), False
-    if platform.system() == "Linux":
-        from watchdog.observers.inotify import InotifyObserver  # noqa: PLC0415 - where it is there
-
-        # In full, a file that was moved there is told from one that was made there.
-        return InotifyObserver(generate_full_events=True), True
+        return PollingObserver(timeout=seconds)
     from watchdog.observers import Observer  # noqa: PLC0415 - whatever this system has
 
-    return Observer(), False
+    return Observer()
 
 
-_SEEN: Final = {"created": Seen.APPEARED, "modified": Seen.GREW, "closed": Seen.WHOLE}
+_SEEN: Final = {"created": Seen.APPEARED, "modified": Seen.GREW}
 
 
 def _handler(arrivals: Arrivals) -> Any:

@@ -82,11 +82,11 @@ def find(path: str) -> Layout:
     try:
         kinds = {entry.name: entry.kind for entry in look.listing("")}
         _refuse_links(path, kinds)
+        if WORKDIR in kinds:
+            return Layout(root, WORKDIR)
         was = look.read(WORKSPACE_ID).split() if look.fact(WORKSPACE_ID) else []
     finally:
         look.close()
-    if WORKDIR in kinds:
-        return Layout(root, WORKDIR)
     if WORKDIR.encode() in was:
         message = f"{path}/{WORKDIR}/ has vanished; it was there at an earlier pass"
         raise ConfigError(

@@ -1,8 +1,9 @@
 """
 The room for the durable progress of local runs: one SQLite file a batch under `.reconciler/live/`.
 
-SQLite's own recovery is trusted: write-ahead log, every commit on disk before it counts. Each finished
-request is one row, its answer line as it will be published; what is not there has not finished.
+SQLite's own recovery is trusted: write-ahead log, every commit on disk before it counts. Requests that have
+finished stand in it with their answer lines as they will be published, in rows of several (`groups.py`); what
+is not there has not finished.
 """
 
 from __future__ import annotations
@@ -13,19 +14,29 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reconciler.errors import PermanentError, TransientError
-from reconciler.model.identity import Role
+from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects, temporary_for
+from reconciler.workspace.groups import End, Order, numbers_of, rows
 from reconciler.workspace.layout import PRIVATE
 
 FOLDER: Final = f"{PRIVATE}/live"
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+_ROW_EACH: Final = 1
+"""The schema in which each request that had ended was a row of its own."""
+
 _SUFFIXES: Final = ("-wal", "-shm", "-journal", "")
 """What SQLite keeps beside a database; the database itself goes last."""
 
 
 _LOST: Final = "restore it; or move it and the batch's metadata file away: every request is then called again"
 _SENT: Final = "sent (line INTEGER PRIMARY KEY, sends INTEGER NOT NULL)"
+_GROUPS: Final = (
+    "groups (number INTEGER PRIMARY KEY, role TEXT NOT NULL, lines BLOB NOT NULL, answers BLOB NOT NULL)"
+)
+_CARRIED: Final = 100
+"""Rows of the earlier schema that are made a group."""
+
 _RESERVE: Final = 1 << 20
 """Bytes that have to be free before anything is called: answers must not be paid for and then lost."""
 
@@ -53,6 +64,7 @@ class Live:
     def __init__(self, fx: Effects, name: str, digest: str, *, begun: bool = False) -> None:
         self._path = path_of(name)
         self._missed: list[tuple[int, int]] = []
+        self._order: Order | None = None
         fx.make_folder(FOLDER)
         if fx.kind(self._path) is not None and fx.fact(self._path) is None:
             raise PermanentError(f"{self._path} is not a regular file; nothing was touched")
@@ -69,6 +81,11 @@ class Live:
                 raise
         self._fx = fx
 
+    def forget(self) -> None:
+        """It is published and goes: closing it need not bring anything to disk."""
+        with self._explained():
+            self._db.execute("PRAGMA synchronous = OFF")
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
@@ -76,7 +93,10 @@ class Live:
     def finished(self) -> set[int]:
         """The input lines whose requests have finished."""
         with self._explained():
-            return {line for (line,) in self._db.execute("SELECT line FROM ended")}
+            found: set[int] = set()
+            for (lines,) in self._db.execute("SELECT lines FROM groups"):
+                found.update(numbers_of(lines))
+            return found
 
     def sends(self) -> dict[int, int]:
         """How often requests were sent that were to be asked again, by input line."""
@@ -92,9 +112,9 @@ class Live:
         if self._missed:
             self.keep(())
 
-    def keep(self, ended: Sequence[tuple[int, Role, bytes]]) -> None:
+    def keep(self, ended: Sequence[End]) -> None:
         """
-        Keep what has ended: input line, the file that its answer line goes to, and that line.
+        Keep what has ended.
 
         On disk when this returns.
         """
@@ -105,12 +125,10 @@ class Live:
             self._db.execute("BEGIN IMMEDIATE")
             if missed:
                 self._db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?)", missed)
-            self._db.executemany(
-                "INSERT OR IGNORE INTO ended VALUES (?, ?, ?)",
-                [(line, role.value, answer) for line, role, answer in ended],
-            )
+            self._add(ended)
             self._db.execute("COMMIT")
         del self._missed[: len(missed)]
+        self._order = None
 
     def reserve(self) -> None:
         """
@@ -123,32 +141,52 @@ class Live:
 
     def sent_again(self) -> Iterator[tuple[int, Role, int, bytes]]:
         """What was sent more than once and has ended: line, file of its answer, sends, that answer."""
-        with self._explained():
-            asked = "SELECT line, role, sends, answer FROM sent JOIN ended USING (line)"
-            for line, role, sends, answer in self._db.execute(asked):
-                yield line, Role(role), sends + 1, answer
+        sent = self.sends()
+        if sent:
+            for role in ANSWERS:
+                for line, answer in self._ends(role):
+                    if line in sent:
+                        yield line, role, sent[line] + 1, answer
 
     def count(self, role: Role) -> int:
         """How many answer lines go to the file of *role*."""
-        with self._explained():
-            found = self._db.execute("SELECT count(*) FROM ended WHERE role = ?", (role.value,)).fetchone()
-        return int(found[0])
+        return self._ordered().count(role)
 
     def lines(self, role: Role) -> Iterator[bytes]:
         """The answer lines of one file, newline included, in the order of the input."""
-        with self._explained():
-            rows = self._db.execute("SELECT answer FROM ended WHERE role = ? ORDER BY line", (role.value,))
-            for (answer,) in rows:
-                yield answer + b"\n"
+        for _, answer in self._ends(role):
+            yield answer + b"\n"
 
     # Within
+
+    def _add(self, ended: Sequence[End]) -> None:
+        """Rows for what has ended."""
+        self._db.executemany("INSERT INTO groups (role, lines, answers) VALUES (?, ?, ?)", rows(ended))
+
+    def _ends(self, role: Role) -> Iterator[tuple[int, bytes]]:
+        """The ends of one file in the order of the input."""
+        with self._explained():
+            yield from self._ordered().of(role)
+
+    def _ordered(self) -> Order:
+        """What has ended, in the order of the input."""
+        if self._order is None:
+            with self._explained():
+                written = self._db.execute("SELECT number, role, lines FROM groups ORDER BY number")
+                self._order = Order(written, self._answers)
+        return self._order
+
+    def _answers(self, number: int) -> bytes:
+        """The answers of a row."""
+        found = self._db.execute("SELECT answers FROM groups WHERE number = ?", (number,)).fetchone()
+        return bytes(found[0])
 
     def _prepare(self, digest: str, *, begun: bool) -> None:
         """Make the tables, or see whether they are ours."""
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if version not in (0, SCHEMA):
+        if version > SCHEMA:
             raise PermanentError(
                 f"{self._path} was written by a newer version (schema {version}, known {SCHEMA})",
                 hint="run the version of reconcile that wrote it, or a newer one",
@@ -158,33 +196,44 @@ class Live:
         if version == 0:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("CREATE TABLE IF NOT EXISTS run (input TEXT NOT NULL)")
-            columns = "line INTEGER PRIMARY KEY, role TEXT NOT NULL, answer BLOB NOT NULL"
-            self._db.execute(f"CREATE TABLE IF NOT EXISTS ended ({columns})")
+            self._db.execute(f"CREATE TABLE IF NOT EXISTS {_GROUPS}")
             self._db.execute(f"CREATE TABLE IF NOT EXISTS {_SENT}")
             self._db.execute("INSERT INTO run SELECT ? WHERE NOT EXISTS (SELECT 1 FROM run)", (digest,))
             self._db.execute(f"PRAGMA user_version = {SCHEMA}")
             self._db.execute("COMMIT")
-        elif not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sent'").fetchone():
-            # An earlier version asked nothing again by itself.
-            self._db.execute(f"CREATE TABLE IF NOT EXISTS {_SENT}")
         (asked,) = self._db.execute("SELECT input FROM run").fetchone()
         if asked != digest:
             message = f"{self._path} holds answers to another input; it was changed since the run began"
             raise PermanentError(
                 message, hint="put the original input back, or give the new one another name"
             )
+        if version == _ROW_EACH:
+            self._carry_over()
+
+    def _carry_over(self) -> None:
+        """Make groups of the rows of the earlier schema, all of them or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        # The first version of it asked nothing again by itself.
+        self._db.execute(f"CREATE TABLE IF NOT EXISTS {_SENT}")
+        self._db.execute(f"CREATE TABLE {_GROUPS}")
+        old = self._db.execute("SELECT line, role, answer FROM ended ORDER BY line")
+        while few := old.fetchmany(_CARRIED):
+            self._add([(line, Role(role), answer) for line, role, answer in few])
+        self._db.execute("DROP TABLE ended")
+        self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+        self._db.execute("COMMIT")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """SQLite's errors as ours."""
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if self._db.in_transaction:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-            raise TransientError(f"{self._path}: {error}", hint="is the disk full, or read-only?") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError) as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            if isinstance(error, sqlite3.OperationalError):
+                hint = "is the disk full, or read-only?"
+                raise TransientError(f"{self._path}: {error}", hint=hint) from error
             raise PermanentError(f"{self._path}: {error}", hint=_LOST) from error
 
 

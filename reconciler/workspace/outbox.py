@@ -22,6 +22,8 @@ from reconciler.workspace.reading import Reading
 
 FOLDER: Final = f"{PRIVATE}/outbox"
 DELIVERED: Final = f"{FOLDER}/delivered.json"
+TELLING: Final = f"{PRIVATE}/telling"
+"""Locked by whoever tells hooks, so that two watchers do not tell the same."""
 SCHEMA: Final = 1
 
 

@@ -6,6 +6,7 @@ Names only; nothing is opened and no file is asked for its size. What is not our
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -16,7 +17,9 @@ from reconciler.model.identity import (
     BITS,
     BatchName,
     Role,
+    child_name,
     child_number,
+    file_name,
     fold,
     lineage_root,
     parse_file_name,
@@ -35,6 +38,9 @@ _REGULAR: Final = tuple(
     MappingProxyType({role: Kind.FILE for role, bit in BITS.items() if bits & bit})
     for bits in range(1 << len(BITS))
 )
+
+
+_ROLES: Final = tuple(Role)
 
 
 @attrs.frozen
@@ -105,6 +111,48 @@ def scan(look: Reading, layout: Layout) -> Listing:
     )
 
 
+@attrs.frozen
+class Kin:
+    """
+    Some lineages, to be looked at without a listing of the folder that they lie in.
+
+    Attributes:
+        roots: The roots of them.
+        last_child: For each of which a child was ever seen here, the greatest number of one. Too great a
+            number costs a look at a name that nothing has; too small a one may hide a child.
+    """
+
+    roots: Collection[BatchName]
+    last_child: Mapping[BatchName, int] = attrs.field(factory=dict)
+
+
+def scan_kin(look: Reading, layout: Layout, kin: Kin) -> Listing:
+    """
+    What `scan` would say of some lineages, each of their names looked up by itself.
+
+    Who calls this knows that none of the names is another but for case, which no such look can tell. What is
+    not ours, and what crashes have left, is not looked for.
+    """
+    quarantined = quarantined_in(look, kin.roots)
+    last = dict(kin.last_child)
+    for root, number in _last_children(quarantined).items():
+        last[root] = max(number, last.get(root, 0))
+    batches: dict[BatchName, Mapping[Role, Kind]] = {}
+    odd: set[BatchName] = set(quarantined)
+    for root in in_order(kin.roots):
+        for k in itertools.count():
+            name = child_name(root, k) if k else root
+            kinds = ((role, look.kind(layout.live_path(file_name(role, name)))) for role in _ROLES)
+            there = {role: kind for role, kind in kinds if kind is not None}
+            if there:
+                batches[name] = there
+                if any(kind is not Kind.FILE for kind in there.values()):
+                    odd.add(name)
+            if k > max(0, last.get(root, 0)) and not there:
+                break
+    return Listing(batches, {}, (), quarantined, (), odd, last)
+
+
 def _why(entry: Entry) -> str:
     """Why a name in the live directory is not ours."""
     if entry.kind is Kind.FOLDER:
@@ -131,12 +179,16 @@ def _clashes(batches: Mapping[BatchName, object]) -> dict[BatchName, str]:
     }
 
 
-def quarantined_in(look: Reading) -> dict[BatchName, tuple[str, ...]]:
-    """The folders of `quarantine/` that still hold batch files."""
+def quarantined_in(
+    look: Reading, among: Collection[BatchName] | None = None
+) -> dict[BatchName, tuple[str, ...]]:
+    """The folders of `quarantine/` that still hold batch files; of all lineages, or of those *among* it."""
     found: dict[BatchName, list[str]] = {}
     for entry in look.listing(QUARANTINE):
         name = batch_of_folder(entry.name)
         if entry.kind is not Kind.FOLDER or name is None:
+            continue
+        if among is not None and lineage_root(name) not in among:
             continue
         if any(parse_file_name(each.name) for each in look.listing(f"{QUARANTINE}/{entry.name}")):
             found.setdefault(name, []).append(entry.name)

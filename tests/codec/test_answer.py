@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.codec.answer import encode_answer, encode_failure
+from reconciler.codec.answer import encode_answer, encode_failure, is_plain_answer
 from reconciler.codec.jsonl import Line
 from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.model.exchange import Dialect, Request
@@ -49,6 +49,38 @@ def test_an_answer_reads_as_what_it_was_written_from(
     assert b"\n" not in data
     verdict = decode_verdict(line, "here")
     assert (verdict.custom_id, verdict.outcome) == (custom_id, Outcome.ANSWERED)
+
+
+MEMBERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "choices": st.sampled_from([[], [{}], [{"message": {"content": "x"}}], [1], None, {}]),
+        "output": st.sampled_from([[], [{"type": "message"}], None, 1]),
+        "data": st.sampled_from([[], [{}], [1], None]),
+        "candidates": st.sampled_from([[], [{}], [{"content": {"parts": [{"text": "x"}]}}], "x"]),
+        "status": st.sampled_from(["completed", "incomplete", "failed", None, 7]),
+        "status_code": st.sampled_from([200, 500, None]),
+        "object": st.sampled_from(["list", "chat.completion", None, 1]),
+        "error": st.sampled_from([None, {}, {"message": "no"}, "no", 0]),
+        "type": st.sampled_from(["message", "error", None, 1]),
+        "body": st.sampled_from([{}, {"choices": [{}]}, None]),
+    },
+)
+
+
+@given(st.sampled_from(Dialect), MEMBERS)
+def test_a_plain_answer_is_read_as_an_answer(dialect: Dialect, body: dict[str, Any]) -> None:
+    """What is taken for an answer at one look is one for every later reader of its line."""
+    if is_plain_answer(asked(dialect), body):
+        line = Line(1, 0, encode_answer(asked(dialect), body, 1))
+        assert decode_verdict(line, "here").outcome is Outcome.ANSWERED
+        assert decode_result(line, "here").outcome is Outcome.ANSWERED
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_answers_are_plain_to_see(dialect: Dialect) -> None:
+    """The body that each provider answers with is settled at one look."""
+    assert is_plain_answer(asked(dialect), body_of(dialect, "x"))
 
 
 @given(st.sampled_from(Dialect), ids, words, texts, st.integers(1, 1 << 40))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.codec.cells import row_writer
+from reconciler.codec.cells import guarded, row_writer, unguarded
 from reconciler.codec.registry import decode, encode_line
 from reconciler.errors import UsageError
 from reconciler.model.rows import ResultRow, Standing
@@ -52,6 +52,14 @@ def test_a_carriage_return_hides_no_formula() -> None:
     """What follows a carriage return in an answer is no cell of its own, which a spreadsheet would run."""
     rows = [ResultRow("a", Standing.ANSWERED, text="4\r=HYPERLINK(1)")]
     assert b"".join(csv_blocks(rows, ("custom_id", "text"))) == b'custom_id,text\na,"4\r=HYPERLINK(1)"\n'
+
+
+@given(st.text("'=+-@\t\r\n\uff1d\uff0b\uff0d\uff20a", max_size=5))
+def test_a_guarded_text_is_no_formula_and_comes_back(text: str) -> None:
+    """Apostrophes of its own and full-width signs included."""
+    cell = guarded(text)
+    assert cell[:1] not in set("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+    assert unguarded(cell) == text
 
 
 def test_a_registry_with_a_carriage_return_is_read_again() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.passing import passed_answers, plain_fields
 from reconciler.codec.plain import plain_answers, plain_requests
-from reconciler.codec.request import request_id
+from reconciler.codec.request import decode_request, request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine
 from reconciler.model.exchange import Verdict
@@ -55,6 +55,8 @@ def same(raw: bytes) -> tuple[bool, bool]:
     if asked is not None:
         assert whole is not None
         assert request_id(whole, PATH) == asked.decode()
+        # A blank in front is no plain writing, so the line goes the long way.
+        assert decode_request(whole, PATH) == decode_request(whole._replace(data=b" " + whole.data), PATH)
     if answered is not None:
         assert whole is not None
         assert decode_verdict(whole, PATH) == Verdict(answered.decode(), Outcome.ANSWERED, None)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.executor.values import NoJson, as_json
+from reconciler.executor.values import NoJson, as_json, is_plain
 
 
 @dataclasses.dataclass
@@ -132,3 +132,44 @@ def test_what_comes_out_is_strict_json(value: Any) -> None:
         return
     assert msgspec.json.decode(json.dumps(plain, allow_nan=False, ensure_ascii=False).encode()) == plain
     assert msgspec.json.encode(plain)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([Word.YES, b"x", 1 << 53, -(1 << 53), 1e300, "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
+        | st.tuples(inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_what_is_plain_is_json_as_it_is(value: Any) -> None:
+    """Written down and read back it is the same, types included, and the long way finds no fault with it."""
+    if is_plain(value):
+        assert repr(json.loads(msgspec.json.encode(value))) == repr(value)
+        assert as_json(value, sort=False) == value
+
+
+def test_what_a_decoder_gives_in_ascii_is_plain() -> None:
+    """So an answer is looked at once."""
+    assert is_plain({"a": [1, -2.5, "x", None, True, {"b": {}}], "c": {"d": [[]]}})
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda inner: {"a": inner}, lambda inner: [inner]], ids=["objects", "arrays"]
+)
+def test_deep_values_are_not_plain(wrap: Any) -> None:
+    """However deep: they take the long way, which knows what every reader takes."""
+    for depth in (66, 5000):
+        value: Any = None
+        for _ in range(depth):
+            value = wrap(value)
+        assert not is_plain(value)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final
 import attrs
 import msgspec
 
+from reconciler.codec.cells import guarded
 from reconciler.codec.failure import holds_error
 from reconciler.codec.jsonl import Line, decode_strict, iter_lines, line_at
 from reconciler.codec.passing import passed_answers
@@ -32,7 +33,7 @@ from reconciler.model.outcome import Outcome
 from reconciler.model.remote import Order
 from reconciler.model.rows import ResultRow, Standing
 from reconciler.processors.results import Origin, head_of_plain, line_of, tail_of_plain
-from reconciler.processors.tables import csv_blocks, guarded
+from reconciler.processors.tables import csv_blocks
 from reconciler.providers.inline import array_of
 from tests.fuzz.oracle import expect, gathered, is_deep, refused
 from tests.wires import source_of
@@ -172,7 +173,7 @@ def _cells(result: Result, readers: Readers) -> None:
     )
     out = b"".join(readers.table([row], CELLS)).decode()
     read = list(csv.reader(io.StringIO(out, newline=""), strict=True))
-    cells = [guarded(getattr(row, name)) or "" for name in CELLS]
+    cells = [guarded(getattr(row, name) or "") for name in CELLS]
     expect(read == [list(CELLS), cells], "other cells", read, cells)
 
 

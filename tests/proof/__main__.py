@@ -23,6 +23,7 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.testing import FakeProvider
+from tests.five import SIX
 from tests.fuzz.running import proof as fuzz
 from tests.proof import machine, mutants
 from tests.proof.outside import full
@@ -30,7 +31,10 @@ from tests.proof.power import CASES, online_cuts, sweep
 from tests.proof.runner import live as lived
 from tests.proof.simulation import AGAIN, live_all
 from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
-from tests.stopping import PROVIDERS
+from tests.stopping import CREATES, PROVIDERS, kill
+from tests.test_crash import SCENARIOS, half, kill_everywhere, whole
+from tests.test_crash_online import all_of, stop_at
+from tests.test_faults_online import cells_of, run_all
 from tests.watching.half_a_day import half_a_day
 from tests.workspaces import scratch
 
@@ -47,6 +51,26 @@ _counts: Final[dict[str, int]] = {
     "watchers": 40,
 }
 """How many, by proof, unless the command says otherwise."""
+
+
+def crashes() -> str:
+    """Kills before every change of every scenario, and in the midst of every write."""
+    points = sum(kill_everywhere(case, 1, tear=tear) for case in SCENARIOS for tear in (whole, half))
+    with FakeProvider() as fake:
+        online = sum(
+            stop_at(provider, create, fake, kill, all_of) for provider in PROVIDERS for create in CREATES
+        )
+    return (
+        f"{len(SCENARIOS)} scenarios here, whole and torn: {points} points; "
+        f"{len(PROVIDERS)} providers x {len(CREATES)} ends of a create: {online} points"
+    )
+
+
+def cells() -> str:
+    """Every fault of the network at every endpoint, once, again and for good, at every provider."""
+    with FakeProvider() as fake:
+        run = run_all(fake, cells_of(SIX))
+    return f"{run} cells at {len(SIX)} providers, each as its table says"
 
 
 def power() -> str:
@@ -139,10 +163,12 @@ def planted() -> str:
 
 
 PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
+    "crashes": ("kills before each change, whole and torn", "all, 12 scenarios", crashes),
     "power": ("power cuts, on this machine alone", "all prefixes x 3 models", power),
     "online": ("power cuts, with a provider", "all prefixes x 3 models", power_online),
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),
+    "cells": ("faults of the network", "432 of 432", cells),
     "seeds": ("seeds of the simulation", "10,000 per commit", seeds),
     "machine": ("state machine", "10,000 runs of 50 steps", state_machine),
     "runner": ("seeds of live runs: kills, full disks, hangs, jumps of clocks", "500 seeds", runner),

@@ -85,8 +85,8 @@ DEFENCES: Final = (
     ),
     Planted(
         "a cell of a table is a formula",
-        "processors/tables.py",
-        '    return f"\'{text}" if text is not None and _FORMULA.match(text) else text',
+        "codec/cells.py",
+        '    return f"\'{text}" if _FORMULA.match(text) else text',
         "    return text",
         ("tests/test_threats.py", "-k", "formula"),
     ),

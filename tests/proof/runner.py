@@ -18,12 +18,10 @@ import os
 import random
 import resource
 import signal
-import sqlite3
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +39,7 @@ from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
 from tests.looptime import JumpingLoop
-from tests.workers import chat, note, progress
+from tests.workers import chat, kept_lines, note, progress
 from tests.workspace.faults import in_child
 from tests.workspaces import jsonl, leftovers, scratch, settings
 
@@ -234,7 +232,7 @@ class Life:
     def kept(self) -> dict[str, bytes]:
         """The answer line of each request that has an end, wherever it stands; two ends are a fault."""
         found: dict[str, bytes] = {}
-        lines = [line for name in self.batches for line in _in_progress(self.root, name)]
+        lines = [line for name in self.batches for line in kept_lines(progress(self.root, name))]
         for path in sorted(self.root.rglob("batch_*.jsonl")):
             if path.name.startswith(("batch_output_", "batch_error_")):
                 lines += path.read_bytes().splitlines()
@@ -377,17 +375,6 @@ async def _played(fate: str, key: str) -> Any:
         case "slow":
             await asyncio.sleep(20)
     return chat(f"answer to {key}." + ("x" * LARGE if word == "large" else ""))
-
-
-def _in_progress(root: Path, name: str) -> list[bytes]:
-    """The ends that stand in the progress of a batch."""
-    path = progress(root, name)
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(path)) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'ended'").fetchone():
-            return []
-        return [row[0] for row in db.execute("SELECT answer FROM ended")]
 
 
 def trial(chance: random.Random) -> Trial:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.exchange import Dialect, Request
 from reconciler.model.standing import Standing
-from reconciler.providers.ends import Answered, End, Failed, Rules, as_they_are
+from reconciler.providers.ends import Answered, End, Failed, Judged, Rules, as_they_are
 from reconciler.providers.local import Local
 from reconciler.providers.many import answer_all
 
@@ -170,3 +170,47 @@ def test_words_of_a_failure_are_cut() -> None:
     (end,) = collected(worker, iter(requests(1)))
     assert isinstance(end, Failed)
     assert end.message == "ValueError: " + "x" * 500
+
+
+def test_a_fault_in_judging_ends_the_run() -> None:
+    """Nothing new begins, what is under way still ends and is kept, and the fault is told."""
+    begun: list[str] = []
+    ends: list[End] = []
+
+    async def worker(request: Request) -> dict[str, Any]:
+        begun.append(request.custom_id)
+        await asyncio.sleep(0)
+        return {}
+
+    def judge(end: End) -> Judged[End]:
+        if end.number == 2:
+            raise ZeroDivisionError
+        return as_they_are(end)
+
+    async def work() -> None:
+        async with asyncio.timeout(20):
+            await answer_all(
+                Local(worker, 3), iter(requests(20)), ends.extend, lambda: False, Rules(judge=judge)
+            )
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(work())
+    assert len(begun) < 20
+    assert sorted(["r-2", *(end.request.custom_id for end in ends)]) == sorted(begun)
+
+
+def test_as_many_as_allowed_are_under_way() -> None:
+    """Workers that wait for each other all get their turn at once: the concurrency is reached."""
+    busy = most = 0
+
+    async def worker(_request: Request) -> dict[str, Any]:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        for _ in range(40):
+            await asyncio.sleep(0)
+        busy -= 1
+        return {}
+
+    assert len(collected(worker, iter(requests(60)), concurrency=20)) == 60
+    assert most == 20

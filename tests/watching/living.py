@@ -22,7 +22,7 @@ from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.session import Options
 from reconciler.watching.arrivals import Arrivals, Seen
 from reconciler.watching.rounds import Ground, Watch
-from reconciler.watching.seeing import How
+from reconciler.watching.seeing import How, Sight
 from reconciler.workspace.effects import Tap, no_tap
 from tests.workspaces import Line, jsonl, live
 
@@ -99,6 +99,7 @@ class Living:
         wire: Makes calls; None for the network as a pass opens it.
         told: What was told.
         hand: Who sees files come.
+        sight: Who sees them instead, where that is somebody real.
         broken: Why settings cannot be obeyed; empty where they can.
         follower: Makes whoever is told of each pass.
         defer: The caller begins it.
@@ -113,6 +114,7 @@ class Living:
     wire: Any = None
     told: Told = attrs.field(factory=Told)
     hand: Hand = attrs.field(factory=Hand)
+    sight: Sight | None = None
     broken: str = ""
     follower: Callable[[Prepared], Any] = lambda _ready: None
     defer: bool = False
@@ -130,7 +132,7 @@ class Living:
             Ground(
                 load=self.load,
                 listening=self.listening,
-                sight=lambda _ready: self.hand,
+                sight=lambda _ready: self.sight or self.hand,
                 tell=self.told,
                 clock=self.now,
                 chance=lambda: 0.0,

@@ -21,8 +21,10 @@ from reconciler.errors import ConfigError, TransientError
 from reconciler.providers.http import Http
 from reconciler.watching.hooks import PATIENT, Command, Hook, hooks_of
 from reconciler.watching.posting import Posting
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.outbox import TELLING
 from tests import workspaces
-from tests.watching.living import Living
+from tests.watching.living import Living, Time
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, put, request
 
@@ -83,11 +85,11 @@ def receiver() -> Iterator[Receiver]:
 class Posted:
     """A watched workspace whose hooks are told as time passes, by processes that may die."""
 
-    def __init__(self, root: Path, hooks: Sequence[Hook]) -> None:
+    def __init__(self, root: Path, hooks: Sequence[Hook], clock: Any = None) -> None:
         self.hooks = hooks
         self.tap: Any = lambda _change, _path: None
-        (root / "workdir").mkdir(parents=True)
-        self.living = Living(root, follower=self.follow, defer=True)
+        (root / "workdir").mkdir(parents=True, exist_ok=True)
+        self.living = Living(root, follower=self.follow, defer=True, clock=clock or Time())
         self.begin()
         self.live_for(1.0)
 
@@ -325,3 +327,35 @@ def test_an_outbox_that_cannot_be_read_is_told_once(
     posted.live_for(301.0)
     assert receiver.names("2") == ["batch.settled"]
     assert posted.living.told.names("workspace.r") == ["workspace.recovered"]
+
+
+def test_two_watchers_tell_each_event_once(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
+    """Whichever of them made a pass, and whoever comes first: no event is posted twice."""
+    one = Posted(tmp_path / "w", [webhook])
+    other = Posted(tmp_path / "w", [webhook], one.living.clock)
+    for n in range(6):
+        batches((one, other)[n % 2], str(n))
+        for posted in (other, one):
+            posted.live_for(2.0)
+    one.living.live_for(700.0)
+    other.live_for(700.0)
+
+    assert [receiver.names(str(n)) for n in range(6)] == [["batch.settled"]] * 6
+    assert len(receiver.taken) == 6
+
+
+def test_what_another_watcher_is_telling_is_told_when_it_dies(
+    tmp_path: Path, receiver: Receiver, webhook: Hook
+) -> None:
+    """While somebody else tells hooks nothing is posted; a second after that one is gone, everything is."""
+    posted = Posted(tmp_path / "w", [webhook])
+    fx = Effects(str(posted.living.root))
+    with fx.lock(TELLING):
+        batches(posted, "1")
+        posted.live_for(10.0)
+        assert receiver.taken == []
+    fx.close()
+    posted.live_for(1.5)
+
+    assert receiver.names("1") == ["batch.settled"]
+    assert posted.living.told.names("hook.f") == []

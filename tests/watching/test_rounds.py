@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import WorkspaceLocked
-from reconciler.watching.arrivals import Seen
+from reconciler.watching.arrivals import Heard, Seen
 from reconciler.watching.place import CHECK
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import LOCK
@@ -287,7 +287,7 @@ def triple_of(living: Living, n: int) -> None:
 def test_a_fault_of_ours_ends_no_watcher(living: Living) -> None:
     """Whatever is raised, it is told once, and the workspace is looked at again later."""
 
-    def broken() -> None:
+    def broken() -> Heard:
         raise ZeroDivisionError
 
     looks, living.watch.arrivals.look = living.watch.arrivals.look, broken  # type: ignore[method-assign]

@@ -173,3 +173,74 @@ def test_what_is_removed_stays_away() -> None:
             assert ("unlink", PATH) in trip.seen
         finally:
             fx.close()
+
+
+# Progress of an earlier version
+
+
+def earlier(path: Path, *, sent: bool) -> None:
+    """A file of progress as versions before the groups wrote it: a row each, the first ones without sends."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE run (input TEXT NOT NULL)")
+        db.execute("CREATE TABLE ended (line INTEGER PRIMARY KEY, role TEXT NOT NULL, answer BLOB NOT NULL)")
+        db.execute("INSERT INTO run VALUES (?)", (DIGEST,))
+        ends = [(line, "error" if line % 7 == 0 else "output", b"%d" % line) for line in range(1, 301)]
+        db.executemany("INSERT INTO ended VALUES (?, ?, ?)", ends)
+        if sent:
+            db.execute("CREATE TABLE sent (line INTEGER PRIMARY KEY, sends INTEGER NOT NULL)")
+            db.execute("INSERT INTO sent VALUES (7, 2), (900, 1)")
+        db.execute("PRAGMA user_version = 1")
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["with-sends", "without-sends"])
+def test_progress_of_an_earlier_version_is_carried_over(sent: bool, fx: Effects) -> None:  # noqa: FBT001 - a parameter
+    """Every end and every send is there, once, and new ends stand beside them."""
+    earlier(Path(fx.root, PATH), sent=sent)
+    with closing(live.Live(fx, "7", DIGEST, begun=True)) as progress:
+        assert progress.finished() == set(range(1, 301))
+        assert progress.sends() == ({7: 2, 900: 1} if sent else {})
+        progress.keep([(301, Role.OUTPUT, b"301")])
+    found = rows(fx)
+    assert found[Role.ERROR] == [b"%d\n" % line for line in range(7, 301, 7)]
+    assert found[Role.OUTPUT] == [b"%d\n" % line for line in range(1, 302) if line % 7 or line > 300]
+
+
+def test_carrying_over_is_done_whole_or_not_at_all(fx: Effects) -> None:
+    """Where the disk has no room for both, the file stays as it was, and another try carries it over."""
+    path = Path(fx.root, PATH)
+    earlier(path, sent=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16 << 10, limits[1]))
+    try:
+        with pytest.raises(TransientError):
+            opened(fx)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM ended").fetchone() == (300,)
+        assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'groups'").fetchone() == (0,)
+    with closing(opened(fx)) as progress:
+        assert progress.finished() == set(range(1, 301))
+
+
+def test_progress_of_another_input_is_not_carried_over(fx: Effects) -> None:
+    """What is refused stays as it is."""
+    path = Path(fx.root, PATH)
+    earlier(path, sent=True)
+    with pytest.raises(PermanentError, match="holds answers to another input"):
+        opened(fx, "b" * 64)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_a_damaged_group_is_told(fx: Effects) -> None:
+    """Numbers without their answers: nothing is published by guessing."""
+    with closing(opened(fx)) as progress:
+        progress.keep([(1, Role.OUTPUT, b"a"), (2, Role.OUTPUT, b"b")])
+    with closing(sqlite3.connect(Path(fx.root, PATH), isolation_level=None)) as db:
+        db.execute("UPDATE groups SET answers = ?", (b"a\n",))
+    with pytest.raises(PermanentError, match=r"7\.sqlite: row 1 has 1 answers"):
+        rows(fx)
