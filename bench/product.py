@@ -264,7 +264,7 @@ class _Planned(Unwatched):
 
 
 @contextmanager
-def watched(workspace: Path, quiet: float) -> Iterator[Watched]:
+def watched(workspace: Path, quiet: float, observer: str = "events") -> Iterator[Watched]:
     """A workspace that is watched, in a thread as `reconcile watch` does; its first pass is over."""
     found, bell, over = Watched(), Bell(), threading.Event()
     settings = settle(flags={"watch.quiet_seconds": quiet})
@@ -277,7 +277,7 @@ def watched(workspace: Path, quiet: float) -> Iterator[Watched]:
     ground = Ground(
         load=lambda: ready,
         listening=listening,
-        sight=lambda _ready: Observing("events"),
+        sight=lambda _ready: Observing(observer),
         tell=found.tell,
         clock=time.time,
         chance=lambda: 0.5,

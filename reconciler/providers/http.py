@@ -9,7 +9,6 @@ hold keys, so ours are raised outside of the handlers that caught them.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import ssl
 import threading
@@ -296,12 +295,11 @@ def certificates() -> ssl.SSLContext:
 
     Read once an hour by one process, however many passes it makes: that takes longer than a call.
     """
-    places = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    return _certificates(int(time.monotonic() // CERTIFICATES), *places)
+    return _certificates(int(time.monotonic() // CERTIFICATES))
 
 
 @lru_cache(maxsize=1)
-def _certificates(*_when_and_where: object) -> ssl.SSLContext:
+def _certificates(_hour: int) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 

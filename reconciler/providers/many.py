@@ -107,6 +107,7 @@ class _Crowd(Generic[T]):
 
     def close(self) -> None:
         """Let go of the writing thread; what it is writing ends first."""
+        self._sending.close()
         self._keeper.close()
 
     async def _lane(self) -> None:

@@ -14,7 +14,8 @@ from typing import Final, Generic, TypeVar
 
 from reconciler.model.exchange import Request
 from reconciler.model.outcome import ErrorClass
-from reconciler.providers.base import Body, Embedded
+from reconciler.providers.base import Embedded
+from reconciler.providers.deadlines import Deadlines
 from reconciler.providers.ends import Answered, End, Failed, Judged, Rules, failure_of
 from reconciler.providers.pacing import Crowding, Gate, Meter
 from reconciler.providers.tokens import taken, thought
@@ -46,7 +47,8 @@ class Sending(Generic[T]):
         self._end = end
         self._time = asyncio.get_running_loop().time
         self._counts_tokens = bool(provider.pace.tokens_per_minute)
-        self._limited = bool(provider.pace.request_seconds)
+        seconds = provider.pace.request_seconds
+        self._deadlines = Deadlines(seconds) if seconds else None
         self._gate = Gate(provider.pace)
         self._crowding = Crowding(provider.concurrency)
         self._meter = Meter()
@@ -77,6 +79,11 @@ class Sending(Generic[T]):
         """Ask nothing again, and let go of those that wait."""
         self._leave.set()
         wake(self._queue, len(self._queue))
+
+    def close(self) -> None:
+        """Let go of what outlasts the run."""
+        if self._deadlines is not None:
+            self._deadlines.close()
 
     async def asked(self, number: int, request: Request) -> Judged[T] | None:
         """How one request ends, asked as often as it helps; None when it has not ended."""
@@ -168,21 +175,14 @@ class Sending(Generic[T]):
     async def _once(self, number: int, request: Request) -> End:
         """How one send ends."""
         try:
-            if self._limited:
-                body = await self._in_time(request)
-            else:
-                body = await self._provider.answer(request)
+            call = self._provider.answer(request)
+            body = await (call if self._deadlines is None else self._deadlines.within(call))
         except BaseException as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
             return failure_of(number, request, error)
         return Answered(number, request, body)
-
-    async def _in_time(self, request: Request) -> Body:
-        """The answer, if it comes in time."""
-        async with asyncio.timeout(self._provider.pace.request_seconds):
-            return await self._provider.answer(request)
 
 
 def wake(waiting: deque[asyncio.Future[None]], room: int) -> None:

@@ -40,9 +40,9 @@ RUNS: Final = (
     ),
     Planted(
         "a send that hangs is waited for",
-        "providers/sending.py",
-        "asyncio.timeout(self._provider.pace.request_seconds)",
-        "asyncio.timeout(None)",
+        "providers/deadlines.py",
+        "            task.cancel()\n",
+        "",
         RUNNER,
     ),
     Planted(

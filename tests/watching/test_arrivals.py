@@ -74,6 +74,24 @@ def test_a_file_that_grows_is_left_alone_until_it_is_closed(steps: list[tuple[Se
     assert {str(name) for name in seen.writing()} == open_still
 
 
+@given(STEPS)
+def test_what_is_whole_is_named_once_nothing_of_it_is_written(steps: list[tuple[Seen, str, float]]) -> None:
+    """Every batch of which a file became whole is named by a look at it, as soon as no file of it is open."""
+    clock = Clock()
+    seen = Arrivals(clock)
+    owed: set[str] = set()
+    for what, leaf, pause in steps:
+        seen.see(what, leaf)
+        if what is Seen.WHOLE:
+            owed.add(leaf[-7])
+        clock.now += pause
+        due = seen.due()
+        if due is not None and due <= clock.now:
+            heard = seen.look()
+            owed = set() if heard.everything else owed - {str(name) for name in heard.named}
+            assert owed <= {str(name) for name in seen.writing()}
+
+
 def test_what_is_no_batch_file_is_nothing() -> None:
     """Temporary names, metadata, and files of others lead to no look."""
     seen = Arrivals(Clock())

@@ -122,6 +122,20 @@ def test_names_alike_but_for_case_are_looked_at_among_all(living: Living) -> Non
     assert "are one name where case does not count" in living.told.of("batch.needs-attention")[-1]["because"]
 
 
+def test_what_waited_for_a_file_that_went_is_looked_at(living: Living) -> None:
+    """An input beside which an output is begun and given up is looked at in a moment, as any other is."""
+    living.write("batch_input_new.jsonl", [request(0)])
+    path = living.write("batch_output_new.jsonl", b"{", Seen.APPEARED, Seen.GREW)
+    living.live_for(10.0)
+    assert "new" not in {report.name for report in living.watch.standing}
+    path.unlink()
+    living.hand.see(Seen.WENT, path.name)
+    living.live_for(10.0)
+
+    assert "new" in {report.name for report in living.watch.standing}
+    assert living.watch.scans == 1
+
+
 def test_what_is_due_is_looked_at_by_name(living: Living) -> None:
     """A batch whose time has come, as after a full disk, is looked at without a listing."""
 
