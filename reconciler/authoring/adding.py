@@ -8,12 +8,14 @@ crash between the two leaves metadata of a batch that was never sent, and the ne
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import attrs
 
 from reconciler.authoring.deadlines import give_another
 from reconciler.authoring.items import Item, generation_of, named
 from reconciler.authoring.parting import Asked, Part, following, in_turn, name_of
+from reconciler.authoring.quoting import quotes_of
 from reconciler.codec.request import request_id
 from reconciler.config import Settings
 from reconciler.errors import BadLine, Clash, UsageError
@@ -25,6 +27,7 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.record import InputFact, Limit, Record
+from reconciler.pricing import LISTED, Book, Quote, dollars
 from reconciler.processors.content import repair_version
 from reconciler.session import Options, session
 from reconciler.workspace import metadata
@@ -41,17 +44,32 @@ class Added:
         parts: The batches that were, or would be, made.
         there: How many requests were there before.
         warnings: What is wasteful about it, a line each; nothing is refused for it.
+        prices: What requests cost.
+        left: Nano-dollars that the limit of cost leaves; None where there is none, or no workspace yet.
     """
 
     asked: tuple[tuple[str, Item], ...]
     parts: tuple[Part, ...]
     there: int
     warnings: tuple[str, ...] = ()
+    prices: Book = LISTED
+    left: int | None = None
 
     @property
     def requests(self) -> int:
         """How many requests are new."""
         return sum(len(part.items) for part in self.parts)
+
+    @property
+    def quotes(self) -> dict[str, Quote]:
+        """What each batch may cost, by its name or its number: estimates, made when they are asked for."""
+        return dict(quotes_of(self.parts, self.prices))
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What all of it may cost in dollars, an estimate; None where a part is not known."""
+        found = [each.nano for each in self.quotes.values()]
+        return None if None in found else dollars(sum(each for each in found if each is not None))
 
 
 def planned(view: View | None, items: Sequence[Item], asked: Asked) -> Added:

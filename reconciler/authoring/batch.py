@@ -23,12 +23,16 @@ from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
 from reconciler.config import Settings
-from reconciler.errors import InvalidRequest, UsageError
+from reconciler.costs import costs_of
+from reconciler.errors import CostLimitExceeded, InvalidRequest, UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
+from reconciler.limiting import checked_limit, set_limit
 from reconciler.model.durations import held, seconds_of
+from reconciler.model.failure import Capped
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
+from reconciler.pricing import Cap
 from reconciler.workspace.reading import locate
 
 _FIELDS: Final = frozenset(field.name for field in attrs.fields(Wanted)) - {"params", "files"} | {"file"}
@@ -69,6 +73,7 @@ class Batch:
     _time_limit: float | None = attrs.field(default=None, init=False)
     _canary: int = attrs.field(default=0, init=False)
     _share: float = attrs.field(default=0.9, init=False)
+    _cost_usd: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.items_per_batch is not None and self.items_per_batch < 1:
@@ -155,28 +160,38 @@ class Batch:
     def limit(
         self,
         *,
+        cost_usd: float | None = None,
         time: str | float | dt.timedelta | None = None,
         hours: float = 0,
         minutes: float = 0,
         seconds: float = 0,
     ) -> Self:
         """
-        Say how long all of it may take, retries included.
+        Say what the workspace may spend, how long all of this may take, retries included, or both.
+
+        The limit of cost is kept in the workspace when the inputs are made, for every pass. The lowest limit
+        holds, those of settings too; what it holds back waits until it is raised.
 
         The time counts from when its inputs are made, and is kept with them: running the script again does
         not begin it anew, unless another length is given. Once it is over, what is under way is stopped at
         its provider, what is answered is kept, and the rest has failed as `time-limit`.
 
         Args:
+            cost_usd: The most that may be spent, in dollars.
             time: A length such as `2h30m`, a number of seconds, or a `timedelta`.
             hours: Instead of that, with minutes and seconds, which are summed.
             minutes: Likewise.
             seconds: Likewise.
 
         Raises:
-            UsageError: It is no length of time, or not longer than nothing.
+            UsageError: It is no amount of money, or no length of time above nothing, or nothing is said.
         """
         parts = (hours, minutes, seconds)
+        if cost_usd is not None:
+            checked_limit(cost_usd)
+            self._cost_usd = cost_usd
+            if time is None and not any(parts):
+                return self
         if time is not None and any(parts):
             raise UsageError("a time limit twice", hint="limit(time='2h30m') or limit(hours=2, minutes=30)")
         if time is not None:
@@ -212,7 +227,7 @@ class Batch:
 
     def plan(self) -> Added:
         """
-        What would be made, and what is there already; nothing is written.
+        What would be made, what it may cost, and what is there already; nothing is written.
 
         Raises:
             UsageError: There is nothing to ask, or an id was given twice.
@@ -221,10 +236,16 @@ class Batch:
         self._refuse_empty()
         path = os.fspath(self.workspace)
         if locate(path)[1] is None:
-            return planned(None, self._items, self._asked)
+            left = None if self._cost_usd is None else checked_limit(self._cost_usd)
+            return attrs.evolve(planned(None, self._items, self._asked), left=left)
         ready = prepared(path, {}, Mode.LOOK)
         with viewing(path, ready.settings) as view:
-            return _warned(planned(view, self._items, self._asked), ready.settings)
+            found = _warned(planned(view, self._items, self._asked), ready.settings)
+            money = costs_of(view.look, ready.settings)
+            if self._cost_usd is not None:
+                own = Cap(checked_limit(self._cost_usd), "limit()")
+                money = attrs.evolve(money, cap=ready.settings.cap.lower(own))
+            return attrs.evolve(found, prices=ready.settings.prices, left=money.left)
 
     def write(self) -> Added:
         """
@@ -238,11 +259,26 @@ class Batch:
         path = os.fspath(self.workspace)
         make_workspace(path)
         ready = prepared(path, {}, Mode.LOOK)
-        return _warned(add(path, ready.settings, self._items, self._asked), ready.settings)
+        if self._cost_usd is not None:
+            set_limit(path, ready.settings, self._cost_usd)
+        added = _warned(add(path, ready.settings, self._items, self._asked), ready.settings)
+        return attrs.evolve(added, prices=ready.settings.prices)
 
-    def submit(self, **choices: Unpack[Choices]) -> Run:
-        """Make the inputs, then one pass over the workspace: everything is sent that can be."""
-        return self._pass(self.write(), self._retaining(choices), wait=False)
+    def submit(self, *, strict: bool = False, **choices: Unpack[Choices]) -> Run:
+        """
+        Make the inputs, then one pass over the workspace: everything is sent that can be.
+
+        Args:
+            strict: Raise where the limit of cost holds one of its batches back, instead of reporting it.
+            choices: As for `reconciler.reconcile`.
+
+        Raises:
+            CostLimitExceeded: It does, and *strict* was asked for; what fitted was sent all the same.
+        """
+        run = self._pass(self.write(), self._retaining(choices), wait=False)
+        if strict:
+            _refuse_held(run)
+        return run
 
     def run(
         self,
@@ -330,3 +366,15 @@ class Batch:
 def _warned(added: Added, settings: Settings) -> Added:
     """What came of adding, with what is wasteful about it."""
     return attrs.evolve(added, warnings=tiny(added.parts, settings["policy.min_items_per_batch"]))
+
+
+def _refuse_held(run: Run) -> None:
+    """
+    Hold a run to having been sent.
+
+    Raises:
+        CostLimitExceeded: The limit of cost holds a batch back.
+    """
+    for each in run.report.batches:
+        if isinstance(each.failure, Capped):
+            raise CostLimitExceeded(f"{each.name}: {each.because}", hint=each.hint)

@@ -71,13 +71,11 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         raise PermanentError(message, hint=hint)
     if record.status is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest)
-    quoting = charging.Quoting(ctx.prices, provider, step.max_attempts)
-    if quoting.is_priced:
-        check_input(ctx, fact, lambda request, _line: quoting.take(request))
-        key = charging.live_key(attrs.evolve(record, input=asked))
-        charging.reserve(ctx, step.name, quoting.quote, key, unsent=record.status is None)
+    if record.status is None:
+        _reserve(step, run, provider, record, asked)
     progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
+        resumed = record.status is not None
         if record.status is None:
             facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
             ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
@@ -85,6 +83,9 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         finished = progress.finished()
         before = ended = len(finished)
         if before < asked.requests and not _is_over(ctx, step):
+            if resumed:
+                # What has ended is published, limit or not; what has not is held to the one of today.
+                _reserve(step, run, provider, record, asked)
             _answer(step, run, provider, progress, record, finished=finished)
             ended = len(progress.finished())
         called = ended - before
@@ -131,6 +132,21 @@ def _batched(lines: Iterable[Line], size: int) -> Iterator[list[Line]]:
     rest = iter(lines)
     while block := list(itertools.islice(rest, size)):
         yield block
+
+
+def _reserve(step: AnswerHere, run: Run, provider: Embedded, record: Record, asked: InputFact) -> None:
+    """
+    Have written down what a run may cost, where somebody is paid for it.
+
+    Raises:
+        CostLimitExceeded: It is more than what is left.
+    """
+    ctx, fact = run.ctx, step.expects.files[Role.INPUT]
+    quoting = charging.Quoting(ctx.prices, provider, step.max_attempts)
+    if quoting.is_priced:
+        check_input(ctx, fact, lambda request, _line: quoting.take(request))
+        key = charging.live_key(attrs.evolve(record, input=asked))
+        charging.reserve(ctx, step.name, quoting.quote, key, unsent=record.status is None)
 
 
 def _provider(ctx: Context, step: AnswerHere) -> Embedded:

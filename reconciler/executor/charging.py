@@ -51,10 +51,17 @@ class Quoting:
         book: The prices.
         provider: Who is asked.
         sends: How often a live request may be sent.
+        named: The provider, and the model that it is asked for, where there is no client of it here.
     """
 
-    def __init__(self, book: Book, provider: Provider | None, sends: int = 1) -> None:
-        self._provider = provider
+    def __init__(
+        self,
+        book: Book,
+        provider: Provider | None,
+        sends: int = 1,
+        named: tuple[str, str | None] | None = None,
+    ) -> None:
+        self._named = (provider.name, provider.model) if isinstance(provider, Remote) else named
         worker = provider.worker if isinstance(provider, Local) else None
         self._payee = getattr(worker, "payee", None)
         self.quote = Quote(book, sends if self._payee else 1)
@@ -62,16 +69,16 @@ class Quoting:
     @property
     def is_priced(self) -> bool:
         """Whether somebody is paid for asking it; what functions of a user cost is their own affair."""
-        return isinstance(self._provider, Remote) or self._payee is not None
+        return self._named is not None or self._payee is not None
 
     def take(self, request: Request) -> None:
         """Take one request in."""
         if self._payee is not None:
             service, model = self._payee(request)
             self.quote.add(service, model, request, live=True)
-        elif isinstance(self._provider, Remote):
-            named = request.model or self._provider.model
-            self.quote.add(self._provider.name, named, request)
+        elif self._named is not None:
+            name, model = self._named
+            self.quote.add(name, request.model or model, request)
 
 
 def live_key(record: Record) -> str:
