@@ -150,7 +150,7 @@ def test_failures_are_asked_again_only_while_there_is_time(
     fake_provider.script(Fate(outcomes={"q-1": http_error(500)}))
     fake_provider.default(STUCK)
     online = limited(tmp_path / "w", fake_provider)
-    assert online.wait().exit_code == 0
+    assert online.wait(timeout=1.5 * HOUR).exit_code == 0
     assert online.creates() == 2
     assert ends(online.root, "1.r1") == {"q-1": "time-limit"}
     sound(online.root)
@@ -165,6 +165,7 @@ def test_failures_that_come_too_late_stay_what_they_are(tmp_path: Path, fake_pro
     assert online.wait().exit_code == 0
     found = ends(online.root)
     assert (found.pop("q-1"), set(found.values())) == ("server-error", {"answered"})
+    assert "batch.retried" not in [each["event"] for each in ledger(online.root)]
     assert online.creates() == 1
 
 
