@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reconciler.choices import Choices
     from reconciler.errors import (
         ConfigError,
+        CostLimitExceeded,
         PermanentError,
         ReconcilerError,
         TransientError,
@@ -58,7 +59,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "errors": "ConfigError PermanentError ReconcilerError TransientError UserError WorkspaceLocked",
+    "errors": (
+        "ConfigError CostLimitExceeded PermanentError ReconcilerError TransientError UserError"
+        " WorkspaceLocked"
+    ),
     "authoring.batch": "Batch",
     "authoring.runs": "Answer Run",
     "choices": "Choices",
@@ -91,6 +95,7 @@ __all__ = [
     "Capped",
     "Choices",
     "ConfigError",
+    "CostLimitExceeded",
     "ErrorClass",
     "FailedForGood",
     "Failure",

@@ -106,8 +106,8 @@ def prepare(
     require_own(workspace, named)
     find(workspace)
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
-    settings = settle(settings_files(workspace, named), ours, flags)
     mine = own_file(workspace)
+    settings = settle(settings_files(workspace, named), ours, flags, mine)
     pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
     plugs = Plugs(settings, mine, given, pinned=pinned, mode=mode, environment=os.environ)
     return Prepared(settings, plugs.plugged)

@@ -20,6 +20,7 @@ Every error the reconciler raises on purpose.
     │       └── NotThere              it knows nothing under that id
     ├── KeyRefused            exit 77: a provider's key is missing or refused
     ├── Walled                exit 3: others were refused there, every request alike
+    ├── CostLimitExceeded     exit 3: it may cost more than what is left of the limit of cost
     ├── StaleSnapshot         the world moved between plan and effect: plan again
     └── Interrupted           exit 130: Ctrl-C or SIGTERM, between two effects
 
@@ -166,6 +167,12 @@ class KeyRefused(ReconcilerError):
 
 class Walled(ReconcilerError):
     """Other batches were refused there, every request alike: nothing more is sent until a person says so."""
+
+    exit_code = 3
+
+
+class CostLimitExceeded(ReconcilerError):
+    """It may cost more than what is left of the limit of cost; nothing was sent, and the others go on."""
 
     exit_code = 3
 

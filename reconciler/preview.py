@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from reconciler.config import Settings
+from reconciler.costs import Costs, costs_of, quote_of
 from reconciler.errors import Clash, ReconcilerError, UsageError
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
@@ -18,6 +19,7 @@ from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy, RetainPolicy
 from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Snapshot
+from reconciler.pricing import Quote
 from reconciler.workspace import walls
 from reconciler.workspace.archived import observe_archived
 from reconciler.workspace.layout import QUARANTINE, Layout
@@ -45,6 +47,8 @@ class Preview:
         batches: Each live batch and its plan, in order.
         asking: What lies in quarantine.
         walls: Why nothing more is sent to some place, for people; plans say `submit` there all the same.
+        quotes: What each batch may cost that would be sent; an estimate.
+        costs: What was spent and reserved, and the limit.
         removals: What `[retain]` removes of settled batches, where that is known before the pass.
     """
 
@@ -54,6 +58,8 @@ class Preview:
     asking: tuple[BatchReport, ...] = ()
     removals: tuple[Plan, ...] = ()
     walls: tuple[str, ...] = ()
+    quotes: Mapping[str, Quote] = attrs.field(factory=dict)
+    costs: Costs | None = None
 
 
 def preview(  # noqa: PLR0913 - what a pass takes, and no more
@@ -87,13 +93,25 @@ def preview(  # noqa: PLR0913 - what a pass takes, and no more
             attrs.evolve(observe(view.look, view.layout, listing, name), asked=asked)
             for name in select(listing, only)
         ]
-        batches = (
+        batches = tuple(
             (snap, _foresee(view, snap, plugged.policy_of(snap.name, settings), deep=deep)) for snap in seen
         )
         removals = tuple(_removals(view, settings, only)) if deep else ()
         asking = tuple(quarantined(listing.quarantined, only))
         known = tuple(wall.told for wall in walls.walls(view.look))
-        return Preview(view.layout, listing, tuple(batches), asking, removals, known)
+        quotes = _quotes(view, settings, batches, plugged) if deep else {}
+        money = costs_of(view.look, settings)
+        return Preview(view.layout, listing, batches, asking, removals, known, quotes, money)
+
+
+def _quotes(
+    view: View, settings: Settings, batches: Sequence[tuple[Snapshot, Plan]], plugged: Plugged
+) -> dict[str, Quote]:
+    """What each batch may cost that would be sent."""
+    found = {
+        snap.name: quote_of(view, settings, snap, plan, plugged.hooks_of(snap.name)) for snap, plan in batches
+    }
+    return {name: quote for name, quote in found.items() if quote is not None}
 
 
 def _removals(view: View, settings: Settings, only: Sequence[str]) -> Iterator[Plan]:

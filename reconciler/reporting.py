@@ -14,6 +14,7 @@ import attrs
 from reconciler.errors import (
     BadLine,
     Clash,
+    CostLimitExceeded,
     Interrupted,
     KeyRefused,
     Later,
@@ -22,7 +23,7 @@ from reconciler.errors import (
     Walled,
 )
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.failure import BY_TROUBLE, BadInput, Failure, NameTaken, NoKey, StepFailed
+from reconciler.model.failure import BY_TROUBLE, BadInput, Capped, Failure, NameTaken, NoKey, StepFailed
 from reconciler.model.failure import Held as HeldBack
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import ChangeRequests, MatchRequestIds, ProcessOutput
@@ -126,6 +127,11 @@ def stopped(
         walled = HeldBack(batch=name, operation=operation, because=error.message, hint=error.hint)
         return BatchReport(
             name, State.HELD, error.message, error.hint, tuple(receipts), coverage, failure=walled
+        )
+    if isinstance(error, CostLimitExceeded):
+        capped = Capped(batch=name, operation=operation, because=error.message, hint=error.hint)
+        return BatchReport(
+            name, State.HELD, error.message, error.hint, tuple(receipts), coverage, failure=capped
         )
     if isinstance(error, PermanentError):
         state = State.ATTENTION

@@ -21,6 +21,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
+from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
 from reconciler.workspace.layout import LOCK, Layout, find, mark
 from reconciler.workspace.scan import Kin, Listing
@@ -250,6 +251,8 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
                 remotes=Remotes(options.wire or network.open),
                 token=options.token,
                 csv=settings["results.csv"],
+                prices=settings.prices,
+                cap=settings.cap.lower(cost_limit.read(fx)),
             )
             yield Session(ctx, settings, options)
     finally:

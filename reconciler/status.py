@@ -9,7 +9,9 @@ from typing import Final
 import attrs
 
 from reconciler.config import Settings
+from reconciler.costs import Costs
 from reconciler.errors import BadMetadata
+from reconciler.executor.charging import RAISE
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import Role
@@ -22,6 +24,9 @@ from reconciler.preview import Preview, preview, quarantined
 from reconciler.workspace import outlook, settled
 from reconciler.workspace.archived import is_gone
 from reconciler.workspace.reading import Reading
+
+PENDING: Final = "pending"
+"""The word for a batch for which something is to be done."""
 
 MARGIN: Final = 5 * 86_400.0
 """Seconds before results vanish at their provider from which that is a warning."""
@@ -49,6 +54,7 @@ class Row:
         until: When to look again, for a waiting batch.
         results_until: When its results vanish at the provider; None once they are here, or when nobody says.
         heard: How many of its requests have ended, in its provider's last words.
+        cost: Nano-dollars that it has cost or may cost; None where nobody knows, or nothing was sent.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Row:
     until: float | None = None
     results_until: float | None = None
     heard: Counts | None = None
+    cost: int | None = None
 
 
 @attrs.frozen
@@ -81,6 +88,7 @@ class Status:
         ignored: Files that are not ours, with the reason.
         walls: Why nothing more is sent to some place, for people.
         next_look: When a watcher looks again; None where none says.
+        costs: What was spent and reserved, and the limit.
     """
 
     root: str
@@ -89,6 +97,7 @@ class Status:
     ignored: tuple[tuple[str, str], ...]
     walls: tuple[str, ...] = ()
     next_look: float | None = None
+    costs: Costs | None = None
 
 
 def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) -> Status:
@@ -101,11 +110,27 @@ def status(path: str, settings: Settings, plugged: Plugged = NOTHING_PLUGGED) ->
     seen = preview(path, settings, plugged=plugged, asked=True)
     look = Reading(seen.layout.root)
     try:
-        rows = (*_live(seen), *_quarantined(look, seen), *_settled(look))
+        every = (*_live(seen), *_quarantined(look, seen), *_settled(look))
+        rows = tuple(_priced(row, seen.costs) for row in every)
         ignored = tuple((each.path, each.why) for each in seen.listing.ignored)
-        return Status(seen.layout.root, look.now(), rows, ignored, seen.walls, outlook.next_look(look))
+        until = outlook.next_look(look)
+        return Status(seen.layout.root, look.now(), rows, ignored, seen.walls, until, seen.costs)
     finally:
         look.close()
+
+
+def _priced(row: Row, money: Costs | None) -> Row:
+    """A row with its cost; a batch that the limit still keeps back is held, and says why."""
+    if money is None:
+        return row
+    row = attrs.evolve(row, cost=money.batches.get(row.name))
+    held = next((each for each in money.held if each.batch == row.name), None)
+    unsent = row.state in (PENDING, State.WAITING.value) and row.batch_id is None
+    if held is None or not unsent or money.left is None:
+        return row
+    if held.needs is not None and held.needs <= money.left:
+        return row  # there is room for it by now
+    return attrs.evolve(row, state=State.HELD.value, because=held.why, hint=RAISE)
 
 
 def _live(seen: Preview) -> Iterator[Row]:

@@ -87,7 +87,8 @@ def test_layers_do_not_hide_each_other() -> None:
         pytest.param(
             "[zzz]\nx = 1",
             f"{FILE}: unknown section [zzz]",
-            "known: batch, budget, limits, local, log, output, policy, provider, results, retain, watch",
+            "known: batch, budget, limits, local, log, output, policy, prices, provider, results, "
+            "retain, watch",
             id="nothing-near",
         ),
         pytest.param(
@@ -312,29 +313,40 @@ def test_any_text_gives_settings_or_a_config_error(text: str, environment: dict[
 
 
 @pytest.mark.parametrize(
-    ("texts", "environment", "expected"),
+    ("texts", "environment", "nano", "origin"),
     [
-        pytest.param(["", ""], {}, "", id="nobody"),
-        pytest.param(["[budget]\nmax_cost_usd = 5", ""], {}, "a", id="user"),
+        pytest.param(["", ""], {}, None, "", id="nobody"),
+        pytest.param(["[budget]\nmax_cost_usd = 5", ""], {}, 5 * 10**9, "a", id="user"),
         pytest.param(
-            ["[budget]\nmax_cost_usd = 0", "[budget]\nmax_cost_usd = inf"], {}, "a", id="not-lifted"
+            ["[budget]\nmax_cost_usd = 0", "[budget]\nmax_cost_usd = inf"], {}, 0, "a", id="not-lifted"
+        ),
+        pytest.param(
+            ["[budget]\nmax_cost_usd = 5", "[budget]\nmax_cost_usd = 0.1"], {}, 10**8, "b", id="lowered"
+        ),
+        pytest.param(
+            ["[budget]\nmax_cost_usd = 5", "[budget]\nmax_cost_usd = 9"],
+            {"RECONCILER_BUDGET_MAX_COST_USD": "7"},
+            5 * 10**9,
+            "a",
+            id="not-raised",
         ),
         pytest.param(
             ["", ""],
             {"RECONCILER_BUDGET_MAX_COST_USD": "5"},
+            5 * 10**9,
             "RECONCILER_BUDGET_MAX_COST_USD",
             id="environment",
         ),
-        pytest.param(["", "[budget]\nmax_cost_usd = inf"], {}, "", id="none-in-words"),
+        pytest.param(["", "[budget]\nmax_cost_usd = inf"], {}, None, "", id="none-in-words"),
     ],
 )
-def test_a_limit_of_cost_in_any_layer_counts(
-    texts: list[str], environment: dict[str, str], expected: str
+def test_the_lowest_limit_of_cost_holds(
+    texts: list[str], environment: dict[str, str], nano: int | None, origin: str
 ) -> None:
-    """A limit that one layer sets is not lifted by a later one, and the planner knows who set it."""
-    settings = settle(list(zip("ab", texts, strict=True)), environment)
+    """A limit that one layer sets is lowered by another and never raised, and who set it is known."""
+    cap = settle(list(zip("ab", texts, strict=True)), environment).cap
 
-    assert settings.policy().capped == expected
+    assert (cap.nano, cap.origin) == (nano, origin)
 
 
 @pytest.mark.parametrize(

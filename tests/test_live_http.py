@@ -1,5 +1,6 @@
 """Batches that live endpoints answer, through the built-in worker `http`, against the fake provider."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,12 +14,14 @@ from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.failure import NoKey
 from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report, State
+from reconciler.pricing import price_of, tokens_of
 from reconciler.providers.http_worker import HttpWorker
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
 from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Cut, Fault, Refuse, Reply, ReplyDropped, Reset
+from tests.spending import spending
 from tests.workers import AT_ONCE
 from tests.workspaces import files, put, results, scratch, settings
 
@@ -264,3 +267,46 @@ def test_settings_that_cannot_be_obeyed_are_refused(given: tuple[str, str, str],
     """Before anything is done."""
     with pytest.raises(ConfigError, match=words):
         HttpWorker({}, *given)
+
+
+# --- what live requests cost -----------------------------------------------------------------------------
+
+
+def priced(name: str, count: int) -> list[dict[str, Any]]:
+    """Requests to a model that has a price, each with a limit for its output."""
+    return [
+        {
+            **line,
+            "custom_id": f"{name}-{n}",
+            "body": {**line["body"], "model": "gpt-4o-mini", "max_tokens": 100},
+        }
+        for n, line in enumerate(lines("openai", count))
+    ]
+
+
+def test_live_requests_are_held_to_the_limit_at_their_full_price(root: Path, fake: FakeProvider) -> None:
+    """What is asked live is reserved for each of its sends, refused past the limit, and corrected."""
+    worker = HttpWorker(environment(fake))
+    price = price_of("openai", "gpt-4o-mini")
+    assert price is not None
+    most = int(price.rates.output * 100 * 3 * 3 * 1000)
+    put(root, "a", input=priced("a", 3))
+
+    held = live(root, worker, max_cost_usd=most / 10**9).batch("a")
+    assert held.state is State.HELD
+    assert fake.calls.count() == 0
+    report = live(root, worker, max_cost_usd=2 * most / 10**9)
+
+    assert report.batch("a").state is State.SETTLED
+    (charge,) = spending(root).charges.values()
+    assert (charge.live, charge.settled, charge.reserved) == (True, True, charge.reserved)
+    assert charge.reserved is not None
+    assert charge.reserved > most
+    used = [tokens_of(json.loads(line)["response"]["body"]["usage"]) for line in _output(root, "a")]
+    assert charge.nano == sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
+    assert check(str(root), settings()).findings == []
+
+
+def _output(root: Path, name: str) -> list[str]:
+    """The answer lines of a settled batch."""
+    return (root / "done" / name / f"batch_output_{name}.jsonl").read_text("utf-8").splitlines()

@@ -37,6 +37,8 @@ VERBS: Final = (
     "adopt WORKSPACE 1 batch_1",
     "resubmit WORKSPACE 1",
     "resume WORKSPACE",
+    "cost WORKSPACE",
+    "limit WORKSPACE --cost-usd 1",
     "audit WORKSPACE",
     "replay WORKSPACE",
     "retain WORKSPACE",

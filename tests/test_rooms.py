@@ -49,6 +49,10 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "importlib.util.*": "the same, from a file",
         "sys.modules": "the same: such a module has to stand there",
     },
+    "pricing/book.py": {
+        "importlib.resources.files": "the list of prices is a resource of the package, read only",
+        ".read_text": "the same",
+    },
     "processors/content.py": {"importlib.metadata.version": "which version of an extra repairs JSON"},
     "processors/parquet.py": _LAZY,
     "providers/http.py": {"httpx.*": "the room for the network", "ssl.SSLContext": "what it believes"},

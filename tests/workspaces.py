@@ -116,8 +116,13 @@ def put(
 
 
 def settings(**flags: Any) -> Settings:
-    """Settings by their keys: `provider="openai"`, `max_attempts=2`; the others are built-in."""
-    return config.settle(flags={_KEYS[key]: value for key, value in flags.items()})
+    """
+    Settings by their keys: `provider="openai"`, `max_attempts=2`; the others are built-in.
+
+    `files` are settings files of the user, origin and text of each.
+    """
+    files = flags.pop("files", ())
+    return config.settle(files, flags={_KEYS[key]: value for key, value in flags.items()})
 
 
 def options(tap: Tap | None = None, **more: Any) -> Options:

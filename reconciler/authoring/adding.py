@@ -8,12 +8,14 @@ crash between the two leaves metadata of a batch that was never sent, and the ne
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
 import attrs
 
 from reconciler.authoring.items import Item, generation_of, named
+from reconciler.authoring.quoting import quotes_of
 from reconciler.codec.request import request_id
 from reconciler.config import Settings
 from reconciler.errors import BadLine, Clash, UsageError
@@ -28,6 +30,7 @@ from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import InputFact, Record
 from reconciler.model.remote import Limits
+from reconciler.pricing import LISTED, Book, Quote, dollars
 from reconciler.processors.content import repair_version
 from reconciler.providers.registry import takes
 from reconciler.session import Options, session
@@ -85,16 +88,31 @@ class Added:
         asked: Every request that was added with its id, in order.
         parts: The batches that were, or would be, made.
         there: How many requests were there before.
+        prices: What requests cost.
+        left: Nano-dollars that the limit of cost leaves; None where there is none, or no workspace yet.
     """
 
     asked: tuple[tuple[str, Item], ...]
     parts: tuple[Part, ...]
     there: int
+    prices: Book = LISTED
+    left: int | None = None
 
     @property
     def requests(self) -> int:
         """How many requests are new."""
         return sum(len(part.items) for part in self.parts)
+
+    @property
+    def quotes(self) -> dict[str, Quote]:
+        """What each batch may cost, by its name or its number: estimates, made when they are asked for."""
+        return dict(quotes_of(self, self.prices))
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What all of it may cost in dollars, an estimate; None where a part is not known."""
+        found = [each.nano for each in self.quotes.values()]
+        return None if None in found else dollars(sum(each for each in found if each is not None))
 
 
 def planned(view: View | None, items: Sequence[Item], asked: Asked) -> Added:

@@ -19,10 +19,14 @@ from reconciler.authoring.items import Item, PathLike, Wanted, item_of
 from reconciler.authoring.runs import Run
 from reconciler.caches import make_workspace
 from reconciler.choices import Choices, prepared
-from reconciler.errors import UsageError
+from reconciler.costs import costs_of
+from reconciler.errors import CostLimitExceeded, UsageError
 from reconciler.executor.context import viewing
 from reconciler.library import reconcile
+from reconciler.limiting import checked_limit, set_limit
+from reconciler.model.failure import Capped
 from reconciler.plugins import Mode
+from reconciler.pricing import Cap
 from reconciler.workspace.reading import locate
 
 _FIELDS: Final = frozenset(field.name for field in attrs.fields(Wanted)) - {"params", "files"} | {"file"}
@@ -57,6 +61,7 @@ class Batch:
     items_per_batch: int | None = attrs.field(default=None, kw_only=True)
     params: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
     _items: list[Item] = attrs.field(factory=list, init=False)
+    _cost_usd: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.items_per_batch is not None and self.items_per_batch < 1:
@@ -134,9 +139,25 @@ class Batch:
                 raise UsageError(f"row {at} is no row: {error}") from error
         return self
 
+    def limit(self, *, cost_usd: float) -> Self:
+        """
+        Limit what the workspace may spend, in all; kept there when the inputs are made, for every pass.
+
+        The lowest limit holds, those of settings too. What it holds back waits until it is raised.
+
+        Args:
+            cost_usd: The most that may be spent, in dollars.
+
+        Raises:
+            UsageError: It is no amount of money.
+        """
+        checked_limit(cost_usd)
+        self._cost_usd = cost_usd
+        return self
+
     def plan(self) -> Added:
         """
-        What would be made, and what is there already; nothing is written.
+        What would be made, what it may cost, and what is there already; nothing is written.
 
         Raises:
             UsageError: There is nothing to ask, or an id was given twice.
@@ -145,10 +166,16 @@ class Batch:
         self._refuse_empty()
         path = os.fspath(self.workspace)
         if locate(path)[1] is None:
-            return planned(None, self._items, self._asked)
+            left = None if self._cost_usd is None else checked_limit(self._cost_usd)
+            return attrs.evolve(planned(None, self._items, self._asked), left=left)
         ready = prepared(path, {}, Mode.LOOK)
         with viewing(path, ready.settings) as view:
-            return planned(view, self._items, self._asked)
+            found = planned(view, self._items, self._asked)
+            money = costs_of(view.look, ready.settings)
+            if self._cost_usd is not None:
+                own = Cap(checked_limit(self._cost_usd), "limit()")
+                money = attrs.evolve(money, cap=ready.settings.cap.lower(own))
+            return attrs.evolve(found, prices=ready.settings.prices, left=money.left)
 
     def write(self) -> Added:
         """
@@ -162,11 +189,26 @@ class Batch:
         path = os.fspath(self.workspace)
         make_workspace(path)
         ready = prepared(path, {}, Mode.LOOK)
-        return add(path, ready.settings, self._items, self._asked)
+        if self._cost_usd is not None:
+            set_limit(path, ready.settings, self._cost_usd)
+        added = add(path, ready.settings, self._items, self._asked)
+        return attrs.evolve(added, prices=ready.settings.prices)
 
-    def submit(self, **choices: Unpack[Choices]) -> Run:
-        """Make the inputs, then one pass over the workspace: everything is sent that can be."""
-        return self._run(wait=False, timeout=None, choices=choices)
+    def submit(self, *, strict: bool = False, **choices: Unpack[Choices]) -> Run:
+        """
+        Make the inputs, then one pass over the workspace: everything is sent that can be.
+
+        Args:
+            strict: Raise where the limit of cost holds one of its batches back, instead of reporting it.
+            choices: As for `reconciler.reconcile`.
+
+        Raises:
+            CostLimitExceeded: It does, and *strict* was asked for; what fitted was sent all the same.
+        """
+        run = self._run(wait=False, timeout=None, choices=choices)
+        if strict:
+            _refuse_held(run)
+        return run
 
     def run(self, timeout: float | None = None, **choices: Unpack[Choices]) -> Run:
         """
@@ -199,3 +241,15 @@ class Batch:
     def _refuse_empty(self) -> None:
         if not self._items:
             raise UsageError("an empty batch: there is nothing to ask", hint="add() something first")
+
+
+def _refuse_held(run: Run) -> None:
+    """
+    Hold a run to having been sent.
+
+    Raises:
+        CostLimitExceeded: The limit of cost holds a batch back.
+    """
+    for each in run.report.batches:
+        if isinstance(each.failure, Capped):
+            raise CostLimitExceeded(f"{each.name}: {each.because}", hint=each.hint)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from reconciler.check.batches import check_live, check_quarantined, check_settled
 from reconciler.check.history import check_history
 from reconciler.check.secrets import check_keys
+from reconciler.check.spending import check_spending
 from reconciler.check.verdict import Verdict
 from reconciler.config import Settings
 from reconciler.errors import StaleSnapshot
@@ -54,6 +55,7 @@ def audit(view: View, secrets: Mapping[str, str]) -> Verdict:
     for name in settled.names(view.look):
         _patiently(verdict, name, partial(check_settled, view, listing, name, verdict))
     check_history(view, listing, verdict)
+    check_spending(view, verdict)
     check_keys(view, listing, secrets, verdict)
     for folder in (DONE, QUARANTINE):
         staging = (each.name for each in view.look.listing(folder) if each.name.startswith(".staging-"))

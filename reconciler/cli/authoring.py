@@ -43,7 +43,13 @@ if TYPE_CHECKING:
 @click.option("--name", metavar="PREFIX", default="", help="What the names of the batches begin with.")
 @click.option("--dedupe", is_flag=True, help="Ask equal requests once.")
 @click.option("--fresh", is_flag=True, help="Ask everything anew, under new ids; it is paid for again.")
-@click.option("--dry-run", is_flag=True, help="Say what would be made; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, and what it may cost; write nothing.")
+@click.option(
+    "--max-cost-usd",
+    type=float,
+    metavar="USD",
+    help="The most that the workspace may spend, in all; kept there for every pass.",
+)
 @with_options(JSON, TALK[0], DEBUG)
 def add_(
     workspace: str,
@@ -54,6 +60,7 @@ def add_(
     batch_size: int | None,
     name: str,
     dry_run: bool,
+    max_cost_usd: float | None,
     as_json: bool,
     quiet: bool,
     **asked: Any,
@@ -82,6 +89,8 @@ def add_(
     form = None if schema is None else _schema(schema)
     for where, row in _rows(file, asked["template"], asked["file_column"], asked["id_column"]):
         _add(batch, where, {**row, "response_model": form})
+    if max_cost_usd is not None:
+        batch.limit(cost_usd=max_cost_usd)
     added = batch.plan() if dry_run else batch.write()
     _tell(added, workspace, dry_run=dry_run, as_json=as_json, quiet=quiet)
     return 0
@@ -191,16 +200,20 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
     from reconciler.model.words import many
 
     if as_json:
-        from reconciler.cli import render
+        from reconciler.cli import render, render_costs
 
+        quotes = added.quotes if dry_run else {}
         rows = [
             {
                 "name": part.name,
                 "provider": part.provider,
                 "model": part.model or None,
                 "requests": len(part.items),
+                "cost": render_costs.quote_fields(quotes[name])
+                if (name := part.name or f"batch {at}") in quotes
+                else None,
             }
-            for part in added.parts
+            for at, part in enumerate(added.parts, 1)
         ]
         render.document({"requests": added.requests, "there": added.there, "batches": rows}, workspace, 0)
         return
@@ -209,10 +222,23 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
     for part in added.parts:
         told = f"{part.provider}, {part.model}" if part.model else part.provider
         out(safe(f"{part.name or 'a batch'}  {many(len(part.items), 'request')} for {told}"))
+    if dry_run:
+        _tell_cost(added)
     there = f"{added.there} there already; " if added.there else ""
     what = f"{there}nothing was {'written' if dry_run else 'sent'}"
     then = "" if dry_run or not added.requests else f"; then: reconcile {shlex.quote(workspace)} --wait"
     err(safe(f"{many(added.requests, 'new request')}; {what}{then}"))
+
+
+def _tell_cost(added: Added) -> None:
+    """What it may cost, and what the limit leaves."""
+    from reconciler.cli.render_costs import quotes
+    from reconciler.pricing import shown
+
+    for line in quotes(added.quotes, None):
+        out(line)
+    if added.left is not None:
+        out(f"{shown(added.left)} left of the limit of cost")
 
 
 ALL = (add_,)

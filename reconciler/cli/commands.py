@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli import authoring, keeping, online, registry, splitting
+from reconciler.cli import authoring, keeping, money, online, registry, splitting
 from reconciler.cli.console import data, err, safe
 from reconciler.cli.options import (
     CAP,
@@ -97,7 +97,7 @@ def run_(
 
 
 @click.command("plan", short_help="What the next pass would do, and why.")
-@with_options(WORKSPACE, ONLY, PROVIDER, *HOOKS)
+@with_options(WORKSPACE, ONLY, CAP, PROVIDER, *HOOKS)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 5 when changes are pending.")
 @with_options(JSON, DEBUG)
 @verb
@@ -271,6 +271,7 @@ ALL: Final = (
     *registry.ALL,
     *online.ALL,
     *keeping.ALL,
+    *money.ALL,
     prompt_,
     watch_,
 )

@@ -35,9 +35,9 @@ HUNG_UP: Final = 141
 
 SHELVES: Final = (
     ("What happens by itself", ("run", "plan", "status", "check", "watch")),
-    ("What you decide", ("submit", "cancel", "retry", "dismiss", "process")),
+    ("What you decide", ("submit", "cancel", "limit", "retry", "dismiss", "process")),
     ("When something went wrong at a provider", ("adopt", "resubmit", "resume", "audit")),
-    ("What came of it", ("results", "explain", "replay", "retain")),
+    ("What came of it", ("results", "cost", "explain", "replay", "retain")),
     ("To begin with", ("init", "add", "prompt", "split", "registry", "demo", "trust")),
 )
 """The verbs as help shows them; what stands on no shelf comes last."""

@@ -91,7 +91,7 @@ CAP: Final = click.option(
     "--max-cost-usd",
     type=float,
     metavar="USD",
-    help="Limit of cost; this version sends nothing under one. Overrides [budget] max_cost_usd.",
+    help="The most that the workspace may spend, in all; it may lower [budget] max_cost_usd, not lift it.",
 )
 ONLINE: Final = (
     click.option(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from reconciler.cli import render_costs
 from reconciler.cli.console import colourful, out, paint, safe, safe_json, typed
 from reconciler.model.coverage import Coverage
 from reconciler.model.plan import Waiting, hint_of, word_of
@@ -76,6 +77,8 @@ def preview(found: Preview, workspace: str) -> None:
         _batch(batch, 0, workspace)
     _walls(found.walls, workspace)
     _ignored(tuple((each.path, each.why) for each in found.listing.ignored))
+    for line in render_costs.quotes(found.quotes, found.costs):
+        out(line)
     steps = many(sum(len(plan.steps) for plan in plans), "step")
     out(f"{many(len(plans), 'batch', 'batches')}, {steps} to do now; nothing was touched")
 
@@ -93,9 +96,13 @@ def preview_fields(found: Preview) -> dict[str, Any]:
                 "then": word_of(plan.then),
                 "hint": hint_of(plan.then) or None,
                 "until": plan.then.until if isinstance(plan.then, Waiting) else None,
+                "cost": render_costs.quote_fields(found.quotes[snap.name])
+                if snap.name in found.quotes
+                else None,
             }
             for snap, plan in found.batches
         ],
+        "costs": None if found.costs is None else render_costs.fields(found.costs),
         "removals": [
             {"name": plan.name, "because": plan.because, "steps": [step.verb for step in plan.steps]}
             for plan in found.removals
@@ -116,6 +123,9 @@ def status(found: Status, workspace: str, *, everything: bool) -> None:
             out(f"  {row.name} -> {safe(typed(way, workspace))}")
     _walls(found.walls, workspace)
     _ignored(found.ignored)
+    if found.costs is not None and (found.costs.batches or found.costs.cap.nano is not None):
+        for line in render_costs.lines(found.costs):
+            out(line)
     counted = {row.state: 0 for row in found.rows}
     for row in found.rows:
         counted[row.state] += 1
@@ -177,9 +187,11 @@ def status_fields(found: Status) -> dict[str, Any]:
                 "attempt": row.attempt,
                 "until": row.until,
                 "results_until": row.results_until,
+                "cost_usd": None if row.cost is None else render_costs.usd(row.cost),
             }
             for row in found.rows
         ],
+        "costs": None if found.costs is None else render_costs.fields(found.costs),
         "walls": list(found.walls),
         "ignored": _ignored_fields(found.ignored),
     }

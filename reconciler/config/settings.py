@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 
 from reconciler.config.extraction import as_text, one_kind
+from reconciler.config.prices import SECTION, read_prices
 from reconciler.config.table import (
     BATCH_KEYS,
     BUILT_IN,
@@ -37,6 +38,7 @@ from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
 from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
+from reconciler.pricing import NO_CAP, Book, Cap, Told, floor
 
 CAP = "budget.max_cost_usd"
 
@@ -71,11 +73,13 @@ class Layer:
         origin: Where it came from, for people.
         values: By `section.key`.
         tables: Its `[[batch]]` tables, in order.
+        prices: What its `[prices]` says.
     """
 
     origin: str
     values: Mapping[str, Any]
     tables: tuple[BatchTable, ...] = ()
+    prices: tuple[Told, ...] = ()
 
 
 @attrs.frozen
@@ -149,10 +153,19 @@ class Settings:
                     (name, value) for name, value in layer.values.items() if BY_NAME[name].command and value
                 )
 
-    def _capped(self) -> str:
-        """Who set a limit of cost; whoever comes later may lower it, but not lift it."""
-        set_by = (layer.origin for layer in self.layers if layer.values.get(CAP, math.inf) < math.inf)
-        return next(set_by, "")
+    @property
+    def cap(self) -> Cap:
+        """The lowest limit of cost of all levels; whoever comes later may lower it, but not lift it."""
+        found = NO_CAP
+        for layer in self.layers:
+            if layer.values.get(CAP, math.inf) < math.inf:
+                found = found.lower(Cap(floor(layer.values[CAP]), layer.origin))
+        return found
+
+    @property
+    def prices(self) -> Book:
+        """What requests cost: the kept list, and what the settings files say."""
+        return Book(tuple(each for layer in self.layers for each in layer.prices))
 
     def _word(self, each: ErrorClass) -> ClassPolicy:
         """What is done about failures of a class as they are: nothing, where code is to change them first."""
@@ -193,7 +206,6 @@ class Settings:
             in_doubt=InDoubtPolicy(self["policy.in_doubt"]),
             in_doubt_grace_seconds=self["policy.in_doubt_grace_seconds"],
             rescue_after_seconds=self["policy.rescue_after_seconds"],
-            capped=self._capped(),
             retain=RetainPolicy(self["retain.jsonl"]),
             retain_seconds=86_400.0 * self["retain.after_days"],
             processor_chosen=any(
@@ -206,6 +218,7 @@ def settle(
     files: Sequence[tuple[str, str]] = (),
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    own: str = "",
 ) -> Settings:
     """
     Put the layers together.
@@ -214,6 +227,7 @@ def settle(
         files: Origin and TOML text of each settings file, lowest first.
         environment: Environment variables; those that begin with RECONCILER_ and a section are read.
         flags: Values given on the command line or in a call, by `section.key`; None means not given.
+        own: The origin of the workspace's own file, whose prices make nothing cheaper.
 
     Raises:
         ConfigError: A key is unknown, a value is of the wrong kind, or a text is not TOML.
@@ -223,15 +237,21 @@ def settle(
         Layer(variable, as_text(variable, _from_environment(variable, text)))
         for variable, text in sorted((environment or {}).items())
     ]
+    layers = [_raising(layer) if layer.origin == own else layer for layer in layers]
     given = as_text(THIS_CALL, {key: value for key, value in (flags or {}).items() if value is not None})
     layers.append(Layer(THIS_CALL, given))
-    layers = [layer for layer in layers if layer.values or layer.tables]
+    layers = [layer for layer in layers if layer.values or layer.tables or layer.prices]
     for layer in layers:
         for values in (layer.values, *(table.values for table in layer.tables)):
             for name, value in values.items():
                 checked(layer.origin, name, value)
             one_kind(layer.origin, values)
     return _resolved(tuple(layers))
+
+
+def _raising(layer: Layer) -> Layer:
+    """A layer whose prices make nothing cheaper."""
+    return attrs.evolve(layer, prices=tuple(attrs.evolve(each, raises_only=True) for each in layer.prices))
 
 
 def _resolved(layers: tuple[Layer, ...]) -> Settings:
@@ -256,7 +276,7 @@ def _read(origin: str, text: str) -> Layer:
             f"{origin}: {str(error)[:200]}", hint="mend the file; its syntax is TOML"
         ) from error
     found: dict[str, Any] = {}
-    special = tables.pop("batch", [])
+    special, prices = tables.pop("batch", []), read_prices(origin, tables.pop(SECTION, {}))
     for section, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(
@@ -265,13 +285,13 @@ def _read(origin: str, text: str) -> Layer:
         if section not in SECTIONS:
             raise ConfigError(
                 f"{origin}: unknown section [{section:.60}]",
-                hint=nearest(section, {*(each for each in SECTIONS if "." not in each), "batch"}),
+                hint=nearest(section, {*(each for each in SECTIONS if "." not in each), "batch", SECTION}),
             )
         found |= _flat(section, table)
     if not isinstance(special, list) or not all(isinstance(each, dict) for each in special):
         raise ConfigError(f"{origin}: batch is no list of tables", hint="write [[batch]], in double brackets")
     found = as_text(origin, found)
-    return Layer(origin, found, tuple(_batch_table(origin, each) for each in special))
+    return Layer(origin, found, tuple(_batch_table(origin, each) for each in special), prices)
 
 
 def _flat(section: str, table: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,7 +127,10 @@ SETTINGS: Final = (
         for each in ErrorClass
     ),
     Setting(
-        "budget", "max_cost_usd", math.inf, "the most that may be spent; this version sends nothing under it"
+        "budget",
+        "max_cost_usd",
+        math.inf,
+        "the most that may be spent, in all; the lowest of all levels holds",
     ),
     Setting("output", "content", "text", "what answers are read as", ("text", "json", "jsonl")),
     Setting("output", "processor", "results", "what publishes the answers", known=("results", "files")),

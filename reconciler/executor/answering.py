@@ -18,6 +18,7 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine, Interrupted, Later, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.account import Asked
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
@@ -52,6 +53,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         BadLine: The input cannot be read; nothing was called.
         PermanentError: Its progress is gone, or belongs to another input; nothing was called.
         Interrupted: Someone asked for an end; what has ended is kept.
+        CostLimitExceeded: It may cost more than what is left; nothing was called.
     """
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     provider = _provider(ctx, step)
@@ -64,8 +66,11 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         raise PermanentError(message, hint=hint)
     if record.status is None and record.parent is None:
         refuse_copy(ctx, step.name, asked.digest)
+    if record.status is None:
+        _reserve(step, run, provider, record, asked)
     progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
+        resumed = record.status is not None
         if record.status is None:
             facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
             ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
@@ -73,6 +78,9 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         finished = progress.finished()
         before = ended = len(finished)
         if before < asked.requests:
+            if resumed:
+                # What has ended is published, limit or not; what has not is held to the one of today.
+                _reserve(step, run, provider, record, asked)
             _answer(step, run, provider, progress, record, finished=finished)
             ended = len(progress.finished())
         if ended < asked.requests:
@@ -90,6 +98,21 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     again = f"; {before} of them at an earlier pass" if before else ""
     facts = {"requests": asked.requests, "called": ended - before, "failed": counts[Role.ERROR]}
     return Receipt(step.name, step.verb, f"{told}{again}", facts)
+
+
+def _reserve(step: AnswerHere, run: Run, provider: Embedded, record: Record, asked: InputFact) -> None:
+    """
+    Have written down what a run may cost, where somebody is paid for it.
+
+    Raises:
+        CostLimitExceeded: It is more than what is left.
+    """
+    ctx, fact = run.ctx, step.expects.files[Role.INPUT]
+    quoting = charging.Quoting(ctx.prices, provider, step.max_attempts)
+    if quoting.is_priced:
+        check_input(ctx, fact, lambda request, _line: quoting.take(request))
+        key = charging.live_key(attrs.evolve(record, input=asked))
+        charging.reserve(ctx, step.name, quoting.quote, key, unsent=record.status is None)
 
 
 def _provider(ctx: Context, step: AnswerHere) -> Embedded:

@@ -21,6 +21,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched
 from reconciler.model.standing import Standing
+from reconciler.pricing import LISTED, NO_CAP, Book, Cap
 from reconciler.workspace import metadata
 from reconciler.workspace.combined import Voiding
 from reconciler.workspace.effects import Effects
@@ -134,6 +135,8 @@ class Context(View):
         history: The ledger as far as it was read.
         token: Makes a token that nobody made before: 32 hexadecimal digits.
         csv: Whether the results of each batch are published as CSV too.
+        prices: What requests cost.
+        cap: The lowest limit of cost.
         voiding: Who takes away at the moment what is known of the file over all finished batches.
     """
 
@@ -146,6 +149,8 @@ class Context(View):
     history: History = attrs.field(factory=History)
     token: Callable[[], str] = lambda: urandom(16).hex()
     csv: bool = False
+    prices: Book = LISTED
+    cap: Cap = NO_CAP
     voiding: Voiding = attrs.field(factory=Voiding)
 
     @staticmethod

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from reconciler.errors import BadMetadata, Clash, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.context import Context, Run
 from reconciler.executor.given_up import collect, withdraw
 from reconciler.model.identity import Role
@@ -60,6 +61,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
     if step.removable:
         # Before the batch leaves the live folder: a pass never looks for batches in done/.
         removable.note(run.ctx.fx, step.name)
+    charging.settle(run, record, step.expects.files)
     settle(run.ctx, files, manifest, folder)
     if record.provider == LOCAL:
         _forget_progress(run.ctx, step.name)

@@ -7,11 +7,12 @@ import itertools
 import attrs
 
 from reconciler.errors import CallRefused, Later, NotThere, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import heard
-from reconciler.model.identity import Role
+from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record, Refusal
@@ -51,6 +52,8 @@ def check_online(step: CheckOnline, run: Run) -> Receipt:
         raise
     told = attrs.evolve(told, refusals=_placed(run, step, told.refusals))
     after = _after(run, record, told)
+    if phase_of(told.status) is Phase.REFUSED and not any(after.remote_file(role) for role in ANSWERS):
+        charging.release(ctx, step.name, record.intent)
     if after != record:
         run.publish(after)
     counts = told.counts

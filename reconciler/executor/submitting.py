@@ -27,6 +27,7 @@ from reconciler.errors import (
     ReconcilerError,
     Uncertain,
 )
+from reconciler.executor import charging
 from reconciler.executor.context import Context, Run
 from reconciler.executor.fencing import fence
 from reconciler.executor.inputs import check_input, refuse_copy
@@ -40,6 +41,7 @@ from reconciler.model.operation import FileFact, Submit
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
+from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
@@ -67,12 +69,18 @@ def submit(step: Submit, run: Run) -> Receipt:
         PermanentError: It must not be sent, or the provider refused it.
         KeyRefused, Later, TransientError: Nothing was created; the next pass goes on from here.
         Walled: Others were refused there, every request alike; nothing was sent.
+        CostLimitExceeded: It may cost more than what is left; nothing was sent.
     """
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     record = ctx.record(step.name) or Record(step.name)
-    shape = _Shape(remote, fact)
-    asked = check_input(ctx, fact, shape.take)
+    shape, quoting = _Shape(remote, fact), charging.Quoting(ctx.prices, remote)
+
+    def take(request: Request, line: Line) -> None:
+        shape.take(request, line)
+        quoting.take(request)
+
+    asked = check_input(ctx, fact, take)
     shape.whole()
     if record.input is not None and record.input != asked:
         raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was sent")
@@ -82,10 +90,13 @@ def submit(step: Submit, run: Run) -> Receipt:
         refuse_copy(ctx, step.name, asked.digest, fresh=record.state is None)
     probes = 0 if step.again else step.probes
     hold_back(ctx, step.name, place_of(remote, shape.named), probes, step.wait)
+    begun = record.state in (Submission.PREPARED, Submission.UPLOADED) and record.account == remote.account
+    charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)
     if step.again:
         fence(run, remote, record, step.not_before)
-    if record.state not in (Submission.PREPARED, Submission.UPLOADED) or record.account != remote.account:
+    if not begun:
         record = _prepare(run, remote, record, asked, shape)
+    charging.reserve(ctx, step.name, quoting.quote, record.intent or "")
     source = _source(ctx, fact)
     if remote.takes_file:
         record = _upload(run, remote, record, source)
@@ -171,6 +182,8 @@ def _source(ctx: Context, fact: FileFact) -> Source:
 
 def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: _Shape) -> Record:
     """Write down a new intent; from here on an upload may lie there that nobody knows of."""
+    if record.state in (Submission.PREPARED, Submission.UPLOADED) or _ran_nothing(record):
+        charging.release(run.ctx, record.name, record.intent)
     return run.publish(
         attrs.evolve(
             record,
@@ -187,6 +200,12 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             online=Online(tries=record.online.tries),
         )
     )
+
+
+def _ran_nothing(record: Record) -> bool:
+    """Whether the provider has refused what it was sent, so that nothing of it was paid for."""
+    named = record.output_file_id or record.error_file_id
+    return record.batch_id is not None and phase_of(record.status) is Phase.REFUSED and not named
 
 
 def _upload(run: Run, remote: Remote, record: Record, source: Source) -> Record:
@@ -208,6 +227,7 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     ctx.remotes.hold_back(remote)
     order = Order(record.intent, record.endpoint or "", model, requests)
     facts = {"provider": remote.name, "input": record.input.digest.sha256, "requests": requests}
+    facts["reserved"] = charging.reserved(ctx, record.intent)
     ledger.append_once(ctx.fx, ctx.history, "batch.creating", record.name, intent=record.intent, **facts)
     record = run.publish(
         attrs.evolve(
@@ -257,5 +277,6 @@ def _refused(run: Run, record: Record, error: CallRefused) -> ReconcilerError:
         later = Later(f"the provider does not know the uploaded file yet ({error.message})", 0.0)
         return _back(run, record, later)
     refusal = Refusal(error.code, error.told or error.message)
+    charging.release(run.ctx, record.name, record.intent)
     run.publish(attrs.evolve(record, state=Submission.REJECTED, online=Online(refusals=(refusal,))))
     return error

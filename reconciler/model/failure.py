@@ -153,9 +153,7 @@ class NoKey(Failure):
 
 @attrs.frozen(kw_only=True)
 class Capped(Failure):
-    """A limit of cost is set, and this version cannot hold to one, so it sends nothing."""
-
-    exit_code = 78
+    """It may cost more than what is left of the limit of cost; nothing of it was sent."""
 
 
 @attrs.frozen(kw_only=True)
@@ -201,7 +199,6 @@ BY_TROUBLE: Final[Mapping[Trouble, type[Failure]]] = {
     Trouble.UNHANDLED: Unhandled,
     Trouble.HELD: Held,
     Trouble.NO_KEY: NoKey,
-    Trouble.CAPPED: Capped,
     Trouble.IN_DOUBT: InDoubt,
     Trouble.STEP_FAILED: StepFailed,
     Trouble.OTHER: Failure,

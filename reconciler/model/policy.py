@@ -77,7 +77,6 @@ class Policy:
         rescue_after_seconds: How long after it was sent a batch without its answers is rescued; 0 for never.
         stoppable: Providers that can be asked to stop a batch.
         worker_chosen: The user chose what answers live, so that it is no stand-in.
-        capped: Who set a limit of cost, empty when nobody did; nothing is sent under one yet.
         retain: What becomes of the JSONL of settled batches.
         retain_seconds: How long after settling it is kept all the same.
     """
@@ -105,7 +104,6 @@ class Policy:
     rescue_after_seconds: float = 0.0
     stoppable: frozenset[str] = frozenset()
     worker_chosen: bool = False
-    capped: str = ""
     retain: RetainPolicy = RetainPolicy.KEEP
     retain_seconds: float = 0.0
 

@@ -25,7 +25,6 @@ class Trouble(enum.StrEnum):
     UNHANDLED = "unhandled"
     HELD = "held"
     NO_KEY = "no-key"
-    CAPPED = "capped"
     IN_DOUBT = "in-doubt"
     STEP_FAILED = "step-failed"
     OTHER = "other"

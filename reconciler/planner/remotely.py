@@ -18,7 +18,6 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.planner import plan
 from reconciler.planner.safety import asked_at, expects, refuse
-from reconciler.planner.waiting import capped
 
 
 def plan_submit(snap: Snapshot, policy: Policy) -> Plan:
@@ -89,8 +88,6 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if record is None or record.state in (None, Submission.PREPARED, Submission.UPLOADED):
         because = "it was never sent, so it cannot be sent again"
         return Plan(snap.name, because, then=Attention(f"reconcile submit WORKSPACE {snap.name}"))
-    if policy.capped:
-        return capped(snap, policy)
     provider = asked_at(record, policy)
     until = (record.sent_at or 0.0) + policy.in_doubt_grace_seconds
     step = Submit(

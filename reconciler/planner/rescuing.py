@@ -59,9 +59,6 @@ def live_refused(name: BatchName, policy: Policy) -> Plan | None:
     if not policy.worker_chosen or LOCAL not in policy.reachable:
         because = "no worker is chosen that answers live, and an echo must not stand for an answer"
         return Plan(name, because, then=Held(CHOOSE_WORKER.format(name=name)))
-    if policy.capped:
-        because = f"{policy.capped} sets [budget] max_cost_usd, and live requests cannot be held to it"
-        return Plan(name, because, then=Held("take max_cost_usd out", Trouble.CAPPED))
     return None
 
 

@@ -123,8 +123,6 @@ def _unsent(snap: Snapshot, policy: Policy) -> Plan:
         hint = f'reconcile submit WORKSPACE {name}    to send it now\nset [policy] submit = "auto"'
         return Plan(name, because, then=Held(hint))
     provider = named or policy.provider
-    if policy.capped and provider != LOCAL:
-        return capped(snap, policy)
     if provider not in policy.reachable:
         return _no_client(snap, policy, provider)
     not_before = None if snap.record is None else snap.record.online.not_before
@@ -149,15 +147,6 @@ def _rescued(snap: Snapshot, policy: Policy) -> Plan:
     return Plan(snap.name, "it was rescued, and is answered in this process", (answer_here(snap, policy),))
 
 
-def capped(snap: Snapshot, policy: Policy) -> Plan:
-    """A limit of cost is set; it is never passed over in silence, so nothing is sent until it can be kept."""
-    because = (
-        f"{policy.capped} sets [budget] max_cost_usd, and this version cannot hold to it: nothing is sent"
-    )
-    hint = "take max_cost_usd out to send without a limit; what was sent before is still fetched"
-    return Plan(snap.name, because, then=Held(hint, Trouble.CAPPED))
-
-
 def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     """The create may have left, and no batch id came back: look for it, never repeat it blindly."""
     name, provider = snap.name, asked_at(record, policy)
@@ -178,8 +167,6 @@ def _in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if snap.seen_at < until:
         next_look = min(until, snap.seen_at + policy.poll_seconds)
         return Plan(name, f"{because}; it may still appear there", then=Waiting(next_look))
-    if policy.in_doubt is InDoubtPolicy.RESUBMIT and policy.capped:
-        return capped(snap, policy)
     if policy.in_doubt is InDoubtPolicy.RESUBMIT:
         step = Submit(name, provider=provider, again=True, expects=expects(snap))
         return Plan(name, f"{because}, and none was found", (step,))
@@ -254,8 +241,6 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         told = f"{because}, because its quota was full ({refusals[0].code})"
         if snap.seen_at < until:
             return Plan(name, told, then=Waiting(until))
-        if policy.submit is SubmitPolicy.AUTO and policy.capped:
-            return capped(snap, policy)
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (to_submit(snap, provider, policy),))
     path = _input_path(snap)

@@ -68,6 +68,10 @@ class HttpWorker:
         if self.model and not _MODEL.fullmatch(self.model):
             raise ConfigError(f"local.model is {self.model!r:.60}", hint="write the name of a model")
 
+    def payee(self, request: Request) -> tuple[str, str]:
+        """Who is paid for a request, and for which model."""
+        return self.service or BY_DIALECT[request.dialect], self.model or request.model or ""
+
     async def __call__(self, request: Request) -> Body:
         """
         One answer.

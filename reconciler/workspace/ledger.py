@@ -1,8 +1,8 @@
 """
 `.reconciler/ledger.jsonl`: the append-only history of a workspace.
 
-It is read only by `check` and the audit, by steps that a crash may have cut off before their line, and to
-refuse an input that was sent before.
+It is read only by `check` and the audit, by steps that a crash may have cut off before their line, to refuse
+an input that was sent before, and to sum what was spent.
 Each line carries a checksum of its own content; a torn last line is skipped and reported.
 """
 
@@ -20,6 +20,7 @@ import msgspec
 
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.reading import Reading
+from reconciler.workspace.spending import Spending
 
 PATH: Final = ".reconciler/ledger.jsonl"
 
@@ -70,11 +71,16 @@ class History:
     """
     What the ledger holds, read once in a pass and then only where it has grown.
 
-    Of each line a hash is kept, and of each input that may have been paid for who had it.
+    Of each line a hash is kept, of each input that may have been paid for who had it, and what was spent.
+
+    Attributes:
+        spending_lock: Held while something is reserved, from looking to writing.
     """
 
     def __init__(self) -> None:
+        self.spending_lock = Lock()
         self._lines: set[int] = set()
+        self._spending = Spending()
         self._inputs: dict[str, list[str]] = {}
         self._end = 0
         self._lock = Lock()
@@ -91,6 +97,12 @@ class History:
             self._catch_up(look)
             return tuple(self._inputs.get(sha256, ()))
 
+    def spending(self, look: Reading) -> Spending:
+        """What was spent and what is reserved, as of now."""
+        with self._lock:
+            self._catch_up(look)
+            return self._spending
+
     def _catch_up(self, look: Reading) -> None:
         """Read what is new. A last line without its end is read, and read again when it has one."""
         try:
@@ -100,6 +112,7 @@ class History:
         with stream:
             if stream.seek(0, SEEK_END) < self._end:
                 self._lines, self._inputs, self._end = set(), {}, 0
+                self._spending = Spending()
             stream.seek(self._end)
             for line in stream:
                 entry = _entry(0, line) if line.strip() else None
@@ -113,6 +126,7 @@ class History:
         told = {key: value for key, value in entry.fields.items() if key not in ("at", "crc")}
         with contextlib.suppress(RecursionError):  # nested to the end of the stack: no line of ours
             self._lines.add(_hash(told))
+        self._spending.take(entry.event, entry.fields)
         digest = entry.fields.get("input")
         if entry.event in PAID and isinstance(digest, str):
             names = self._inputs.setdefault(digest, [])

@@ -511,38 +511,38 @@ def test_audit_without_a_key_ends_with_77(
 
 
 @pytest.mark.parametrize("layer", ["file", "environment", "flag"])
-def test_nothing_is_sent_under_a_limit_that_nothing_enforces(
+def test_nothing_is_sent_that_may_cost_more_than_the_limit(
     layer: str, there: There, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`max_cost_usd` in any layer: 78, the reason in words, and not one call."""
+    """`max_cost_usd` in any layer: 3, the reason in words, and not one call."""
     put_input(workspace, there)
     words: Sequence[str | Path] = (workspace,)
     if layer == "file":
-        (workspace / "reconciler.toml").write_text("[budget]\nmax_cost_usd = 5\n", "utf-8")
+        (workspace / "reconciler.toml").write_text("[budget]\nmax_cost_usd = 0.0\n", "utf-8")
     elif layer == "environment":
         monkeypatch.setenv("RECONCILER_BUDGET_MAX_COST_USD", "0")
     else:
-        words = (workspace, "--max-cost-usd", "5.5")
+        words = (workspace, "--max-cost-usd", "0.0")
 
     said = there.call(*words)
 
-    assert (said.code, len(there.fake.calls)) == (78, 0), said
-    assert "sets [budget] max_cost_usd, and this version cannot hold to it: nothing is sent" in said.out
+    assert (said.code, len(there.fake.calls)) == (3, 0), said
+    assert "limits the cost, and what this costs is not known: no price is known for" in said.out
 
 
 @pytest.mark.parametrize("verb", ["submit", "resubmit"])
-def test_a_person_cannot_send_under_a_limit_either(verb: str, there: There, workspace: Path) -> None:
-    """`submit` and `resubmit` are refused with 78 too."""
+def test_a_person_cannot_send_past_the_limit_either(verb: str, there: There, workspace: Path) -> None:
+    """`submit` and `resubmit` are refused with 3 too, and nothing new is created."""
     if verb == "resubmit":
         in_doubt(there, workspace)
     else:
         put_input(workspace, there)
-    calls = len(there.fake.calls)
+    creates = there.fake.calls.count("create")
 
-    said = there.call(verb, workspace, "1", "--max-cost-usd", "1")
+    said = there.call(verb, workspace, "1", "--max-cost-usd", "0")
 
-    assert (said.code, len(there.fake.calls)) == (78, calls), said
-    assert "max_cost_usd" in said.err
+    assert (said.code, there.fake.calls.count("create")) == (3, creates), said
+    assert "limits the cost" in said.err
 
 
 def test_what_was_sent_before_a_limit_is_fetched(there: There, workspace: Path) -> None:

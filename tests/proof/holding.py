@@ -23,7 +23,7 @@ from tests import workspaces
 from tests.proof.fortunes import SENDS, replied
 from tests.proof.moments import Moment
 from tests.proof.users import LATER_KEY, ids_in
-from tests.proof.world import World
+from tests.proof.world import UNIT, World
 from tests.stopping import NUMBERED
 from tests.workspaces import ledger, leftovers
 
@@ -49,6 +49,7 @@ def hold(world: World) -> None:
     _files(world)
     _inputs(world)
     _money(world)
+    _spend(world)
     _results(world)
     _versions(world)
     assert not world.fake.mistakes, world.fake.mistakes
@@ -91,6 +92,24 @@ def _money(world: World) -> None:
     assert paid == {}, f"paid twice: {paid}"
     often = {key: count for key, count in world.fortunes.sends().items() if count > MAX_ATTEMPTS}
     assert often == {}, f"sent too often: {often}"
+
+
+def _spend(world: World) -> None:
+    """Nothing lies at the provider that was not reserved before, and nothing was reserved past its limit."""
+    open_, counted = dict[str, int](), dict[str, int]()
+    for each in ledger(world.root):
+        if each["event"] == "spend.reserved":
+            open_[each["key"]] = counted[each["key"]] = each["nano_usd"]
+            assert each["nano_usd"] == each["requests"] * UNIT, f"it costs another sum: {each}"
+            cap, total = each["cap"], sum(counted.values())
+            assert cap is None or total <= cap, f"{total} is past the limit: {each}"
+        elif each["event"] == "spend.settled":
+            counted[each["key"]] = each["nano_usd"]
+            open_.pop(each["key"], None)
+        elif each["event"] == "batch.creating":
+            assert each["intent"] in open_, f"nothing was reserved for it: {each}"
+    reserved = len(counted)
+    assert len(world.fake.batches) <= reserved, f"{len(world.fake.batches)} creates, {reserved} reserved"
 
 
 def _results(world: World) -> None:
@@ -151,6 +170,7 @@ def converge(world: World) -> None:
     """
     world.fake.faults.clear()
     world.full = False
+    world.raise_limit()
     world.users.rest()
     passes = 0
     while passes == 0 or waiting(world):

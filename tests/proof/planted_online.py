@@ -175,4 +175,78 @@ ONLINE: Final = (
         "auth=Proof(call.origin), follow_redirects=True)",
         ("tests/providers/test_http_secrets.py", "-k", "redirect"),
     ),
+    Planted(
+        "money is reserved after the create",
+        "executor/submitting.py",
+        '    charging.reserve(ctx, step.name, quoting.quote, record.intent or "")\n',
+        "",
+        ("tests/test_spending.py", "-k", "before_anything_leaves or used_takes_the_place"),
+        also=(
+            (
+                "executor/submitting.py",
+                "    return _create(run, remote, record, source, shape.model)\n",
+                (
+                    "    made = _create(run, remote, record, source, shape.model)\n"
+                    '    charging.reserve(ctx, step.name, quoting.quote, record.intent or "")\n'
+                    "    return made\n"
+                ),
+            ),
+        ),
+    ),
+    Planted(
+        "what was reserved is forgotten by the next pass",
+        "workspace/spending.py",
+        "        settled = event == SETTLED\n",
+        "        settled = event == SETTLED\n        nano = nano if settled else 0\n",
+        ("tests/test_spending.py", "-k", "waits_and_the_rest or corrected_makes_room"),
+    ),
+    Planted(
+        "a create in doubt gives back what was reserved",
+        "executor/submitting.py",
+        '        told = f"no reply to the create ({error.message}); looking for the batch"\n',
+        (
+            "        charging.release(ctx, record.name, record.intent)\n"
+            '        told = f"no reply to the create ({error.message}); looking for the batch"\n'
+        ),
+        ("tests/test_spending.py", "-k", "in_doubt"),
+    ),
+    Planted(
+        "a limit counts what was spent and not what is reserved",
+        "executor/charging.py",
+        "    left = cap.nano - spending.without(key)\n",
+        "    left = cap.nano - spending.spent\n",
+        ("tests/test_spending.py", "-k", "makes_room or in_doubt"),
+    ),
+    Planted(
+        "what is refused by the limit was uploaded before",
+        "executor/submitting.py",
+        "    charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)\n",
+        "",
+        ("tests/test_spending.py", "-k", "waits_and_the_rest"),
+        also=(
+            (
+                "executor/submitting.py",
+                (
+                    '    charging.reserve(ctx, step.name, quoting.quote, record.intent or "")\n'
+                    "    source = _source(ctx, fact)\n"
+                    "    if remote.takes_file:\n"
+                    "        record = _upload(run, remote, record, source)\n"
+                ),
+                (
+                    "    source = _source(ctx, fact)\n"
+                    "    if remote.takes_file:\n"
+                    "        record = _upload(run, remote, record, source)\n"
+                    '    charging.reserve(ctx, step.name, quoting.quote, record.intent or "")\n'
+                ),
+            ),
+        ),
+    ),
+    Planted(
+        "a sum is corrected by less than was used",
+        "executor/used.py",
+        "            tokens[name] = tokens.get(name, Tokens()) + found\n",
+        "            found = Tokens(found.input)\n"
+        "            tokens[name] = tokens.get(name, Tokens()) + found\n",
+        ("tests/test_spending.py", "-k", "used_takes_the_place"),
+    ),
 )

@@ -31,7 +31,7 @@ from tests import workspaces
 from tests.proof.fortunes import Fortunes
 from tests.proof.moments import Moment, Simulated
 from tests.proof.users import Users
-from tests.stopping import client_of
+from tests.stopping import PROVIDERS, client_of
 from tests.workspace.faults import Crash
 from tests.workspaces import scratch, tree
 
@@ -40,6 +40,16 @@ START: Final = 1_800_000_000.0
 
 QUIET: Final = 5.0
 """`settle_seconds`: how long an input has to stand still before it is sent."""
+
+OUTPUT: Final = 9
+"""Tokens that a request of these worlds may be answered with."""
+
+UNIT: Final = 4_500_000
+"""Nano-dollars that one request may cost, at the batch price."""
+
+PRICES: Final = "".join(
+    f'[prices.{name}."*"]\ninput = 0\noutput = 1000\nmost = {OUTPUT}\n' for name in PROVIDERS
+)
 
 _PORT: Final = re.compile(rb"127\.0\.0\.1:[0-9]+")
 
@@ -71,10 +81,14 @@ class World:
             root,
             fake,
             client_of(provider, fake),
-            flags={"settle_seconds": QUIET},
+            flags={"settle_seconds": QUIET, "files": (("user", PRICES),), **_limit(seed)},
             room=room,
             token=lambda: self.tokens.randbytes(16).hex(),
         )
+
+    def raise_limit(self) -> None:
+        """A person takes the limit of cost away, so that what it has held goes."""
+        self.online.flags = {key: value for key, value in self.online.flags.items() if key != "max_cost_usd"}
 
     def wait(self, seconds: float) -> None:
         """Time goes on, or back."""
@@ -190,6 +204,11 @@ class World:
     def digest(self) -> str:
         """Equal for equal worlds, from their first moment on."""
         return hashlib.sha256("\n".join(self.log).encode()).hexdigest()
+
+
+def _limit(seed: int) -> dict[str, float]:
+    """The limit of cost of a world: none, or room for a few requests at a time."""
+    return {} if seed % 3 == 0 else {"max_cost_usd": (3 + seed % 5) * UNIT / 10**9}
 
 
 @contextmanager

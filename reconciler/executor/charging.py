@@ -1,0 +1,229 @@
+"""
+Hold what is sent to the limit of cost: reserve before anything leaves, correct by what was used.
+
+A reservation stands in the ledger before the upload begins, so whoever comes later, here or in another
+process, counts it. It goes only when history says that nothing ran, or what the answers have used. A create
+that is in doubt keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from reconciler.errors import CostLimitExceeded
+from reconciler.executor.context import Context, Run, View
+from reconciler.executor.used import used_by
+from reconciler.model.exchange import Request
+from reconciler.model.identity import BatchName, Role
+from reconciler.model.operation import FileFact
+from reconciler.model.policy import LOCAL
+from reconciler.model.record import Record
+from reconciler.model.words import many
+from reconciler.pricing import Book, Quote, shown
+from reconciler.providers.base import Provider, Remote
+from reconciler.providers.local import Local
+from reconciler.workspace import ledger
+from reconciler.workspace.spending import (
+    ANSWERED,
+    HELD,
+    NO_USAGE,
+    NOTHING_RAN,
+    RESERVED,
+    SETTLED,
+    Charge,
+    Spending,
+)
+
+RAISE: Final = "reconcile limit WORKSPACE --cost-usd N    raises the limit that is kept here"
+PRICE: Final = (
+    '[prices.{provider}."{model}"]    in your own settings, with dollars for a million tokens:\n'
+    "input = ...\n"
+    "output = ..."
+)
+
+
+class Quoting:
+    """
+    The estimate of one input, grown request by request.
+
+    Args:
+        book: The prices.
+        provider: Who is asked.
+        sends: How often a live request may be sent.
+        named: The provider, and the model that it is asked for, where there is no client of it here.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        provider: Provider | None,
+        sends: int = 1,
+        named: tuple[str, str | None] | None = None,
+    ) -> None:
+        self._named = (provider.name, provider.model) if isinstance(provider, Remote) else named
+        worker = provider.worker if isinstance(provider, Local) else None
+        self._payee = getattr(worker, "payee", None)
+        self.quote = Quote(book, sends if self._payee else 1)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether somebody is paid for asking it; what functions of a user cost is their own affair."""
+        return self._named is not None or self._payee is not None
+
+    def take(self, request: Request) -> None:
+        """Take one request in."""
+        if self._payee is not None:
+            service, model = self._payee(request)
+            self.quote.add(service, model, request, live=True)
+        elif self._named is not None:
+            name, model = self._named
+            self.quote.add(name, request.model or model, request)
+
+
+def live_key(record: Record) -> str:
+    """The attempt of a live run: a batch is answered here once."""
+    digest = "" if record.input is None else record.input.digest.sha256[:16]
+    return f"live:{record.name}:{digest}"
+
+
+def key_of(record: Record) -> str | None:
+    """The attempt that a record speaks of; None where there is none."""
+    if record.provider == LOCAL:
+        return live_key(record)
+    return record.intent or record.batch_id
+
+
+def refuse(ctx: Context, name: BatchName, quote: Quote, key: str | None, *, unsent: bool = True) -> None:
+    """
+    Hold a batch back that may cost more than what is left.
+
+    Args:
+        ctx: Rooms, and the limit.
+        name: The batch.
+        quote: What it may cost.
+        key: Its attempt, where that has begun.
+        unsent: Nothing of that attempt can have been paid for.
+
+    Raises:
+        CostLimitExceeded: It may; or nobody knows what it costs.
+    """
+    why = over(ctx, ctx.history.spending(ctx.fx), quote, key)
+    if why is None:
+        return
+    told, hint = why
+    charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
+    if unsent and charge is not None and not charge.settled:
+        # Under a limit that was lowered since, what was not created gives its place to others.
+        release(ctx, name, key)
+    ledger.append_once(ctx.fx, ctx.history, HELD, name, nano_usd=quote.nano, why=told)
+    raise CostLimitExceeded(told, hint=hint)
+
+
+def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tuple[str, str] | None:
+    """Why a batch is held back by the limit, and what to do about it; None where it is not."""
+    cap = ctx.cap
+    if cap.nano is None:
+        return None
+    needs = quote.nano
+    if needs is None:
+        unknown = next(iter(quote.not_known()))
+        share = next((each for each in quote.shares.values() if each.price is None), None)
+        hint = "take the limit out to send it all the same"
+        if share is not None:
+            hint = f"{PRICE.format(provider=share.provider, model=share.model or '*')}\n{hint}"
+        return f"{cap.origin} limits the cost, and what this costs is not known: {unknown}", hint
+    left = cap.nano - spending.without(key)
+    if needs <= max(left, 0) or needs == 0:
+        return None
+    told = (
+        f"it may cost {shown(needs)}, and {shown(max(left, 0))} of {shown(cap.nano)} is left "
+        f"(the limit is set by {cap.origin})"
+    )
+    if quote.assumed:
+        told += (
+            f"; {many(quote.assumed, 'request')} without a limit of output, so the most of the model counts"
+        )
+    return told, RAISE
+
+
+def reserve(ctx: Context, name: BatchName, quote: Quote, key: str, *, unsent: bool = True) -> None:
+    """
+    Have on disk what an attempt may cost, before anything of it leaves.
+
+    Raises:
+        CostLimitExceeded: It is more than what is left.
+    """
+    with ctx.history.spending_lock:
+        refuse(ctx, name, quote, key, unsent=unsent)
+        known = ctx.history.spending(ctx.fx).charges.get(key)
+        models = dict(quote.by_model)
+        if known is not None and not known.settled and (known.nano, known.models) == (quote.nano, models):
+            return
+        providers = sorted({each.provider for each in quote.shares.values()})
+        facts: dict[str, Any] = {
+            "key": key,
+            "provider": ", ".join(providers),
+            "models": models,
+            "nano_usd": quote.nano,
+            "cap": ctx.cap.nano,
+            "live": any(each.live for each in quote.shares.values()),
+            "requests": quote.requests,
+            "assumed": quote.assumed,
+        }
+        if quote.nano is None:
+            facts["unknown"] = list(quote.not_known())
+        ledger.append(ctx.fx, RESERVED, name, **facts)
+
+
+def reserved(ctx: Context, key: str) -> int | None:
+    """What is reserved for an attempt, in nano-dollars; None where that is not known."""
+    charge = ctx.history.spending(ctx.fx).charges.get(key)
+    return None if charge is None else charge.nano
+
+
+def release(ctx: Context, name: BatchName, key: str | None) -> None:
+    """Give back what was reserved for an attempt of which nothing ran."""
+    charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
+    if charge is not None and not charge.settled:
+        ledger.append(ctx.fx, SETTLED, name, key=key, nano_usd=0, models={}, why=NOTHING_RAN)
+
+
+def settle(run: Run, record: Record, files: Mapping[Role, FileFact]) -> None:
+    """Correct what was reserved for a batch by what its answers have used; once, when it settles."""
+    ctx = run.ctx
+    key = key_of(record)
+    charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
+    if key is None or (charge is not None and charge.settled):
+        return
+    if charge is None and (record.provider in (None, LOCAL) or record.batch_id is None):
+        return
+    facts = actual(ctx, ctx.prices, record, charge, files)
+    ledger.append(ctx.fx, SETTLED, record.name, key=key, **facts)
+
+
+def actual(
+    view: View, book: Book, record: Record, charge: Charge | None, files: Mapping[Role, FileFact]
+) -> dict[str, Any]:
+    """
+    What the answers of a batch have cost, as history keeps it.
+
+    Where no usage is reported for an answer, what was reserved counts as spent, unless more was used.
+    """
+    provider = record.provider or ""
+    live, asked = provider == LOCAL, () if charge is None else tuple(charge.models)
+    used = used_by(view, book, provider, asked, files, live=live)
+    reserved = None if charge is None else charge.nano
+    total, why = used.nano, ANSWERED
+    if used.silent or total is None:
+        why = NO_USAGE
+        total = reserved if total is None or reserved is None else max(reserved, total)
+    return {
+        "provider": provider if charge is None else charge.provider,
+        "models": used.by_model,
+        "nano_usd": total,
+        "why": why,
+        "tokens": used.tokens,
+        "silent": used.silent,
+        "live": live,
+    }

@@ -1,0 +1,273 @@
+"""
+A limit of cost holds: what may cost more than is left waits, and answers correct the sum.
+
+Everything is real but time; the provider is the fake one, whose answers say what they have used.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from reconciler import decide_online
+from reconciler.check import check
+from reconciler.errors import CostLimitExceeded
+from reconciler.model.failure import Capped
+from reconciler.model.report import Report, State
+from reconciler.testing import FakeProvider
+from reconciler.testing.faults import Refuse, ReplyDropped
+from reconciler.workspace import cost_limit
+from reconciler.workspace.effects import Effects
+from tests.spending import MODEL, line, nano_for, priced, spending, truly
+from tests.stopping import DAYS
+from tests.workspaces import ledger, put, settings
+
+DOLLAR: Final = 10**9
+
+
+def states(report: Report) -> dict[str, str]:
+    """Where each batch stands."""
+    return {each.name: each.state.value for each in report.batches}
+
+
+def sound(root: Path) -> None:
+    """No promise is broken."""
+    assert check(str(root), settings()).findings == []
+
+
+def reserved(root: Path) -> list[dict[str, Any]]:
+    """The reservations in history."""
+    return [each for each in ledger(root) if each["event"] == "spend.reserved"]
+
+
+def limit(root: Path, nano: int | None) -> None:
+    """Set the limit that is kept in the workspace."""
+    fx = Effects(str(root))
+    cost_limit.put(fx, nano)
+    fx.close()
+
+
+def test_what_was_used_takes_the_place_of_what_was_reserved(fake_provider: FakeProvider) -> None:
+    """While a batch is away its estimate counts; when it settles, what its answers have used."""
+    with priced(fake_provider, {"a": 5}) as online:
+        online.run()
+        away = spending(online.root)
+
+        assert away.spent == 0
+        assert away.reserved >= nano_for(5)
+        online.wait(DAYS)
+        done = spending(online.root)
+        assert (done.spent, done.reserved) == (truly(online.root), 0)
+        assert 0 < done.spent < away.reserved
+        sound(online.root)
+
+
+def test_a_reservation_stands_in_history_before_anything_leaves(fake_provider: FakeProvider) -> None:
+    """No call is made before the estimate is written down."""
+    with priced(fake_provider, {"a": 1}) as online:
+        seen: list[tuple[int, int]] = []
+
+        def tap(_change: str, _path: str) -> None:
+            seen.append((len(fake_provider.calls), len(reserved(online.root))))
+
+        attrs.evolve(online, tap=tap).run()
+
+    assert seen[-1][0] > 0
+    assert all(found for calls, found in seen if calls)
+
+
+def test_what_may_cost_more_than_is_left_waits_and_the_rest_goes(fake_provider: FakeProvider) -> None:
+    """The large one of three batches is held, with its reason; a small one behind it is sent."""
+    cap = nano_for(8) / DOLLAR
+    with priced(fake_provider, {"a": 3, "b": 20, "c": 3}, max_cost_usd=cap) as online:
+        report = online.run()
+
+        assert states(report) == {"a": "waiting", "b": "held", "c": "waiting"}
+        held = report.batch("b")
+        assert isinstance(held.failure, Capped)
+        assert report.exit_code == 3
+        assert "it may cost $0.00" in held.because
+        assert "is left (the limit is set by the command line)" in held.because
+        assert "reconcile limit" in held.hint
+        assert online.creates() == 2
+        assert fake_provider.calls.count("upload") == 2
+        sound(online.root)
+
+
+def test_a_limit_that_is_raised_lets_go(fake_provider: FakeProvider) -> None:
+    """What was held goes once the limit has room, and what was in flight ends meanwhile."""
+    with priced(fake_provider, {"a": 3, "b": 20}, max_cost_usd=nano_for(4) / DOLLAR) as online:
+        online.wait(DAYS)
+        assert (online.root / "done" / "a").is_dir()
+        assert online.creates() == 1
+
+        raised = attrs.evolve(online, flags={**online.flags, "max_cost_usd": 1.0})
+        assert states(raised.wait(DAYS)) == {"b": "settled"}
+        sound(online.root)
+
+
+def test_what_was_corrected_makes_room(fake_provider: FakeProvider) -> None:
+    """A batch that waited for room goes when another has settled for less than it might have cost."""
+    with priced(fake_provider, {"a": 3, "b": 3}, max_cost_usd=nano_for(4) / DOLLAR) as online:
+        assert states(online.run())["b"] == "held"
+        fake_provider.clock.advance(7200)
+        online.run()
+
+        assert states(online.run())["b"] == "waiting"
+        assert online.creates() == 2
+
+
+def test_a_held_batch_writes_nothing_more(fake_provider: FakeProvider) -> None:
+    """A second pass over what is held changes no byte."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=0.000001) as online:
+        online.run()
+        before = (online.root / ".reconciler" / "ledger.jsonl").read_bytes()
+        names = sorted(path.name for path in online.root.rglob("*"))
+        online.run()
+
+        assert (online.root / ".reconciler" / "ledger.jsonl").read_bytes() == before
+        assert sorted(path.name for path in online.root.rglob("*")) == names
+        assert fake_provider.calls.count() == 0
+
+
+def test_a_price_that_nobody_knows_is_not_guessed(fake_provider: FakeProvider) -> None:
+    """Under a limit it is refused, with the way out; without one it is sent, and told as unknown."""
+    with priced(fake_provider, {}, max_cost_usd=100.0) as online:
+        put(online.root, "a", input=[line("a", 0, "nobody-knows-1")])
+        held = online.run().batch("a")
+
+        assert held.state is State.HELD
+        assert "no price is known for openai" in held.because
+        assert "[prices.openai." in held.hint
+        assert online.creates() == 0
+        free = attrs.evolve(online, flags={"settle_seconds": 0})
+        free.wait(DAYS)
+        assert [each.nano for each in spending(online.root).not_known] == [None]
+        sound(online.root)
+
+
+def test_a_create_in_doubt_keeps_what_was_reserved(fake_provider: FakeProvider) -> None:
+    """Nobody knows whether it runs, so what it may cost is not free for others, nor after a second send."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=nano_for(5) / DOLLAR) as online:
+        fake_provider.fault("create", Refuse(503, "down"))
+        online.run()
+        fake_provider.clock.advance(3600)
+        put(online.root, "b", input=[line("b", n) for n in range(3)])
+        report = online.run()
+
+        assert report.batch("a").failure is not None
+        assert report.batch("b").state is State.HELD
+        with pytest.raises(CostLimitExceeded):
+            online.decide(decide_online.resubmit, "a")
+        assert online.creates() == 0
+        raised = attrs.evolve(online, flags={**online.flags, "max_cost_usd": nano_for(9) / DOLLAR})
+        raised.decide(decide_online.resubmit, "a")
+        assert len([each for each in spending(online.root).charges.values() if not each.settled]) == 2
+        sound(online.root)
+
+
+def test_a_create_that_was_found_counts_once(fake_provider: FakeProvider) -> None:
+    """A lost reply costs no second reservation: the batch is adopted under the one that it has."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=nano_for(5) / DOLLAR) as online:
+        fake_provider.fault("create", ReplyDropped())
+        online.wait(DAYS)
+
+        assert len(reserved(online.root)) == 1
+        assert spending(online.root).committed == truly(online.root)
+        sound(online.root)
+
+
+def test_what_its_provider_refused_costs_nothing(fake_provider: FakeProvider) -> None:
+    """A create that was refused gives back what was reserved for it."""
+    with priced(fake_provider, {"a": 3}) as online:
+        fake_provider.fault("create", Refuse(400, "no such model", "model_not_found"))
+        online.run()
+
+        assert len(reserved(online.root)) == 1
+        assert spending(online.root).committed == 0
+        sound(online.root)
+
+
+def test_the_limit_that_is_kept_here_holds_for_everybody(fake_provider: FakeProvider) -> None:
+    """A pass without any setting of its own obeys it; one that cannot be read lets nothing go."""
+    with priced(fake_provider, {"a": 3}) as online:
+        limit(online.root, 1)
+        assert states(online.run()) == {"a": "held"}
+        (online.root / ".reconciler" / "cost-limit.json").write_text("{}", "utf-8")
+        held = online.run().batch("a")
+        assert "cost-limit.json, which cannot be read" in held.because
+        limit(online.root, nano_for(100))
+        assert states(online.run()) == {"a": "waiting"}
+        limit(online.root, None)
+
+
+def test_a_limit_that_is_lowered_takes_back_what_was_not_created(fake_provider: FakeProvider) -> None:
+    """What was reserved and not sent gives its place to others, and is held itself."""
+    with priced(fake_provider, {"a": 3, "b": 1}, max_cost_usd=nano_for(9) / DOLLAR) as online:
+        fake_provider.fault("create", Refuse(429, "slow down"))
+        online.run()
+        assert online.creates() == 0
+        fake_provider.clock.advance(7200)
+        lower = attrs.evolve(online, flags={**online.flags, "max_cost_usd": nano_for(2) / DOLLAR})
+
+        assert states(lower.run()) == {"a": "held", "b": "waiting"}
+        sound(online.root)
+
+
+def test_check_sees_what_nobody_reserved(fake_provider: FakeProvider) -> None:
+    """A create without its reservation, or one past the limit of its time, is a finding of promise 9."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=1.0) as online:
+        online.run()
+        path = online.root / ".reconciler" / "ledger.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+
+        path.write_bytes(b"".join(each for each in lines if b"spend.reserved" not in each))
+        assert [each.code for each in check(str(online.root), settings()).findings] == ["spend-unreserved"]
+        path.write_bytes(b"".join(_capped(each) for each in lines))
+        found = check(str(online.root), settings()).findings
+        assert [(each.promise, each.code) for each in found] == [(9, "spend-past-limit")]
+
+
+def _capped(each: bytes) -> bytes:
+    """A line of history, as if the limit had been one nano-dollar."""
+    if b"spend.reserved" not in each:
+        return each
+    import zlib  # noqa: PLC0415 - only here
+
+    fields = json.loads(each)
+    fields["cap"] = 1
+    fields.pop("crc")
+    body = json.dumps(fields, separators=(",", ":")).encode()
+    return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+def test_check_counts_what_answers_have_used(fake_provider: FakeProvider) -> None:
+    """A settled sum that its answers do not bear is a finding."""
+    with priced(fake_provider, {"a": 2}) as online:
+        online.wait(DAYS)
+        output = online.root / "done" / "a" / "batch_output_a.jsonl"
+        text = output.read_text("utf-8")
+        assert '"completion_tokens"' in text
+        rows = [json.loads(each) for each in text.splitlines()]
+        rows[0]["response"]["body"]["usage"]["completion_tokens"] += 1
+        output.write_text("".join(json.dumps(each) + "\n" for each in rows), "utf-8")
+
+        assert "spend-differs" in {each.code for each in check(str(online.root), settings()).findings}
+
+
+def test_a_child_counts_like_any_batch(fake_provider: FakeProvider) -> None:
+    """What is asked again is reserved again, and waits where there is no room for it."""
+    from reconciler.testing import Fate, Outcome  # noqa: PLC0415 - the extra
+
+    with priced(fake_provider, {"a": 4}) as online:
+        fake_provider.script(Fate(outcomes={"a-1": Outcome("http", status=429, code="rate_limit_exceeded")}))
+        online.wait(DAYS)
+
+        assert [each["batch"] for each in reserved(online.root)] == ["a", "a.r1"]
+        assert spending(online.root).spent == truly(online.root)
+        assert MODEL in next(iter(spending(online.root).charges.values())).models.popitem()[0]  # type: ignore[attr-defined]
+        sound(online.root)
