@@ -15,6 +15,7 @@ from reconciler.cli.console import err, out, paint, safe
 from reconciler.errors import ReconcilerError
 from reconciler.model.report import State
 from reconciler.model.words import many
+from reconciler.pricing.money import shown
 from reconciler.screen import Screen, cut
 
 if TYPE_CHECKING:
@@ -47,17 +48,17 @@ def frame(found: Status, width: int, height: int, *, everything: bool) -> list[s
     last = f"{many(len(found.rows), 'batch', 'batches')}: {told}" if found.rows else "no batch"
     if found.next_look is not None:
         last += f"; next look in {_span(max(0.0, found.next_look - found.seen_at))}"
-    shown = rows[: max(1, height - 4)]
-    lines = _table(shown, found.seen_at, width) if shown else []
-    if len(rows) > len(shown):
-        lines.append(paint(f"... and {len(rows) - len(shown)} more", "faint"))
+    fitting = rows[: max(1, height - 4)]
+    lines = _table(fitting, found.seen_at, width) if fitting else []
+    if len(rows) > len(fitting):
+        lines.append(paint(f"... and {len(rows) - len(fitting)} more", "faint"))
     lines += [paint(cut(f"nothing more is sent: {safe(told)}", width), "held") for told in found.walls[:1]]
     return [*lines, cut(last, width)]
 
 
 def _table(rows: Sequence[Row], now: float, width: int) -> list[str]:
     """The batches, each in a line that fits."""
-    heads = ("batch", "state", "age", "progress", "next", "kept")
+    heads = ("batch", "state", "age", "progress", "cost", "next", "kept")
     cells = [heads, *(_cells(row, now) for row in rows)]
     sizes = [max(len(line[at]) for line in cells) for at in range(len(heads))]
     sizes[0] = min(sizes[0], max(8, width // 4))
@@ -85,7 +86,8 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
     until = None if row.batch_id else row.until
     coming = "" if until is None else _span(max(0.0, until - now))
     kept = "" if row.results_until is None else _span(max(0.0, row.results_until - now))
-    return safe(row.name), row.state, age, _progress(row), coming, kept
+    cost = "" if row.cost is None else shown(row.cost)
+    return safe(row.name), row.state, age, _progress(row), cost, coming, kept
 
 
 def _progress(row: Row) -> str:

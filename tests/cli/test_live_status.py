@@ -11,6 +11,7 @@ import subprocess
 import termios
 from pathlib import Path
 
+import attrs
 import pytest
 
 from reconciler.cli.live_status import frame
@@ -52,6 +53,16 @@ def test_a_frame_says_how_far_each_batch_is() -> None:
     assert lines[0].split() == ["batch", "state", "age", "progress", "kept", "why"]
     assert lines[1].split()[:8] == ["7", "waiting", "2", "h", "120/500", "24", "%", "20"]
     assert lines[2] == "1 batch: 1 waiting; next look in 42 s"
+
+
+def test_a_frame_says_what_each_batch_has_cost_or_may_cost() -> None:
+    """In dollars; a batch of which nobody knows has no amount, and without any there is no column."""
+    priced = attrs.evolve(sent("7", 120), cost=12_340_000_000)
+    lines = frame(status(priced, sent("8", 0)), 100, 24, everything=False)
+
+    assert lines[0].split() == ["batch", "state", "age", "progress", "cost", "kept", "why"]
+    assert "$12.34" in lines[1]
+    assert "$" not in lines[2]
 
 
 @pytest.mark.parametrize("width", [40, 79, 131])
