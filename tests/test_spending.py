@@ -15,6 +15,7 @@ import pytest
 
 from reconciler import decide_online
 from reconciler.check import check
+from reconciler.costs import costs
 from reconciler.errors import CostLimitExceeded
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report, State
@@ -92,7 +93,7 @@ def test_what_may_cost_more_than_is_left_waits_and_the_rest_goes(fake_provider: 
         assert report.exit_code == 3
         assert "it may cost $0.00" in held.because
         assert "is left (the limit is set by the command line)" in held.because
-        assert "reconcile limit" in held.hint
+        assert "--max-cost-usd" in held.hint
         assert online.creates() == 2
         assert fake_provider.calls.count("upload") == 2
         sound(online.root)
@@ -271,3 +272,36 @@ def test_a_child_counts_like_any_batch(fake_provider: FakeProvider) -> None:
         assert spending(online.root).spent == truly(online.root)
         assert MODEL in next(iter(spending(online.root).charges.values())).models.popitem()[0]  # type: ignore[attr-defined]
         sound(online.root)
+
+
+def test_what_is_over_is_no_more_called_held(fake_provider: FakeProvider) -> None:
+    """A batch that a limit kept back and a person has ended is not told as kept back for ever."""
+    with priced(fake_provider, {"a": 20, "b": 20}, max_cost_usd=0.0001) as online:
+        online.run()
+        online.decide(decide_online.cancel, "a")
+
+        assert [each.batch for each in costs(str(online.root), online.settings()).held] == ["b"]
+
+
+def test_what_is_held_again_for_the_same_reason_is_told_again(fake_provider: FakeProvider) -> None:
+    """Held, let go, not created, and held by the old limit: history says held, not nothing."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=0.0001) as online:
+        online.run()
+        fake_provider.fault("create", Refuse(429, "slow down"))
+        attrs.evolve(online, flags={**online.flags, "max_cost_usd": 1.0}).run()
+        fake_provider.clock.advance(DAYS)
+        assert states(online.run()) == {"a": "held"}
+
+        assert [each.batch for each in costs(str(online.root), online.settings()).held] == ["a"]
+        assert costs(str(online.root), online.settings(max_cost_usd=1.0)).held == ()
+
+
+def test_the_hint_raises_the_limit_that_holds(fake_provider: FakeProvider) -> None:
+    """Where a call sets the limit, raising the kept one would change nothing; so with each who may set it."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=0.0001) as online:
+        assert "--max-cost-usd" in online.run().batch("a").hint
+        assert "reconcile limit" not in online.run().batch("a").hint
+        limit(online.root, 10)
+        assert "reconcile limit" in online.run().batch("a").hint
+        (online.root / cost_limit.PATH).write_text("{", "utf-8")
+        assert "writes it anew" in online.run().batch("a").hint
