@@ -127,7 +127,11 @@ def _settled(ctx: Context, name: BatchName) -> Manifest:
 
 def _sends(manifest: Manifest, chosen: frozenset[ErrorClass] | None) -> int:
     """How often the requests that are meant were sent: what was ended before it left was not."""
-    unsent = chosen == {ErrorClass.TIME_LIMIT} and manifest.batch_id is None and manifest.provider != LOCAL
+    unsent = (
+        chosen == frozenset({ErrorClass.TIME_LIMIT})
+        and manifest.batch_id is None
+        and manifest.provider != LOCAL
+    )
     return manifest.attempt - 1 if unsent else manifest.attempt
 
 
