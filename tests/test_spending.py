@@ -7,6 +7,7 @@ Everything is real but time; the provider is the fake one, whose answers say wha
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +24,10 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects
+from tests.online import CHAT
 from tests.spending import MODEL, line, nano_for, priced, spending, truly
 from tests.stopping import DAYS
-from tests.workspaces import ledger, put, settings
+from tests.workspaces import Line, ledger, put, settings
 
 DOLLAR: Final = 10**9
 
@@ -305,3 +307,44 @@ def test_the_hint_raises_the_limit_that_holds(fake_provider: FakeProvider) -> No
         assert "reconcile limit" in online.run().batch("a").hint
         (online.root / cost_limit.PATH).write_text("{", "utf-8")
         assert "writes it anew" in online.run().batch("a").hint
+
+
+def test_a_request_for_an_absurd_answer_is_held(fake_provider: FakeProvider) -> None:
+    """Whatever number a request names, it is priced and held, and the others go."""
+    with priced(fake_provider, {"a": 1}, max_cost_usd=1.0) as online:
+        put(online.root, "b", input=[line("b", 0, max_tokens=10**60)])
+        body = {"model": MODEL, "messages": [], "max_tokens": 10**15, "n": 10**30}
+        many: Line = {"custom_id": "c", "method": "POST", "url": CHAT, "body": body}
+        put(online.root, "c", input=[many])
+        report = online.run()
+
+        assert states(report) == {"a": "waiting", "b": "held", "c": "held"}
+        assert "it may cost $" in report.batch("c").because
+        sound(online.root)
+
+
+@pytest.mark.parametrize("what", ["folder", "link", "pipe", "text", "huge"])
+def test_a_limit_that_is_no_file_of_ours_is_a_limit_of_nothing(
+    fake_provider: FakeProvider, what: str
+) -> None:
+    """What is in flight is fetched, what would cost is held, and `reconcile limit` says so."""
+    with priced(fake_provider, {"a": 1}) as online:
+        online.run()
+        put(online.root, "b", input=[line("b", 0)])
+        path = online.root / cost_limit.PATH
+        match what:
+            case "folder":
+                path.mkdir()
+            case "link":
+                path.symlink_to("/dev/zero")
+            case "pipe":
+                os.mkfifo(path)
+            case "text":
+                path.write_text("5", "utf-8")
+            case _:
+                path.write_text('{"nano_usd":' + "9" * 5000 + "}", "utf-8")
+        report = online.wait(DAYS)
+
+        assert states(report) == {"a": "settled", "b": "held"}
+        assert "which cannot be read" in report.batch("b").because
+        assert costs(str(online.root), online.settings()).cap.nano == 0
