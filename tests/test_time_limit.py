@@ -282,3 +282,16 @@ def test_what_was_sent_and_stopped_counts_as_sent(tmp_path: Path, fake_provider:
     online.wait()
     with pytest.raises(NeedsPerson, match="that is the limit"):
         online.decide(retry, classes=[ErrorClass.TIME_LIMIT.value])
+
+
+def test_answers_that_came_by_hand_are_not_written_off(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """A results file was being taken over when the process died: its time limit does not say it never ran."""
+    online = limited(tmp_path / "w", fake_provider)
+    came = {"output": {"sha256": "0" * 64, "bytes": 9}}
+    put(online.root, "1", metadata={**record(online.root, "1"), "roles": came}, input=lines_of("openai"))
+    fake_provider.clock.advance(2 * HOUR)
+    report = online.run()
+
+    assert report.batch("1").state is State.ATTENTION
+    assert "gone now" in report.batch("1").because
+    assert not list(online.root.rglob("batch_error_*"))
