@@ -110,7 +110,7 @@ def costs_of(look: Reading, settings: Settings) -> Costs:
     for each in charges:
         before = batches.get(each.batch, 0)
         batches[each.batch] = None if before is None or each.nano is None else before + each.nano
-    return Costs(
+    found = Costs(
         spending.spent,
         spending.reserved,
         settings.cap.lower(cost_limit.read(look)),
@@ -119,9 +119,15 @@ def costs_of(look: Reading, settings: Settings) -> Costs:
         _grouped(charges, lambda charge, _name: _day(charge.at)),
         sum(each.why == NO_USAGE for each in charges),
         len(spending.not_known),
-        tuple(spending.held.values()),
+        (),
         batches,
     )
+    return attrs.evolve(found, held=tuple(each for each in spending.held.values() if _is_kept(each, found)))
+
+
+def _is_kept(held: HeldBack, found: Costs) -> bool:
+    """Whether the limit of now still keeps a batch back."""
+    return found.left is not None and (held.needs is None or held.needs > found.left)
 
 
 def _grouped(charges: list[Charge], key: Callable[[Charge, str], str]) -> dict[str, Sum]:

@@ -11,7 +11,7 @@ import attrs
 from reconciler.config import Settings
 from reconciler.costs import Costs
 from reconciler.errors import BadMetadata
-from reconciler.executor.charging import RAISE
+from reconciler.executor.charging import to_raise
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import Role
@@ -128,11 +128,9 @@ def _priced(row: Row, money: Costs | None) -> Row:
     row = attrs.evolve(row, cost=money.batches.get(row.name))
     held = next((each for each in money.held if each.batch == row.name), None)
     unsent = row.state in (PENDING, State.WAITING.value) and row.batch_id is None
-    if held is None or not unsent or money.left is None:
+    if held is None or not unsent:
         return row
-    if held.needs is not None and held.needs <= money.left:
-        return row  # there is room for it by now
-    return attrs.evolve(row, state=State.HELD.value, because=held.why, hint=RAISE)
+    return attrs.evolve(row, state=State.HELD.value, because=held.why, hint=to_raise(money.cap))
 
 
 def _live(seen: Preview) -> Iterator[Row]:

@@ -7,6 +7,7 @@ Everything is real but time; the provider is the fake one, whose answers say wha
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import pytest
 
 from reconciler import decide_online
 from reconciler.check import check
+from reconciler.costs import costs
 from reconciler.errors import CostLimitExceeded
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report, State
@@ -22,9 +24,10 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects
+from tests.online import CHAT
 from tests.spending import MODEL, line, nano_for, priced, spending, truly
 from tests.stopping import DAYS
-from tests.workspaces import ledger, put, settings
+from tests.workspaces import Line, ledger, put, settings
 
 DOLLAR: Final = 10**9
 
@@ -92,7 +95,7 @@ def test_what_may_cost_more_than_is_left_waits_and_the_rest_goes(fake_provider: 
         assert report.exit_code == 3
         assert "it may cost $0.00" in held.because
         assert "is left (the limit is set by the command line)" in held.because
-        assert "reconcile limit" in held.hint
+        assert "--max-cost-usd" in held.hint
         assert online.creates() == 2
         assert fake_provider.calls.count("upload") == 2
         sound(online.root)
@@ -271,3 +274,77 @@ def test_a_child_counts_like_any_batch(fake_provider: FakeProvider) -> None:
         assert spending(online.root).spent == truly(online.root)
         assert MODEL in next(iter(spending(online.root).charges.values())).models.popitem()[0]  # type: ignore[attr-defined]
         sound(online.root)
+
+
+def test_what_is_over_is_no_more_called_held(fake_provider: FakeProvider) -> None:
+    """A batch that a limit kept back and a person has ended is not told as kept back for ever."""
+    with priced(fake_provider, {"a": 20, "b": 20}, max_cost_usd=0.0001) as online:
+        online.run()
+        online.decide(decide_online.cancel, "a")
+
+        assert [each.batch for each in costs(str(online.root), online.settings()).held] == ["b"]
+
+
+def test_what_is_held_again_for_the_same_reason_is_told_again(fake_provider: FakeProvider) -> None:
+    """Held, let go, not created, and held by the old limit: history says held, not nothing."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=0.0001) as online:
+        online.run()
+        fake_provider.fault("create", Refuse(429, "slow down"))
+        attrs.evolve(online, flags={**online.flags, "max_cost_usd": 1.0}).run()
+        fake_provider.clock.advance(DAYS)
+        assert states(online.run()) == {"a": "held"}
+
+        assert [each.batch for each in costs(str(online.root), online.settings()).held] == ["a"]
+        assert costs(str(online.root), online.settings(max_cost_usd=1.0)).held == ()
+
+
+def test_the_hint_raises_the_limit_that_holds(fake_provider: FakeProvider) -> None:
+    """Where a call sets the limit, raising the kept one would change nothing; so with each who may set it."""
+    with priced(fake_provider, {"a": 3}, max_cost_usd=0.0001) as online:
+        assert "--max-cost-usd" in online.run().batch("a").hint
+        assert "reconcile limit" not in online.run().batch("a").hint
+        limit(online.root, 10)
+        assert "reconcile limit" in online.run().batch("a").hint
+        (online.root / cost_limit.PATH).write_text("{", "utf-8")
+        assert "writes it anew" in online.run().batch("a").hint
+
+
+def test_a_request_for_an_absurd_answer_is_held(fake_provider: FakeProvider) -> None:
+    """Whatever number a request names, it is priced and held, and the others go."""
+    with priced(fake_provider, {"a": 1}, max_cost_usd=1.0) as online:
+        put(online.root, "b", input=[line("b", 0, max_tokens=10**60)])
+        body = {"model": MODEL, "messages": [], "max_tokens": 10**15, "n": 10**30}
+        many: Line = {"custom_id": "c", "method": "POST", "url": CHAT, "body": body}
+        put(online.root, "c", input=[many])
+        report = online.run()
+
+        assert states(report) == {"a": "waiting", "b": "held", "c": "held"}
+        assert "it may cost $" in report.batch("c").because
+        sound(online.root)
+
+
+@pytest.mark.parametrize("what", ["folder", "link", "pipe", "text", "huge"])
+def test_a_limit_that_is_no_file_of_ours_is_a_limit_of_nothing(
+    fake_provider: FakeProvider, what: str
+) -> None:
+    """What is in flight is fetched, what would cost is held, and `reconcile limit` says so."""
+    with priced(fake_provider, {"a": 1}) as online:
+        online.run()
+        put(online.root, "b", input=[line("b", 0)])
+        path = online.root / cost_limit.PATH
+        match what:
+            case "folder":
+                path.mkdir()
+            case "link":
+                path.symlink_to("/dev/zero")
+            case "pipe":
+                os.mkfifo(path)
+            case "text":
+                path.write_text("5", "utf-8")
+            case _:
+                path.write_text('{"nano_usd":' + "9" * 5000 + "}", "utf-8")
+        report = online.wait(DAYS)
+
+        assert states(report) == {"a": "settled", "b": "held"}
+        assert "which cannot be read" in report.batch("b").because
+        assert costs(str(online.root), online.settings()).cap.nano == 0

@@ -12,12 +12,15 @@ from typing import Any, Final
 import attrs
 import pytest
 
+from reconciler.authoring.deadlines import give_another
 from reconciler.check import check
 from reconciler.decide import retry
 from reconciler.decide_online import cancel, resubmit, submit
 from reconciler.errors import NeedsPerson
 from reconciler.model.outcome import ErrorClass
+from reconciler.model.record import Limit
 from reconciler.model.report import State
+from reconciler.session import session
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import MISSING, http_error, token_limit_exceeded
 from reconciler.testing.faults import Refuse
@@ -242,3 +245,53 @@ def test_what_it_counts_and_does_not_serve_is_not_written_off(
     assert report.exit_code == 3
     assert "have no answer" in report.batch("1").because
     assert not (online.root / "done").exists()
+
+
+def test_what_a_person_asks_again_stays_without_a_limit(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """The script that is started once more, limit and all, does not cut it off."""
+    fake_provider.default(STUCK)
+    online = limited(tmp_path / "w", fake_provider)
+    online.wait()
+    online.decide(retry, classes=[ErrorClass.TIME_LIMIT.value])
+    with session(str(online.root), online.settings(), online.options) as held:
+        give_another(held.ctx, {"q-1"}, Limit(HOUR, held.ctx.fx.now() + HOUR))
+
+    assert "limit" not in record(online.root, "1.r1")
+
+
+def test_a_person_may_ask_what_was_never_sent_whatever_the_limit_of_sends(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """With one send for each request, a batch that its time limit has ended unsent can still be asked."""
+    online = limited(tmp_path / "w", fake_provider, max_attempts=1)
+    fake_provider.clock.advance(2 * HOUR)
+    online.run()
+    assert set(ends(online.root).values()) == {"time-limit"}
+    online.decide(retry, classes=[ErrorClass.TIME_LIMIT.value])
+    online.wait()
+
+    assert set(ends(online.root, "1.r1").values()) == {"answered"}
+    assert online.creates() == 1
+    sound(online.root)
+
+
+def test_what_was_sent_and_stopped_counts_as_sent(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """With one send for each request, nobody sends what the limit has stopped at its provider once more."""
+    fake_provider.default(STUCK)
+    online = limited(tmp_path / "w", fake_provider, max_attempts=1)
+    online.wait()
+    with pytest.raises(NeedsPerson, match="that is the limit"):
+        online.decide(retry, classes=[ErrorClass.TIME_LIMIT.value])
+
+
+def test_answers_that_came_by_hand_are_not_written_off(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """A results file was being taken over when the process died: its time limit does not say it never ran."""
+    online = limited(tmp_path / "w", fake_provider)
+    came = {"output": {"sha256": "0" * 64, "bytes": 9}}
+    put(online.root, "1", metadata={**record(online.root, "1"), "roles": came}, input=lines_of("openai"))
+    fake_provider.clock.advance(2 * HOUR)
+    report = online.run()
+
+    assert report.batch("1").state is State.ATTENTION
+    assert "gone now" in report.batch("1").because
+    assert not list(online.root.rglob("batch_error_*"))

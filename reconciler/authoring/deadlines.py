@@ -6,7 +6,7 @@ The same limit said again changes nothing, so a script that is started once more
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import attrs
 
@@ -16,8 +16,9 @@ from reconciler.executor.context import Context, Run
 from reconciler.executor.lineages import Member, lineages
 from reconciler.executor.reading import Lines
 from reconciler.model.identity import Role
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Limit
-from reconciler.workspace import settled
+from reconciler.workspace import ledger, settled
 
 
 def give_another(ctx: Context, asked: Collection[str], limit: Limit) -> None:
@@ -31,12 +32,25 @@ def give_another(ctx: Context, asked: Collection[str], limit: Limit) -> None:
         asked: The ids that the author has asked with this limit.
         limit: How long they may take from now on.
     """
+    freed = frozenset(_freed(ctx))
     for lineage in lineages(ctx):
-        members = [member for member in lineage.members if _may_change(ctx, member, limit)]
+        members = [
+            member
+            for member in lineage.members
+            if member.name not in freed and _may_change(ctx, member, limit)
+        ]
         if members and _asks(ctx, lineage.root, asked):
             for member in members:
                 if member.record is not None:
                     Run(ctx).publish(attrs.evolve(member.record, limit=limit))
+
+
+def _freed(ctx: Context) -> Iterator[str]:
+    """The children in which a person asks what a limit has ended: without one, as they have chosen."""
+    for entry in ledger.entries(ctx.fx):
+        chosen = entry.fields.get("chosen")
+        if entry.event == "batch.retried" and isinstance(chosen, list) and ErrorClass.TIME_LIMIT in chosen:
+            yield str(entry.fields.get("child"))
 
 
 def _may_change(ctx: Context, member: Member, limit: Limit) -> bool:

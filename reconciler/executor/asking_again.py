@@ -61,7 +61,8 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
         TransientError: What was changed of them is gone; the same again changes them anew.
     """
     manifest = _settled(ctx, name)
-    classes = _classes(manifest, policy, chosen)
+    sends = _sends(manifest, chosen)
+    classes = _classes(manifest, sends, policy, chosen)
     files = files_of(ctx.fx, name)
     taken = owners_of(ctx, manifest.children)
     answers = places(ctx, files, manifest.coverage)
@@ -91,7 +92,7 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
         receipts = {verb: each for verb, each in manifest.receipts.items() if verb != ChangeRequests.verb}
         _publish(ctx, attrs.evolve(manifest, receipts=receipts))
         raise TransientError(str(gone), hint="the same command again changes them anew") from gone
-    tell(ctx, name, child, made)
+    tell(ctx, name, child, made, chosen or ())
     combined.void(ctx.fx, ctx.voiding)
     given = Record(name, attempt=manifest.attempt, coverage=manifest.coverage, children=manifest.children)
     collect(ctx, given, files, going=wanted)
@@ -124,15 +125,25 @@ def _settled(ctx: Context, name: BatchName) -> Manifest:
     return manifest
 
 
+def _sends(manifest: Manifest, chosen: frozenset[ErrorClass] | None) -> int:
+    """How often the requests that are meant were sent: what was ended before it left was not."""
+    unsent = (
+        chosen == frozenset({ErrorClass.TIME_LIMIT})
+        and manifest.batch_id is None
+        and manifest.provider != LOCAL
+    )
+    return manifest.attempt - 1 if unsent else manifest.attempt
+
+
 def _classes(
-    manifest: Manifest, policy: Policy, chosen: frozenset[ErrorClass] | None
+    manifest: Manifest, sends: int, policy: Policy, chosen: frozenset[ErrorClass] | None
 ) -> frozenset[ErrorClass]:
     """The classes of failures that are asked again; there are some."""
-    name, classes = manifest.name, policy.chosen(manifest.attempt, chosen)
+    name, classes = manifest.name, policy.chosen(sends, chosen)
     if manifest.coverage.failed == NOTHING:
         raise NeedsPerson(f"{name} is settled and has no failure to ask again")
     if not classes:
-        message = f"the requests of {name} have been sent {manifest.attempt} times, and that is the limit"
+        message = f"the requests of {name} have been sent {sends} times, and that is the limit"
         raise NeedsPerson(message, hint="raise [policy] max_attempts")
     if manifest.coverage.failed_in(classes) == NOTHING:
         words = ", ".join(sorted(each.value for each in manifest.coverage.by_class))

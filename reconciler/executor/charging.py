@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from reconciler.config.table import THIS_CALL
 from reconciler.errors import CostLimitExceeded
 from reconciler.executor.context import Context, Run, View
 from reconciler.executor.used import used_by
@@ -20,10 +21,10 @@ from reconciler.model.operation import FileFact
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Record
 from reconciler.model.words import many
-from reconciler.pricing import Book, Quote, shown
+from reconciler.pricing import Book, Cap, Quote, shown
 from reconciler.providers.base import Provider, Remote
 from reconciler.providers.local import Local
-from reconciler.workspace import ledger
+from reconciler.workspace import cost_limit, ledger
 from reconciler.workspace.spending import (
     ANSWERED,
     HELD,
@@ -32,10 +33,13 @@ from reconciler.workspace.spending import (
     RESERVED,
     SETTLED,
     Charge,
+    HeldBack,
     Spending,
 )
 
 RAISE: Final = "reconcile limit WORKSPACE --cost-usd N    raises the limit that is kept here"
+_ANEW: Final = "reconcile limit WORKSPACE --cost-usd N    writes it anew"
+_CALL: Final = "give this call a higher limit: --max-cost-usd N, max_cost_usd in Python"
 PRICE: Final = (
     '[prices.{provider}."{model}"]    in your own settings, with dollars for a million tokens:\n'
     "input = ...\n"
@@ -116,7 +120,8 @@ def refuse(ctx: Context, name: BatchName, quote: Quote, key: str | None, *, unse
     if unsent and charge is not None and not charge.settled:
         # Under a limit that was lowered since, what was not created gives its place to others.
         release(ctx, name, key)
-    ledger.append_once(ctx.fx, ctx.history, HELD, name, nano_usd=quote.nano, why=told)
+    if ctx.history.spending(ctx.fx).held.get(name) != HeldBack(name, quote.nano, told):
+        ledger.append(ctx.fx, HELD, name, nano_usd=quote.nano, why=told)
     raise CostLimitExceeded(told, hint=hint)
 
 
@@ -144,7 +149,13 @@ def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tup
         told += (
             f"; {many(quote.assumed, 'request')} without a limit of output, so the most of the model counts"
         )
-    return told, RAISE
+    return told, to_raise(cap)
+
+
+def to_raise(cap: Cap) -> str:
+    """How a limit is raised, which hangs on who sets it."""
+    known = {cost_limit.PATH: RAISE, cost_limit.UNREADABLE: _ANEW, THIS_CALL: _CALL}
+    return known.get(cap.origin, f"raise it in {cap.origin}: [budget] max_cost_usd")
 
 
 def reserve(ctx: Context, name: BatchName, quote: Quote, key: str, *, unsent: bool = True) -> None:

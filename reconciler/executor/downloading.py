@@ -229,10 +229,12 @@ def _with_roles(record: Record, step: Download, roles: Digests) -> Record:
         known = record.roles.get(role)
         if role not in roles or known is None or roles[role] == known:
             continue
-        if role in step.roles:
+        ours = role is Role.ERROR and record.online.limited
+        if role in step.roles and not ours:
             told = f"{fact.path} is not the {role.value} file that {record.batch_id} has now"
             raise PermanentError(told, hint=f"move {fact.path} out of the workspace to take the other one")
-        # Fetched again for the sake of the other file alone: what is here stays.
+        # Fetched again for the sake of the other file alone: what is here stays. So does an error file in
+        # which lines of ours say what a time limit has ended; the provider has another one under its name.
         roles[role] = known
     again: dict[str, dict[str, object]] = {"download-again": {}} if record.roles else {}
     return attrs.evolve(record, roles={**record.roles, **roles}, receipts={**record.receipts, **again})

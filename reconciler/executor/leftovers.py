@@ -8,7 +8,7 @@ again. The ids go over to the child in one step: when the parent's record is rep
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -88,9 +88,13 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     return Receipt(step.name, step.verb, summary, {"child": step.child, "requests": child.owns.requests})
 
 
-def tell(ctx: Context, name: BatchName, child: BatchName, given: Child) -> None:
-    """Let history learn of a child before it is handed anything."""
+def tell(
+    ctx: Context, name: BatchName, child: BatchName, given: Child, chosen: Collection[ErrorClass] = ()
+) -> None:
+    """Let history learn of a child before it is handed anything, and which classes a person has *chosen*."""
     facts: dict[str, Any] = {"child": child, "requests": given.owns.requests}
+    if chosen:
+        facts["chosen"] = sorted(each.value for each in chosen)
     if given.changed is not None:
         facts |= {"changed": given.changed.tally.requests, "by": sorted(set(given.changed.by.values()))}
     ledger.append_once(ctx.fx, ctx.history, "batch.retried", name, **facts)

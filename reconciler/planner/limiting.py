@@ -83,7 +83,9 @@ def _is_nowhere(record: Record) -> bool:
     """Whether no answer of a batch can be anywhere."""
     if record.batch_id is None:
         begun_here = record.provider == LOCAL and record.status is not None
-        return record.state in UNSENT and not begun_here
+        # Answers that came by another way have their names in metadata before they have them on disk.
+        arrived = bool(record.roles) and not record.online.limited
+        return record.state in UNSENT and not begun_here and not arrived
     if any(record.remote_file(role) for role in ANSWERS):
         return False
     phase, refusals = phase_of(record.status), record.online.refusals

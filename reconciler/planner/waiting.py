@@ -68,7 +68,11 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
     ended = never_runs(snap, record)
     if ended is not None:
         return ended
-    can_fetch = bool(open_roles(snap)) and asked_at(record, policy, here=True) in policy.reachable
+    can_fetch = (
+        (record.batch_id is not None or record.provider == LOCAL)
+        and bool(open_roles(snap))
+        and asked_at(record, policy, here=True) in policy.reachable
+    )
     if _were_answered(record) and not can_fetch:
         # Asking them again would pay again for what has been answered.
         because = "answers were here at an earlier pass and are gone now"

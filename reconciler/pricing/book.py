@@ -80,19 +80,37 @@ class Book:
     def price_of(self, provider: str, model: str | None) -> Price | None:
         """What a model costs; None where nobody knows."""
         model = (model or "").removeprefix("models/")
+        # Who may only raise a price is heard last: a family, or a row for all others, is known before them.
+        found = self._known(provider, model)
+        row = self._row(provider, model, found)
+        for each in self.told:
+            if each.raises_only and each.provider == provider and each.model == row:
+                found = _with(found, attrs.evolve(each, model=model or ANY))
+        return found
+
+    def _known(self, provider: str, model: str) -> Price | None:
+        """The same without those who may only raise a price."""
         found = _listed(provider, model)
         for each in self.told:
-            if each.provider == provider and each.model == model:
+            if not each.raises_only and each.provider == provider and each.model == model:
                 found = _with(found, each)
         if found is None and model:
             family = _family(provider, model)
             if family != model:
-                return self.price_of(provider, family)
+                return self._known(provider, family)
         if found is None:
             for each in self.told:
-                if each.provider == provider and each.model == ANY:
+                if not each.raises_only and each.provider == provider and each.model == ANY:
                     found = _with(found, attrs.evolve(each, model=model or ANY))
         return found
+
+    def _row(self, provider: str, model: str, known: Price | None) -> str:
+        """The row that may raise it: its own, its family's, or that of all others where nobody knows it."""
+        named = {each.model for each in self.told if each.raises_only and each.provider == provider}
+        rows = [model]
+        while (family := _family(provider, rows[-1])) not in rows:
+            rows.append(family)
+        return next((each for each in rows if each in named), model if known else ANY)
 
     def cost_of(
         self, usage: Mapping[str, Any] | None, provider: str, model: str | None, *, live: bool = False

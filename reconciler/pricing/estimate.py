@@ -36,6 +36,8 @@ _LIMITS: Final = {
     Dialect.ANTHROPIC: ("max_tokens",),
     Dialect.MISTRAL: ("max_tokens",),
 }
+_ABSURD: Final = 1 << 40
+"""Tokens, and answers to one request, that nobody gives; more are counted as these."""
 _NO_OUTPUT: Final = ("/embeddings", "/moderations")
 
 
@@ -140,7 +142,7 @@ def _limit(dialect: Dialect, body: Mapping[str, Any]) -> int | None:
         found = [config.get("maxOutputTokens"), config.get("max_output_tokens")]
     else:
         found = [body.get(name) for name in _LIMITS[dialect]]
-    return next((each for each in found if isinstance(each, int) and each > 0), None)
+    return next((min(each, _ABSURD) for each in found if isinstance(each, int) and each > 0), None)
 
 
 def _answers(dialect: Dialect, body: Mapping[str, Any]) -> int:
@@ -150,4 +152,4 @@ def _answers(dialect: Dialect, body: Mapping[str, Any]) -> int:
         found = config.get("candidateCount", 1) if isinstance(config, Mapping) else 1
     else:
         found = body.get("n", 1)
-    return found if isinstance(found, int) and found > 0 else 1
+    return min(found, _ABSURD) if isinstance(found, int) and found > 0 else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from typing import Final
 
 import attrs
@@ -11,6 +11,8 @@ NANO: Final = 1_000_000_000
 """Nano-dollars in a dollar."""
 
 _CENT: Final = Decimal("0.01")
+_DIGITS: Final = 400
+"""Digits of an amount at the most; what a limit, a price or a request says may be absurd."""
 
 
 def nano(amount: Decimal) -> int:
@@ -25,11 +27,12 @@ def dollars(amount: int) -> Decimal:
 
 def shown(amount: int) -> str:
     """Nano-dollars for people: `$12.34`, and as many digits as small amounts need."""
-    exact = dollars(amount)
-    if exact == 0 or exact >= 1 or exact == exact.quantize(_CENT):
-        return f"${exact.quantize(_CENT, ROUND_CEILING)}"
-    digits = 2 - exact.adjusted()
-    return f"${exact.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING):f}"
+    with localcontext(prec=_DIGITS):
+        exact = dollars(amount)
+        if exact == 0 or exact >= 1 or exact == exact.quantize(_CENT):
+            return f"${exact.quantize(_CENT, ROUND_CEILING):f}"
+        digits = 2 - exact.adjusted()
+        return f"${exact.quantize(Decimal(1).scaleb(-digits), ROUND_CEILING):f}"
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from reconciler.errors import ReconcilerError
 from reconciler.pricing import NO_CAP, Cap
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import PRIVATE
@@ -39,5 +40,5 @@ def read(look: Reading) -> Cap:
         return NO_CAP
     try:
         return Cap(msgspec.json.decode(look.read(PATH), type=_Told).nano_usd, PATH)
-    except (msgspec.MsgspecError, ValueError, RecursionError, OSError):
+    except (msgspec.MsgspecError, ValueError, RecursionError, OSError, ReconcilerError):
         return Cap(0, UNREADABLE)

@@ -17,6 +17,9 @@ RESERVED: Final = "spend.reserved"
 SETTLED: Final = "spend.settled"
 HELD: Final = "spend.held"
 
+_OVER: Final = ("batch.ended-here", "batch.settled", "batch.dismissed")
+"""After these nothing of a batch is sent that a limit could keep back."""
+
 ANSWERED: Final = "answered"
 NOTHING_RAN: Final = "nothing ran"
 NO_USAGE: Final = "no usage reported"
@@ -94,6 +97,8 @@ class Spending:
         elif event in (RESERVED, SETTLED):
             self.held.pop(batch, None)
             self._charge(event, batch, fields)
+        elif event in _OVER:
+            self.held.pop(batch, None)
 
     def _charge(self, event: str, batch: str, fields: Mapping[str, Any]) -> None:
         key = str(fields.get("key", ""))

@@ -191,3 +191,41 @@ def test_a_part_of_a_nano_dollar_counts_as_one() -> None:
     """What is written down is never less than what it is."""
     assert nano(Decimal("0.0000000012")) == 2
     assert nano(Decimal("0.000000001")) == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "known"),
+    [
+        ("openai", "gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
+        ("openai", "gpt-4o-mini-latest", "gpt-4o-mini"),
+        ("azure", "mine", "other"),
+    ],
+)
+def test_a_workspace_makes_no_other_name_of_a_known_price_cheaper(
+    provider: str, model: str, known: str
+) -> None:
+    """Neither a dated snapshot of a family, nor a model that a user's row for all others has a price for."""
+    user = (Told("azure", "*", "user", Decimal(1), Decimal(2)),)
+    free = Told(provider, model, "here", Decimal(0), Decimal(0), Decimal(0), Decimal(0), 0, raises_only=True)
+    price, without = (Book((*user, *more)).price_of(provider, model) for more in ((free,), ()))
+    assert price is not None
+    assert without is not None
+    assert (price.rates, price.batch, price.most) == (without.rates, without.batch, without.most)
+    other = Book(user).price_of(provider, known)
+    assert other is not None
+    assert price.rates == other.rates
+
+
+def test_a_workspace_raises_the_price_of_a_snapshot_by_its_family() -> None:
+    """What it says of a family counts for each snapshot, and what it says of all others for those alone."""
+    told = (
+        Told("openai", "gpt-4o", "here", Decimal(50), Decimal(60), raises_only=True),
+        Told("openai", "*", "here", Decimal(70), Decimal(80), raises_only=True),
+    )
+    book = Book(told)
+    inputs = {
+        model: price.rates.input
+        for model in ("gpt-4o-2024-08-06", "gpt-4o-mini", "mine")
+        if (price := book.price_of("openai", model)) is not None
+    }
+    assert inputs == {"gpt-4o-2024-08-06": 50, "gpt-4o-mini": Decimal("0.15"), "mine": 70}
