@@ -20,6 +20,7 @@ from reconciler.model.report import BatchReport, State
 from reconciler.planner.waiting import PATIENCE
 from reconciler.workspace.effects import TEMPORARY
 from tests import workspaces
+from tests.proof.deadlines import hold_deadlines, judge_limited, judge_once
 from tests.proof.fortunes import SENDS, replied
 from tests.proof.moments import Moment
 from tests.proof.users import LATER_KEY, ids_in
@@ -51,6 +52,7 @@ def hold(world: World) -> None:
     _money(world)
     _spend(world)
     _results(world)
+    hold_deadlines(world, published(world))
     _versions(world)
     assert not world.fake.mistakes, world.fake.mistakes
     assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
@@ -228,7 +230,8 @@ def judge(world: World) -> None:
     stuck = {str(each.name).partition(".")[0]: each for each in world.report.batches if not each.done}
     answered = {key for batch in world.fake.batches for key in replied(batch)}
     ended = {row["custom_id"]: row for row in published(world) if row["outcome"] != "retried"}
-    copies = {*world.users.copied, *world.users.copied.values()}
+    copies = world.users.copies
+    judge_once(world, published(world))
     wronged, delayed, sends = world.fortunes.wronged(), world.fortunes.delayed(), world.fortunes.sends()
     for name, data in world.users.inputs.items():
         for key in ids_in(data):
@@ -239,6 +242,10 @@ def judge(world: World) -> None:
                 continue
             if row is None:
                 _excused(world, name, key, stuck[name])
+                continue
+            if name in world.users.until:
+                if name not in world.users.loose:
+                    judge_limited(world, key, row, answered)
                 continue
             if name in world.users.answered:
                 wanted = "failed" if key in world.users.refused else "answered"

@@ -41,6 +41,10 @@ class Users:
         refused: Ids that the answers of a user call failed.
         touched: Files that a user has changed or taken away: what stood there, and what stands there now.
         marked: Batches whose metadata got a key of a later version.
+        until: When the time of a batch is over, where its author has given it a limit.
+        said: Metadata as such an author has written it.
+        loose: Batches whose limit a user may have taken away, with their metadata.
+        latest: The latest time that there ever was.
     """
 
     root: Path
@@ -54,6 +58,10 @@ class Users:
     refused: set[str] = attrs.field(factory=set)
     touched: dict[Path, tuple[bytes, bytes | None]] = attrs.field(factory=dict)
     marked: set[str] = attrs.field(factory=set)
+    until: dict[str, float] = attrs.field(factory=dict)
+    said: dict[str, bytes] = attrs.field(factory=dict)
+    loose: set[str] = attrs.field(factory=set)
+    latest: float = 0.0
 
     def path(self, name: str, role: str = "input") -> Path:
         """A live file of a batch."""
@@ -61,7 +69,13 @@ class Users:
 
     def known(self, name: str) -> bool:
         """Whether the product has begun with a batch."""
-        return self.path(name, "metadata").exists()
+        path = self.path(name, "metadata")
+        return path.exists() and path.read_bytes() != self.said.get(name)
+
+    @property
+    def copies(self) -> set[str]:
+        """Batches that ask what another one asks."""
+        return {*self.copied, *self.copied.values()}
 
     @property
     def disturbed(self) -> set[str]:
@@ -80,10 +94,15 @@ class Users:
 
     # --- inputs ---------------------------------------------------------------------------------------------
 
-    def add(self, name: str, requests: int, *, half: bool = False) -> None:
-        """An input comes; *half* of it, to be grown later."""
+    def add(self, name: str, requests: int, *, half: bool = False, limit: float | None = None) -> None:
+        """An input comes; *half* of it, to be grown later. With a *limit*, it has so many seconds."""
+        if limit is not None:
+            self.until[name] = until = self.fake.clock.now + limit
+            said = {"schema": 1, "generation": 1, "name": name, "attempt": 1, "provider": self.provider}
+            self.said[name] = jsonl([{**said, "limit": {"seconds": limit, "until": until}}])
+            self.write(self.path(name, "metadata"), self.said[name])
         self._copy_in(name, self.lines(name, requests), half=half)
-        self.note(f"add {name} {requests} half={half}")
+        self.note(f"add {name} {requests} half={half} limit={limit}")
 
     def copy(self, name: str, source: str, *, half: bool = False) -> None:
         """Somebody copies the input of another batch, under another name."""
@@ -117,6 +136,7 @@ class Users:
     def go_on(self, seconds: float, _stopping: Callable[[], bool] = lambda: False) -> None:
         """Time goes on, or back; whoever is copying a file goes on with it meanwhile."""
         self.fake.clock.advance(seconds)
+        self.latest = max(self.latest, self.fake.clock.now)
         for path in self.growing:
             if path.exists():
                 self.write(path, path.read_bytes())
@@ -131,6 +151,9 @@ class Users:
     def delete(self, name: str) -> None:
         """A user removes an input that was never sent and never answered."""
         self.path(name).unlink()
+        if name in self.until:
+            self.path(name, "metadata").unlink()
+            self.until.pop(name)
         self.inputs.pop(name)
         self.growing.pop(self.path(name), None)
         self.note(f"delete {name}")
@@ -183,6 +206,7 @@ class Users:
         if path.name.startswith("batch_metadata_"):
             # What the product begins anew without it is its own.
             self.marked.discard(batch_of(path))
+            self.loose.add(root_of(path))
         self.note(f"take {path.name}")
 
     def upgrade(self, path: Path) -> None:
@@ -204,6 +228,7 @@ class Users:
         words = ("batch_id", "input_file_id", "output_file_id", "error_file_id")
         self.replace(path, jsonl([{word: found.get(word) for word in words}]))
         self.marked.discard(batch_of(path))
+        self.loose.add(root_of(path))
         self.note(f"outdate {path.name}")
 
     def put_back(self, path: Path) -> None:

@@ -74,6 +74,8 @@ class World:
         self.users = Users(root, fake, provider, self.note)
         self.fortunes = Fortunes(fake)
         self.full = False
+        self.over: dict[str, int] = {}
+        """How often each request was sent whose time limit has ended it."""
         self.report: Report | None = None
         self.log: list[str] = []
         (root / "workdir").mkdir(parents=True)
