@@ -23,6 +23,7 @@ from tests import workspaces
 from tests.proof.deadlines import hold_deadlines, judge_limited, judge_once
 from tests.proof.fortunes import SENDS, replied
 from tests.proof.moments import Moment
+from tests.proof.samples import hold_samples
 from tests.proof.users import LATER_KEY, ids_in
 from tests.proof.world import UNIT, World
 from tests.stopping import NUMBERED
@@ -53,6 +54,7 @@ def hold(world: World) -> None:
     _spend(world)
     _results(world)
     hold_deadlines(world, published(world))
+    hold_samples(world)
     _versions(world)
     assert not world.fake.mistakes, world.fake.mistakes
     assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
@@ -175,7 +177,7 @@ def converge(world: World) -> None:
     world.raise_limit()
     world.users.rest()
     passes = 0
-    while passes == 0 or waiting(world):
+    while passes == 0 or waiting(world) or held_back(world):
         world.fortunes.finish()
         world.wait(LONGEST)
         world.resume()
@@ -214,6 +216,12 @@ def waiting(world: World) -> list[BatchReport]:
     """What the last pass has left for a later one."""
     assert world.report is not None
     return [each for each in world.report.batches if each.state in (State.WAITING, State.FAILED)]
+
+
+def held_back(world: World) -> list[BatchReport]:
+    """What a sample holds until a person lets it go."""
+    assert world.report is not None
+    return [each for each in world.report.batches if "lets this one go" in each.hint]
 
 
 def judge(world: World) -> None:

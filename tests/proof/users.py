@@ -17,6 +17,9 @@ import attrs
 from reconciler.testing import FakeProvider
 from tests.workspaces import answered, failed, jsonl
 
+SHARE: Final = 0.5
+"""How many of the requests of a sample need an answer."""
+
 NEWER: Final = 2
 """A schema that this version does not know."""
 
@@ -42,8 +45,9 @@ class Users:
         touched: Files that a user has changed or taken away: what stood there, and what stands there now.
         marked: Batches whose metadata got a key of a later version.
         until: When the time of a batch is over, where its author has given it a limit.
-        said: Metadata as such an author has written it.
-        loose: Batches whose limit a user may have taken away, with their metadata.
+        after: Batches that wait for a sample, with that sample.
+        said: Metadata as an author has written it.
+        loose: Batches whose metadata a user may have taken away, with what its author had said.
         latest: The latest time that there ever was.
     """
 
@@ -59,6 +63,7 @@ class Users:
     touched: dict[Path, tuple[bytes, bytes | None]] = attrs.field(factory=dict)
     marked: set[str] = attrs.field(factory=set)
     until: dict[str, float] = attrs.field(factory=dict)
+    after: dict[str, str] = attrs.field(factory=dict)
     said: dict[str, bytes] = attrs.field(factory=dict)
     loose: set[str] = attrs.field(factory=set)
     latest: float = 0.0
@@ -94,15 +99,29 @@ class Users:
 
     # --- inputs ---------------------------------------------------------------------------------------------
 
-    def add(self, name: str, requests: int, *, half: bool = False, limit: float | None = None) -> None:
-        """An input comes; *half* of it, to be grown later. With a *limit*, it has so many seconds."""
+    def add(
+        self,
+        name: str,
+        requests: int,
+        *,
+        half: bool = False,
+        limit: float | None = None,
+        after: str | None = None,
+    ) -> None:
+        """An input comes; *half* of it, to be grown later. It has *limit* seconds, and waits for a sample."""
+        said: dict[str, Any] = {}
         if limit is not None:
-            self.until[name] = until = self.fake.clock.now + limit
-            said = {"schema": 1, "generation": 1, "name": name, "attempt": 1, "provider": self.provider}
-            self.said[name] = jsonl([{**said, "limit": {"seconds": limit, "until": until}}])
+            self.until[name] = self.fake.clock.now + limit
+            said["limit"] = {"seconds": limit, "until": self.until[name]}
+        if after is not None:
+            self.after[name] = after
+            said["after"] = {"batches": [after], "share": SHARE}
+        if said:
+            begun = {"schema": 1, "generation": 1, "name": name, "attempt": 1, "provider": self.provider}
+            self.said[name] = jsonl([{**begun, **said}])
             self.write(self.path(name, "metadata"), self.said[name])
         self._copy_in(name, self.lines(name, requests), half=half)
-        self.note(f"add {name} {requests} half={half} limit={limit}")
+        self.note(f"add {name} {requests} half={half} limit={limit} after={after}")
 
     def copy(self, name: str, source: str, *, half: bool = False) -> None:
         """Somebody copies the input of another batch, under another name."""
@@ -151,9 +170,10 @@ class Users:
     def delete(self, name: str) -> None:
         """A user removes an input that was never sent and never answered."""
         self.path(name).unlink()
-        if name in self.until:
+        if self.said.pop(name, None) is not None:
             self.path(name, "metadata").unlink()
-            self.until.pop(name)
+            self.until.pop(name, None)
+            self.after.pop(name, None)
         self.inputs.pop(name)
         self.growing.pop(self.path(name), None)
         self.note(f"delete {name}")
@@ -173,6 +193,10 @@ class Users:
         """The same, where no file of the batch is in hand: new bytes without a record are a new batch."""
         taken = {batch_of(path) for path in self.touched}
         return [path for path in self.there(*roles) if batch_of(path) not in taken]
+
+    def samples(self) -> list[str]:
+        """Inputs that others may wait for: none that wait themselves."""
+        return sorted(self.inputs.keys() - self.after.keys())
 
     def deletable(self) -> list[str]:
         """Inputs that nobody has begun with."""
