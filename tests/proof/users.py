@@ -187,7 +187,14 @@ class Users:
             path
             for path in found
             if self.known(batch_of(path)) and path not in self.growing and path not in self.touched
+            if not ("input" in path.name and self._mendable(batch_of(path)))
         )
+
+    def _mendable(self, name: str) -> bool:
+        """Whether answers of a user were short of some: nothing was sent, and both files may be mended."""
+        found = json.loads(self.path(name, "metadata").read_bytes())
+        matched = found.get("coverage") is not None and not found["coverage"]["missing"]["requests"]
+        return name in self.answered and not matched
 
     def free(self, *roles: str) -> list[Path]:
         """The same, where no file of the batch is in hand: new bytes without a record are a new batch."""
