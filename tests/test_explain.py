@@ -153,7 +153,7 @@ def test_a_request_under_way(fake_provider: FakeProvider) -> None:
         assert (attempt.provider, attempt.batch_id) == ("openai", fake_provider.batches[0].id)
         assert attempt.status is not None
         assert attempt.sent_at is not None
-        assert events(attempt) == ["batch.creating", "batch.submitted"]
+        assert events(attempt) == ["spend.reserved", "batch.creating", "batch.submitted"]
 
 
 @pytest.mark.parametrize("custom_id", ["é-✓", 'a"b\\c', "x" * 300, "../1", " "])
