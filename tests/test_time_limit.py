@@ -295,3 +295,20 @@ def test_answers_that_came_by_hand_are_not_written_off(tmp_path: Path, fake_prov
     assert report.batch("1").state is State.ATTENTION
     assert "gone now" in report.batch("1").because
     assert not list(online.root.rglob("batch_error_*"))
+
+
+def test_an_upload_that_outlasts_the_limit_is_not_made_a_batch_of(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """The time was not over when the pass began, and is when all lies there: no create, and no money kept."""
+    prices = '[prices.openai."*"]\ninput = 0\noutput = 1000\nmost = 9\n'
+    online = limited(tmp_path / "w", fake_provider, seconds=5.0, files=(("user", prices),))
+    fake_provider.fault("upload", Refuse(503, headers={"Retry-After": "9"}))
+    assert online.wait().exit_code == 0
+    assert fake_provider.calls.count("upload") == 2
+    assert online.creates() == 0
+    assert set(ends(online.root).values()) == {"time-limit"}
+    reserved, settled = [each for each in ledger(online.root) if each["event"].startswith("spend.")]
+    assert (reserved["event"], reserved["nano_usd"] > 0) == ("spend.reserved", True)
+    assert (settled["event"], settled["nano_usd"]) == ("spend.settled", 0)
+    sound(online.root)

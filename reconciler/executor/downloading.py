@@ -55,9 +55,13 @@ def download(step: Download, run: Run) -> Receipt:
     try:
         roles = fetched.one_stream(step) if remote.one_stream else fetched.two_files(step)
         _hold_to_counts(run, record, arrival.lines, roles)
+        ended = is_ended_by_limit(run, record)
+        if ended:
+            # Before it is held to what is here: that was put together likewise.
+            roles = with_the_unanswered(run, record, roles, arrival, step.expects.files)
         after = _with_roles(record, step, roles)
-        if is_ended_by_limit(run, record):
-            after = with_the_unanswered(run, record, after, arrival, step.expects.files)
+        if ended:
+            after = attrs.evolve(after, online=attrs.evolve(after.online, limited=True))
         arrival.publish(record, after, step.expects.files)
     finally:
         arrival.drop()

@@ -18,7 +18,7 @@ from reconciler.codec.jsonl import Line, iter_lines
 from reconciler.codec.request import decode_request, request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, PermanentError
-from reconciler.executor.arriving import Arrival
+from reconciler.executor.arriving import Arrival, Digests
 from reconciler.executor.context import Run
 from reconciler.executor.inputs import check_input
 from reconciler.executor.reading import Lines
@@ -80,27 +80,30 @@ def is_ended_by_limit(run: Run, record: Record) -> bool:
 
 
 def with_the_unanswered(
-    run: Run, record: Record, after: Record, arrival: Arrival, here: Mapping[Role, FileFact]
-) -> Record:
+    run: Run,
+    record: Record,
+    roles: Digests,
+    arrival: Arrival,
+    here: Mapping[Role, FileFact],
+) -> Digests:
     """
-    The metadata once the error file that has arrived speaks of every request without an end.
+    What every file is once the error file that has arrived speaks of every request without an end.
 
     Args:
         run: What the operations of a plan share.
         record: The metadata as it is.
-        after: The same with what has arrived.
+        roles: What has arrived.
         arrival: The files that have arrived.
         here: Files that have their names already.
     """
-    after = attrs.evolve(after, online=attrs.evolve(after.online, limited=True))
-    if Role.ERROR in here:
-        return after
+    if Role.ERROR in here and not arrival.lines.get(Role.ERROR):
+        return roles
     ended, stopped, ran = _ends(run, arrival, here)
     asked = 0 if record.input is None else record.input.requests
     lines = len(ended) + len(stopped)
     missing = asked > lines and are_leftovers(record, lines, ran)
     if not missing and not stopped:
-        return after
+        return roles
     fx, path, aside = run.ctx.fx, arrival.path(Role.ERROR), _aside(run, record)
     only = None if missing else stopped
     failures = _failures(run, here[Role.INPUT], ErrorClass.TIME_LIMIT, ended, only)
@@ -109,7 +112,7 @@ def with_the_unanswered(
         digest = fx.stage(path, _copied(run, aside))
     finally:
         fx.unstage(aside)
-    return attrs.evolve(after, roles={**after.roles, Role.ERROR: digest})
+    return {**roles, Role.ERROR: digest}
 
 
 def _ends(run: Run, arrival: Arrival, here: Mapping[Role, FileFact]) -> tuple[set[int], set[int], int]:
@@ -118,10 +121,10 @@ def _ends(run: Run, arrival: Arrival, here: Mapping[Role, FileFact]) -> tuple[se
     stopped: set[int] = set()
     ran = 0
     for role in ANSWERS:
-        if role in here:
-            lines: Iterator[Line] = iter(Lines(run.ctx, here[role]))
-        elif arrival.lines.get(role):
+        if arrival.lines.get(role):
             lines = _staged(run, arrival.path(role))
+        elif role in here:
+            lines = iter(Lines(run.ctx, here[role]))
         else:
             continue
         for line in lines:

@@ -226,6 +226,9 @@ def _create(run: Run, remote: Remote, record: Record, source: Source, model: str
     if record.input is None or record.intent is None:
         raise PermanentError(f"the metadata of {record.name} lacks what its submission needs")
     ctx, requests = run.ctx, record.input.requests
+    if record.is_over(ctx.fx.now()):
+        # An upload may take long. Nothing was created, so the next pass ends it here.
+        raise _back(run, record, Later("its time limit was over before its batch was created", 0.0))
     ctx.remotes.hold_back(remote)
     order = Order(record.intent, record.endpoint or "", model, requests)
     facts = {"provider": remote.name, "input": record.input.digest.sha256, "requests": requests}

@@ -50,7 +50,7 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
 def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     """The same for whatever nobody has to rescue."""
     name, record = snap.name, snap.record
-    attempt = 1 if record is None else record.attempt
+    attempt = _attempt_of(snap.name, record)
     again_here = asks_again(record, policy)
     over = record is not None and record.is_over(snap.seen_at)
     # What its time limit has ended is asked again by a person alone.
@@ -140,6 +140,13 @@ def asks_again(record: Record | None, policy: Policy) -> bool:
     if policy.provider == LOCAL:
         return record is not None and record.provider == LOCAL
     return policy.configured
+
+
+def _attempt_of(name: BatchName, record: Record | None) -> int:
+    """How often its requests have been sent; where metadata was lost that said so, as its name allows."""
+    if record is not None and record.parent is not None:
+        return record.attempt
+    return max(1 if record is None else record.attempt, child_number(name) + 1)
 
 
 def _asked_again(record: Record | None, attempt: int, policy: Policy) -> frozenset[ErrorClass]:

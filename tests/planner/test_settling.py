@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from reconciler.model.coverage import Coverage, hash_id
+from reconciler.model.identity import BatchName
 from reconciler.model.operation import ProcessErrors, ProcessOutput, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import Overrides, overrides_fields
@@ -214,3 +215,15 @@ def test_a_question_that_has_only_begun() -> None:
     receipts = asked(SOME_FAILED, ASKS, Overrides())
     receipts["process-errors"]["state"] = "started"
     assert told(planned(SOME_FAILED, ASKS, receipts)) == "process-errors: pending"
+
+
+def test_a_child_that_has_lost_its_metadata_is_not_sent_too_often() -> None:
+    """Its name says how often its requests may have been sent; without that they would begin anew."""
+    account = coverage(1, failed={ErrorClass.RATE_LIMIT: 2})
+    snap = answered(account, record(coverage=account))
+
+    def asks_again(name: str) -> bool:
+        steps = plan(attrs.evolve(snap, name=BatchName(name)), POLICY_OPENAI).steps
+        return any(isinstance(step, RetryLeftovers) for step in steps)
+
+    assert [asks_again(name) for name in ("7", "7.r1", "7.r2")] == [True, True, False]

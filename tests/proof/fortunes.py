@@ -30,6 +30,8 @@ FAULTS: Final[tuple[tuple[Kind, Fault], ...]] = (
     ("get", Refuse(500)),
     ("get", ReplyDropped()),
     ("list", Refuse(503)),
+    ("cancel", Refuse(400, "not yours to stop", "cannot_cancel")),
+    ("cancel", ReplyDropped()),
     ("download", Cut(40)),
     ("download", Cut(40, "reset")),
     ("download", Refuse(500)),
@@ -193,7 +195,7 @@ def replied(batch: Batch) -> set[str]:
 def _lies(batch: Batch) -> bool:
     """Whether the fate of a batch is more than a matter of time and of single requests."""
     fate = batch.fate
-    if fate.end == "expired" and batch.dialect == "gemini":
+    if batch.dialect == "gemini" and (fate.end == "expired" or batch.stage == "cancelled"):
         # It counts what was answered and gives no file: that is never asked again by itself.
         return True
     wrong = fate.vanishes or fate.counts or fate.foreign or fate.default is TWICE

@@ -20,8 +20,10 @@ from reconciler.model.report import BatchReport, State
 from reconciler.planner.waiting import PATIENCE
 from reconciler.workspace.effects import TEMPORARY
 from tests import workspaces
+from tests.proof.deadlines import hold_deadlines, judge_limited, judge_once
 from tests.proof.fortunes import SENDS, replied
 from tests.proof.moments import Moment
+from tests.proof.samples import hold_samples
 from tests.proof.users import LATER_KEY, ids_in
 from tests.proof.world import UNIT, World
 from tests.stopping import NUMBERED
@@ -51,6 +53,8 @@ def hold(world: World) -> None:
     _money(world)
     _spend(world)
     _results(world)
+    hold_deadlines(world, published(world))
+    hold_samples(world)
     _versions(world)
     assert not world.fake.mistakes, world.fake.mistakes
     assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
@@ -173,7 +177,7 @@ def converge(world: World) -> None:
     world.raise_limit()
     world.users.rest()
     passes = 0
-    while passes == 0 or waiting(world):
+    while passes == 0 or waiting(world) or held_back(world):
         world.fortunes.finish()
         world.wait(LONGEST)
         world.resume()
@@ -209,9 +213,28 @@ def converge(world: World) -> None:
 
 
 def waiting(world: World) -> list[BatchReport]:
-    """What the last pass has left for a later one."""
+    """What the last pass has left for a later one, but for what waits with a sample for a person."""
     assert world.report is not None
-    return [each for each in world.report.batches if each.state in (State.WAITING, State.FAILED)]
+    left = [each for each in world.report.batches if each.state in (State.WAITING, State.FAILED)]
+    return [each for each in left if not _awaits_person(world, root_of_report(each))]
+
+
+def _awaits_person(world: World, name: str) -> bool:
+    """Whether a batch waits for a sample about which a person is asked."""
+    asked = [] if world.report is None else [each for each in world.report.batches if not each.done]
+    told = {root_of_report(each) for each in asked if each.state is State.ATTENTION}
+    return world.users.after.get(name) in told
+
+
+def root_of_report(report: BatchReport) -> str:
+    """The batch that a report speaks of, without what retry children append."""
+    return str(report.name).partition(".")[0]
+
+
+def held_back(world: World) -> list[BatchReport]:
+    """What a sample holds until a person lets it go."""
+    assert world.report is not None
+    return [each for each in world.report.batches if "lets this one go" in each.hint]
 
 
 def judge(world: World) -> None:
@@ -225,10 +248,11 @@ def judge(world: World) -> None:
         AssertionError: A request has another end, was sent more often, or is nowhere and nobody is told.
     """
     assert world.report is not None
-    stuck = {str(each.name).partition(".")[0]: each for each in world.report.batches if not each.done}
+    stuck = {root_of_report(each): each for each in world.report.batches if not each.done}
     answered = {key for batch in world.fake.batches for key in replied(batch)}
     ended = {row["custom_id"]: row for row in published(world) if row["outcome"] != "retried"}
-    copies = {*world.users.copied, *world.users.copied.values()}
+    copies = world.users.copies
+    judge_once(world, published(world))
     wronged, delayed, sends = world.fortunes.wronged(), world.fortunes.delayed(), world.fortunes.sends()
     for name, data in world.users.inputs.items():
         for key in ids_in(data):
@@ -239,6 +263,10 @@ def judge(world: World) -> None:
                 continue
             if row is None:
                 _excused(world, name, key, stuck[name])
+                continue
+            if name in world.users.until:
+                if name not in world.users.loose:
+                    judge_limited(world, key, row, answered)
                 continue
             if name in world.users.answered:
                 wanted = "failed" if key in world.users.refused else "answered"
@@ -259,5 +287,5 @@ def _excused(world: World, name: str, key: str, report: BatchReport) -> None:
         assert world.provider in NUMBERED or not world.fortunes.paid()[key], f"{key} lies there: {report}"
     elif isinstance(failure, Refused):
         assert world.fortunes.refusals, f"nobody refused {name}: {report}"
-    else:
-        raise AssertionError(f"a person is asked for no reason: {report}")  # noqa: TRY004 - a promise, no type
+    elif not _awaits_person(world, name):
+        raise AssertionError(f"a person is asked for no reason: {report}")

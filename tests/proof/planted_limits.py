@@ -39,6 +39,13 @@ LIMITS: Final = (
         (*_DEADLINE, "-k", "not_sent_any_more"),
     ),
     Planted(
+        "an upload that outlasts the limit is made a batch of",
+        "executor/submitting.py",
+        "    if record.is_over(ctx.fx.now()):\n",
+        "    if False:\n",
+        (*_DEADLINE, "-k", "outlasts"),
+    ),
+    Planted(
         "that the limit stopped a batch is written down after the call alone",
         "executor/online.py",
         "        record = run.publish(attrs.evolve(record, online=marked))\n",

@@ -49,6 +49,10 @@ WHICH: Final = st.integers(0, 9)
 KEPT: Final = 20 * 86400.0
 """Seconds that every provider keeps results for."""
 
+LIMIT: Final = st.sampled_from([None, None, 600.0, 7200.0, 43200.0])
+AFTER: Final = st.sampled_from([None, None, None, 0, 1])
+"""Chooses the sample that an input waits for; None for none."""
+
 HALF: Final = st.sampled_from([False, False, True])
 REQUESTS: Final = st.lists(st.sampled_from(WISHES), min_size=1, max_size=4)
 
@@ -74,21 +78,28 @@ class Machine(RuleBasedStateMachine):
         self.users: Users
         self.fortunes: Fortunes
 
-    @initialize(provider=st.sampled_from(PROVIDERS), seed=st.integers(0, 99), wishes=REQUESTS)
-    def begin(self, provider: str, seed: int, wishes: list[str]) -> None:
+    @initialize(provider=st.sampled_from(PROVIDERS), seed=st.integers(0, 99), wishes=REQUESTS, limit=LIMIT)
+    def begin(self, provider: str, seed: int, wishes: list[str], limit: float | None = None) -> None:
         """A new workspace, and a first input."""
         self.world = self.open.enter_context(begin(provider, seed, self.fake))
         self.users, self.fortunes = self.world.users, self.world.fortunes
-        self.add(wishes, half=False)
+        self.add(wishes, half=False, limit=limit)
 
     # --- users ----------------------------------------------------------------------------------------------
 
-    @rule(wishes=REQUESTS, half=HALF)
-    def add(self, wishes: list[str], half: bool) -> None:  # noqa: FBT001 - Hypothesis draws it
-        """An input comes, whole or mid-write; each of its requests has its own end."""
-        name = self._name("b")
+    @rule(wishes=REQUESTS, half=HALF, limit=LIMIT, after=AFTER)
+    def add(
+        self,
+        wishes: list[str],
+        half: bool,  # noqa: FBT001 - Hypothesis draws it
+        limit: float | None = None,
+        after: int | None = None,
+    ) -> None:
+        """An input comes, whole or mid-write, maybe with a limit or a sample; each request has its end."""
+        name, samples = self._name("b"), self.users.samples()
+        sample = _pick(samples, after) if samples and after is not None else None
         self.fortunes.wishes |= {f"{name}-{n}": wish for n, wish in enumerate(wishes)}
-        self.users.add(name, len(wishes), half=half)
+        self.users.add(name, len(wishes), half=half, limit=limit, after=sample)
 
     @rule(requests=st.integers(1, 3), half=HALF)
     def add_with_answers(self, requests: int, half: bool) -> None:  # noqa: FBT001 - likewise

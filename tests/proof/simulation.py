@@ -92,7 +92,11 @@ def step(world: World, chance: random.Random, number: int) -> None:  # noqa: C90
     )[0]
     match what:
         case "add":
-            users.add(f"b{number}", chance.randint(1, 4), half=chance.random() < 0.2)
+            after = chance.choice([*users.samples(), None, None])
+            limit = chance.choice([None, None, 600.0, 7200.0, 43200.0])
+            users.add(
+                f"b{number}", chance.randint(1, 4), half=chance.random() < 0.2, limit=limit, after=after
+            )
         case "answers":
             users.answers(f"a{number}", chance.randint(1, 3))
         case "grow" if users.growing:

@@ -17,6 +17,9 @@ import attrs
 from reconciler.testing import FakeProvider
 from tests.workspaces import answered, failed, jsonl
 
+SHARE: Final = 0.5
+"""How many of the requests of a sample need an answer."""
+
 NEWER: Final = 2
 """A schema that this version does not know."""
 
@@ -41,6 +44,11 @@ class Users:
         refused: Ids that the answers of a user call failed.
         touched: Files that a user has changed or taken away: what stood there, and what stands there now.
         marked: Batches whose metadata got a key of a later version.
+        until: When the time of a batch is over, where its author has given it a limit.
+        after: Batches that wait for a sample, with that sample.
+        said: Metadata as an author has written it.
+        loose: Batches whose metadata a user may have taken away, with what its author had said.
+        latest: The latest time that there ever was.
     """
 
     root: Path
@@ -54,6 +62,11 @@ class Users:
     refused: set[str] = attrs.field(factory=set)
     touched: dict[Path, tuple[bytes, bytes | None]] = attrs.field(factory=dict)
     marked: set[str] = attrs.field(factory=set)
+    until: dict[str, float] = attrs.field(factory=dict)
+    after: dict[str, str] = attrs.field(factory=dict)
+    said: dict[str, bytes] = attrs.field(factory=dict)
+    loose: set[str] = attrs.field(factory=set)
+    latest: float = 0.0
 
     def path(self, name: str, role: str = "input") -> Path:
         """A live file of a batch."""
@@ -61,7 +74,13 @@ class Users:
 
     def known(self, name: str) -> bool:
         """Whether the product has begun with a batch."""
-        return self.path(name, "metadata").exists()
+        path = self.path(name, "metadata")
+        return path.exists() and path.read_bytes() != self.said.get(name)
+
+    @property
+    def copies(self) -> set[str]:
+        """Batches that ask what another one asks."""
+        return {*self.copied, *self.copied.values()}
 
     @property
     def disturbed(self) -> set[str]:
@@ -80,10 +99,29 @@ class Users:
 
     # --- inputs ---------------------------------------------------------------------------------------------
 
-    def add(self, name: str, requests: int, *, half: bool = False) -> None:
-        """An input comes; *half* of it, to be grown later."""
+    def add(
+        self,
+        name: str,
+        requests: int,
+        *,
+        half: bool = False,
+        limit: float | None = None,
+        after: str | None = None,
+    ) -> None:
+        """An input comes; *half* of it, to be grown later. It has *limit* seconds, and waits for a sample."""
+        said: dict[str, Any] = {}
+        if limit is not None:
+            self.until[name] = self.fake.clock.now + limit
+            said["limit"] = {"seconds": limit, "until": self.until[name]}
+        if after is not None:
+            self.after[name] = after
+            said["after"] = {"batches": [after], "share": SHARE}
+        if said:
+            begun = {"schema": 1, "generation": 1, "name": name, "attempt": 1, "provider": self.provider}
+            self.said[name] = jsonl([{**begun, **said}])
+            self.write(self.path(name, "metadata"), self.said[name])
         self._copy_in(name, self.lines(name, requests), half=half)
-        self.note(f"add {name} {requests} half={half}")
+        self.note(f"add {name} {requests} half={half} limit={limit} after={after}")
 
     def copy(self, name: str, source: str, *, half: bool = False) -> None:
         """Somebody copies the input of another batch, under another name."""
@@ -117,6 +155,7 @@ class Users:
     def go_on(self, seconds: float, _stopping: Callable[[], bool] = lambda: False) -> None:
         """Time goes on, or back; whoever is copying a file goes on with it meanwhile."""
         self.fake.clock.advance(seconds)
+        self.latest = max(self.latest, self.fake.clock.now)
         for path in self.growing:
             if path.exists():
                 self.write(path, path.read_bytes())
@@ -131,6 +170,10 @@ class Users:
     def delete(self, name: str) -> None:
         """A user removes an input that was never sent and never answered."""
         self.path(name).unlink()
+        if self.said.pop(name, None) is not None:
+            self.path(name, "metadata").unlink()
+            self.until.pop(name, None)
+            self.after.pop(name, None)
         self.inputs.pop(name)
         self.growing.pop(self.path(name), None)
         self.note(f"delete {name}")
@@ -144,12 +187,23 @@ class Users:
             path
             for path in found
             if self.known(batch_of(path)) and path not in self.growing and path not in self.touched
+            if not ("input" in path.name and self._mendable(batch_of(path)))
         )
+
+    def _mendable(self, name: str) -> bool:
+        """Whether answers of a user were short of some: nothing was sent, and both files may be mended."""
+        found = json.loads(self.path(name, "metadata").read_bytes())
+        matched = found.get("coverage") is not None and not found["coverage"]["missing"]["requests"]
+        return name in self.answered and not matched
 
     def free(self, *roles: str) -> list[Path]:
         """The same, where no file of the batch is in hand: new bytes without a record are a new batch."""
         taken = {batch_of(path) for path in self.touched}
         return [path for path in self.there(*roles) if batch_of(path) not in taken]
+
+    def samples(self) -> list[str]:
+        """Inputs that others may wait for: none that wait themselves."""
+        return sorted(self.inputs.keys() - self.after.keys())
 
     def deletable(self) -> list[str]:
         """Inputs that nobody has begun with; one that a kill has left beside `done/` is settled."""
@@ -184,6 +238,7 @@ class Users:
         if path.name.startswith("batch_metadata_"):
             # What the product begins anew without it is its own.
             self.marked.discard(batch_of(path))
+            self.loose.add(root_of(path))
         self.note(f"take {path.name}")
 
     def upgrade(self, path: Path) -> None:
@@ -205,6 +260,7 @@ class Users:
         words = ("batch_id", "input_file_id", "output_file_id", "error_file_id")
         self.replace(path, jsonl([{word: found.get(word) for word in words}]))
         self.marked.discard(batch_of(path))
+        self.loose.add(root_of(path))
         self.note(f"outdate {path.name}")
 
     def put_back(self, path: Path) -> None:

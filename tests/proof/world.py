@@ -74,6 +74,10 @@ class World:
         self.users = Users(root, fake, provider, self.note)
         self.fortunes = Fortunes(fake)
         self.full = False
+        self.over: dict[str, int] = {}
+        """How often each request was sent whose time limit has ended it."""
+        self.released: set[str] = set()
+        """Batches that a person has let go, whatever became of their samples."""
         self.report: Report | None = None
         self.log: list[str] = []
         (root / "workdir").mkdir(parents=True)
@@ -187,8 +191,9 @@ class World:
         self.note("locked out")
 
     def resume(self) -> None:
-        """A person lets batches be sent again to where others were refused."""
-        if (self.root / ".reconciler" / "walls").exists():
+        """A person lets batches be sent again to where others were refused, and those that a sample holds."""
+        self.released |= self.users.after.keys()
+        if (self.root / ".reconciler" / "walls").exists() or self.users.after:
             resuming.resume(str(self.root), self.online.settings(), self.online.options)
 
     # --- what happened --------------------------------------------------------------------------------------
