@@ -65,12 +65,16 @@ class Kernel:
     # Within
 
     def _begun(self, folder: str) -> InotifyFD:
-        from watchdog.observers.inotify_c import (  # noqa: PLC0415 - only where somebody watches
-            CallbackId,
-            InotifyConstants,
-            InotifyFD,
-            Mask,
-        )
+        try:
+            from watchdog.observers.inotify_c import (  # noqa: PLC0415 - only where somebody watches
+                CallbackId,
+                InotifyConstants,
+                InotifyFD,
+                Mask,
+            )
+        except ImportError as error:
+            # It is a part of watchdog that may change; a look every few seconds stands in for it.
+            raise OSError(errno.ENOSYS, "another version of watchdog than this one knows") from error
 
         told = InotifyConstants
         mask = (

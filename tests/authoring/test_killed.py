@@ -1,4 +1,4 @@
-"""A script that is killed at any moment and run again until it is done: nothing twice, nothing missing."""
+"""A script that is killed at any moment and run again: nothing twice, nothing missing, no cent too much."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 from reconciler import Batch, Run
 from reconciler.authoring.counting import Count
 from reconciler.check import check
+from reconciler.costs import costs
 from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
 from tests.workspaces import settings
@@ -29,6 +30,10 @@ while not script(sys.argv[1]).is_complete:
         sys.exit(75)
 """
 ULM: Final = '{"name": "Ulm", "people": 128928}'
+SEED: Final = 11
+LIMIT: Final = 0.0007
+"""Dollars: the largest of the batches fits, and all of them at once would not."""
+
 WAIT: Final = 60.0
 MOST: Final = 200
 """Runs of the script after which it would never come to an end."""
@@ -44,7 +49,7 @@ class City:
 
 def batch_of(root: str) -> Batch:
     """What the script asks: two models, two forms, equal requests too."""
-    batch = Batch(root, "gpt-4o-mini", items_per_batch=3)
+    batch = Batch(root, "gpt-4o-mini", items_per_batch=3, params={"max_tokens": 50}).limit(cost_usd=LIMIT)
     for at in range(8):
         batch.add(
             f"Ulm, {at % 6}?", response_model=City if at % 2 else None, model="" if at % 3 else "gpt-4o"
@@ -91,7 +96,11 @@ def hold_to_its_promises(root: Path, fake: FakeProvider, seed: int) -> None:
     assert [answer.value for answer in run.results()] == [
         City("Ulm", 128928) if at % 2 else ULM for at in range(8)
     ]
+    # `check` holds each reservation against what was spent and reserved when it was made.
     assert not check(str(root), settings()).findings, f"seed {seed}"
+    spending = costs(str(root), settings())
+    assert 0 < spending.spent <= LIMIT * 1e9, f"seed {seed}"
+    assert spending.reserved == 0, f"seed {seed}"
 
 
 @pytest.fixture
@@ -102,10 +111,11 @@ def fake(fake_provider: FakeProvider) -> FakeProvider:
 
 
 def test_a_script_that_is_killed_once_pays_once(tmp_path: Path, fake: FakeProvider) -> None:
-    """A sample of the slow test below: another moment each time."""
-    seed = random.SystemRandom().randrange(1 << 30)
-    run_until_done(tmp_path / "ws", fake, 1, seed)
-    hold_to_its_promises(tmp_path / "ws", fake, seed)
+    """A sample of the slow test below, under a limit that not all of it fits into at once."""
+    quotes = [each.nano or 0 for each in batch_of(str(tmp_path / "ws")).plan().quotes.values()]
+    assert max(quotes) < LIMIT * 1e9 < sum(quotes)
+    run_until_done(tmp_path / "ws", fake, 1, SEED)
+    hold_to_its_promises(tmp_path / "ws", fake, SEED)
 
 
 @pytest.mark.slow

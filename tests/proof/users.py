@@ -152,9 +152,10 @@ class Users:
         return [path for path in self.there(*roles) if batch_of(path) not in taken]
 
     def deletable(self) -> list[str]:
-        """Inputs that nobody has begun with."""
+        """Inputs that nobody has begun with; one that a kill has left beside `done/` is settled."""
         names = self.inputs.keys() - self.answered - {root_of(path) for path in self.touched}
-        return sorted(name for name in names if self.path(name).exists() and not self.known(name))
+        found = [name for name in names if self.path(name).exists() and not self.known(name)]
+        return sorted(name for name in found if not (self.root / "done" / name).exists())
 
     def manifests(self) -> list[Path]:
         """Manifests that no user has in hand."""

@@ -1,11 +1,17 @@
 """The real observers, in real time: what they see of files that come. Tests wait for events."""
 
 import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import watchdog
 
 from reconciler.watching.arrivals import Arrivals
 from reconciler.watching.seeing import Observing, is_blind
@@ -113,6 +119,26 @@ def test_where_the_kernel_is_blind_somebody_looks(tmp_path: Path) -> None:
         *(True, True, False),
     ]
     assert filesystem("/", str(tmp_path / "nothing")) == ""
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere no part of watchdog's own is used")
+def test_a_watchdog_that_is_made_otherwise_is_told(tmp_path: Path) -> None:
+    """Where a version of watchdog has no such reader, somebody looks instead, and it is said why."""
+    copy = tmp_path / "watchdog"
+    shutil.copytree(Path(watchdog.__file__).parent, copy)
+    for path in copy.rglob("*.py"):
+        path.write_text(path.read_text("utf-8").replace("InotifyFD", "AnotherFD"), "utf-8")
+    code = (
+        "from reconciler.watching.arrivals import Arrivals;"
+        "from reconciler.watching.seeing import Observing;"
+        f"seeing = Observing('events'); how = seeing.begin({str(tmp_path)!r}, Arrivals(lambda: 0.0));"
+        "seeing.close(); print(how.events, how.why)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.startswith("False the kernel does not tell (another version of watchdog")
 
 
 def test_a_folder_is_known_from_another_at_its_place(tmp_path: Path) -> None:
