@@ -88,6 +88,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
         ),
         ("", ("--template", "{city}"), "rows.csv has nothing to ask"),
         ("city\nUlm\n", ("--template", "{city}", "--canary-share", "0.5"), "--canary 10"),
+        ("city\nUlm\n", ("--template", "{city}", "--name", "a b/c", "--dry-run"), "cannot begin the name"),
         (
             "city\nUlm\n",
             ("--template", "{city}", "--provider", "opnai"),
