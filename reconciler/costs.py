@@ -68,7 +68,7 @@ class Costs:
         models: By `provider/model`.
         providers: By provider.
         days: By the day (UTC) on which it was written down last.
-        assumed: Attempts whose answers report no usage, so that the estimate counts as spent.
+        assumed: Attempts whose answers report no usage, so that a known estimate counts as spent.
         unknown: Attempts of which nobody knows what they cost.
         held: What the limit keeps back.
         batches: What each batch has cost or may cost; None where nobody knows.
@@ -117,7 +117,7 @@ def costs_of(look: Reading, settings: Settings) -> Costs:
         _grouped(charges, lambda _charge, name: name),
         _grouped(charges, lambda _charge, name: name.partition("/")[0]),
         _grouped(charges, lambda charge, _name: _day(charge.at)),
-        sum(each.why == NO_USAGE for each in charges),
+        sum(each.why == NO_USAGE and each.nano is not None for each in charges),
         len(spending.not_known),
         (),
         batches,

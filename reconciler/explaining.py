@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any, Final
 
@@ -25,10 +26,12 @@ from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.life import Attempt, Change, Event, Explanation, Handling, Life
 from reconciler.model.operation import ChangeRequests, ProcessOutput
 from reconciler.model.outcome import ErrorClass
+from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import STARTED, record_token
 from reconciler.model.record import Record
-from reconciler.model.rows import UNDER_WAY, Standing
+from reconciler.model.rows import UNDER_WAY, ResultRow, Standing
 from reconciler.model.snapshot import Place
+from reconciler.pricing import Book
 from reconciler.workspace import ledger, metadata, tombstones
 
 _NEAREST: Final = 50_000
@@ -54,7 +57,7 @@ def explain(path: str, settings: Settings, custom_id: str, progress: Progress | 
     if any("\ud800" <= each <= "\udfff" for each in custom_id):
         raise UsageError(f"{quoted(custom_id)} is no text, so no line has it for an id")
     with viewing(path, settings, progress) as view:
-        search = _Search(view, custom_id)
+        search = _Search(view, custom_id, settings.prices)
         lives = tuple(life for lineage in lineages(view) for life in search.lives(lineage))
         if not lives:
             raise search.nothing_found()
@@ -64,8 +67,9 @@ def explain(path: str, settings: Settings, custom_id: str, progress: Progress | 
 class _Search:
     """A request that is looked for in one lineage after the other."""
 
-    def __init__(self, view: View, custom_id: str) -> None:
+    def __init__(self, view: View, custom_id: str, prices: Book) -> None:
         self._view = view
+        self._prices = prices
         self._custom_id = custom_id
         self._near: list[str] = []
         self._history: dict[str, list[Event]] | None = None
@@ -158,8 +162,14 @@ class _Search:
             model=row.model,
             finish_reason=row.finish_reason,
             usage=row.usage,
+            cost=self._cost(member, row),
             error=error if any(error.values()) else None,
         )
+
+    def _cost(self, member: Member, row: ResultRow) -> Decimal | None:
+        """What an answer cost at the prices of today."""
+        provider = row.provider or member.provider or ""
+        return self._prices.cost_of(row.usage, provider, row.model, live=provider == LOCAL)
 
     def _request_line(self, station: Station) -> str | None:
         """Where the request stands in its input."""

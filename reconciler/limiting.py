@@ -18,7 +18,8 @@ def checked_limit(cost_usd: float) -> int:
     Raises:
         UsageError: It is no amount of money.
     """
-    if not 0 <= cost_usd < math.inf:
+    said: object = cost_usd
+    if not isinstance(said, int | float) or not 0 <= said < math.inf:
         raise UsageError(f"a limit of {cost_usd!r:.40} dollars", hint="give a number from 0 on, such as 5")
     return floor(float(cost_usd))
 

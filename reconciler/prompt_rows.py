@@ -52,7 +52,8 @@ def decoded(file: str, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is no text in UTF-8: {error.reason} at byte {error.start}") from error
+        told = f"{file} is no text in UTF-8: {error.reason} at byte {error.start}"
+        raise UsageError(told, hint="save it as UTF-8, as with iconv -f latin1 -t utf-8") from error
 
 
 def lines_of(file: str, text: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`reconcile explain`: every batch that has asked a request, what became of it there, and where it stands."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from reconciler.model.life import Attempt, Life
 from reconciler.model.rows import Standing
 from reconciler.model.snapshot import Place
 from reconciler.testing import FakeProvider
+from tests.cli.calling import call
 from tests.plugging import Plugs, Seen, put_answers, refusing
 from tests.stopping import begun
 from tests.workspaces import answered, failed, put, request, run, settings, stats
@@ -85,6 +87,22 @@ def test_a_request_through_two_attempts_and_a_replay(root: Path) -> None:
     assert (second.handling.published, second.handling.value) == ("target/1.r1.results.jsonl:1", "ANSWER 1")
     assert events(second) == ["batch.settled", "batch.replayed"]
     assert second.events[0].at <= second.events[1].at
+
+
+def test_an_attempt_says_what_it_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the batch price of its model, for people and in JSON; a model without a price is named."""
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0}
+    for name, model in (("1", "gpt-4o-mini"), ("2", "never-heard-of")):
+        line = answered(int(name))
+        line["response"]["body"] |= {"model": model, "usage": usage}
+        put(tmp_path, name, input=[request(int(name))], output=[line], metadata={"batch_id": f"batch_{name}"})
+    run(tmp_path, provider="openai")
+    ((known,), (unknown,)) = (life(tmp_path, f"q-{n}").attempts for n in (1, 2))
+    assert (known.cost, unknown.cost) == (Decimal("0.075"), None)
+    assert "cost       about $0.0750" in call(capsys, "explain", tmp_path, "q-1").out
+    assert "no price for never-heard-of" in call(capsys, "explain", tmp_path, "q-2").out
+    (found,) = call(capsys, "explain", tmp_path, "q-1", "--json").document["lives"]
+    assert found["attempts"][0]["cost"] == "0.075"
 
 
 def test_its_token_is_the_one_that_the_processor_got(tmp_path: Path) -> None:

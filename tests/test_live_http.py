@@ -103,6 +103,14 @@ def test_each_shape_is_answered_by_its_own_service(dialect: str, root: Path, fak
     assert check(str(root), settings()).findings == []
 
 
+def test_google_s_name_of_the_key_counts_first(root: Path, fake: FakeProvider) -> None:
+    """`GOOGLE_API_KEY` is read before `GEMINI_API_KEY` in live requests, as it is for batches."""
+    put(root, "1", input=lines("gemini"))
+    keys = environment(fake, GOOGLE_API_KEY=CANARY, GEMINI_API_KEY="nobody's")
+    assert live(root, HttpWorker(keys, model="gemini-x")).exit_code == 0
+    assert len(fake.calls.of("live")) == 3
+
+
 def test_embeddings_are_answered(root: Path, fake: FakeProvider) -> None:
     """The endpoint is the one that the line names."""
     line = {"custom_id": "e", "method": "POST", "url": "/v1/embeddings", "body": {"model": "m", "input": "x"}}

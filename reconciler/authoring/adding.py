@@ -85,6 +85,7 @@ def planned(view: View | None, items: Sequence[Item], asked: Asked) -> Added:
         UsageError: Two requests share an id, or one is too large for its provider.
         Clash: An id stands in the workspace with another request.
     """
+    _name(asked.name, 1)
     given = {item.custom_id for item in items if item.wanted.custom_id is not None}
     there = {} if view is None else _there(view, given)
     generation = 1
@@ -168,13 +169,24 @@ def _named(ctx: Context, parts: Sequence[Part], prefix: str) -> Iterator[Part]:
     for part in parts:
         while True:
             number += 1
-            name = parse_name(f"{prefix}-{number:04}")
-            if name is None:
-                told = f"name={prefix!r:.80} cannot begin the name of a batch"
-                raise UsageError(told, hint="letters, digits, . _ -; at most 80 characters")
+            name = _name(prefix, number)
             if name not in taken or _is_leftover(taken[name]):
                 break
         yield attrs.evolve(part, name=name)
+
+
+def _name(prefix: str, number: int) -> BatchName:
+    """
+    A name of a batch.
+
+    Raises:
+        UsageError: The prefix cannot begin one.
+    """
+    name = parse_name(f"{prefix}-{number:04}")
+    if name is None:
+        told = f"name={prefix!r:.80} cannot begin the name of a batch"
+        raise UsageError(told, hint="letters, digits, . _ -; at most 80 characters")
+    return name
 
 
 def _is_leftover(member: Member) -> bool:

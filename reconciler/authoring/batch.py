@@ -76,8 +76,9 @@ class Batch:
     _cost_usd: float | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.items_per_batch is not None and self.items_per_batch < 1:
-            raise UsageError(f"items_per_batch={self.items_per_batch}: it has to be 1 at the least")
+        size: object = self.items_per_batch
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise UsageError(f"items_per_batch={size!r:.60}: a whole number, and 1 at the least")
 
     def __len__(self) -> int:
         return len(self._items)
@@ -119,7 +120,9 @@ class Batch:
             InvalidRequest: It says too much or too little, a file cannot be read, or it would be refused.
             UnknownProvider: Nobody knows whom to ask for it.
         """
-        files = (file,) if isinstance(file, str | os.PathLike) else tuple(file)
+        files = (
+            tuple(file) if isinstance(file, Iterable) and not isinstance(file, str | os.PathLike) else (file,)
+        )
         wanted = Wanted(
             model=model or self.model,
             provider=provider or ("" if model else self.provider),
@@ -218,9 +221,11 @@ class Batch:
         Raises:
             UsageError: It is no number of requests, or no share.
         """
-        if count < 1:
+        number: object = count
+        if not isinstance(number, int) or number < 1:
             raise UsageError(f"canary({count!r:.60}): how many go first?", hint="a number from 1")
-        if not 0 < at_least <= 1:
+        share: object = at_least
+        if not isinstance(share, int | float) or not 0 < share <= 1:
             raise UsageError(f"at_least={at_least!r:.60} is no share", hint="above 0, and 1 at the most")
         self._canary, self._share = count, float(at_least)
         return self

@@ -119,7 +119,7 @@ def item_of(wanted: Wanted) -> Item:
     _refuse_mixed(wanted)
     provider = provider_of(wanted.model, wanted.provider)
     if not wanted.model and provider != "local":
-        raise UsageError("no model", hint="name one: model='gpt-4o-mini', for one request or for all")
+        raise UsageError("no model", hint="name one: model='gpt-4o-mini', or --model gpt-4o-mini")
     api = api_of(provider, wanted.endpoint)
     refuse_params(wanted.model, provider, wanted.params)
     described = _described(wanted)
@@ -140,9 +140,10 @@ def _compiled(described: Described) -> str:
     """
     if described.schema is None:
         return ""
-    from reconciler.processors.extraction import BadSchema, compile_schema  # noqa: PLC0415 - loads a library
+    from reconciler.processors.extraction import BadSchema, compile_schema, refuse_wordless  # noqa: PLC0415 - loads a library
 
     try:
+        refuse_wordless(described.schema.schema)
         # Who has the schema alone shall know what it is called.
         return compile_schema({"title": described.schema.name, **described.schema.schema})
     except BadSchema as error:
@@ -155,10 +156,15 @@ def _refuse_mixed(wanted: Wanted) -> None:
         raise UsageError(told, hint="put the text into messages, or give prompt= and file= alone")
     if wanted.files and wanted.prompt is None:
         raise UsageError("a file without a prompt: what is asked of it?", hint="prompt='Summarise this.'")
+    if wanted.prompt is not None and not isinstance(wanted.prompt, str):
+        raise UsageError(f"{wanted.prompt!r:.60} is no prompt", hint="a prompt is a text")
+    for file in wanted.files:
+        if not isinstance(file, str | os.PathLike):
+            raise UsageError(f"{file!r:.60} is no path of a file", hint="file='report.pdf'")
     if wanted.messages is None and not wanted.prompt:
         raise UsageError("neither a prompt nor messages", hint="add(prompt='...') or add(messages=[...])")
     if wanted.citations and not wanted.files and wanted.messages is None:
-        raise UsageError("citations of what? there is no file", hint="file='report.pdf'")
+        raise UsageError("citations of what? there is no file", hint="file='report.pdf', or --file-column")
 
 
 def _described(wanted: Wanted) -> Described:

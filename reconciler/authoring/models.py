@@ -56,16 +56,16 @@ def provider_of(model: str, told: str = "") -> str:
     known = (*NAMES, "local")
     if told:
         if told not in known:
-            raise UnknownProvider(f"provider={told!r:.60}", hint=f"known: {', '.join(known)}")
+            raise UnknownProvider(f"there is no provider {told!r:.60}", hint=f"known: {', '.join(known)}")
         return told
     if not model:
-        raise UsageError("no model", hint="name one: model='gpt-4o-mini', for one request or for all")
+        raise UsageError("no model", hint="name one: model='gpt-4o-mini', or --model gpt-4o-mini")
     for name, prefixes in _PREFIXES:
         if model.startswith(prefixes):
             return name
     raise UnknownProvider(
         f"nobody here knows whose model {model!r:.80} is",
-        hint=f"say provider=...; known: {', '.join(known)}",
+        hint=f"is it spelled right? If so, say provider= or --provider; known: {', '.join(known)}",
     )
 
 
@@ -78,7 +78,7 @@ def api_of(provider: str, endpoint: str = "") -> Api:
     """
     own = _OWN.get(provider)
     if endpoint and endpoint not in ENDPOINTS:
-        raise UsageError(f"endpoint={endpoint!r:.60}", hint=f"known: {', '.join(ENDPOINTS)}")
+        raise UsageError(f"there is no endpoint {endpoint!r:.60}", hint=f"known: {', '.join(ENDPOINTS)}")
     if own is not None:
         if endpoint:
             raise UsageError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.console import err, out, safe
-from reconciler.cli.options import DEBUG, JSON, TALK, WORKSPACE, with_options
+from reconciler.cli.options import DEBUG, DOLLARS, JSON, TALK, WORKSPACE, with_options
 
 if TYPE_CHECKING:
     from reconciler.authoring.adding import Added
@@ -58,8 +58,7 @@ if TYPE_CHECKING:
     "--canary-share",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="S",
-    default=0.9,
-    help="How many of these need a valid answer, as a part of all: 0.9.",
+    help="With --canary: how many of these need a valid answer, as a part of all; 0.9 by default.",
 )
 @click.option("--name", metavar="PREFIX", default="", help="What the names of the batches begin with.")
 @click.option("--dedupe", is_flag=True, help="Ask equal requests once.")
@@ -67,7 +66,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be made, and what it may cost; write nothing.")
 @click.option(
     "--max-cost-usd",
-    type=float,
+    type=DOLLARS,
     metavar="USD",
     help="The most that the workspace may spend, in all; kept there for every pass.",
 )
@@ -81,7 +80,7 @@ def add_(
     batch_size: int | None,
     time_limit: str | None,
     canary: int | None,
-    canary_share: float,
+    canary_share: float | None,
     name: str,
     dry_run: bool,
     max_cost_usd: float | None,
@@ -96,7 +95,14 @@ def add_(
     Run it again after FILE has grown: what was added before is not added again.
     """
     from reconciler.authoring.batch import Batch
+    from reconciler.authoring.models import api_of, provider_of
+    from reconciler.errors import UsageError
     from reconciler.naming import prefix_of
+
+    if canary_share is not None and canary is None:
+        raise UsageError("--canary-share of what?", hint="--canary 10 says how many go first")
+    # Told before any row is read: these are no fault of a row.
+    api_of(provider_of(asked["model"], asked["provider"]), asked["endpoint"])
 
     batch = Batch(
         workspace,
@@ -113,10 +119,12 @@ def add_(
     if time_limit is not None:
         batch.limit(time=time_limit)
     if canary is not None:
-        batch.canary(canary, at_least=canary_share)
+        batch.canary(canary, at_least=0.9 if canary_share is None else canary_share)
     form = None if schema is None else _schema(schema)
     for where, row in _rows(file, asked["template"], asked["file_column"], asked["id_column"]):
         _add(batch, where, {**row, "response_model": form, "citations": asked["citations"]})
+    if not len(batch):
+        raise UsageError(f"{file} has nothing to ask", hint="a prompt a line; or a header, and rows below it")
     if max_cost_usd is not None:
         batch.limit(cost_usd=max_cost_usd)
     added = batch.plan() if dry_run else batch.write()
@@ -169,7 +177,9 @@ def _rows(
         found: dict[str, Any] = {"prompt": prompt}
         for column, key in ((file_column, "file"), (id_column, "custom_id")):
             if column is not None:
-                if not row.get(column):
+                if column in row and not row[column]:
+                    raise UsageError(f"{where}: the column {column} is empty")
+                if column not in row:
                     raise UsageError(
                         f"{where}: no column {column}", hint=f"it has: {', '.join(map(str, row))}"
                     )
@@ -212,6 +222,7 @@ def _schema(file: str) -> Mapping[str, Any]:
     import json
 
     from reconciler.errors import UsageError
+    from reconciler.processors.extraction import BadSchema, compile_schema, refuse_wordless
     from reconciler.prompt_rows import text_of
 
     try:
@@ -220,6 +231,11 @@ def _schema(file: str) -> Mapping[str, Any]:
         raise UsageError(f"{file} is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise UsageError(f"{file} is no JSON Schema: it is no object")
+    try:
+        refuse_wordless(found)
+        compile_schema(found)
+    except BadSchema as error:
+        raise UsageError(f"{file} is no JSON Schema: {error}") from error
     return found
 
 
@@ -272,12 +288,14 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
 def _tell_cost(added: Added) -> None:
     """What it may cost, and what the limit leaves."""
     from reconciler.cli.render_costs import quotes
-    from reconciler.pricing import shown
+    from reconciler.pricing import nano, shown
 
     for line in quotes(added.quotes, None):
         out(line)
     if added.left is not None:
-        out(f"{shown(added.left)} left of the limit of cost")
+        cost = added.cost_usd
+        fits = "fits" if cost is not None and nano(cost) <= added.left else "does not fit"
+        out(f"it {fits}: {shown(added.left)} left of the limit of cost")
 
 
 ALL = (add_,)

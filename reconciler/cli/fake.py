@@ -58,6 +58,8 @@ def _variables(fake: Any) -> list[tuple[str, str]]:
         ("ANTHROPIC_API_KEY", fake.key),
         ("GOOGLE_GEMINI_BASE_URL", fake.url("gemini")),
         ("GEMINI_BASE_URL", fake.url("gemini")),
+        # A real one in the environment would count first, and be refused here.
+        ("GOOGLE_API_KEY", fake.key),
         ("GEMINI_API_KEY", fake.key),
         ("MISTRAL_BASE_URL", fake.url("mistral")),
         ("MISTRAL_API_KEY", fake.key),

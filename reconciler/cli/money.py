@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.console import data, out, safe
-from reconciler.cli.options import CAP, DEBUG, JSON, WORKSPACE, verb, with_options
+from reconciler.cli.options import CAP, DEBUG, DOLLARS, JSON, WORKSPACE, verb, with_options
 from reconciler.cli.prepare import load
 
 
@@ -44,7 +44,7 @@ def _cell(text: str) -> str:
 
 @click.command("limit", short_help="Limit what a workspace may spend.")
 @with_options(WORKSPACE)
-@click.option("--cost-usd", type=float, metavar="USD", help="The most that it may spend, in all.")
+@click.option("--cost-usd", type=DOLLARS, metavar="USD", help="The most that it may spend, in all.")
 @click.option("--none", "lift", is_flag=True, help="Take away the limit that is kept here.")
 @with_options(JSON, DEBUG)
 @verb

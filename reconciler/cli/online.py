@@ -55,6 +55,8 @@ def resume_(workspace: str, as_json: bool) -> int:
     """
     Let batches be sent again to where others were refused, every request alike.
 
+    What waits for a sample that did not go well (add --canary) goes too.
+
     Where a whole batch is refused for want of credit, for its key, its model or its form, nothing more
     is sent to that provider for that model until this is said. It only says so; the next pass sends.
     """

@@ -86,10 +86,24 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class Dollars(click.ParamType[float]):
+    """An amount of money."""
+
+    name = "dollars"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """`5`, `0.5`."""
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r:.40} is no number of dollars; write 5 or 0.50", param, ctx)
+
+
+DOLLARS: Final = Dollars()
 _DURATION: Final = Duration()
 CAP: Final = click.option(
     "--max-cost-usd",
-    type=float,
+    type=DOLLARS,
     metavar="USD",
     help="The most that the workspace may spend, in all; it may lower [budget] max_cost_usd, not lift it.",
 )

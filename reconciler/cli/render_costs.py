@@ -110,7 +110,9 @@ def quotes(found: Mapping[str, Quote], money: Costs | None) -> Iterator[str]:
     if not found:
         return
     told = f"an estimate of {shown(total)} for {many(len(found), 'batch', 'batches')}"
-    if unknown:
+    if unknown == len(found) and not total:
+        told = f"no estimate: {many(unknown, 'batch', 'batches')} of unknown cost"
+    elif unknown:
         told += f", without {many(unknown, 'batch', 'batches')} of unknown cost"
     if money is not None and money.cap.nano is not None and money.left is not None:
         fits = "fits" if total <= money.left and not unknown else "does not fit"

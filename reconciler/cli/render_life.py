@@ -61,9 +61,20 @@ def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
         yield from _provider(attempt)
     if attempt.usage:
         yield "usage", json.dumps(attempt.usage, ensure_ascii=False)
-        yield "cost", "not known: this version has no prices"
+        yield "cost", _cost(attempt)
     if attempt.handling is not None:
         yield from _handling(attempt.handling)
+
+
+def _cost(attempt: Attempt) -> str:
+    """What the answer cost; who has no price is named, so that one can be said."""
+    from reconciler.pricing import nano, shown
+
+    if attempt.cost is not None:
+        return f"about {shown(nano(attempt.cost))}"
+    if not attempt.provider:
+        return "not known: nothing says who answered"
+    return f"not known: no price for {attempt.model or 'its model'}; see [prices]"
 
 
 def _provider(attempt: Attempt) -> Iterator[tuple[str, str]]:
@@ -147,9 +158,14 @@ def _attempt_fields(attempt: Attempt) -> dict[str, Any]:
     """One attempt: its own members, with nested values as JSON has them."""
     import attrs
 
+    from reconciler.cli import render_costs
+    from reconciler.pricing import nano
+
     fields = attrs.asdict(attempt, recurse=False)
     handling = attempt.handling
     fields["handling"] = None if handling is None else attrs.asdict(handling, recurse=False)
     fields["changed"] = None if attempt.changed is None else attrs.asdict(attempt.changed)
     fields["events"] = [{"at": each.at, "event": each.event, **each.facts} for each in attempt.events]
+    if attempt.cost is not None:
+        fields["cost"] = render_costs.usd(nano(attempt.cost))
     return {**fields, "place": attempt.place.value, "outcome": attempt.outcome.value}

@@ -36,7 +36,8 @@ def seconds_of(value: str | float | dt.timedelta) -> float:
     if isinstance(value, str):
         said = value.strip().lower().replace(" ", "")
         found = _PARTS.fullmatch(said)
-        if not said or found is None:
+        mixed = said[-1:].isdigit() and not said.replace(".", "").isdigit()
+        if not said or found is None or mixed:  # 2h30: minutes or seconds?
             raise UsageError(f"{value!r:.60} is no length of time", hint=HINT)
         return held(sum(_SECONDS[unit] * float(part) for unit, part in found.groupdict("0").items()), value)
     if isinstance(value, bool) or not isinstance(value, int | float):

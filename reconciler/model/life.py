@@ -7,6 +7,7 @@ Pure values. `explaining.py` draws them up.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -102,7 +103,7 @@ class Attempt:
         finish_reason: The provider's own word.
         error: Class, code and message of a failure; None when it has not failed.
         usage: Token counts in the provider's shape.
-        cost: Always None: this version knows no prices.
+        cost: What the answer cost, in dollars; None where its price, or what it used, is not known.
         collected: The line of `failed-items/` that tells of it, as `path:line`; None when none does.
         handling: What processors did with it; None before they did.
         events: What history tells of the batch, in order.
@@ -130,7 +131,7 @@ class Attempt:
     finish_reason: str | None = None
     error: Mapping[str, Any] | None = None
     usage: Mapping[str, Any] | None = None
-    cost: float | None = None
+    cost: Decimal | None = None
     collected: str | None = None
     handling: Handling | None = None
     events: tuple[Event, ...] = ()

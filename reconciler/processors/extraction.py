@@ -29,6 +29,11 @@ PATTERN_BYTES: Final = 1 << 20
 _TAGS: Final = "tags"
 _SHOWN: Final = 200
 _OPEN, _CLOSE = "<think>", "</think>"
+_WORDS: Final = frozenset(
+    "$defs $id $ref $schema additionalProperties allOf anyOf const contains default definitions description"
+    " enum examples format items maxItems maxLength maximum minItems minLength minimum multipleOf not oneOf"
+    " pattern patternProperties prefixItems properties required title type uniqueItems".split()
+)
 
 
 @attrs.frozen
@@ -207,6 +212,19 @@ def compile_schema(schema: Any) -> str:
         # The library has an exception for each kind of fault, and no class above them all.
         raise BadSchema(_cut(str(error).partition("\n")[0])) from error
     return text
+
+
+def refuse_wordless(schema: Any) -> None:
+    """
+    Hold a schema to asking for something: an example of an answer is easily taken for a schema of it.
+
+    Raises:
+        BadSchema: It has members, and none of them is a word of JSON Schema.
+    """
+    if isinstance(schema, dict) and schema and not schema.keys() & _WORDS:
+        few = ", ".join(map(str, list(schema)[:3]))
+        told = _cut(f"it has {few}, and no word of a schema such as type or properties; is it an example?")
+        raise BadSchema(told)
 
 
 @functools.lru_cache(maxsize=64)

@@ -25,6 +25,8 @@ from reconciler.providers.gemini_upload import upload
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com"
 VERSION: Final = "v1beta"
+KEYS: Final = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+"""Where the key may be, as its own client looks for it: the first that is set counts, live and in batches."""
 HEADER: Final = "x-goog-api-key"
 GENERATE: Final = "batchGenerateContent"
 EMBED: Final = "asyncBatchEmbedContent"

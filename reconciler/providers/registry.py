@@ -160,7 +160,7 @@ def _gemini(options: ProviderOptions, environment: Mapping[str, str]) -> Remote 
     if options.endpoint not in {"", gemini.GENERATE, gemini.EMBED}:
         hint = f"{gemini.GENERATE}, the default, or {gemini.EMBED}"
         raise ConfigError(f"provider.endpoint is {options.endpoint!r:.60}, for gemini", hint=hint)
-    key = find_key("gemini", environment, ("GOOGLE_API_KEY", "GEMINI_API_KEY"))
+    key = find_key("gemini", environment, gemini.KEYS)
     if isinstance(key, KeyMissing):
         return key
     origin = Origin("gemini", base, secret=proof(options.auth or gemini.HEADER, key))

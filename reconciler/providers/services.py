@@ -62,7 +62,7 @@ SERVICES: Final = {
     ),
     "gemini": Service(
         f"{gemini.BASE_URL}/{gemini.VERSION}",
-        ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        gemini.KEYS,
         dialects=frozenset({Dialect.GEMINI}),
         auth=gemini.HEADER,
         base_variable="GEMINI_BASE_URL",

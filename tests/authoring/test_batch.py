@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import pytest
@@ -21,7 +21,7 @@ from reconciler.providers.keys import KeyMissing, ProviderOptions
 from reconciler.providers.registry import make
 from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
-from tests.authoring.documents import pdf, png
+from tests.authoring.documents import pdf, png, text
 from tests.online import Online
 from tests.workspaces import record, settings
 
@@ -103,8 +103,31 @@ def test_a_row_that_cannot_be_asked_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="row 1: neither a prompt nor messages"):
         batch.add_many([{"prompt": "a"}, {"system": "b"}])
     with pytest.raises(UsageError, match="row 0 is no row"):
-        batch.add_many([{"promt": "a", "file": 3}])
+        batch.add_many(cast("Any", ["a"]))
     assert len(batch) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda batch: batch.add(5),
+        lambda batch: batch.add("a", file=5),
+        lambda batch: batch.add("a", file=["a.txt", 5]),
+        lambda batch: batch.add("a", response_model={"name": "Ulm"}),
+        lambda batch: batch.limit(cost_usd="5"),
+        lambda batch: batch.limit(cost_usd="5 dollars"),
+        lambda batch: batch.canary("ten"),
+        lambda batch: batch.canary(5, at_least="most"),
+        lambda batch: Batch(batch.workspace, items_per_batch=cast("Any", "5")),
+    ],
+)
+def test_values_of_the_wrong_type_are_mistakes_of_the_author(
+    wrong: Callable[[Any], object], tmp_path: Path
+) -> None:
+    """Each is told as such, and none ends in an error of Python."""
+    text(tmp_path / "a.txt", "a")
+    with pytest.raises(UsageError):
+        wrong(Batch(tmp_path / "ws", "gpt-4o-mini"))
 
 
 def test_answers_come_in_the_form_that_was_asked_for(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
         (
             "city,path\nUlm,\n",
             ("--template", "{city}", "--file-column", "path"),
-            "rows.csv:2: no column path",
+            "rows.csv:2: the column path is empty",
         ),
         ("city\nUlm\n", ("--template", "{town}"), "rows.csv:2: no column town"),
         ("city\nUlm\n", (), "no --template"),
@@ -86,7 +86,17 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
             ("--template", "{city}", "--file-column", "f"),
             "rows.csv:2: there is no file",
         ),
-        ("", ("--template", "{city}"), "empty batch"),
+        ("", ("--template", "{city}"), "rows.csv has nothing to ask"),
+        ("city\nUlm\n", ("--template", "{city}", "--canary-share", "0.5"), "--canary 10"),
+        ("city\nUlm\n", ("--template", "{city}", "--name", "a b/c", "--dry-run"), "cannot begin the name"),
+        (
+            "city\nUlm\n",
+            ("--template", "{city}", "--provider", "opnai"),
+            "error: there is no provider 'opnai'",
+        ),
+        ("city\nUlm\n", ("--template", "{city}", "--model", "gtp-4"), "error: nobody here knows whose model"),
+        ("city\nUlm\n", ("--template", "{city}", "--max-cost-usd", "5 dollars"), "write 5 or 0.50"),
+        ("city\nUlm\n", ("--template", "{city}", "--time-limit", "2h30"), "'2h30' is no length of time"),
         (
             "city\nUlm\n",
             ("--template", "{city}", "--schema", "nowhere.json"),
@@ -103,6 +113,40 @@ def test_a_mistake_is_told_and_nothing_is_made(
     assert said.code == 2
     assert told in said.err
     assert not (tmp_path / "ws").exists()
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ('{"name": "Ulm"}', "is it an example?"),
+        ('{"type": "objekt"}', "no JSON Schema"),
+        ("[1]", "it is no object"),
+        ("", "is no JSON"),
+    ],
+)
+def test_a_file_that_is_no_schema_is_named(
+    schema: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file is blamed and no row, an example of an answer is no schema, and nothing is made."""
+    prompts = text(tmp_path / "prompts.txt", "one\n")
+    form = text(tmp_path / "form.json", schema)
+    said = call(capsys, "add", tmp_path / "ws", prompts, "--model", "gpt-4o-mini", "--schema", form)
+    assert (said.code, "form.json is no JSON" in said.err, told in said.err) == (2, True, True)
+    assert "prompt 1" not in said.err
+    assert not (tmp_path / "ws").exists()
+
+
+def test_a_dry_run_says_whether_the_limit_suffices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The estimate is held against what is left, and a cost that nobody knows does not fit."""
+    prompts = text(tmp_path / "prompts.txt", "one\n")
+    dry = ("add", tmp_path / "ws", prompts, "--dry-run", "--max-cost-usd")
+    assert "it fits: $5.00 left" in call(capsys, *dry, "5", "--model", "gpt-4o-mini").out
+    assert "it does not fit: $0.00 left" in call(capsys, *dry, "0", "--model", "gpt-4o-mini").out
+    unknown = call(capsys, *dry, "5", "--model", "gpt-9").out
+    assert "no estimate: 1 batch of unknown cost" in unknown
+    assert "it does not fit" in unknown
 
 
 def test_a_time_limit_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, how: signal.Signals)
         assert process.stdout is not None
         assert process.stderr is not None
         waiting = process.stderr.readline()
-        said = [process.stdout.readline() for _ in range(20)]
+        said = [process.stdout.readline() for _ in range(21)]
         variables = dict(line.removeprefix("export ").strip().split("=", 1) for line in said if "=" in line)
         url, key = variables["OPENAI_BASE_URL"], variables["OPENAI_API_KEY"]
         with httpx.Client(
@@ -60,6 +60,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path, how: signal.Signals)
         "openrouter",
     }
     assert (status, code) == ("expired", 0)
+    assert variables["GOOGLE_API_KEY"] == variables["GEMINI_API_KEY"] == key
     assert list(tmp_path.iterdir()) == []
 
 

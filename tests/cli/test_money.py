@@ -161,3 +161,14 @@ def test_add_tells_the_cost_and_keeps_a_limit(
     assert there.call("limit", tmp_path / "w", "--json").document["limit_usd"] == "0.5"
     assert there.call("limit", tmp_path / "w", "--none").code == 0
     assert there.call("limit", tmp_path / "w", "--json").document["limit_usd"] is None
+
+
+def test_a_cost_that_nobody_knows_is_told_once(
+    there: There, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers of a model without a price count as nothing, and are not said to count as an estimate too."""
+    monkeypatch.setenv("RECONCILER_PROVIDER_POLL_SECONDS", "1")
+    Batch(tmp_path / "u", "gpt-9").add("a").run(settings=QUICK)
+    told = there.call("cost", tmp_path / "u").out
+    assert "1 attempt of unknown cost" in told
+    assert "the estimate counts" not in told
