@@ -112,6 +112,10 @@ class Later(TransientError):
         self.seconds = seconds
 
 
+class NoRoom(Later):
+    """Other batches of the workspace are at the provider, and it goes once these have moved on."""
+
+
 class Uncertain(TransientError, ProviderError):
     """A call that makes something may have arrived, and no reply tells; it must never be repeated blindly."""
 

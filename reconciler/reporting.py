@@ -18,6 +18,7 @@ from reconciler.errors import (
     Interrupted,
     KeyRefused,
     Later,
+    NoRoom,
     PermanentError,
     ReconcilerError,
     Walled,
@@ -82,8 +83,10 @@ def at_rest(snap: Snapshot, decision: Plan, policy: Policy, live: str, ending: E
             path = settled.folder_of(name) if snap.in_done else ""
             hint = _may_ask_again(policy, receipts, coverage) if receipts else ""
             return BatchReport(name, State.SETTLED, last, hint, receipts, coverage, path=path)
-        case Waiting(until):
-            return BatchReport(name, State.WAITING, because, "", receipts, coverage, until, live)
+        case Waiting(until, behind):
+            return BatchReport(
+                name, State.WAITING, because, "", receipts, coverage, until, live, behind=behind
+            )
         case Held(hint, trouble):
             failure = _failure(trouble, name, because, hint, {})
             return BatchReport(name, State.HELD, because, hint, receipts, coverage, None, live, failure)
@@ -117,7 +120,10 @@ def stopped(
     """
     state = State.FAILED
     if isinstance(error, Later):
-        return BatchReport(name, State.WAITING, error.message, error.hint, tuple(receipts), coverage)
+        behind = isinstance(error, NoRoom)
+        return BatchReport(
+            name, State.WAITING, error.message, error.hint, tuple(receipts), coverage, behind=behind
+        )
     if isinstance(error, KeyRefused):
         refused = NoKey(batch=name, operation=operation, because=error.message, hint=error.hint)
         return BatchReport(

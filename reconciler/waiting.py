@@ -81,8 +81,11 @@ def _until_settled(
                 raise
         _remember(told, report)
         whole = attrs.evolve(report, batches=tuple(told.values()))
-        states = {batch.state for batch in report.batches}
-        if State.INTERRUPTED in states or not states & _GOES_ON:
+        going = [batch for batch in report.batches if batch.state in _GOES_ON]
+        if any(batch.state is State.INTERRUPTED for batch in report.batches) or not going:
+            return whole
+        if not report.changed and all(batch.behind for batch in going):
+            # What they wait for goes on no more: it needs a person.
             return whole
         if ends is not None and now() >= ends:
             return whole

@@ -97,6 +97,18 @@ def test_the_rest_follows_what_went_well(tmp_path: Path, fake_provider: FakeProv
         assert check(str(online.root), settings()).findings == []
 
 
+def test_nobody_waits_for_a_sample_that_needs_a_person(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """A limit of cost holds the sample: `--wait` comes back at once, and so does it while nothing changes."""
+    with made(tmp_path / "w", fake_provider, alike()) as online:
+        online.flags = {"max_cost_usd": 0.000001}
+        began = fake_provider.clock.now
+        report = online.wait()
+        assert fake_provider.clock.now - began < 600
+        assert (report.exit_code, online.creates()) == (3, 0)
+        assert report.batch(FIRST).state is State.HELD
+        assert {report.batch(name).state for name in REST} == {State.WAITING}
+
+
 def test_a_sample_that_goes_wrong_holds_the_rest(tmp_path: Path, fake_provider: FakeProvider) -> None:
     """A person is told, with what to type; `--wait` comes back, and nothing more was sent."""
     fake_provider.default(WRONG)

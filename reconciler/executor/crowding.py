@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reconciler.errors import BadMetadata, Later, PermanentError
+from reconciler.errors import BadMetadata, NoRoom, PermanentError
 from reconciler.executor.context import Context
 from reconciler.executor.walling import model_of
 from reconciler.model.identity import BatchName, Role, file_name
@@ -36,18 +36,18 @@ def wait_for_room(ctx: Context, step: Submit, remote: Remote, fact: FileFact, mo
         model: What its first line asks for; None where the settings name one for all.
 
     Raises:
-        Later: Others are under way; it goes once there is room.
+        NoRoom: Others are under way; it goes once there is room.
         PermanentError: It alone is too much.
     """
     if not step.most and not step.most_tokens:
         return
     full = ctx.remotes.full.get(remote.name) or ctx.remotes.full.get(f"{remote.name} {model}")
     if full:
-        raise Later(full, step.wait)
+        raise NoRoom(full, step.wait)
     others = [(name, found) for name, found in _records(ctx) if name != step.name and _is_at(found, remote)]
     if step.most and len(others) >= step.most:
         ctx.remotes.full[remote.name] = told_full(remote.name, step.most)
-        raise Later(told_full(remote.name, step.most), step.wait)
+        raise NoRoom(told_full(remote.name, step.most), step.wait)
     if not step.most_tokens:
         return
     tokens = tokens_of(fact.size)
@@ -59,7 +59,7 @@ def wait_for_room(ctx: Context, step: Submit, remote: Remote, fact: FileFact, mo
     if tokens_of(queued) + tokens > step.most_tokens:
         told = f"about {tokens_of(queued)} tokens at {remote.name} for {model}, {tokens} here, and {limit}"
         ctx.remotes.full[f"{remote.name} {model}"] = told
-        raise Later(told, step.wait)
+        raise NoRoom(told, step.wait)
 
 
 def tokens_of(size: int) -> int:

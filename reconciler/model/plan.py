@@ -32,9 +32,11 @@ class Waiting:
 
     Attributes:
         until: When to look again, in seconds since the epoch.
+        behind: Other batches of the workspace have to move on first, and nothing else.
     """
 
     until: float
+    behind: bool = False
 
 
 @attrs.frozen

@@ -58,6 +58,7 @@ class BatchReport:
         path: Where its files are.
         failure: Why it did not settle and will not by waiting, as a type; None when it did, or may.
         reads: Opens its results; of a report that the library has given.
+        behind: It waits for other batches of the workspace to move on, and for nothing else.
     """
 
     name: BatchName
@@ -70,6 +71,7 @@ class BatchReport:
     path: str = ""
     failure: Failure | None = None
     reads: Callable[[], ResultRows] | None = attrs.field(default=None, eq=False, repr=False)
+    behind: bool = False
 
     @property
     def done(self) -> bool:

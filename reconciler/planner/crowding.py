@@ -53,7 +53,7 @@ def in_turn(
             continue
         if step.most and there[step.provider] >= step.most:
             until = snap.seen_at + policy_of(snap.name).poll_seconds
-            yield snap, Plan(snap.name, told_full(step.provider, step.most), then=Waiting(until))
+            yield snap, Plan(snap.name, told_full(step.provider, step.most), then=Waiting(until, behind=True))
             continue
         there[step.provider] += 1
         yield snap, plan

@@ -32,7 +32,7 @@ def held_by_canary(snap: Snapshot, policy: Policy) -> Plan | None:
         return Plan(snap.name, because, then=_choice(snap))
     if sample.going:
         because = f"{told} goes ahead; it follows once that has settled, with enough valid answers"
-        return Plan(snap.name, because, then=Waiting(snap.seen_at + policy.poll_seconds))
+        return Plan(snap.name, because, then=Waiting(snap.seen_at + policy.poll_seconds, behind=True))
     if sample.share >= after.share:
         return None
     share = f"{sample.answered} of {sample.requests} valid answers, and {after.share:.0%} were asked for"

@@ -7,6 +7,8 @@ here; a person who has stopped a batch came first.
 
 from __future__ import annotations
 
+import attrs
+
 from reconciler.model.durations import spelled
 from reconciler.model.identity import ANSWERS
 from reconciler.model.operation import Cancel, CheckOnline, EndHere
@@ -32,8 +34,8 @@ def by_the_limit(snap: Snapshot, decided: Plan) -> Plan:
     limit = None if snap.record is None else snap.record.limit
     if limit is None or not isinstance(decided.then, Waiting) or not snap.seen_at < limit.until:
         return decided
-    until = min(decided.then.until, limit.until)
-    return Plan(decided.name, decided.because, decided.steps, Waiting(until))
+    then = attrs.evolve(decided.then, until=min(decided.then.until, limit.until))
+    return attrs.evolve(decided, then=then)
 
 
 def never_runs(snap: Snapshot, record: Record) -> Plan | None:
