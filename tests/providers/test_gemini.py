@@ -138,24 +138,32 @@ def test_a_create_that_names_no_batch_is_uncertain(answer: Any) -> None:
         ),
         pytest.param(
             told(state="BATCH_STATE_FAILED") | {"done": True, "error": {"code": 3, "message": "bad file"}},
-            {"status": "BATCH_STATE_FAILED", "refusals": (Refusal("3", "bad file"),)},
+            {
+                "status": "BATCH_STATE_FAILED",
+                "refusals": (Refusal("3", "bad file"),),
+                "error": '{"code":3,"message":"bad file"}',
+            },
             id="failed",
         ),
         pytest.param(
             told(state="BATCH_STATE_CANCELLED")
             | {"done": True, "error": {"code": 1, "message": "cancelled"}},
-            {"status": "BATCH_STATE_CANCELLED"},
+            {"status": "BATCH_STATE_CANCELLED", "error": '{"code":1,"message":"cancelled"}'},
             id="cancelled-is-no-refusal",
         ),
         pytest.param(
             told(state=None) | {"done": True, "error": {"code": 1}},
-            {"status": "BATCH_STATE_CANCELLED"},
+            {"status": "BATCH_STATE_CANCELLED", "error": '{"code":1}'},
             id="cancelled-without-a-state",
         ),
         pytest.param(
             told(state="BATCH_STATE_UNSPECIFIED")
             | {"done": True, "error": {"code": 13, "status": "INTERNAL"}},
-            {"status": "BATCH_STATE_FAILED", "refusals": (Refusal("INTERNAL", ""),)},
+            {
+                "status": "BATCH_STATE_FAILED",
+                "refusals": (Refusal("INTERNAL", ""),),
+                "error": '{"code":13,"status":"INTERNAL"}',
+            },
             id="failed-without-a-state",
         ),
         pytest.param(

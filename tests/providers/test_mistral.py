@@ -137,7 +137,11 @@ def test_a_create_that_names_no_batch_is_uncertain(answer: Any) -> None:
                 "status": "FAILED",
                 "errors": [{"message": "bad model", "count": 3}, {"message": "x", "count": 1}, {}, None],
             },
-            {"status": "FAILED", "refusals": (Refusal("", "bad model (3 times)"), Refusal("", "x"))},
+            {
+                "status": "FAILED",
+                "refusals": (Refusal("", "bad model (3 times)"), Refusal("", "x")),
+                "error": '[{"message":"bad model","count":3},{"message":"x","count":1},{},null]',
+            },
             id="refused",
         ),
         pytest.param(

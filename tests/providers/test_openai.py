@@ -199,18 +199,26 @@ def test_a_created_batch_counts_even_without_a_status() -> None:
                     Refusal("invalid_json_line", "no JSON", 3),
                     Refusal("token_limit_exceeded", "too much"),
                 ),
+                "error": (
+                    '{"object":"list","data":['
+                    '{"code":"invalid_json_line","line":3,"message":"no JSON","param":null},'
+                    '{"code":"token_limit_exceeded","line":null,"message":"too much"}]}'
+                ),
             },
             id="refused-with-lines",
         ),
         pytest.param(
             {"status": "FAILED", "error": "bad file"},
-            {"status": "FAILED", "refusals": (Refusal("", "bad file"),)},
+            {"status": "FAILED", "refusals": (Refusal("", "bad file"),), "error": '"bad file"'},
             id="together-error-is-a-text",
         ),
         pytest.param({"errors": {"data": None}}, {}, id="empty-errors"),
         pytest.param(
             {"errors": {"data": [None, 7, {}, {"line": "x"}, {"message": "m", "line": 0}]}},
-            {"refusals": (Refusal("", "m"),)},
+            {
+                "refusals": (Refusal("", "m"),),
+                "error": '{"data":[null,7,{},{"line":"x"},{"message":"m","line":0}]}',
+            },
             id="errors-of-wrong-types",
         ),
     ],

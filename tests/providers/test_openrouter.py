@@ -155,7 +155,11 @@ def test_a_create_that_names_no_batch_is_uncertain(answer: Any) -> None:
         pytest.param({"status": "cancelled"}, {"status": "cancelled", "files": FILES}, id="cancelled"),
         pytest.param(
             {"status": "failed", "error": {"message": "no such model"}},
-            {"status": "failed", "refusals": (Refusal("", "no such model"),)},
+            {
+                "status": "failed",
+                "refusals": (Refusal("", "no such model"),),
+                "error": '{"message":"no such model"}',
+            },
             id="failed",
         ),
         pytest.param(
