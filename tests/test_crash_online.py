@@ -201,10 +201,13 @@ def test_what_stands_on_disk(provider: str, fake_provider: FakeProvider) -> None
         whole(online)
     uploaded = "prepared" if provider in NUMBERED else "uploaded"
     uploads = {"anthropic": 0, "openrouter": 0, "gemini": 2}.get(provider, 1)
+    reserved, creating, submitted = "spend.reserved", "batch.creating", "batch.submitted"
     assert seen == [
-        *[("POST upload", "prepared", [])] * uploads,
-        ("append", uploaded, []),
-        ("POST create", "creating", ["batch.creating"]),
-        ("append", "creating", ["batch.creating"]),
-        ("append", "submitted", ["batch.creating", "batch.submitted"]),
+        ("append", "prepared", []),
+        *[("POST upload", "prepared", [reserved])] * uploads,
+        ("append", uploaded, [reserved]),
+        ("POST create", "creating", [reserved, creating]),
+        ("append", "creating", [reserved, creating]),
+        ("append", "submitted", [reserved, creating, submitted]),
+        ("append", "submitted", [reserved, creating, submitted, "spend.settled"]),
     ]
