@@ -118,7 +118,7 @@ LIMITS: Final = (
     Planted(
         "whoever was held loses its turn",
         "executor/crowding.py",
-        "    if full:\n        raise Later(full, step.wait)\n",
+        "    if full:\n        raise NoRoom(full, step.wait)\n",
         "",
         ("tests/test_crowding.py", "-k", "keeps_its_turn"),
     ),
