@@ -67,7 +67,8 @@ def plan_waiting(snap: Snapshot, policy: Policy) -> Plan:
         return _unsent(snap, policy)
     ended = never_runs(snap, record)
     if ended is not None:
-        return ended
+        # What is being written still would be ended, and archived, without the rest of it.
+        return _written_still(snap, policy) or ended
     can_fetch = (
         (record.batch_id is not None or record.provider == LOCAL)
         and bool(open_roles(snap))
@@ -148,15 +149,22 @@ def _now_or_soon(snap: Snapshot, policy: Policy, provider: str) -> Plan:
     not_before = None if snap.record is None else snap.record.online.not_before
     if not_before is not None and snap.seen_at < not_before:
         return Plan(name, f"{provider} asked to come back later", then=Waiting(not_before))
-    child = snap.record is not None and snap.record.parent is not None
-    quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
-    if snap.seen_at < quiet_at and not child:
-        # A file that still grows would be sent short; a child was published whole.
-        return Plan(name, "its input was written a moment ago", then=Waiting(quiet_at))
+    young = _written_still(snap, policy)
+    if young is not None:
+        return young
     if provider == LOCAL:
         return Plan(name, "it is answered in this process", (answer_here(snap, policy),))
     because = f"it has not been sent to {provider} yet"
     return Plan(name, because, (to_submit(snap, provider, policy),))
+
+
+def _written_still(snap: Snapshot, policy: Policy) -> Plan | None:
+    """A file that still grows would be sent, or ended, short; a child was published whole."""
+    child = snap.record is not None and snap.record.parent is not None
+    quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
+    if snap.seen_at >= quiet_at or child:
+        return None
+    return Plan(snap.name, "its input was written a moment ago", then=Waiting(quiet_at))
 
 
 def _rescued(snap: Snapshot, policy: Policy) -> Plan:

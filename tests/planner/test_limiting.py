@@ -25,6 +25,7 @@ from tests.planner.builders import (
     answered,
     coverage,
     digest,
+    fact,
     record,
     remote,
     snap,
@@ -89,6 +90,16 @@ def test_what_is_done_when_the_time_is_over(
     """One step for each case; nothing is sent."""
     decided = plan(snap("i", record=attrs.evolve(known, limit=OVER), asked=asked), policy)
     assert " ".join(step.verb for step in decided.steps) == wanted, decided.explain()
+
+
+def test_an_input_that_is_written_still_is_not_ended_short() -> None:
+    """What its writer has not put there yet would be lost with it: it is ended once it stands still."""
+    policy = attrs.evolve(STOPPABLE, settle_seconds=2.0)
+    young = {Role.INPUT: fact(Role.INPUT, mtime_ns=int((NOW - 1) * 1e9))}
+    known = record(provider="openai", limit=OVER)
+    assert plan(snap(files=young, record=known), policy).then == Waiting(NOW + 1)
+    still = plan(snap(files=young, record=known, seen_at=NOW + 1), policy)
+    assert [step.verb for step in still.steps] == ["end-here"]
 
 
 def test_a_wait_ends_with_the_time() -> None:

@@ -11,6 +11,13 @@ _SAMPLE: Final = ("tests/test_following.py",)
 
 LIMITS: Final = (
     Planted(
+        "an input is ended while it is being written",
+        "planner/waiting.py",
+        "        return _written_still(snap, policy) or ended\n",
+        "        return ended\n",
+        ("tests/planner/test_limiting.py", "-k", "written_still"),
+    ),
+    Planted(
         "running the script again pushes the deadline back",
         "authoring/deadlines.py",
         "    if record.limit is not None and record.limit.seconds == limit.seconds:\n        return False\n",
