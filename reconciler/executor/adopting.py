@@ -52,16 +52,7 @@ def adopt_file(step: AdoptFile, run: Run) -> Receipt:
     folder, _, leaf = step.path.rpartition("/")
     arrival = Arrival(run, step.name)
     with closing(Reading(folder or "/")) as look:
-        fact = look.fact(leaf)
-        if fact is None:
-            raise PermanentError(f"{step.path} is no file that can be read")
-        view = View(
-            look=look,
-            layout=ctx.layout,
-            line_limit=ctx.line_limit,
-            progress=ctx.progress,
-            stopping=ctx.stopping,
-        )
+        view, fact = ctx.elsewhere(look, leaf)
         digest, answered = _held_to_ids(view, fact, step, names)
         try:
             roles = arrival.split(lambda: Lines(view, fact), leaf, names)

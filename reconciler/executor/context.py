@@ -10,6 +10,7 @@ from typing import Protocol
 import attrs
 
 from reconciler.config import Settings
+from reconciler.errors import PermanentError
 from reconciler.executor.calling import Calls
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes, no_wire
@@ -80,6 +81,25 @@ class View:
     line_limit: int = 64 << 20
     progress: Progress = attrs.field(factory=Silent)
     stopping: Callable[[], bool] = lambda: False
+
+    def elsewhere(self, look: Reading, leaf: str) -> tuple[View, FileFact]:
+        """
+        A file that lies outside of the workspace, read as those within it are.
+
+        Raises:
+            PermanentError: It is no file that can be read.
+        """
+        fact = look.fact(leaf)
+        if fact is None:
+            raise PermanentError(f"{look.root}/{leaf} is no file that can be read")
+        found = View(
+            look=look,
+            layout=self.layout,
+            line_limit=self.line_limit,
+            progress=self.progress,
+            stopping=self.stopping,
+        )
+        return found, fact
 
     def record_path(self, name: str) -> str:
         """Where the metadata of a live batch stands."""

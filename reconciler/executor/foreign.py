@@ -98,7 +98,7 @@ def stage_input(ctx: Context, taken: Taken) -> tuple[InputFact, Found]:
         raise PermanentError(told, hint="put the file beside the registry, and import it again")
     folder, _, leaf = path.rpartition("/")
     with closing(Reading(folder or "/")) as look:
-        view, fact = _view(ctx, look, leaf)
+        view, fact = ctx.elsewhere(look, leaf)
         with look.open(leaf) as stream:
             document = is_document(stream.read(_HEAD))
         if document and fact.size > _LARGEST:
@@ -146,27 +146,12 @@ def stage_answers(ctx: Context, arrival: Arrival, taken: Taken) -> Digests:
             continue
         folder, _, leaf = path.rpartition("/")
         with closing(Reading(folder or "/")) as look:
-            view, fact = _view(ctx, look, leaf)
+            view, fact = ctx.elsewhere(look, leaf)
             if taken.provider in _ONE_STREAM and ours is None:
                 roles = arrival.split(lambda v=view, f=fact: _answers(taken, v, f), leaf, None)  # type: ignore[misc]
             else:
                 roles[role] = ctx.fx.stage(path_of(ctx, taken.name, role), _blocks(look, leaf))
     return roles
-
-
-def _view(ctx: Context, look: Reading, leaf: str) -> tuple[View, FileFact]:
-    """A file that lies elsewhere."""
-    fact = look.fact(leaf)
-    if fact is None:
-        raise PermanentError(f"{look.root}/{leaf} is no file that can be read")
-    view = View(
-        look=look,
-        layout=ctx.layout,
-        line_limit=ctx.line_limit,
-        progress=ctx.progress,
-        stopping=ctx.stopping,
-    )
-    return view, fact
 
 
 class _Shape:
