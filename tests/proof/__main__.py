@@ -3,7 +3,8 @@ Run the proofs in full and write what came out into `docs/guarantees.md`.
 
     python -m tests.proof                 everything
     python -m tests.proof power seeds     only these; the figures of the others stay
-    python -m tests.proof kills=500       only so many; likewise seeds, machine, runner, fuzz, races, watchers
+    python -m tests.proof kills=500       only so many; likewise twice, seeds, machine, runner, fuzz,
+                                          races and watchers
     python -m tests.proof outside=2       two calls of each case
 
 A proof that finds a broken promise ends this with its traceback, and nothing is written for it.
@@ -30,7 +31,7 @@ from tests.proof.outside import full
 from tests.proof.power import CASES, online_cuts, sweep
 from tests.proof.runner import live as lived
 from tests.proof.simulation import AGAIN, live_all
-from tests.proof.test_disk_faults import ERRNOS, fail, fail_twice
+from tests.proof.test_disk_faults import ERRNOS, SMALLEST, fail, fail_twice
 from tests.stopping import CREATES, PROVIDERS, kill
 from tests.test_crash import SCENARIOS, half, kill_everywhere, whole
 from tests.test_crash_online import all_of, stop_at
@@ -42,8 +43,9 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 _counts: Final[dict[str, int]] = {
-    "seeds": 1000,
-    "machine": 1000,
+    "twice": 10_000,
+    "seeds": 10_000,
+    "machine": 10_000,
     "runner": 500,
     "fuzz": 1_000_000,
     "races": 2000,
@@ -99,8 +101,8 @@ def errnos() -> str:
 
 def twice() -> str:
     """Two faults in one run."""
-    smallest, largest = fail_twice("dismiss-beside-done", None), fail_twice("pass", 1000)
-    return f"all {smallest} pairs of the smallest scenario, {largest} of the largest"
+    smallest, sampled = fail_twice([SMALLEST], None), fail_twice(CASES, _counts["twice"])
+    return f"all {smallest} pairs of the smallest scenario, {sampled} of all {len(CASES)}"
 
 
 def seeds() -> str:
@@ -112,9 +114,10 @@ def seeds() -> str:
 
 def state_machine() -> str:
     """Whatever may happen, in orders that Hypothesis chooses."""
-    runs = _counts["machine"]
-    machine.go(1, runs)
-    return f"{runs} runs of {machine.STEPS} steps"
+    runs, slices = _counts["machine"], range(0, _counts["machine"], machine.SLICE)
+    for seed, first in enumerate(slices, 1):
+        machine.go(seed, min(machine.SLICE, runs - first))
+    return f"{runs} runs of {machine.STEPS} steps, from {len(slices)} seeds"
 
 
 def runner() -> str:

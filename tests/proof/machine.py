@@ -24,6 +24,8 @@ from tests.proof.rules import Machine
 
 STEPS: Final = 50
 RUNS: Final = 100
+SLICE: Final = 500
+"""Runs from one seed, when there are many: Hypothesis remembers each until the last."""
 
 
 def go(
