@@ -17,7 +17,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-LARGEST: Final = 1 << 17
 PLAIN: Final = 0.15
 """How often libFuzzer's own mutations are taken instead of ours, which know tokens."""
 
@@ -44,7 +43,7 @@ def main(words: list[str]) -> None:
         return bytes(target.mutated(bytes(data), chance, others)[:most])
 
     options = [
-        *(f"-runs={runs}", f"-seed={seed}", f"-max_len={LARGEST}", "-len_control=0", "-timeout=60"),
+        *(f"-runs={runs}", f"-seed={seed}", f"-max_len={target.largest}", "-len_control=0", "-timeout=60"),
         *("-rss_limit_mb=0", "-print_final_stats=1", f"-artifact_prefix={folder}/", str(folder / "corpus")),
     ]
     atheris.Setup(

@@ -18,7 +18,7 @@ _TOKEN: Final = re.compile(
 _MEMBER: Final = re.compile(
     rb'"(?:[^"\\\n]|\\.)*"\s*:\s*(?:"(?:[^"\\\n]|\\.)*"|[0-9.eE+-]+|[a-z]+|\{[^{}]*\}|\[[^\[\]]*\])'
 )
-_LARGEST: Final = 1 << 17
+LARGEST: Final = 1 << 17
 
 VALUES: Final = (
     *(b"null", b"true", b"false", b"0", b"-0", b"1", b"-1", b"1.0", b"0.5", b"1e3", b"1e999", b"-1e-999"),
@@ -76,7 +76,7 @@ DEPTHS: Final = (2, 30, 200, 480, 900, 950, 960, 970, 980, 985, 990, 995, 1000, 
 TIMES: Final = (2, 3, 10, 100, 3000)
 
 
-def mutated(data: bytes, chance: Random, others: Sequence[bytes], most: int = _LARGEST) -> bytes:
+def mutated(data: bytes, chance: Random, others: Sequence[bytes], most: int = LARGEST) -> bytes:
     """
     *data* with a few damages.
 
@@ -146,7 +146,7 @@ def _repeat(data: bytes, chance: Random, _others: Sequence[bytes]) -> bytes:
         return data
     at = chance.randrange(len(tokens))
     end = at + chance.choice((1, 2, 3, 8))
-    times = min(chance.choice(TIMES), _LARGEST // max(sum(map(len, tokens[at:end])), 1))
+    times = min(chance.choice(TIMES), LARGEST // max(sum(map(len, tokens[at:end])), 1))
     return b"".join([*tokens[:at], *(tokens[at:end] * times), *tokens[end:]])
 
 

@@ -216,7 +216,9 @@ def waiting(world: World) -> list[BatchReport]:
     """What the last pass has left for a later one, but for what waits with a sample for a person."""
     assert world.report is not None
     left = [each for each in world.report.batches if each.state in (State.WAITING, State.FAILED)]
-    return [each for each in left if not _awaits_person(world, root_of_report(each))]
+    # One that was let go is on its way, whatever has become of its sample.
+    behind = [each for each in left if "goes ahead" in each.because]
+    return [each for each in left if each not in behind or not _awaits_person(world, root_of_report(each))]
 
 
 def _awaits_person(world: World, name: str) -> bool:
