@@ -212,8 +212,8 @@ class Users:
         return sorted(name for name in found if not (self.root / "done" / name).exists())
 
     def manifests(self) -> list[Path]:
-        """Manifests that no user has in hand."""
-        return sorted(set((self.root / "done").glob("*/manifest.json")) - self.touched.keys())
+        """Manifests that no user has in hand; one in a folder that is still being made is none yet."""
+        return sorted(set((self.root / "done").glob("[!.]*/manifest.json")) - self.touched.keys())
 
     def records(self) -> list[Path]:
         """Metadata that is the only one of its batch; a kill may leave another in `done/`."""
