@@ -114,9 +114,9 @@ def seeds() -> str:
 
 def state_machine() -> str:
     """Whatever may happen, in orders that Hypothesis chooses."""
-    runs, slices = _counts["machine"], range(0, _counts["machine"], machine.SLICE)
+    runs, slices = _counts["machine"], range(0, _counts["machine"], machine.RUNS)
     for seed, first in enumerate(slices, 1):
-        machine.go(seed, min(machine.SLICE, runs - first))
+        machine.go(seed, min(machine.RUNS, runs - first))
     return f"{runs} runs of {machine.STEPS} steps, from {len(slices)} seeds"
 
 

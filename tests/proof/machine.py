@@ -24,8 +24,7 @@ from tests.proof.rules import Machine
 
 STEPS: Final = 50
 RUNS: Final = 100
-SLICE: Final = 500
-"""Runs from one seed, when there are many: Hypothesis remembers each until the last."""
+"""Runs from one seed, unless the command says otherwise: Hypothesis remembers each until the last."""
 
 
 def go(
