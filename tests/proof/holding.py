@@ -20,6 +20,7 @@ from reconciler.model.report import BatchReport, State
 from reconciler.planner.waiting import PATIENCE
 from reconciler.workspace.effects import TEMPORARY
 from tests import workspaces
+from tests.proof.crowds import hold_crowds, waits_for_room
 from tests.proof.deadlines import hold_deadlines, judge_limited, judge_once
 from tests.proof.fortunes import SENDS, replied
 from tests.proof.moments import Moment
@@ -55,6 +56,7 @@ def hold(world: World) -> None:
     _results(world)
     hold_deadlines(world, published(world))
     hold_samples(world)
+    hold_crowds(world)
     _versions(world)
     assert not world.fake.mistakes, world.fake.mistakes
     assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
@@ -166,22 +168,24 @@ def converge(world: World) -> None:
     """
     Let faults stop, and time pass: the world comes to rest in three passes, and a further pass does nothing.
 
-    A pass after which the provider has something new to do is not counted: then its time comes. One that has
-    lost what it had is heard out some times more.
+    A pass after which the provider has something new to do is not counted: then its time comes. Nor is one
+    that has made room for what waits for it. A provider that has lost something is heard out some times more.
 
     Raises:
         AssertionError: Something waits for ever, or a pass over what has settled changes something.
     """
     world.fake.faults.clear()
     world.full = False
-    world.raise_limit()
+    world.lift("max_cost_usd")
     world.users.rest()
     passes = 0
     while passes == 0 or waiting(world) or held_back(world):
         world.fortunes.finish()
         world.wait(LONGEST)
         world.resume()
-        before = len(world.fake.batches)
+        if in_doubt(world):
+            world.lift("max_in_flight")
+        full = waits_for_room(world)
         world.run()
         told = (
             [f"{each.name} {each.state}: {each.because}" for each in world.report.batches]
@@ -190,7 +194,7 @@ def converge(world: World) -> None:
         )
         world.note("left", told)
         hold(world)
-        passes += len(world.fake.batches) == before
+        passes += not world.sent and (not full or waits_for_room(world) == full)
         most = PASSES + (PATIENCE if world.fortunes.wronged() else 0)
         assert passes <= most, f"no rest after {most} passes: {waiting(world)}"
     if world.fortunes.wronged():
@@ -210,6 +214,13 @@ def converge(world: World) -> None:
     ]
     assert changed == [], changed
     world.note("at rest", [f"{each.name} {each.state}" for each in report.batches])
+
+
+def in_doubt(world: World) -> bool:
+    """Whether a batch may be at the provider for ever, as far as anybody here can know."""
+    return world.report is not None and any(
+        isinstance(each.failure, InDoubt) for each in world.report.batches
+    )
 
 
 def waiting(world: World) -> list[BatchReport]:
