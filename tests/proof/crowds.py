@@ -11,7 +11,8 @@ def hold_crowds(world: World) -> None:
     """
     Hold the world to its limit: a pass that has sent something leaves no more there than it allows.
 
-    A batch counts while its metadata is here; whoever takes that file away takes its place away too.
+    A batch counts while its metadata is here; whoever takes that file away takes its place away too. Copies
+    of one input are one: only one of them is sent.
 
     Raises:
         AssertionError: More batches are under way than may be.
@@ -20,8 +21,8 @@ def hold_crowds(world: World) -> None:
     if most is None or not world.sent:
         return
     running = [asked(batch) for batch in world.fortunes.running if not batch.fate.vanishes]
-    there = [name for name, ids in _live(world).items() if ids in running]
-    assert len(there) <= most, f"{there} are there at once, and {most} may be"
+    there = {frozenset(ids): name for name, ids in _live(world).items() if ids in running}
+    assert len(there) <= most, f"{[*there.values()]} are there at once, and {most} may be"
 
 
 def waits_for_room(world: World) -> list[str]:

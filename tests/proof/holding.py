@@ -178,6 +178,8 @@ def converge(world: World) -> None:
     world.full = False
     world.lift("max_cost_usd")
     world.users.rest()
+    # Clocks that went back have caught up: what was written in the future is older than a moment.
+    world.wait(max(world.users.latest - world.fake.clock.now, 0.0))
     passes = 0
     while passes == 0 or waiting(world) or held_back(world):
         world.fortunes.finish()
