@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -49,15 +50,18 @@ def hold(world: World) -> None:
     Raises:
         AssertionError: A promise is broken.
     """
-    _files(world)
-    _inputs(world)
+    found = workspaces.files(world.root)
+    if (found, world.users.disturbed) != world.held:
+        _files(world)
+        _inputs(world, found)
+        _versions(world, found)
+        world.held = found, {*world.users.disturbed}
     _money(world)
     _spend(world)
     _results(world)
     hold_deadlines(world, published(world))
     hold_samples(world)
     hold_crowds(world)
-    _versions(world)
     assert not world.fake.mistakes, world.fake.mistakes
     assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
 
@@ -81,13 +85,22 @@ def _speaks_of(where: str, names: set[str]) -> bool:
     return any(re.search(rf"(?<![a-z0-9]){name}(?![0-9])", where) for name in names)
 
 
-def _inputs(world: World) -> None:
+def _inputs(world: World, found: Mapping[str, bytes]) -> None:
     """Every input lies there as it was written, but where a user has it in hand."""
+    there = _by_leaf(found)
     for name, data in world.users.inputs.items():
         if name not in world.users.disturbed:
-            there = [*world.root.rglob(f"batch_input_{name}.jsonl")]
-            assert there, f"the input of {name} is gone"
-            assert {path.read_bytes() for path in there} == {data}, f"the input of {name} was changed"
+            inputs = there.get(f"batch_input_{name}.jsonl", {})
+            assert inputs, f"the input of {name} is gone"
+            assert {*inputs.values()} == {data}, f"the input of {name} was changed"
+
+
+def _by_leaf(found: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """What lies there, by name, then by path."""
+    leaves: dict[str, dict[str, bytes]] = {}
+    for path, data in found.items():
+        leaves.setdefault(path.rpartition("/")[2], {})[path] = data
+    return leaves
 
 
 def _money(world: World) -> None:
@@ -128,19 +141,19 @@ def _results(world: World) -> None:
             assert own in answered, f"nobody has answered {own}: {text}"
 
 
-def _versions(world: World) -> None:
+def _versions(world: World, found: Mapping[str, bytes]) -> None:
     """What a newer version has written stays as it is, and so do keys that this version does not know."""
     for path, (_, left) in world.users.touched.items():
         if left is not None and b'"schema": 2' in left:
             assert path.exists(), f"{path} of a newer version is gone"
             assert path.read_bytes() == left, f"{path} of a newer version was changed"
+    there = _by_leaf(found)
     for name in world.users.marked:
         if name.partition(".")[0] in world.users.disturbed:
             continue
-        for path in world.root.rglob(f"batch_metadata_{name}.jsonl"):
-            if path.parent.name.startswith(".staging-"):
-                continue
-            assert LATER_KEY in json.loads(path.read_bytes()), f"{path} has lost a key"
+        for where, data in there.get(f"batch_metadata_{name}.jsonl", {}).items():
+            if "/.staging-" not in where:
+                assert LATER_KEY in json.loads(data), f"{where} has lost a key"
 
 
 def refused(world: World, name: str) -> None:

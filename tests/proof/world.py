@@ -74,6 +74,8 @@ class World:
         self.users = Users(root, fake, provider, self.note)
         self.fortunes = Fortunes(fake)
         self.full = False
+        self.held: tuple[dict[str, bytes], set[str]] | None = None
+        """What lay there, and what users had in hand, when it was last held to what its files can show."""
         self.sent = False
         """Whether the last pass has made a batch."""
         self.over: dict[str, int] = {}
