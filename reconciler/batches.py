@@ -157,7 +157,7 @@ def _settle(held: Session, listing: Listing, group: Sequence[BatchName], pool: E
         finally:
             fx.close()
 
-    together = Together([partial(member, name) for name in group], pool)
+    together = Together([partial(member, name) for name in group], pool, held.options.syncs)
     return together.run()
 
 

@@ -149,7 +149,7 @@ def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> Pe
     tries = record.online.tries + 1
     if tries <= PATIENCE:
         # Beyond that nothing hangs on their number, and a pass that learns nothing writes nothing.
-        run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=tries)))
+        run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=tries, lost=True)))
     if tries < PATIENCE:
         return Later(f"{remote.name} does not know {record.batch_id} ({error.message})", SOON)
     hint = (

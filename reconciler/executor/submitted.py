@@ -27,6 +27,7 @@ def heard(record: Record, told: RemoteBatch) -> Record:
             error=told.error or record.online.error,
             candidates=(),
             not_before=None,
+            lost=False,
             tries=0 if _runs(told.status) else record.online.tries,
         ),
     )

@@ -129,6 +129,7 @@ class Online:
         limited: Its time limit was over, and something was done about it: nothing of it is asked again by
             itself.
         unstoppable: Its provider did not stop it when its time limit was over.
+        lost: Its provider did not know it when it was last asked.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -139,6 +140,7 @@ class Online:
     rescue: bool = False
     limited: bool = False
     unstoppable: bool = False
+    lost: bool = False
 
     def ended_by(self, *, limit: bool) -> Online:
         """The same once an end was asked for: by a time limit, or else by a person."""

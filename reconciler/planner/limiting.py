@@ -93,8 +93,9 @@ def _is_nowhere(record: Record) -> bool:
     phase, refusals = phase_of(record.status), record.online.refusals
     if phase is Phase.REFUSED:
         return bool(refusals) and all(each.code in QUOTA_CODES for each in refusals)
-    # A file may be named later than the end.
-    return phase is Phase.PARTIAL and record.online.tries >= PATIENCE and are_leftovers(record, 0, 0)
+    # A file may be named later than the end, and a batch that is lost may have been answered.
+    heard_out = record.online.tries >= PATIENCE and not record.online.lost
+    return phase is Phase.PARTIAL and heard_out and are_leftovers(record, 0, 0)
 
 
 QUOTA_CODES = frozenset({"token_limit_exceeded"})

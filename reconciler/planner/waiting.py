@@ -230,7 +230,9 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if phase is Phase.RUNNING:
         return _running(snap, record, policy, provider)
     ended = phase in (Phase.DONE, Phase.PARTIAL)
-    unsettled = ended and not named and not record.roles and record.online.tries < PATIENCE
+    # That it does not know the batch any more says nothing of its answers.
+    heard_out = record.online.tries >= PATIENCE and not record.online.lost
+    unsettled = ended and not named and not record.roles and not heard_out
     if unsettled:
         if not snap.asked:
             return _look_there(snap, record, policy, provider)

@@ -18,10 +18,11 @@ from typing import Final
 
 from reconciler.errors import Clash, PermanentError
 from reconciler.model.coverage import FileDigest
-from reconciler.workspace.folders import Folders, Syncs, Tap, no_tap
+from reconciler.workspace.folders import Folders, Tap, no_tap
 from reconciler.workspace.incoming import Incoming
 from reconciler.workspace.locking import one_at_a_time
 from reconciler.workspace.reading import BLOCK
+from reconciler.workspace.together import Syncs
 from reconciler.workspace.writing import blocks, check_size, write_all
 
 __all__ = ["TEMPORARY", "Effects", "Syncs", "Tap", "no_tap", "temporary_for"]
@@ -38,7 +39,9 @@ class Effects(Folders):
 
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
-        return Effects(self.root, self._tap, syncs, self.now)
+        room = Effects(self.root, self._tap, syncs, self.now)
+        room._lasting = self._lasting
+        return room
 
     def publish(
         self, path: str, chunks: Iterable[bytes], *, replace: bool = False, sync_folder: bool = True
@@ -135,8 +138,11 @@ class Effects(Folders):
                 self._sync([opened])
         finally:
             os.close(opened)
-        if size == 0 and sync:
+        if sync and (size == 0 or path not in self._lasting):
+            # Whoever made the file may not have brought its name to disk yet: another batch of the group, or
+            # a process that was killed.
             self.sync_folder(path.rpartition("/")[0])
+            self._lasting.add(path)
 
     def try_room(self, path: str, size: int) -> None:
         """

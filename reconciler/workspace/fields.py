@@ -140,6 +140,7 @@ def online_fields(online: Online) -> dict[str, Any]:
         "rescue": online.rescue,
         "limited": online.limited,
         "unstoppable": online.unstoppable,
+        "lost": online.lost,
     }
     said: dict[str, Any] = {key: value for key, value in found.items() if value}
     return said if online.not_before is None else said | {"not_before": online.not_before}
@@ -158,6 +159,7 @@ def read_online(found: Any) -> Online:
         rescue=_flag(fields.get("rescue", False), "rescue"),
         limited=_flag(fields.get("limited", False), "limited"),
         unstoppable=_flag(fields.get("unstoppable", False), "unstoppable"),
+        lost=_flag(fields.get("lost", False), "lost"),
     )
 
 

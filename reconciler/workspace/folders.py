@@ -6,16 +6,13 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from reconciler.errors import Clash
 from reconciler.model.operation import Kind
 from reconciler.workspace.locking import hold, hold_folder
 from reconciler.workspace.reading import Reading
-from reconciler.workspace.together import sync_now
-
-Syncs = Callable[[Sequence[int]], None]
-"""Brings open files or folders to disk before it returns."""
+from reconciler.workspace.together import Syncs, sync_now
 
 Tap = Callable[[str, str], None]
 """Called with the name and path of each change just before it is made; tests stop the world there."""
@@ -50,6 +47,8 @@ class Folders(Reading):
         self._tap = tap
         self._sync = syncs
         self.locks: list[int] = []
+        self._lasting: set[str] = set()
+        """Files that only grow whose names this process has brought to disk."""
 
     def tell(self, change: str, path: str) -> None:
         """Let the tap know of a change that another room is about to make."""

@@ -12,12 +12,16 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future
+    from concurrent.futures import Executor
 
 T = TypeVar("T")
+
+Syncs: TypeAlias = Callable[[Sequence[int]], None]
+"""Brings open files or folders to disk before it returns."""
 
 MOST: Final = 3
 """Batches that are worked on together."""
@@ -33,7 +37,7 @@ class _Member(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
         self.wanted: Sequence[int] = ()
-        self.syncs: list[Future[None]] = []
+        self.syncs: list[Callable[[], None]] = []
         self.fault: BaseException | None = None
         self.ended: list[T] = []
         self.over = False
@@ -49,11 +53,14 @@ class Together(Generic[T]):
     Args:
         works: What to do for each; they share nothing that is not theirs between two syncs.
         pool: Threads that wait for the disk.
+        syncs: Brings files and folders to disk. One that is not the usual one is called in order of turns,
+            when it is waited for: whoever records a run finds the next one like it.
     """
 
-    def __init__(self, works: Sequence[Callable[[], T]], pool: Executor) -> None:
+    def __init__(self, works: Sequence[Callable[[], T]], pool: Executor, syncs: Syncs) -> None:
         self._members = [_Member(work) for work in works]
         self._pool = pool
+        self._syncs = syncs
         self._mine = threading.local()
         self._abandoned = False
 
@@ -117,15 +124,24 @@ class Together(Generic[T]):
                 member.back.acquire()
                 if member.over and member.fault is not None:
                     raise member.fault
-                member.syncs = [self._pool.submit(os.fsync, each) for each in member.wanted]
+                member.syncs = self._begun(member.wanted)
                 member.wanted = ()
+
+    def _begun(self, opened: Sequence[int]) -> list[Callable[[], None]]:
+        """What has to be called to know that these are on disk."""
+        if not opened:
+            return []
+        if self._syncs is not sync_now:
+            return [partial(self._syncs, opened)]
+        return [self._pool.submit(os.fsync, each).result for each in opened]
 
     def _await_syncs(self, member: _Member[T]) -> None:
         """Wait for what a member has asked to be synced; its failure is told to it alone."""
         for each in member.syncs:
-            fault = each.exception()
-            if fault is not None and member.fault is None:
-                member.fault = fault
+            try:
+                each()
+            except BaseException as fault:  # noqa: BLE001 - raised again in that member
+                member.fault = member.fault or fault
         member.syncs = []
 
     def _live(self, member: _Member[T]) -> None:

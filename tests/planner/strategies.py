@@ -149,6 +149,7 @@ records = st.builds(
         stopped=st.booleans(),
         limited=st.booleans(),
         unstoppable=st.booleans(),
+        lost=st.booleans(),
     ),
     roles=st.just({}) | st.dictionaries(st.sampled_from(TRIPLE), st.none() | digests, max_size=2),
     coverage=st.none() | coverages,

@@ -166,6 +166,11 @@ class Fortunes:
         lied = {key for batch in self.fake.batches if _lies(batch) for key in asked(batch)}
         return lied | self.outlived
 
+    def denied(self) -> set[str]:
+        """Requests of batches that were cut off, whose answers are neither shown nor counted."""
+        cut = [batch for batch in self.fake.batches if batch.stage in ("expired", "cancelled")]
+        return {key for batch in cut if batch.fate.counts and batch.fate.vanishes for key in asked(batch)}
+
     def outlive(self) -> None:
         """So much time has gone by that nothing of what is there now need be kept any more."""
         self.outlived |= {key for batch in self.fake.batches for key in asked(batch)}

@@ -107,7 +107,8 @@ def _money(world: World) -> None:
     """One create for each intent, no request answered twice, none sent more often than may be."""
     sent = Counter(each["intent"] for each in ledger(world.root) if each["event"] == "batch.creating")
     assert set(sent.values()) <= {1}, f"a create was sent twice: {sent}"
-    paid = {key: count for key, count in world.fortunes.paid().items() if count > 1}
+    denied = world.fortunes.denied()
+    paid = {key: count for key, count in world.fortunes.paid().items() if count > 1 and key not in denied}
     assert paid == {}, f"paid twice: {paid}"
     often = {key: count for key, count in world.fortunes.sends().items() if count > MAX_ATTEMPTS}
     assert often == {}, f"sent too often: {often}"
@@ -184,7 +185,8 @@ def converge(world: World) -> None:
     Let faults stop, and time pass: the world comes to rest in three passes, and a further pass does nothing.
 
     A pass after which the provider has something new to do is not counted: then its time comes. Nor is one
-    that has made room for what waits for it. A provider that has lost something is heard out some times more.
+    that has made room for what waits for it, or after which a provider is heard out. One that has lost
+    something is heard out some times more.
 
     Raises:
         AssertionError: Something waits for ever, or a pass over what has settled changes something.
@@ -200,7 +202,7 @@ def converge(world: World) -> None:
         world.fortunes.finish()
         world.wait(LONGEST)
         world.resume()
-        if in_doubt(world):
+        if stuck(world):
             world.lift("max_in_flight")
         full = waits_for_room(world)
         world.run()
@@ -211,7 +213,8 @@ def converge(world: World) -> None:
         )
         world.note("left", told)
         hold(world)
-        passes += not world.sent and (not full or waits_for_room(world) == full)
+        moved = world.sent or heard_out(world) or (bool(full) and waits_for_room(world) != full)
+        passes += not moved
         most = PASSES + (PATIENCE if world.fortunes.wronged() else 0)
         assert passes <= most, f"no rest after {most} passes: {waiting(world)}"
     if world.fortunes.wronged():
@@ -233,11 +236,16 @@ def converge(world: World) -> None:
     world.note("at rest", [f"{each.name} {each.state}" for each in report.batches])
 
 
-def in_doubt(world: World) -> bool:
+def stuck(world: World) -> bool:
     """Whether a batch may be at the provider for ever, as far as anybody here can know."""
-    return world.report is not None and any(
-        isinstance(each.failure, InDoubt) for each in world.report.batches
-    )
+    told = [] if world.report is None else world.report.batches
+    return any(isinstance(each.failure, InDoubt) or "any more" in each.because for each in told)
+
+
+def heard_out(world: World) -> bool:
+    """Whether a provider is being asked once more, because it has told an end and no file."""
+    assert world.report is not None
+    return any("names no file yet" in each.because for each in world.report.batches)
 
 
 def waiting(world: World) -> list[BatchReport]:

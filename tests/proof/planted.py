@@ -53,6 +53,13 @@ PLANTED: Final = (
         POWER,
     ),
     Planted(
+        "the name of history is left to whoever has made it",
+        "workspace/effects.py",
+        "        if sync and (size == 0 or path not in self._lasting):\n",
+        "        if sync and size == 0:\n",
+        (EFFECTS[0], "-k", "name_last"),
+    ),
+    Planted(
         "no fsync of folders",
         "workspace/folders.py",
         "            self._sync([at])",

@@ -337,6 +337,17 @@ def test_append_cut_short_is_mended_by_the_next(fx: Effects, tmp_path: Path) -> 
     assert content(tmp_path, "a.jsonl") == b"1\n" + b"x" * 98 + b"\n2\n"
 
 
+def test_append_makes_the_name_last_too(tmp_path: Path) -> None:
+    """The folder of a file that somebody else has made is synced with the first line, and not with the second."""
+    (tmp_path / "a.jsonl").write_bytes(b"1\n")
+    seen: list[str] = []
+    fx = Effects(str(tmp_path), lambda change, path: seen.append(f"{change} {path}"))
+    fx.append("a.jsonl", b"2")
+    assert seen == ["append a.jsonl", "fsync-folder "]
+    fx.sharing(lambda _opened: None).append("a.jsonl", b"3")
+    assert seen[2:] == ["append a.jsonl"]
+
+
 def test_append_follows_no_link(fx: Effects, tmp_path: Path) -> None:
     """A link under the name of an append-only file is not written through."""
     (tmp_path / "outside").write_bytes(OLD)

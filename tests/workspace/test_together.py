@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.workspace.together import Together
+from reconciler.workspace.together import Syncs, Together, sync_now
 
 
 @pytest.fixture
@@ -21,10 +21,12 @@ def opened(tmp_path: Path) -> Iterator[int]:
     os.close(found)
 
 
-def together(makers: list[Callable[[Callable[[list[int]], None]], Any]]) -> list[Any]:
+def together(
+    makers: list[Callable[[Callable[[list[int]], None]], Any]], syncs: Syncs = sync_now
+) -> list[Any]:
     """Run works that get the sync of their group."""
     with ThreadPoolExecutor(4) as pool:
-        group: Together[Any] = Together([lambda make=make: make(group.sync) for make in makers], pool)  # type: ignore[misc]
+        group: Together[Any] = Together([lambda make=make: make(group.sync) for make in makers], pool, syncs)  # type: ignore[misc]
         return group.run()
 
 
@@ -97,3 +99,24 @@ def test_a_fault_stops_everybody_where_they_are(opened: int) -> None:
         together([faulty, other, other])
     assert seen == ["before", "before"]
     assert threading.active_count() == before
+
+
+def test_a_recorder_hears_of_syncs_in_turn(opened: int) -> None:
+    """Whoever stands in for the disk is told by one thread, when a sync is waited for: run for run alike."""
+    told: list[str] = []
+
+    def record(files: Sequence[int]) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        assert files == (opened,)
+        told.append("synced")
+
+    def work(number: int) -> Callable[[Any], None]:
+        def do(sync: Any) -> None:
+            told.append(f"{number} waits")
+            sync([opened])
+            told.append(f"{number} goes on")
+
+        return do
+
+    together([work(0), work(1)], record)
+    assert told == ["0 waits", "1 waits", "synced", "0 goes on", "synced", "1 goes on"]
