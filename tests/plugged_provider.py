@@ -125,6 +125,6 @@ def make(options: ProviderOptions, environment: Mapping[str, str]) -> Acme | Key
     key = find_key("acme", environment, ("ACME_API_KEY",))
     if isinstance(key, KeyMissing):
         return key
-    address = base_url("provider.base_url", options.base_url or "https://api.acme.example/v1")
-    origin = Origin("acme", address, secret=proof("bearer", key))
+    address = options.base_url or environment.get("ACME_BASE_URL") or "https://api.acme.example/v1"
+    origin = Origin("acme", base_url("its address", address), secret=proof("bearer", key))
     return Acme(origin, account_of(origin, key))
