@@ -52,12 +52,15 @@ def refuse_unknown(settings: Settings) -> None:
     Raises:
         ConfigError: One names another.
     """
+    mine: frozenset[str] | None = None
     for layer in settings.layers:
         for values in (layer.values, *(table.values for table in layer.tables)):
             name = values.get("provider.name", NO_PROVIDER)
-            if name in PROVIDERS or ":" in name or name in installed("provider.name"):
+            if name in PROVIDERS or ":" in name:
                 continue
-            mine = installed("provider.name")
+            mine = installed("provider.name") if mine is None else mine
+            if name in mine:
+                continue
             hint = nearest(name, (*PROVIDERS, *mine))
             if "?" in hint:
                 hint += f"\nknown: {', '.join(PROVIDERS)}"

@@ -8,17 +8,29 @@ it, and err at one place.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 import pytest
 
-from reconciler.errors import CallRefused, KeyRefused, Later, PermanentError, TransientError, Unreachable
+from reconciler.errors import (
+    CallRefused,
+    KeyRefused,
+    Later,
+    NotThere,
+    PermanentError,
+    TransientError,
+    Unreachable,
+)
+from reconciler.model.identity import Role
+from reconciler.model.record import Counts
 from reconciler.model.remote import Limits, Order, RemoteBatch
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Call, Kind, Reply, Sink, Source, Wire
 from reconciler.providers.keys import ProviderOptions
+from reconciler.providers.own import BatchProvider
 from reconciler.providers.plugged import plug
 from reconciler.testing import FakeProvider
 from tests.online import put_input
@@ -26,7 +38,7 @@ from tests.plugged_provider import Acme, make
 from tests.stopping import CREATES, PLUGGED, begun, crash, in_doubt, kill, lines_of, resubmit, settled, sound
 from tests.stopping import mended as mend
 from tests.test_crash_online import all_of, around_the_create, some_behind, some_inside, stop_at
-from tests.workspaces import record
+from tests.workspaces import answered, record, results
 
 DAYS: Final = 2 * 86400.0
 
@@ -82,6 +94,69 @@ def test_killed_around_the_create(fake_provider: FakeProvider) -> None:
 def test_stopped_before_every_effect(create: str, fake_provider: FakeProvider) -> None:
     """The same at every effect."""
     stop_at(PLUGGED, create, fake_provider, crash, all_of)
+
+
+# --- by means of its own ------------------------------------------------------------------------------------
+
+
+class Shelf(BatchProvider):
+    """A service without HTTP, as behind somebody's own client: it takes lines, and gives one stream back."""
+
+    account = "shelf"
+    one_stream = True
+
+    def __init__(self) -> None:
+        self.there: dict[str, tuple[str, bytes]] = {}
+        self.loses = False
+
+    def create(self, _wire: Wire, order: Order, source: Source, _file_id: str | None) -> RemoteBatch:
+        """Keep the lines; the reply may be lost."""
+        batch_id = f"shelf-{len(self.there) + 1}"
+        self.there[batch_id] = order.intent, b"".join(source.read(0))
+        if self.loses:
+            raise ConnectionResetError("by peer")
+        return RemoteBatch(batch_id, "in_progress", intent=order.intent)
+
+    def status(self, _wire: Wire, batch_id: str) -> RemoteBatch:
+        """It is done at once."""
+        if batch_id not in self.there:
+            raise NotThere(f"no batch {batch_id}", status=404)
+        intent, lines = self.there[batch_id]
+        total = len(lines.splitlines())
+        return RemoteBatch(
+            batch_id,
+            "completed",
+            counts=Counts(total, total, 0),
+            intent=intent,
+            files={Role.OUTPUT: batch_id},
+        )
+
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:  # noqa: ARG002
+        """All of them."""
+        for batch_id in self.there:
+            yield self.status(wire, batch_id)
+
+    def download(self, _wire: Wire, file_id: str, sink: Sink) -> int | None:
+        """Every request is answered."""
+        for line in self.there[file_id][1].splitlines():
+            number = int(json.loads(line)["custom_id"].removeprefix("q-"))
+            sink.write(json.dumps(answered(number)).encode() + b"\n")
+        return None
+
+
+@pytest.mark.parametrize("loses", [False, True], ids=["", "loses-its-reply"])
+def test_a_client_of_its_own(fake_provider: FakeProvider, *, loses: bool) -> None:
+    """A provider that never touches our wire is paid once all the same; its lost reply is looked for."""
+    shelf = Shelf()
+    shelf.loses = loses
+    client = plug("shelf", lambda _options, _environment: shelf, ProviderOptions(), {})
+    assert isinstance(client, Remote)
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = client
+        assert mend(online) is None
+        assert [*shelf.there] == ["shelf-1"]
+        assert {row["provider"] for row in results(online.root, "1")} == {"shelf"}
+        assert online.heard.exchanges == []
 
 
 # --- a create that errs when the batch is there -------------------------------------------------------------

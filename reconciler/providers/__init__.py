@@ -4,8 +4,8 @@ Who answers: clients of remote providers, and the embedded one that runs a funct
 A provider touches no files: the executor hands it requests and takes what comes back.
 See docs/architecture.md, floor 3.
 
-What stands here by name is public: it is what a provider of one's own is written with (docs/providers.md,
-"A provider of your own"). It is loaded when it is first used.
+What stands here by name is public: a provider of one's own is written with it (docs/own-provider.md). It is
+loaded when it is first used.
 """
 
 from importlib import import_module

@@ -30,7 +30,7 @@ _FACTS: Final = ("account", "limits", "dialects", "model", "endpoint")
 _SHORTEST: Final = 8
 """What is shorter is no key."""
 
-_HINT: Final = "docs/providers.md says under 'A provider of your own' what it has to be"
+_HINT: Final = "docs/own-provider.md says what it has to be"
 
 
 class Read(Mapping[str, str]):
