@@ -1,4 +1,4 @@
-"""A batch service as its user plugs it in; `acme` in the tests, and the example of docs/providers.md."""
+"""The batch service of acme.example, as a provider of `reconcile`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

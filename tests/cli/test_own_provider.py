@@ -214,6 +214,12 @@ def test_requests_are_written_for_it(there: There, workspace: Path) -> None:
         Batch(workspace, "acme-large", provider="acmee").add("What is 2 + 2?")
 
 
+def test_the_page_shows_the_provider_of_these_tests() -> None:
+    """The example of docs/own-provider.md is, letter by letter, the provider that is tested here."""
+    page = (ROOT / "docs/own-provider.md").read_text("utf-8")
+    assert f"```python\n{(ROOT / 'tests/plugged_provider.py').read_text('utf-8')}```\n" in page
+
+
 # --- trust --------------------------------------------------------------------------------------------------
 
 NAMING: Final = {
