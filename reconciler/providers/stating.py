@@ -7,6 +7,7 @@ Pure. Whatever it is handed it either gives back as one of ours or calls nonsens
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from reconciler.model.words import words_of
 LONGEST: Final = 4096
 """Characters of a text that are kept, or that an id may have."""
 
+_INTENT: Final = re.compile("[0-9a-f]{32}", re.ASCII)
 _HUGE: Final = 1 << 53
 _WAIT: Final = 86_400.0
 _FINDINGS: Final = 1000
@@ -120,7 +122,7 @@ def batch(found: Any, hide: Hide) -> RemoteBatch:
         endpoint=maybe("endpoint", found.endpoint),
         counts=Counts(**{key: count(f"counts.{key}", getattr(counts, key)) for key in _COUNTED}),
         created_at=number("created_at", found.created_at),
-        intent=maybe("intent", found.intent),
+        intent=_tag(found.intent),
         input_file_id=maybe("input_file_id", found.input_file_id),
         files={Role(key): text(f"files[{key}]", value) for key, value in files.items() if value is not None},
         results_until=number("results_until", found.results_until),
@@ -140,10 +142,10 @@ def file(found: Any) -> RemoteFile:
         raise Nonsense(f"{seen(found)} is no RemoteFile")
     return RemoteFile(
         text("file_id", found.file_id),
-        name=text("name", found.name, empty=True),
+        name=words(found.name, str),
         size=count("size", found.size),
         created_at=number("created_at", found.created_at),
-        purpose=text("purpose", found.purpose, empty=True),
+        purpose=words(found.purpose, str),
     )
 
 
@@ -196,6 +198,11 @@ def _said(error: BaseException, key: str, hide: Hide) -> str:
 
 
 _COUNTED: Final = tuple(field.name for field in attrs.fields(Counts))
+
+
+def _tag(value: Any) -> str | None:
+    """An intent. What else stands there somebody else has written, and no list fails for it."""
+    return str.__str__(value) if isinstance(value, str) and _INTENT.fullmatch(value) else None
 
 
 def _refusal(found: Any, hide: Hide) -> Refusal:

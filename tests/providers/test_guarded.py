@@ -260,6 +260,7 @@ def test_another_batch_is_no_answer() -> None:
         ("download", {}, "the size is a dict"),
         ("download", -1, "the size is -1"),
         ("files", [{"id": "f-1"}], "a dict is no RemoteFile"),
+        ("files", [RemoteFile("f-1", name=7)], "7 is no text"),  # type: ignore[arg-type]
         ("files", [RemoteFile("f-1", size="large")], "size is a text"),  # type: ignore[arg-type]
         ("files", None, "NoneType"),
     ],
@@ -306,6 +307,19 @@ def test_answers_are_bytes() -> None:
         plugged(download=lambda _self, _wire, _file_id, sink: sink.write("{}")).download(
             Said(), "f-1", Taken()
         )
+
+
+@pytest.mark.parametrize("tag", ["invoices\nof May", "", 7, ["a"], "b\ud800", "1" * 31])
+def test_the_tags_of_others_fail_no_list(tag: Any) -> None:
+    """A tag that is no intent is none: somebody else's batch must not keep ours from being found."""
+    listed = plugged(batches=lambda *_asked: [made(batch_id="b-2", intent=tag), MADE]).batches(Said())
+    assert [each.intent for each in listed] == [None, INTENT]
+
+
+def test_the_files_of_others_fail_no_list() -> None:
+    """A file of any name may lie there; its name is fit to be shown."""
+    (found,) = plugged(files=lambda *_asked: [RemoteFile("f-1", name="b\ud800\n")]).files(Said())
+    found.name.encode()
 
 
 def test_a_list_that_never_ends() -> None:
