@@ -108,7 +108,11 @@ def _entry_point(setting: str, name: str) -> tuple[str, str]:
     from importlib import metadata  # noqa: PLC0415 - most settings name what is built in
 
     group = GROUPS[setting]
-    found = {(each.module, each.attr) for each in metadata.entry_points(group=group, name=name)}
+    # Read by hand: the library's own reading raises on a value that is none.
+    values = (
+        each.value.partition("[")[0].partition(":") for each in metadata.entry_points(group=group, name=name)
+    )
+    found = {(module.strip(), attribute.strip()) for module, _, attribute in values}
     if len(found) > 1:
         told = " and ".join(sorted(f"{module}:{attribute}" for module, attribute in found))
         hint = "say which one: write module:function, or uninstall the other package"

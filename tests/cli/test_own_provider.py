@@ -214,6 +214,19 @@ def test_requests_are_written_for_it(there: There, workspace: Path) -> None:
         Batch(workspace, "acme-large", provider="acmee").add("What is 2 + 2?")
 
 
+def test_a_registry_may_name_it(there: There, workspace: Path, tmp_path: Path) -> None:
+    """A row of a registry that names it is taken over, and fetched without being sent again."""
+    put_input(workspace, there)
+    there.call(workspace, *CLI)
+    (tmp_path / "other/workdir").mkdir(parents=True)
+    path = live(workspace) / "batch_input_1.jsonl"
+    row = {"provider": "acme", "batch_id": there.batch_id, "batch_input_path": str(path), "done": False}
+    taken = Workspace.open(tmp_path / "other").import_registry([row, {**row, "provider": "acmee"}])
+    assert [each.outcome for each in taken.rows] == ["imported", "refused"]
+    said = there.call(tmp_path / "other", *CLI, "--wait")
+    assert (said.code, there.creates()) == (0, 1), said
+
+
 def test_the_page_shows_the_provider_of_these_tests() -> None:
     """The example of docs/own-provider.md is, letter by letter, the provider that is tested here."""
     page = (ROOT / "docs/own-provider.md").read_text("utf-8")
@@ -335,6 +348,16 @@ def test_a_name_that_two_register(there: There, workspace: Path, library: Path) 
     said = there.call(workspace, *CLI)
     assert said.code == 78
     assert f"registered twice: {MODULE}:make and json:loads" in said.err
+
+
+def test_an_entry_point_that_says_nothing(there: There, workspace: Path, library: Path) -> None:
+    """A package that registers what is no reference is told with its name, not with a traceback."""
+    register(library, "nonsense = ???", "half = json", name="bad")
+    put_input(workspace, there)
+    for name in ("nonsense", "half"):
+        said = there.call(workspace, "--provider", name)
+        assert said.code == 78
+        assert f"provider.name is '{name}'" in said.err
 
 
 def test_metadata_loads_no_code(there: There, workspace: Path, mark: Path) -> None:

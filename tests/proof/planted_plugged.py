@@ -51,7 +51,7 @@ PLUGGED: Final = (
         "providers/guarded.py",
         "        if batch.intent not in (None, order.intent):\n",
         "        if batch.intent == batch.batch_id:\n",
-        (*_ONLINE, "-k", "that_was_made"),
+        (*_GUARD, "-k", "anothers_batch"),
     ),
     Planted(
         "a full disk is the provider's to swallow",

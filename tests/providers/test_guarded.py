@@ -408,6 +408,17 @@ def test_what_may_make_something_is_sent_as_a_create(call: Call) -> None:
     assert [each.kind for each in wire.calls] == [Kind.CREATE]
 
 
+def test_anothers_batch_is_not_taken_for_ours() -> None:
+    """A create that gives a batch of another intent has made ours or not: it is in doubt."""
+
+    def another(self: Any, *asked: Any) -> RemoteBatch:
+        Whole.create(self, *asked)
+        return made(batch_id="b-0", intent="2" * 32)
+
+    with pytest.raises(Uncertain, match="b-0, which is of another intent"):
+        create(plugged(create=another), Said())
+
+
 def test_a_create_is_not_fetched() -> None:
     """A stream is begun anew where it is cut, and so must not make anything."""
     wire = Said()
