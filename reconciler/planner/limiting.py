@@ -117,4 +117,5 @@ def are_leftovers(record: Record, here: int, ran: int) -> bool:
         return said is None or said <= ran
     if phase is Phase.REFUSED and record.online.rescue:
         return not said and not here
-    return phase is Phase.DONE and said == here
+    # One that says it is completed, and has neither a file nor a count to show, agrees with nothing.
+    return phase is Phase.DONE and said == here > 0

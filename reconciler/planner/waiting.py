@@ -171,7 +171,10 @@ def _written_still(snap: Snapshot, policy: Policy) -> Plan | None:
     quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
     if snap.seen_at >= quiet_at or child:
         return None
-    return Plan(snap.name, "its input was written a moment ago", then=Waiting(quiet_at))
+    told = "its input was written a moment ago"
+    if quiet_at > snap.seen_at + 2 * policy.settle_seconds:
+        told = "its input bears a time that is still to come, so a clock was wrong: touch it, and it goes"
+    return Plan(snap.name, told, then=Waiting(quiet_at))
 
 
 def _rescued(snap: Snapshot, policy: Policy) -> Plan:

@@ -15,6 +15,20 @@ _APPEND: Final = (
 
 ONLINE: Final = (
     Planted(
+        "a batch that shows neither answers nor counts is sent again",
+        "planner/limiting.py",
+        "said == here > 0\n",
+        "said == here\n",
+        ("tests/test_online.py", "-k", "neither_counts"),
+    ),
+    Planted(
+        "an upload that is gone is waited for for ever",
+        "executor/submitting.py",
+        "    record = attrs.evolve(record, input_file_id=None, online=Online())\n",
+        "",
+        ("tests/test_online.py", "-k", "upload_that_is_gone"),
+    ),
+    Planted(
         "a copy is sent beside an input whose submission was cut off",
         "executor/submitting.py",
         "record.state in _BEFORE_CREATE:",
