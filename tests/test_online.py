@@ -276,6 +276,16 @@ def test_a_batch_with_neither_counts_nor_files_is_not_sent_again(tmp_path: Path,
     assert asked.creates() == 1
 
 
+@pytest.mark.parametrize("end", ["expired", "cancelled"])
+def test_answers_that_are_named_after_an_early_end(tmp_path: Path, fake: FakeProvider, end: End) -> None:
+    """What was answered before a batch was cut off is fetched, however late its file is named."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(end=end, done=2, counts={"completed": 0, "failed": 0}, late=2))
+    asked.wait()
+    assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
+
+
 @provider
 def test_a_missing_answer_is_never_asked_again_by_itself(
     tmp_path: Path, fake: FakeProvider, name: str

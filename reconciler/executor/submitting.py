@@ -45,7 +45,7 @@ from reconciler.model.record import InputFact, Online, Record, Refusal, Submissi
 from reconciler.model.remote import Order
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
-from reconciler.planner.waiting import PATIENCE
+from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
 from reconciler.workspace import ledger

@@ -22,7 +22,7 @@ from reconciler.planner.answers import answer_here, ask_after, open_roles, plan_
 from reconciler.planner.following import held_by_canary
 from reconciler.planner.limiting import QUOTA_CODES, never_runs, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, live_refused, rescue_refused
-from reconciler.planner.safety import asked_at, expects
+from reconciler.planner.safety import PATIENCE, asked_at, expects
 
 SET_PROVIDER = (
     "put the answer files beside the input; or\n"
@@ -34,9 +34,6 @@ NAME_IT: Final = (
     " or by --provider"
 )
 """What to do about a provider that there is no client for: code that metadata alone names is never loaded."""
-
-PATIENCE: Final = 3
-"""How often a provider is heard out that says what cannot be, before its files are believed instead."""
 
 FINDINGS: Final = 5
 """How many findings of a provider are told; the rest is counted."""
@@ -239,7 +236,8 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         return Plan(name, because, (Rescue(name, why=OVERDUE, expects=expects(snap)),))
     if phase is Phase.RUNNING:
         return _running(snap, record, policy, provider)
-    unsettled = phase is Phase.DONE and not named and not record.roles and record.online.tries < PATIENCE
+    ended = phase in (Phase.DONE, Phase.PARTIAL)
+    unsettled = ended and not named and not record.roles and record.online.tries < PATIENCE
     if unsettled:
         if not snap.asked:
             return _look_there(snap, record, policy, provider)

@@ -22,6 +22,13 @@ ONLINE: Final = (
         ("tests/test_online.py", "-k", "neither_counts"),
     ),
     Planted(
+        "what was answered before an early end is sent again where its file is named late",
+        "planner/waiting.py",
+        "    ended = phase in (Phase.DONE, Phase.PARTIAL)\n",
+        "    ended = phase is Phase.DONE\n",
+        ("tests/test_online.py", "-k", "named_after"),
+    ),
+    Planted(
         "an upload that is gone is waited for for ever",
         "executor/submitting.py",
         "    record = attrs.evolve(record, input_file_id=None, online=Online())\n",
