@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypedDict
 import attrs
 
 from reconciler.config import Settings, settle
-from reconciler.config.table import CLASSES, UNCHANGEABLE
+from reconciler.config.table import CLASSES, PROVIDERS, UNCHANGEABLE
 from reconciler.errors import UsageError
 from reconciler.executor.context import Progress, Silent
 from reconciler.executor.hooks import Plugged
@@ -23,6 +23,7 @@ from reconciler.plugins import NOTHING_GIVEN, Given, Mode, Plugs
 from reconciler.processors.base import Per, Processor, wrap
 from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
+from reconciler.reaching import refuse_unknown
 from reconciler.session import Options, Unwatched, Watcher
 from reconciler.trust import require, require_own
 from reconciler.workspace.layout import find
@@ -109,6 +110,8 @@ def prepare(
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
     mine = own_file(workspace)
     settings = settle(settings_files(workspace, named), ours, flags, mine)
+    if mode is not Mode.LOOK:
+        refuse_unknown(settings)
     pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
     plugs = Plugs(settings, mine, given, pinned=pinned, mode=mode, environment=os.environ)
     return Prepared(settings, plugs.plugged)
@@ -149,6 +152,13 @@ def prepared(path: str, choices: Choices, mode: Mode = Mode.RUN) -> Prepared:
     given = Given(output, error, worker, _transforms(flags, choices.get("transforms", {})))
     environment = os.environ if choices.get("environment", True) else None
     return prepare(path, flags, given, environment, mode=mode)
+
+
+def asking(choices: Choices, provider: str) -> tuple[Choices, Mode]:
+    """What a call chooses that has to know what *provider* takes: code of a user has to run to say so."""
+    if provider in ("", *PROVIDERS):
+        return choices, Mode.LOOK
+    return {**choices, "provider": provider}, Mode.RUN
 
 
 def _function(

@@ -30,6 +30,7 @@ from reconciler.providers.registry import NAMES
 from reconciler.registry import refresh
 from reconciler.session import Options, Session, session
 from reconciler.workspace import ledger, metadata, settled
+from reconciler.workspace.code import installed
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.reading import Reading, locate
 from reconciler.workspace.scan import Listing, scan
@@ -193,10 +194,14 @@ def _provider_of(row: Row) -> str:
     if not row["batch_id"] and found in ("", LOCAL):
         # Answered on some machine, or by hand: there is nobody to ask.
         return found
-    if found not in NAMES:
-        told = f"its provider is {found!r:.40}" if found else "nothing says whose batch it is"
-        raise PermanentError(told, hint=f"known: {', '.join(NAMES)}")
-    return found
+    if found in NAMES:
+        return found
+    mine = installed("provider.name")
+    own = row["provider"]
+    if own in mine:
+        return own
+    told = f"its provider is {own!r:.40}" if found else "nothing says whose batch it is"
+    raise PermanentError(told, hint=f"known: {', '.join((*NAMES, *sorted(mine)))}")
 
 
 def _name_of(row: Row, otherwise: str) -> BatchName:

@@ -19,6 +19,7 @@ from reconciler.errors import BadMetadata, KeyRefused, NotThere, PermanentError,
 from reconciler.executor.context import View, viewing
 from reconciler.executor.remotes import Remotes
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
+from reconciler.model.policy import NO_PROVIDER
 from reconciler.model.record import Record
 from reconciler.model.remote import RemoteBatch, RemoteFile
 from reconciler.model.status import Phase, phase_of
@@ -27,6 +28,8 @@ from reconciler.session import Network, Options, Session, session
 from reconciler.workspace import ledger, metadata, settled
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import scan
+
+NAME_IT: Final = "name it under [provider], in a [[batch]] table, or by --provider"
 
 _UPLOADED: Final = re.compile(r"batch_input_([0-9a-f]{32})\.jsonl", re.ASCII)
 """The name under which an input is uploaded; it holds the intent."""
@@ -143,6 +146,8 @@ def _audit(
     findings: list[Finding] = []
     unasked: list[tuple[str, str]] = []
     unasked += [(name, hooks.keyless[name]) for name in sorted(ours & hooks.keyless.keys())]
+    strange = ours - providers.keys() - hooks.keyless.keys() - {NO_PROVIDER}
+    unasked += [(name, f"there is no client for it here; {NAME_IT}") for name in sorted(strange)]
     for name in sorted(ours & providers.keys()):
         remote = providers[name]
         if not isinstance(remote, Remote):

@@ -22,7 +22,7 @@ from reconciler import (
     inventory,
     registry,
 )
-from reconciler.choices import Choices, merged, options_of, prepared, progress_of
+from reconciler.choices import Choices, asking, merged, options_of, prepared, progress_of
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.importing import Import, Source, import_registry
@@ -231,7 +231,7 @@ class Workspace(Decisions):
             provider: Whose limits and line shapes hold.
             again: Split it though it was split here before, in another way.
         """
-        ready = prepared(self.path, self.choices, Mode.LOOK)
+        ready = prepared(self.path, *asking(self.choices, provider))
         asked = Asked(Shares(batch_size, segments), name, provider, again)
         options = options_of(ready, self.choices, ())
         return split_into_workspace(os.fspath(file), self.path, ready.settings, asked, options)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Any, Final
 
 import attrs
@@ -27,7 +28,7 @@ from reconciler.providers.base import Worker
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
-from reconciler.reaching import Reach
+from reconciler.reaching import Make, Named, Reach
 from reconciler.workspace.code import digest_of, refer
 
 _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
@@ -38,6 +39,9 @@ HTTP: Final = "http"
 
 ECHO: Final = "echo"
 """The built-in worker that gives requests back, and stands in for any other."""
+
+_ABSENT: Final = "?"
+"""The version of code that is not there, or not to be read."""
 
 _OF_HOOKS: Final = (
     "output.content",
@@ -144,7 +148,7 @@ class Plugs:
         error = self._given.error
         if error is None and own["output.error_processor"] not in _BUILT_IN["output.error_processor"]:
             error = self._processor("output.error_processor", own)
-        reach = Reach(own, self._settings, self._environment, self._local(own))
+        reach = Reach(own, self._settings, self._environment, self._local(own), self._providers)
         extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
         content = Content(own["output.content"])
         worker = self._given.worker is not None or _is_chosen(own)
@@ -192,6 +196,27 @@ class Plugs:
             return Local(echo, concurrency, pace)
         return Local(self._load("local.worker", own)[0], concurrency, pace)
 
+    @cached_property
+    def _providers(self) -> Mapping[str, Make]:
+        """What makes the providers of users that settings name; what only metadata names is never loaded."""
+        found: dict[str, Make] = {}
+        versions: dict[str, str] = {}
+        for own in (self._settings, *self._settings.by_table()):
+            name = own["provider.name"]
+            if name in _BUILT_IN["provider.name"]:
+                continue
+            function, version = self._load("provider.name", own)
+            if versions.setdefault(name, version) != version:
+                hint = "write the whole path of the file in both places"
+                raise ConfigError(f"provider.name is {name!r:.200}, which means two files here", hint=hint)
+            if self._mode is Mode.RUN:
+                from reconciler.providers.plugged import plug  # noqa: PLC0415 - most passes load no user code
+
+                found[name] = partial(plug, name, function)
+            elif version != _ABSENT:
+                found[name] = lambda _options, _environment, name=name: Named(name)  # type: ignore[misc]
+        return found
+
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""
         function, version = self._load(setting, own)
@@ -215,7 +240,7 @@ class Plugs:
             except ConfigError:
                 if self._mode is not Mode.LOOK:
                     raise
-                return _never_called, "?"
+                return _never_called, _ABSENT
             pinned = (
                 self._pinned.get(f"{setting} = {own[setting]}", digest)
                 if origin == self._own_file

@@ -7,18 +7,66 @@ Clients are made when the first of them is wanted, so that a pass over nothing l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import attrs
 
 from reconciler.config import Settings
+from reconciler.config.table import PROVIDERS, nearest, shown
 from reconciler.errors import ConfigError
 from reconciler.model.policy import LOCAL, NO_PROVIDER
 from reconciler.providers.base import Provider
 from reconciler.providers.local import Local
+from reconciler.workspace.code import installed
+
+if TYPE_CHECKING:
+    from reconciler.providers.keys import KeyMissing, ProviderOptions
 
 T = TypeVar("T")
+
+Make: TypeAlias = "Callable[[ProviderOptions, Mapping[str, str]], Provider | KeyMissing]"
+"""Makes a provider of settings and environment variables."""
+
+
+@attrs.frozen
+class Named:
+    """
+    A provider of a user where nothing may be imported: no more than its name is known.
+
+    Attributes:
+        name: What settings call it.
+        cancels: Taken for granted, until it can be asked.
+    """
+
+    name: str
+    cancels: bool = True
+
+
+def refuse_unknown(settings: Settings) -> None:
+    """
+    Hold every level to naming providers that are there: built in, installed, or code by `module:function`.
+
+    A slip is told before anything is said of trust; nothing is imported.
+
+    Raises:
+        ConfigError: One names another.
+    """
+    mine: frozenset[str] | None = None
+    for layer in settings.layers:
+        for values in (layer.values, *(table.values for table in layer.tables)):
+            name = values.get("provider.name", NO_PROVIDER)
+            if name in PROVIDERS or ":" in name:
+                continue
+            mine = installed("provider.name") if mine is None else mine
+            if name in mine:
+                continue
+            hint = nearest(name, (*PROVIDERS, *mine))
+            if "?" in hint:
+                hint += f"\nknown: {', '.join(PROVIDERS)}"
+            hint += f"\ninstalled as reconciler.providers: {', '.join(sorted(mine)) or 'none'}"
+            told = f"{layer.origin}: provider.name is {shown(name)}, and there is no such provider"
+            raise ConfigError(told, hint=hint)
 
 
 class Reach:
@@ -30,16 +78,25 @@ class Reach:
         shared: The settings of the workspace: what `[provider]` says, it says of the provider that they name.
         environment: Where keys are looked for.
         local: The embedded provider.
+        plugged: What makes the providers of users, by the names that settings give them.
 
     Raises:
         ConfigError: The settings of the chosen provider cannot be obeyed.
     """
 
-    def __init__(self, own: Settings, shared: Settings, environment: Mapping[str, str], local: Local) -> None:
+    def __init__(
+        self,
+        own: Settings,
+        shared: Settings,
+        environment: Mapping[str, str],
+        local: Local,
+        plugged: Mapping[str, Make] | None = None,
+    ) -> None:
         self._own = own
         self._shared = shared
         self._environment = environment
         self._local = local
+        self._plugged = plugged or {}
         if own["provider.name"] not in (NO_PROVIDER, LOCAL):
             # A fault in its settings has to stop the pass before it begins.
             _ = self._made
@@ -63,7 +120,7 @@ class Reach:
         chosen = self._own["provider.name"]
         found: dict[str, Provider] = {LOCAL: self._local}
         keyless: dict[str, str] = {}
-        for name in NAMES:
+        for name in (*NAMES, *self._plugged):
             if name in PRESETS and not PRESETS[name].base_url and name != chosen:
                 # A server of one's own has no address but the one that is set for the chosen provider.
                 continue
@@ -72,7 +129,8 @@ class Reach:
                 keys = [field.name for field in attrs.fields(ProviderOptions)]
                 options = ProviderOptions(**{key: self._shared.of_provider(name, key) for key in keys})
             try:
-                made = make(name, options, self._environment)
+                makes = self._plugged.get(name) or partial(make, name)
+                made = makes(options, self._environment)
             except ConfigError:
                 if name == chosen:
                     raise

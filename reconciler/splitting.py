@@ -15,7 +15,7 @@ from typing import Self
 import attrs
 
 from reconciler.config import Settings
-from reconciler.errors import Clash, UsageError
+from reconciler.errors import Clash, ConfigError, UsageError
 from reconciler.executor.context import View
 from reconciler.executor.splitting import UNLIMITED, Cuts, cut, write_parts
 from reconciler.executor.unsplit import EVENT, is_new_split, is_there, names_taken
@@ -23,10 +23,13 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact, Kind
+from reconciler.model.policy import LOCAL
+from reconciler.model.remote import Limits
 from reconciler.model.shares import Shares
 from reconciler.model.words import many
 from reconciler.naming import counted_names, prefix_of
-from reconciler.providers.registry import takes
+from reconciler.providers.base import Remote
+from reconciler.providers.registry import NAMES, takes
 from reconciler.registry import refresh
 from reconciler.session import Options, session
 from reconciler.workspace import ledger
@@ -109,7 +112,7 @@ def split_into_workspace(
     options = options or Options()
     with session(workspace, settings, options) as held, _source(path, settings, options) as (view, fact):
         fx, layout = held.ctx.fx, held.layout
-        cuts = _cuts(view, fact, asked)
+        cuts = _cuts(view, fact, asked, options)
         names = counted_names(asked.name or prefix_of(path), len(cuts.parts))
         facts = {
             "source": cuts.digest.sha256,
@@ -146,8 +149,9 @@ def split_into_folder(
         UsageError: There is no such file, or the folder belongs to a workspace.
     """
     root = _folder(folder)
-    with closing(Effects(root)) as fx, _source(path, settings, options or Options()) as (view, fact):
-        cuts = _cuts(view, fact, asked)
+    options = options or Options()
+    with closing(Effects(root)) as fx, _source(path, settings, options) as (view, fact):
+        cuts = _cuts(view, fact, asked, options)
         names = counted_names(asked.name or prefix_of(path), len(cuts.parts))
         with _Staged(fx, "", names) as staged:
             digests = write_parts(view, cuts, staged.write)
@@ -250,7 +254,7 @@ def _source(path: str, settings: Settings, options: Options) -> Iterator[tuple[V
         )
 
 
-def _cuts(view: View, fact: FileFact, asked: Asked) -> Cuts:
+def _cuts(view: View, fact: FileFact, asked: Asked, options: Options) -> Cuts:
     """Where to cut, under the limits of whoever shall have the batches."""
     if not asked.provider:
         if asked.shares == Shares():
@@ -258,8 +262,26 @@ def _cuts(view: View, fact: FileFact, asked: Asked) -> Cuts:
                 "into what?", hint="--batch-size N, --segments N, or --provider NAME for its limits"
             )
         return cut(view, fact, asked.shares)
-    limits, dialects = (UNLIMITED, frozenset(Dialect)) if asked.provider == "local" else takes(asked.provider)
+    limits, dialects = (UNLIMITED, frozenset(Dialect)) if asked.provider == LOCAL else _takes(asked, options)
     return cut(view, fact, asked.shares, limits, dialects)
+
+
+def _takes(asked: Asked, options: Options) -> tuple[Limits, frozenset[Dialect]]:
+    """
+    How large a batch a provider takes, and which lines; one of a user has to be made to say so.
+
+    Raises:
+        ConfigError: There is no such provider, or one of a user's that has no key.
+    """
+    hooks = options.plugged.hooks_of("")
+    if asked.provider not in NAMES:
+        if asked.provider in hooks.keyless:
+            told = f"what {asked.provider} takes can be told with its key alone"
+            raise ConfigError(told, hint=hooks.keyless[asked.provider])
+        remote = hooks.providers.get(asked.provider)
+        if isinstance(remote, Remote):
+            return remote.limits, remote.dialects
+    return takes(asked.provider)
 
 
 def _folder(folder: str) -> str:

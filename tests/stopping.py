@@ -26,6 +26,7 @@ from reconciler.model.report import BatchReport, Report, State
 from reconciler.providers.base import Remote
 from reconciler.providers.http import Http
 from reconciler.providers.keys import ProviderOptions
+from reconciler.providers.plugged import plug
 from reconciler.providers.registry import make
 from reconciler.session import Options
 from reconciler.testing import FakeProvider
@@ -33,7 +34,7 @@ from reconciler.testing.fates import Fate, Outcome
 from reconciler.testing.faults import Fault, LateEffect, Refuse, ReplyDropped
 from reconciler.workspace.effects import Syncs
 from reconciler.workspace.together import sync_now
-from tests import workspaces
+from tests import plugged_provider, workspaces
 from tests.online import Online, put_input
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import Line, ledger, leftovers, live, record, request, results, scratch, tree
@@ -45,6 +46,9 @@ FAILS: Final = 2
 PROVIDERS: Final = ("openai", "azure", "anthropic", "gemini", "mistral", "openrouter")
 NUMBERED: Final = ("anthropic", "openrouter")
 """Providers that keep no tag and take no file."""
+
+PLUGGED: Final = "acme"
+"""A provider of a user, which stands on nothing but what is public."""
 
 KEYS: Final = (
     "OPENAI_API_KEY",
@@ -81,8 +85,12 @@ _MOVING: Final = re.compile(
 
 def client_of(name: str, fake: FakeProvider, key: str = "") -> Remote:
     """The real client of a provider, for the fake one."""
-    options = ProviderOptions(base_url=fake.url(name), model="m" if name in NEEDS_MODEL else "")
-    client = make(name, options, dict.fromkeys(KEYS, key or fake.key))
+    if name == PLUGGED:
+        options = ProviderOptions(base_url=fake.url("openai"))
+        client = plug(name, plugged_provider.make, options, {"ACME_API_KEY": key or fake.key})
+    else:
+        options = ProviderOptions(base_url=fake.url(name), model="m" if name in NEEDS_MODEL else "")
+        client = make(name, options, dict.fromkeys(KEYS, key or fake.key))
     assert isinstance(client, Remote)
     return client
 

@@ -6,14 +6,18 @@ Where nothing but the ids says whose a batch is, its answers tell, once it has e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 
 from reconciler.errors import NeedsPerson
+from reconciler.model.remote import RemoteBatch
 from reconciler.model.report import State
+from reconciler.providers.base import Remote
+from reconciler.providers.calls import Wire
 from reconciler.testing import FakeProvider
 from reconciler.testing.exchange import Exchange, replay
 from reconciler.testing.faults import LateEffect
@@ -27,6 +31,7 @@ from tests.stopping import (
     REQUESTS,
     Shared,
     begun,
+    client_of,
     crash,
     effects_of,
     fate_of,
@@ -34,6 +39,7 @@ from tests.stopping import (
     mended,
     record_of,
     resubmit,
+    settled,
     sound,
     whole,
 )
@@ -172,3 +178,27 @@ def test_no_candidate(how: str, fake_provider: FakeProvider, tmp_path: Path) -> 
         mended(online)
         known = {line["batch_id"] for line in ledger(online.root) if "batch_id" in line}
         assert known == {fake_provider.batches[1].id}
+
+
+class Overlapping:
+    """A client whose list names each batch twice, as pages do between which a batch came."""
+
+    def __init__(self, client: Remote) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:
+        """Every batch, and every batch once more."""
+        for each in self._client.batches(wire, since):
+            yield from (each, each)
+
+
+def test_pages_that_overlap_cancel_nothing(fake_provider: FakeProvider) -> None:
+    """A batch that a list names twice is one: it is adopted, and not cancelled as one too many."""
+    with begun("openai", fake_provider, "is-lost", polls=3) as online:
+        online.client = cast("Remote", Overlapping(client_of("openai", fake_provider)))
+        whole(online)
+        settled(online, "named twice")
+        assert fake_provider.calls.count("cancel") == 0

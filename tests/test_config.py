@@ -162,11 +162,17 @@ def test_a_value_of_the_wrong_kind_is_refused(text: str, message: str) -> None:
             id="failed",
         ),
         pytest.param(
-            '[provider]\nname = "OpenAI"',
-            "provider.name is 'OpenAI'",
-            "this version knows: none, openai, azure, anthropic, gemini, mistral, local,"
-            " openrouter, groq, together, deepinfra, doubleword, litellm, compatible",
+            '[output]\ncontent = "JSON"',
+            "output.content is 'JSON'",
+            "this version knows: text, json, jsonl",
             id="case-matters",
+        ),
+        pytest.param(
+            '[provider]\nname = ""',
+            "provider.name is empty",
+            "built in: none, openai, azure, anthropic, gemini, mistral, local,"
+            " openrouter, groq, together, deepinfra, doubleword, litellm, compatible",
+            id="no-provider",
         ),
         pytest.param(
             "[policy]\nmax_attempts = 0", "policy.max_attempts is 0, expected at least 1", "", id="zero"

@@ -13,6 +13,7 @@ from typing import Any, Final
 from reconciler.errors import UnknownProvider, UsageError
 from reconciler.model.described import Api
 from reconciler.providers.registry import NAMES
+from reconciler.workspace.code import installed
 
 ENDPOINTS: Final = ("chat", "responses")
 
@@ -55,8 +56,9 @@ def provider_of(model: str, told: str = "") -> str:
     """
     known = (*NAMES, "local")
     if told:
-        if told not in known:
-            raise UnknownProvider(f"there is no provider {told!r:.60}", hint=f"known: {', '.join(known)}")
+        if told not in known and told not in (mine := installed("provider.name")):
+            names = ", ".join((*known, *sorted(mine)))
+            raise UnknownProvider(f"there is no provider {told!r:.60}", hint=f"known: {names}")
         return told
     if not model:
         raise UsageError("no model", hint="name one: model='gpt-4o-mini', or --model gpt-4o-mini")

@@ -23,7 +23,7 @@ from reconciler.model.policy import LOCAL
 from reconciler.model.record import After
 from reconciler.model.remote import Limits
 from reconciler.model.words import many
-from reconciler.providers.registry import takes
+from reconciler.providers.registry import NAMES, takes
 
 _ID_ROOM: Final = 256
 """Bytes that an id adds to a line at the most, with its escapes."""
@@ -137,7 +137,8 @@ def _parts(wanted: Iterable[tuple[str, Item]], asked: Asked) -> Iterator[Part]:
     """Batches of one provider, model and shape each, as full as they may be."""
     by_place = sorted(wanted, key=lambda each: _place(each[1]))  # stable: the order of adding stays
     for (provider, model, _, _), group in groupby(by_place, key=lambda each: _place(each[1])):
-        limits = UNLIMITED if provider == LOCAL else takes(provider)[0]
+        # What a provider of a user takes is known when a pass asks it, which refuses what is too large.
+        limits = takes(provider)[0] if provider in NAMES else UNLIMITED
         part: list[tuple[str, Item]] = []
         size = 0
         for custom_id, item in group:

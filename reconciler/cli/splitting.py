@@ -48,9 +48,11 @@ def split_(
     how = Asked(Shares(batch_size, segments), **asked)
     found: Split
     if into is not None:
-        from reconciler.cli.prepare import Listening, load
+        from reconciler.choices import asking
+        from reconciler.cli.prepare import Listening, flags_of, load
 
-        ready = load(into, mode="look")
+        chosen, mode = asking({}, asked["provider"])
+        ready = load(into, flags_of(chosen), mode.value)
         with Listening(into, ready, (), quiet, 0) as options:
             found = split_into_workspace(file, into, ready.settings, how, options)
     else:

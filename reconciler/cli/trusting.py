@@ -20,6 +20,7 @@ from reconciler.cli.options import DEBUG, JSON, WORKSPACE, verb, with_options
 def trust_(workspace: str, owner: bool, as_json: bool) -> int:
     """Let the settings file of this workspace name code and base URLs, as all are now; any change ends it."""
     from reconciler.config import settle
+    from reconciler.reaching import refuse_unknown
     from reconciler.trust import grant, require_own
     from reconciler.workspace.layout import find
     from reconciler.workspace.sources import own_file, settings_files, user_file
@@ -30,7 +31,9 @@ def trust_(workspace: str, owner: bool, as_json: bool) -> int:
     require_own(workspace, named)
     find(workspace)
     mine = own_file(workspace)
-    granted = grant(settle(settings_files(workspace, named)), mine, user_file(named).rpartition("/")[0])
+    settings = settle(settings_files(workspace, named))
+    refuse_unknown(settings)
+    granted = grant(settings, mine, user_file(named).rpartition("/")[0])
     if as_json:
         from reconciler.cli import render
 

@@ -78,7 +78,7 @@ class Setting:
 
 
 SETTINGS: Final = (
-    Setting("provider", "name", "none", "who answers; none sends nothing", PROVIDERS),
+    Setting("provider", "name", "none", "who answers; none sends nothing", known=PROVIDERS),
     Setting("provider", "base_url", "", "where its API is", address=True),
     Setting("provider", "model", "", "the model for whole batches, where the provider wants one"),
     Setting("provider", "endpoint", "", "the API path of lines that name none"),

@@ -8,6 +8,7 @@ that is in doubt keeps it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -85,6 +86,11 @@ class Quoting:
             self.quote.add(name, request.model or model, request)
 
 
+def _key(name: str) -> str:
+    """A name as a part of a key in TOML."""
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name, re.ASCII) else f'"{name}"'
+
+
 def live_key(record: Record) -> str:
     """The attempt of a live run: a batch is answered here once."""
     digest = "" if record.input is None else record.input.digest.sha256[:16]
@@ -136,7 +142,7 @@ def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tup
         share = next((each for each in quote.shares.values() if each.price is None), None)
         hint = "take the limit out to send it all the same"
         if share is not None:
-            hint = f"{PRICE.format(provider=share.provider, model=share.model or '*')}\n{hint}"
+            hint = f"{PRICE.format(provider=_key(share.provider), model=share.model or '*')}\n{hint}"
         return f"{cap.origin} limits the cost, and what this costs is not known: {unknown}", hint
     left = cap.nano - spending.without(key)
     if needs <= max(left, 0) or needs == 0:

@@ -143,6 +143,8 @@ def search(run: Run, remote: Remote, record: Record) -> Found:
                 undecided.append(each)
             elif ours:
                 proven.append(each)
+    # Pages that overlap name a batch twice; taken for one too many, it would be cancelled.
+    proven = list({each.batch_id: each for each in proven}.values())
     known = sorted(proven, key=lambda each: (each.created_at is None, each.created_at, each.batch_id))
     return Found(tuple(known), tuple(undecided))
 

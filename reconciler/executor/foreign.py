@@ -26,9 +26,8 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Request
 from reconciler.model.identity import BatchName, Role, file_name, parse_file_name
 from reconciler.model.operation import FileFact
-from reconciler.model.policy import LOCAL
 from reconciler.model.record import InputFact
-from reconciler.providers.registry import takes
+from reconciler.providers.registry import NAMES, takes
 from reconciler.workspace.effects import temporary_for
 from reconciler.workspace.reading import BLOCK, Reading
 
@@ -169,7 +168,7 @@ class _Shape:
         Raises:
             BadLine: The provider cannot have taken it.
         """
-        if self._provider not in ("", LOCAL) and request.dialect not in takes(self._provider)[1]:
+        if self._provider in NAMES and request.dialect not in takes(self._provider)[1]:
             told = f"a line in the shape of {request.dialect.value}; its provider is {self._provider}"
             raise BadLine(self._path, line.number, told)
         self.endpoint = self.endpoint or request.url

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reconciler.config.table import PROVIDERS
 from reconciler.model.coverage import NOTHING
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
 from reconciler.model.operation import Cancel, Download, FindOrphan, Rescue, Submit
@@ -28,6 +29,12 @@ SET_PROVIDER = (
     'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)\n'
     'or name a remote provider there, such as "openai", whose key is in the environment'
 )
+NAME_IT: Final = (
+    "if it is one of your own: install its package, and name it under [provider], in a [[batch]] table"
+    " or by --provider"
+)
+"""What to do about a provider that there is no client for: code that metadata alone names is never loaded."""
+
 FINDINGS: Final = 5
 """How many findings of a provider are told; the rest is counted."""
 
@@ -324,4 +331,5 @@ def _no_client(snap: Snapshot, policy: Policy, provider: str) -> Plan:
         because = f"{where}there is no key for {provider}"
         return Plan(snap.name, because, then=Held(policy.keyless[provider], Trouble.NO_KEY))
     because = f"{where}this version has no client for provider {provider!r}"
-    return Plan(snap.name, because, then=Held("put the answer files beside the input by hand"))
+    by_hand = "put the answer files beside the input by hand"
+    return Plan(snap.name, because, then=Held(by_hand if provider in PROVIDERS else f"{NAME_IT}\n{by_hand}"))

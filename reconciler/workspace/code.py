@@ -18,6 +18,7 @@ from reconciler.model.operation import Kind
 from reconciler.workspace.reading import Reading, locate
 
 GROUPS: Final = {
+    "provider.name": "reconciler.providers",
     "output.processor": "reconciler.output_processors",
     "output.error_processor": "reconciler.error_processors",
     "local.worker": "reconciler.workers",
@@ -95,14 +96,30 @@ def digest_of(reference: Reference) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
+def installed(setting: str) -> frozenset[str]:
+    """The names that installed packages register for a setting; none of them is imported."""
+    from importlib import metadata  # noqa: PLC0415 - most settings name what is built in
+
+    return frozenset(each.name for each in metadata.entry_points(group=GROUPS[setting]))
+
+
 def _entry_point(setting: str, name: str) -> tuple[str, str]:
     """Module and attribute of an entry point."""
     from importlib import metadata  # noqa: PLC0415 - most settings name what is built in
 
     group = GROUPS[setting]
-    for found in metadata.entry_points(group=group, name=name):
-        return found.module, found.attr
-    registered = ", ".join(sorted(each.name for each in metadata.entry_points(group=group))) or "none"
+    # Read by hand: the library's own reading raises on a value that is none.
+    values = (
+        each.value.partition("[")[0].partition(":") for each in metadata.entry_points(group=group, name=name)
+    )
+    found = {(module.strip(), attribute.strip()) for module, _, attribute in values}
+    if len(found) > 1:
+        told = " and ".join(sorted(f"{module}:{attribute}" for module, attribute in found))
+        hint = "say which one: write module:function, or uninstall the other package"
+        raise ConfigError(f"{setting} is {name!r:.200}, which is registered twice: {told}", hint=hint)
+    for module, attribute in found:
+        return module, attribute
+    registered = ", ".join(sorted(installed(setting))) or "none"
     raise ConfigError(
         f"{setting} is {name!r:.200}, which is neither built in nor an entry point",
         hint=f"write module:function or file.py:function; entry points in {group}: {registered}",

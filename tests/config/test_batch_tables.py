@@ -156,8 +156,8 @@ def test_every_key_of_a_table_reaches_its_setting(key: str) -> None:
         pytest.param('[batch]\nmatch = "a"', "batch is no list of tables", "[[batch]]", id="one-bracket"),
         pytest.param("batch = [1]", "batch is no list of tables", "[[batch]]", id="list-of-numbers"),
         pytest.param(
-            '[[batch]]\nmatch = "a"\nprovider = "nobody"',
-            "provider.name is 'nobody'",
+            '[[batch]]\nmatch = "a"\ncontent = "nothing"',
+            "output.content is 'nothing'",
             "this version knows",
             id="value",
         ),

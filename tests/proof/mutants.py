@@ -20,10 +20,11 @@ from tests.proof.planted import PLANTED, Planted
 from tests.proof.planted_defences import DEFENCES
 from tests.proof.planted_limits import LIMITS
 from tests.proof.planted_online import ONLINE
+from tests.proof.planted_plugged import PLUGGED
 from tests.proof.planted_runner import RUNS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-EVERY: Final = (*PLANTED, *ONLINE, *LIMITS, *RUNS, *DEFENCES)
+EVERY: Final = (*PLANTED, *ONLINE, *PLUGGED, *LIMITS, *RUNS, *DEFENCES)
 FAILED: Final = 1
 """What pytest ends with when a test has failed; anything else is no catch."""
 

@@ -1,0 +1,391 @@
+"""
+A provider of a user goes through the engine as any other, and may be wrong: nothing is paid for twice.
+
+`tests/plugged_provider.py` is such a provider, over the real network to the fake one. Those here are made of
+it, and err at one place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+import pytest
+
+from reconciler.errors import (
+    CallRefused,
+    KeyRefused,
+    Later,
+    NotThere,
+    PermanentError,
+    TransientError,
+    Unreachable,
+)
+from reconciler.model.identity import Role
+from reconciler.model.record import Counts
+from reconciler.model.remote import Limits, Order, RemoteBatch
+from reconciler.providers.base import Remote
+from reconciler.providers.calls import Call, Kind, Reply, Sink, Source, Wire
+from reconciler.providers.keys import ProviderOptions
+from reconciler.providers.own import BatchProvider
+from reconciler.providers.plugged import plug
+from reconciler.testing import FakeProvider
+from tests.online import put_input
+from tests.plugged_provider import Acme, make
+from tests.stopping import CREATES, PLUGGED, begun, crash, in_doubt, kill, lines_of, resubmit, settled, sound
+from tests.stopping import mended as mend
+from tests.test_crash_online import all_of, around_the_create, some_behind, some_inside, stop_at
+from tests.workspaces import answered, record, results
+
+DAYS: Final = 2 * 86400.0
+
+Create = Callable[[Acme, Wire, Order, Source, str | None], Any]
+
+
+def own(fake: FakeProvider, kind: type[Acme] = Acme) -> Remote:
+    """A provider of a user, for the fake one."""
+
+    def factory(options: ProviderOptions, environment: Mapping[str, str]) -> Acme:
+        plain = make(options, environment)
+        assert isinstance(plain, Acme)
+        return kind(plain.origin, plain.account)
+
+    options = ProviderOptions(base_url=fake.url("openai"))
+    client = plug(PLUGGED, factory, options, {"ACME_API_KEY": fake.key})
+    assert isinstance(client, Remote)
+    return client
+
+
+def odd(create: Create) -> type[Acme]:
+    """A provider whose create is another."""
+
+    class Odd(Acme):
+        def create(self, wire: Wire, order: Order, source: Source, file_id: str | None) -> RemoteBatch:
+            found: RemoteBatch = create(self, wire, order, source, file_id)
+            return found
+
+    return Odd
+
+
+# --- stopped anywhere ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("create", ["succeeds", "is-lost"])
+def test_stopped_before_an_effect(create: str, fake_provider: FakeProvider) -> None:
+    """Stopped anywhere, no batch is made twice, no request is lost, and the end is that of a run without."""
+    stop_at(PLUGGED, create, fake_provider, crash, some_inside)
+
+
+def test_stopped_behind_the_id(fake_provider: FakeProvider) -> None:
+    """The same while it is asked for, fetched and settled."""
+    stop_at(PLUGGED, "succeeds", fake_provider, crash, some_behind)
+
+
+def test_killed_around_the_create(fake_provider: FakeProvider) -> None:
+    """The same when the process is killed for good, just before the create and just after its reply."""
+    stop_at(PLUGGED, "succeeds", fake_provider, kill, around_the_create)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("create", CREATES)
+def test_stopped_before_every_effect(create: str, fake_provider: FakeProvider) -> None:
+    """The same at every effect."""
+    stop_at(PLUGGED, create, fake_provider, crash, all_of)
+
+
+# --- by means of its own ------------------------------------------------------------------------------------
+
+
+class Shelf(BatchProvider):
+    """A service without HTTP, as behind somebody's own client: it takes lines, and gives one stream back."""
+
+    account = "shelf"
+    one_stream = True
+
+    def __init__(self) -> None:
+        self.there: dict[str, tuple[str, bytes]] = {}
+        self.loses = False
+
+    def create(self, _wire: Wire, order: Order, source: Source, _file_id: str | None) -> RemoteBatch:
+        """Keep the lines; the reply may be lost."""
+        batch_id = f"shelf-{len(self.there) + 1}"
+        self.there[batch_id] = order.intent, b"".join(source.read(0))
+        if self.loses:
+            raise ConnectionResetError("by peer")
+        return RemoteBatch(batch_id, "in_progress", intent=order.intent)
+
+    def status(self, _wire: Wire, batch_id: str) -> RemoteBatch:
+        """It is done at once."""
+        if batch_id not in self.there:
+            raise NotThere(f"no batch {batch_id}", status=404)
+        intent, lines = self.there[batch_id]
+        total = len(lines.splitlines())
+        return RemoteBatch(
+            batch_id,
+            "completed",
+            counts=Counts(total, total, 0),
+            intent=intent,
+            files={Role.OUTPUT: batch_id},
+        )
+
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:  # noqa: ARG002
+        """All of them."""
+        for batch_id in self.there:
+            yield self.status(wire, batch_id)
+
+    def download(self, _wire: Wire, file_id: str, sink: Sink) -> int | None:
+        """Every request is answered."""
+        for line in self.there[file_id][1].splitlines():
+            number = int(json.loads(line)["custom_id"].removeprefix("q-"))
+            sink.write(json.dumps(answered(number)).encode() + b"\n")
+        return None
+
+
+@pytest.mark.parametrize("loses", [False, True], ids=["", "loses-its-reply"])
+def test_a_client_of_its_own(fake_provider: FakeProvider, *, loses: bool) -> None:
+    """A provider that never touches our wire is paid once all the same; its lost reply is looked for."""
+    shelf = Shelf()
+    shelf.loses = loses
+    client = plug("shelf", lambda _options, _environment: shelf, ProviderOptions(), {})
+    assert isinstance(client, Remote)
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = client
+        assert mend(online) is None
+        assert [*shelf.there] == ["shelf-1"]
+        assert {row["provider"] for row in results(online.root, "1")} == {"shelf"}
+        assert online.heard.exchanges == []
+
+
+# --- a create that errs when the batch is there -------------------------------------------------------------
+
+
+def then(error: BaseException) -> Create:
+    """A create that makes the batch, and raises."""
+
+    def create(self: Acme, *asked: Any) -> Any:
+        Acme.create(self, *asked)
+        raise error
+
+    return create
+
+
+def giving(change: Callable[[RemoteBatch], Any]) -> Create:
+    """A create that makes the batch, and gives something else."""
+    return lambda self, *asked: change(Acme.create(self, *asked))
+
+
+def saying(key: str, value: Any) -> Create:
+    """A create that makes the batch, and says something else of it."""
+    more: dict[str, Any] = {key: value}
+    return giving(lambda made: attrs.evolve(made, **more))
+
+
+def looks_for_another(self: Acme, wire: Wire, *asked: Any) -> RemoteBatch:
+    """Makes it, then asks for one that is not there: the wire says NotThere."""
+    Acme.create(self, wire, *asked)
+    return self.status(wire, "batch_of_nobody")
+
+
+def makes_two(self: Acme, *asked: Any) -> RemoteBatch:
+    """Makes it twice."""
+    Acme.create(self, *asked)
+    return Acme.create(self, *asked)
+
+
+def tries_again(self: Acme, *asked: Any) -> RemoteBatch:
+    """Repeats a create that came to nothing, as many do."""
+    for _ in range(5):
+        try:
+            return Acme.create(self, *asked)
+        except Exception:  # noqa: BLE001, S112 - that is the error
+            continue
+    raise CallRefused("it did not work")
+
+
+def calling_it(kind: Kind) -> Create:
+    """A create that says of its call that it is another one, which the wire would repeat."""
+
+    class Miscalled:
+        def __init__(self, wire: Wire) -> None:
+            self._wire = wire
+
+        def send(self, call: Call) -> Reply:
+            return self._wire.send(attrs.evolve(call, kind=kind))
+
+        def fetch(self, call: Call, sink: Sink) -> Any:
+            return self._wire.fetch(call, sink)
+
+    return lambda self, wire, *asked: Acme.create(self, Miscalled(wire), *asked)
+
+
+MADE: Final[dict[str, Create]] = {
+    "value-error": then(ValueError("no such thing")),
+    "unspeakable": then(ValueError("\ud800")),
+    "system-exit": then(SystemExit(1)),
+    "cancelled": then(asyncio.CancelledError()),
+    "transient": then(TransientError("no JSON")),
+    "permanent": then(PermanentError("no JSON")),
+    "refused": then(CallRefused("400", status=400)),
+    "later": then(Later("come back", 5.0)),
+    "key": then(KeyRefused("no key")),
+    "not-there": looks_for_another,
+    "none": giving(lambda _made: None),
+    "its-id": giving(lambda made: made.batch_id),
+    "number": saying("batch_id", 7),
+    "no-counts": saying("counts", None),
+    "no-refusals": saying("refusals", None),
+    "another-intent": saying("intent", "0" * 32),
+    "twice": makes_two,
+}
+
+
+@pytest.mark.parametrize("create", MADE.values(), ids=MADE)
+def test_a_batch_that_was_made_is_found(create: Create, fake_provider: FakeProvider) -> None:
+    """Whatever a create raises or gives after the batch was made, it is found, and paid for once."""
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, odd(create))
+        online.wait(DAYS)
+        sound(online, "made")
+        settled(online, "made")
+
+
+LOST: Final[dict[str, Create]] = {
+    "repeated": tries_again,
+    **{f"called-{kind}": calling_it(kind) for kind in (Kind.READ, Kind.UPLOAD, Kind.CHANGE, Kind.DOWNLOAD)},
+}
+
+
+@pytest.mark.parametrize("create", LOST.values(), ids=LOST)
+def test_a_create_is_sent_once(create: Create, fake_provider: FakeProvider) -> None:
+    """Who repeats a create whose reply was lost, or has the wire repeat it, sends it once all the same."""
+    with begun(PLUGGED, fake_provider, "is-lost") as online:
+        online.client = own(fake_provider, odd(create))
+        online.wait(DAYS)
+        assert fake_provider.calls.count("create") == 1
+        settled(online, "lost")
+
+
+# --- a create that errs before anything is there ------------------------------------------------------------
+
+
+def before(error: BaseException) -> Create:
+    """A create that raises before it sends anything."""
+
+    def create(*_asked: Any) -> Any:
+        raise error
+
+    return create
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("id"), TransientError("503"), PermanentError("no"), SystemExit(2)], ids=repr
+)
+def test_what_nobody_knows_is_in_doubt(error: BaseException, fake_provider: FakeProvider) -> None:
+    """A create that raises what nobody knows is in doubt, though nothing was made; a person sends it."""
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, odd(before(error)))
+        online.wait(DAYS)
+        report = online.wait(DAYS)
+        in_doubt(online, report.batch("1"), "before")
+        online.client = own(fake_provider)
+        resubmit(online)
+        assert mend(online) is None
+        settled(online, "sent by a person")
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (CallRefused("no such model", status=400), "rejected"),
+        (KeyRefused("no key"), "uploaded"),
+        (Later("come back", 60.0), "uploaded"),
+        (Unreachable("nobody there"), "uploaded"),
+    ],
+    ids=["refused", "key", "later", "unreachable"],
+)
+def test_the_words_for_it_are_believed(error: Exception, state: str, fake_provider: FakeProvider) -> None:
+    """What a provider raises to say that nothing was made leaves nothing in doubt."""
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, odd(before(error)))
+        report = online.run()
+        assert record(online.root, "1")["state"] == state
+        assert "acme: " in report.batch("1").because
+        assert online.creates() == 0
+
+
+def test_one_broken_create_is_one_doubt(fake_provider: FakeProvider) -> None:
+    """Once a create has raised what nobody knows, the pass sends nothing more there; the others wait."""
+    with begun(PLUGGED, fake_provider) as online:
+        put_input(online.root, lines_of(PLUGGED, 10), "2")
+        fake_provider.clock.advance(60.0)
+        online.client = own(fake_provider, odd(before(ValueError("broken"))))
+        report = online.run()
+        assert record(online.root, "1")["state"] == "creating"
+        assert record(online.root, "2")["state"] in (None, "prepared")
+        assert "its create raised ValueError: broken" in report.batch("2").because
+
+
+# --- all else -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_call_raises_is_told_without_the_key(fake_provider: FakeProvider) -> None:
+    """An unknown error is a call that failed, with the provider's name; a key in it stands in no file."""
+    secret = fake_provider.key
+
+    class Telling(Acme):
+        def status(self, wire: Wire, batch_id: str) -> RemoteBatch:  # noqa: ARG002
+            raise RuntimeError(f"GET {batch_id}: no answer to {secret}")
+
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, Telling)
+        told = online.wait(3600.0).batch("1").because
+        assert "acme: its status raised RuntimeError" in told
+        assert "no answer to ***" in told
+        files = [path for path in online.root.rglob("*") if path.is_file()]
+        assert [path for path in files if secret in path.read_text("utf-8")] == []
+
+
+def test_what_it_takes_is_held_to(fake_provider: FakeProvider) -> None:
+    """Its limits and line shapes hold as those of any provider: nothing is sent that it does not take."""
+
+    class Small(Acme):
+        limits = Limits(requests=2, size=1 << 20)
+
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, Small)
+        put_input(online.root, lines_of("anthropic"), "2")
+        fake_provider.clock.advance(60.0)
+        report = online.run()
+        assert "acme takes 2 in one batch" in report.batch("1").because
+        assert "acme takes lines of openai" in report.batch("2").because
+        assert online.heard.exchanges == []
+
+
+def test_a_list_with_overlapping_pages_cancels_nothing(fake_provider: FakeProvider) -> None:
+    """A batch that a list names twice is one batch: it is adopted, and no twin of it is cancelled."""
+
+    class Twice(Acme):
+        def batches(self, wire: Wire, since: float | None = None) -> Any:
+            for each in super().batches(wire, since):
+                yield from (each, each)
+
+    with begun(PLUGGED, fake_provider, "is-lost") as online:
+        online.client = own(fake_provider, Twice)
+        online.wait(DAYS)
+        settled(online, "named twice")
+        assert fake_provider.calls.count("cancel") == 0
+
+
+def test_the_account_is_no_key(fake_provider: FakeProvider) -> None:
+    """An author who gives the key itself as account shows it to nobody: a digest stands in metadata."""
+
+    class Open(Acme):
+        def __init__(self, origin: Any, _account: str) -> None:
+            super().__init__(origin, fake_provider.key)
+
+    client = own(fake_provider, Open)
+    assert fake_provider.key not in client.account
+    assert client.account == own(fake_provider, Open).account
