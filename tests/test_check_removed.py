@@ -96,6 +96,12 @@ TAMPERINGS: Final = [
         TOMBSTONE,
         id="tombstone-of-a-file-elsewhere",
     ),
+    pytest.param(
+        lambda root: rewrite(root, TOMBSTONE, lambda f: f.update(schema=2)),
+        15,
+        TOMBSTONE,
+        id="tombstone-newer",
+    ),
     pytest.param(lambda root: forge(root, b'"custom_id"', b'"custom-id"'), 1, RESULTS, id="rows-without-ids"),
     pytest.param(
         lambda root: forge(root, b'"outcome":"failed"', b'"outcome":"lost"'), 1, RESULTS, id="unheard-end"

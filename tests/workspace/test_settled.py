@@ -109,6 +109,16 @@ def test_corruption(data: bytes) -> None:
         decode(data, PATH)
 
 
+def test_a_folder_that_was_renamed_is_not_believed(tmp_path: Path) -> None:
+    """A manifest speaks of the batch whose folder it stands in; in another one it proves nothing."""
+    (tmp_path / "done/8").mkdir(parents=True)
+    (tmp_path / "done/8/manifest.json").write_bytes(encode(FULL))
+    look = Reading(str(tmp_path))
+    with pytest.raises(BadMetadata, match=r"done/8/manifest\.json speaks of batch 7"):
+        settled.read(look, "8")
+    look.close()
+
+
 def test_every_truncation_is_refused() -> None:
     """Cut anywhere before its last brace, a manifest is refused."""
     data = encode(FULL)
