@@ -263,6 +263,7 @@ def test_a_source_that_fails_publishes_nothing(fx: Effects, tmp_path: Path) -> N
 @pytest.mark.parametrize("gone", [False, True])
 def test_what_arrives_and_fails_leaves_nothing(fx: Effects, tmp_path: Path, gone: bool) -> None:  # noqa: FBT001 - both ways
     """A file that is being received goes with the error that ends it, also when somebody took it away."""
+
     def cut_off() -> None:
         with fx.receive(PATH):
             if gone:
