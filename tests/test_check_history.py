@@ -16,6 +16,7 @@ import pytest
 
 from reconciler import decide
 from reconciler.check import Verdict, check, keys_in
+from reconciler.executor.context import Silent
 from tests.test_check import flip
 from tests.workspaces import (
     answered,
@@ -214,7 +215,29 @@ def answer_late(root: Path) -> None:
     forge(root, "done/2/batch_error_2.jsonl", jsonl([failed(2)]))
 
 
-TAMPERINGS += [
+def change_on_record(root: Path) -> None:
+    """Let a child ask something else, where another change than that is on record."""
+    path = root / "workdir/batch_input_2.r1.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"question 1", b"question 7"))
+    changed = {"requests": 1, "ids": "0", "by": {"rate-limit": "mine.py:shorter"}}
+    rewrite(root, "done/2/manifest.json", lambda found: found["children"]["2.r1"].update(changed=changed))
+
+
+def lose_child(root: Path) -> None:
+    """A live batch that has handed ids over to a child of which nothing is here."""
+    owns = {"owns": {"requests": 1, "ids": "0"}, "input": DIGEST}
+    metadata = {"schema": 1, "generation": 1, "name": "7", "children": {"7.r1": owns}}
+    put(root, "7", input=[request(7)], metadata=metadata)
+
+
+DAMAGES: Final = [
+    pytest.param(change_on_record, (2, "child-changed", "batch_input_2.r1"), id="changed-otherwise"),
+    pytest.param(lose_child, (1, "not-countable", "batch_input_7"), id="a-live-child-that-is-gone"),
+    pytest.param(
+        lambda root: (root / "done/2/batch_input_2.jsonl").write_bytes(b"{\n"),
+        (3, "file-changed", "done/2/batch_input_2"),
+        id="a-parent-that-cannot-be-compared",
+    ),
     pytest.param(
         lambda root: put(root, "1", input=[request(8)]),
         (11, "name-taken", "batch_input_1"),
@@ -307,7 +330,7 @@ TAMPERINGS += [
 ]
 
 
-@pytest.mark.parametrize(("tamper", "wanted"), TAMPERINGS)
+@pytest.mark.parametrize(("tamper", "wanted"), [*TAMPERINGS, *DAMAGES])
 def test_it_is_found(root: Path, tamper: Callable[[Path], object], wanted: tuple[int, str, str]) -> None:
     """What breaks a promise is found, under its number and its code, at the file that shows it."""
     tamper(root)
@@ -383,6 +406,26 @@ def test_what_a_pass_or_its_user_will_mend_is_noted(
     verdict = audit(root)
     assert verdict.findings == []
     assert [each for each in verdict.notes if each.endswith(note)], verdict.notes
+
+
+class Writing(Silent):
+    """A pass at work: it writes to a live input while that is being read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, path: str, size: int) -> None:  # noqa: ARG002 - as in any progress
+        """Write when the file is about to be read."""
+        if self.path.as_posix().endswith(path):
+            with self.path.open("ab") as stream:
+                stream.write(b" ")
+
+
+def test_a_pass_at_work_is_no_broken_promise(root: Path) -> None:
+    """A file that is written to while it is counted is told of, and nothing is said against it."""
+    verdict = check(str(root), settings(), Writing(root / "workdir/batch_input_6.jsonl"))
+    assert verdict.findings == []
+    assert "6: a pass is working on it; run check again when it has ended" in verdict.notes
 
 
 def test_metadata_whose_input_another_tool_has_moved_says_nothing(root: Path) -> None:

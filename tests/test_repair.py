@@ -16,10 +16,15 @@ import pytest
 
 from reconciler import Workspace, decide
 from reconciler.check import check
+from reconciler.check.audit import audit
+from reconciler.check.mending import Left
+from reconciler.check.repairs import diagnose
 from reconciler.errors import WorkspaceLocked
+from reconciler.executor.context import viewing
 from reconciler.repairing import Repaired, repair
 from reconciler.workspace.effects import TEMPORARY, Effects, Tap
 from reconciler.workspace.layout import LOCK
+from reconciler.workspace.scan import scan
 from tests import workspaces
 from tests.cli.calling import call
 from tests.plugging import Plugs
@@ -411,6 +416,27 @@ def test_what_is_not_progress_stays(root: Path) -> None:
     found = mend(root)
     assert (found.done, found.left) == ((), ())
     assert files(root) == before
+
+
+def test_what_goes_after_it_was_looked_at_is_left(root: Path) -> None:
+    """Where a file that results are made of goes between audit and repair, they are not made of the rest."""
+    (root / "target/2.results.jsonl").unlink()
+    with viewing(str(root), settings()) as view:
+        verdict = audit(view, {})
+        for path in root.rglob("batch_input_2.r1.jsonl"):
+            path.unlink()
+        found = [*diagnose(view, scan(view.look, view.layout), verdict)]
+    (left,) = [each for each in found if each.path == "target/2.results.jsonl"]
+    assert isinstance(left, Left)
+    assert "other bytes" in left.why
+
+
+def test_history_of_something_else_is_no_hindrance(root: Path) -> None:
+    """Lines about the batch that change nothing of its manifest do not stand against making it again."""
+    with (root / LEDGER).open("ab") as stream:
+        stream.write(digest_line({"at": 1, "event": "batch.looked-at", "batch": "1"}))
+    forget_manifest(root)
+    assert [each.path for each in mend(root).done] == ["done/1/manifest.json"]
 
 
 def test_a_receipt_that_is_none_publishes_nothing(root: Path) -> None:
