@@ -230,6 +230,61 @@ def lose_child(root: Path) -> None:
     put(root, "7", input=[request(7)], metadata=metadata)
 
 
+RESERVED: Final = {"event": "spend.reserved", "batch": "6", "key": "k", "provider": "openai", "models": {}}
+CREATED: Final = {"event": "batch.creating", "batch": "6", "intent": "k"}
+SPENT: Final = {"event": "spend.settled", "batch": "1", "key": "k", "provider": "openai", "why": "answered"}
+
+OVERSPENT: Final = [
+    pytest.param([{**CREATED, "reserved": 5}], "spend-unreserved", id="created-unreserved"),
+    pytest.param(
+        [{**RESERVED, "nano_usd": 4}, {**CREATED, "reserved": 5}], "spend-unreserved", id="created-for-more"
+    ),
+    pytest.param(
+        [
+            {**RESERVED, "nano_usd": 4},
+            {**SPENT, "batch": "6", "why": "nothing ran", "nano_usd": 0},
+            {**CREATED, "reserved": 4},
+        ],
+        "spend-unreserved",
+        id="created-after-it-was-given-back",
+    ),
+    pytest.param([{**RESERVED, "nano_usd": None, "cap": 5}], "spend-past-limit", id="sent-without-a-price"),
+    pytest.param([{**RESERVED, "nano_usd": 6, "cap": 5}], "spend-past-limit", id="sent-past-the-limit"),
+    pytest.param([{**SPENT, "why": "nothing ran", "nano_usd": 5}], "spend-differs", id="nothing-that-cost"),
+    pytest.param([{**SPENT, "nano_usd": 5, "models": {"m": 4}}], "spend-differs", id="parts-that-are-less"),
+    pytest.param([{**SPENT, "nano_usd": 5, "models": {"m": "x"}}], "spend-differs", id="parts-in-words"),
+    pytest.param([{**SPENT, "nano_usd": 0, "models": {}, "tokens": {"m": 1}}], "spend-differs", id="tokens"),
+]
+
+
+@pytest.mark.parametrize(("told", "code"), OVERSPENT)
+def test_spending_that_does_not_hold(root: Path, told: list[dict[str, Any]], code: str) -> None:
+    """What was created, reserved or spent otherwise than it may be is found, whatever a line says instead."""
+    tell(root, *told)
+    assert {each.code for each in audit(root).findings} == {code}
+
+
+def test_spending_that_nobody_can_recount(root: Path) -> None:
+    """Without a limit, without a settled batch or without answers that can be read, no sum is objected to."""
+    (root / "done/1/batch_output_1.jsonl").write_bytes(b"x" * 5000)
+    tell(
+        root,
+        {**RESERVED, "nano_usd": 6},
+        {**CREATED, "reserved": 6},
+        *({**SPENT, "batch": name, "nano_usd": 0, "models": {}, "at": "noon"} for name in ("1", "6", "../1")),
+    )
+    verdict = check(str(root), settings(line_bytes=4096))
+    assert {each.code for each in verdict.findings} == {"file-changed"}
+
+
+def test_what_is_published_and_holds_no_rows(root: Path) -> None:
+    """A file with something else than a line for each request is held to its digest, and not counted."""
+    (root / "target/1.txt").write_bytes(b"mine")
+    known = {"sha256": hashlib.sha256(b"mine").hexdigest(), "bytes": 4}
+    rewrite_receipt(root, files={"target/1.txt": known})
+    assert (audit(root).findings, [note for note in audit(root).notes if "target" in note]) == ([], [])
+
+
 DAMAGES: Final = [
     pytest.param(change_on_record, (2, "child-changed", "batch_input_2.r1"), id="changed-otherwise"),
     pytest.param(lose_child, (1, "not-countable", "batch_input_7"), id="a-live-child-that-is-gone"),
