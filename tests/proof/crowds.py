@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.proof.fortunes import asked, asked_in
 from tests.proof.users import batch_of
 from tests.proof.world import World
@@ -11,8 +13,8 @@ def hold_crowds(world: World) -> None:
     """
     Hold the world to its limit: a pass that has sent something leaves no more there than it allows.
 
-    A batch counts while its metadata is here; whoever takes that file away takes its place away too. Copies
-    of one input are one: only one of them is sent.
+    A batch counts while its metadata is here and can be read; whoever takes that file away takes its place
+    away too. Copies of one input are one: only one of them is sent.
 
     Raises:
         AssertionError: More batches are under way than may be.
@@ -37,5 +39,10 @@ def _live(world: World) -> dict[str, set[str]]:
     return {
         batch_of(path): asked_in(path.read_bytes())
         for path in inputs
-        if path.with_name(f"batch_metadata_{batch_of(path)}.jsonl").exists()
+        if _is_known(world, path.with_name(f"batch_metadata_{batch_of(path)}.jsonl"))
     }
+
+
+def _is_known(world: World, record: Path) -> bool:
+    """Whether there is metadata, and this version can read it."""
+    return record.exists() and record not in world.users.touched
