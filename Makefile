@@ -67,8 +67,8 @@ types: $(VENV)/.installed-dev  ## mypy, strict
 contracts: $(VENV)/.installed-dev  ## the floors: who may import whom
 	@$(BIN)/lint-imports
 
-coverage: $(VENV)/.installed-dev  ## run the tests and show the lines that none reached
-	@$(BIN)/python -m pytest --cov $(ARGS)
+coverage: $(VENV)/.installed-dev  ## run the tests; fails when one leaves out a branch of what decides, acts or verifies
+	@$(BIN)/python -m tests.proof.branches $(ARGS)
 
 bench: $(VENV)/.installed-dev  ## measure against baselines (ARGS='scan --scale 1'; see bench/)
 	@$(BIN)/python -m bench $(ARGS)

@@ -66,6 +66,20 @@ def count_one_more(root: Path) -> None:
     path.write_text(json.dumps(found))
 
 
+def unbalance(root: Path) -> None:
+    """Let a manifest count an answer more than there are ids."""
+    path = root / "done/2/manifest.json"
+    found = json.loads(path.read_bytes())
+    found["coverage"]["answered"]["requests"] += 1
+    path.write_text(json.dumps(found))
+
+
+def flip_line(root: Path, path: str) -> None:
+    """Ask something else under the same id."""
+    data = (root / path).read_bytes()
+    (root / path).write_bytes(data.replace(b"question 1", b"question 7"))
+
+
 def break_history(root: Path) -> None:
     """Change a line of the ledger that is not the last."""
     path = root / LEDGER
@@ -113,6 +127,19 @@ TAMPERINGS: Final = [
     ),
     pytest.param(
         lambda root: (root / "workdir/batch_input_2.r1.jsonl").unlink(), 1, "2.r1", id="child-deleted"
+    ),
+    pytest.param(unbalance, 1, "done/2/manifest.json", id="manifest-unbalanced"),
+    pytest.param(
+        lambda root: (root / "workdir/batch_output_3.jsonl").unlink(), 1, "batch_input_3", id="answers-gone"
+    ),
+    pytest.param(
+        lambda root: [(root / f"workdir/batch_{role}_3.jsonl").unlink() for role in ("input", "output")],
+        1,
+        "batch_metadata_3",
+        id="counted-and-gone",
+    ),
+    pytest.param(
+        lambda root: flip_line(root, "workdir/batch_input_2.r1.jsonl"), 2, "batch_input_2.r1", id="child-line"
     ),
     pytest.param(break_history, 3, f"{LEDGER}:1", id="history-changed"),
     pytest.param(

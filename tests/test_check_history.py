@@ -7,15 +7,30 @@ Its findings have a code for machines; every code of the package stands in docs/
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from reconciler import decide
 from reconciler.check import Verdict, check, keys_in
+from reconciler.executor.context import Silent
 from tests.test_check import flip
-from tests.workspaces import answered, digest_line, failed, ledger, put, record, request, run, settings, stats
+from tests.workspaces import (
+    answered,
+    digest_line,
+    failed,
+    jsonl,
+    ledger,
+    put,
+    record,
+    request,
+    run,
+    settings,
+    stats,
+)
 
 PACKAGE: Final = Path(__file__).parents[1] / "reconciler"
 LEDGER: Final = ".reconciler/ledger.jsonl"
@@ -160,7 +175,217 @@ TAMPERINGS: Final = [
 ]
 
 
-@pytest.mark.parametrize(("tamper", "wanted"), TAMPERINGS)
+DIGEST: Final = {"sha256": "0" * 64, "bytes": 1}
+
+
+def rewrite(root: Path, path: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a document from within."""
+    found = json.loads((root / path).read_bytes())
+    change(found)
+    (root / path).write_text(json.dumps(found) + "\n", "utf-8")
+
+
+def rewrite_receipt(root: Path, **changes: Any) -> None:
+    """Let a manifest tell something else of what was published."""
+    rewrite(root, "done/1/manifest.json", lambda found: found["receipts"]["process-output"].update(changes))
+
+
+def forge(root: Path, path: str, data: bytes) -> None:
+    """Put something else into a settled file, and its digest into the manifest."""
+    (root / path).write_bytes(data)
+    known = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    folder, _, leaf = path.rpartition("/")
+    rewrite(root, f"{folder}/manifest.json", lambda found: found["files"].update({leaf: known}))
+
+
+def forge_account(root: Path) -> None:
+    """Let the manifest of a dismissed batch count one id more."""
+    decide.dismiss(str(root), settings(provider="openai"), ["4"])
+
+    def more(found: dict[str, Any]) -> None:
+        for part in ("input", "dismissed"):
+            found["coverage"][part]["requests"] += 1
+
+    rewrite(root, "done/4/manifest.json", more)
+
+
+def answer_late(root: Path) -> None:
+    """Let a settled batch have an answer to the request that its child asks again."""
+    forge(root, "done/2/batch_output_2.jsonl", jsonl([answered(0), answered(1)]))
+    forge(root, "done/2/batch_error_2.jsonl", jsonl([failed(2)]))
+
+
+def change_on_record(root: Path) -> None:
+    """Let a child ask something else, where another change than that is on record."""
+    path = root / "workdir/batch_input_2.r1.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"question 1", b"question 7"))
+    changed = {"requests": 1, "ids": "0", "by": {"rate-limit": "mine.py:shorter"}}
+    rewrite(root, "done/2/manifest.json", lambda found: found["children"]["2.r1"].update(changed=changed))
+
+
+def lose_child(root: Path) -> None:
+    """A live batch that has handed ids over to a child of which nothing is here."""
+    owns = {"owns": {"requests": 1, "ids": "0"}, "input": DIGEST}
+    metadata = {"schema": 1, "generation": 1, "name": "7", "children": {"7.r1": owns}}
+    put(root, "7", input=[request(7)], metadata=metadata)
+
+
+RESERVED: Final = {"event": "spend.reserved", "batch": "6", "key": "k", "provider": "openai", "models": {}}
+CREATED: Final = {"event": "batch.creating", "batch": "6", "intent": "k"}
+SPENT: Final = {"event": "spend.settled", "batch": "1", "key": "k", "provider": "openai", "why": "answered"}
+
+OVERSPENT: Final = [
+    pytest.param([{**CREATED, "reserved": 5}], "spend-unreserved", id="created-unreserved"),
+    pytest.param(
+        [{**RESERVED, "nano_usd": 4}, {**CREATED, "reserved": 5}], "spend-unreserved", id="created-for-more"
+    ),
+    pytest.param(
+        [
+            {**RESERVED, "nano_usd": 4},
+            {**SPENT, "batch": "6", "why": "nothing ran", "nano_usd": 0},
+            {**CREATED, "reserved": 4},
+        ],
+        "spend-unreserved",
+        id="created-after-it-was-given-back",
+    ),
+    pytest.param([{**RESERVED, "nano_usd": None, "cap": 5}], "spend-past-limit", id="sent-without-a-price"),
+    pytest.param([{**RESERVED, "nano_usd": 6, "cap": 5}], "spend-past-limit", id="sent-past-the-limit"),
+    pytest.param([{**SPENT, "why": "nothing ran", "nano_usd": 5}], "spend-differs", id="nothing-that-cost"),
+    pytest.param([{**SPENT, "nano_usd": 5, "models": {"m": 4}}], "spend-differs", id="parts-that-are-less"),
+    pytest.param([{**SPENT, "nano_usd": 5, "models": {"m": "x"}}], "spend-differs", id="parts-in-words"),
+    pytest.param([{**SPENT, "nano_usd": 0, "models": {}, "tokens": {"m": 1}}], "spend-differs", id="tokens"),
+]
+
+
+@pytest.mark.parametrize(("told", "code"), OVERSPENT)
+def test_spending_that_does_not_hold(root: Path, told: list[dict[str, Any]], code: str) -> None:
+    """What was created, reserved or spent otherwise than it may be is found, whatever a line says instead."""
+    tell(root, *told)
+    assert {each.code for each in audit(root).findings} == {code}
+
+
+def test_spending_that_nobody_can_recount(root: Path) -> None:
+    """Without a limit, without a settled batch or without answers that can be read, no sum is objected to."""
+    (root / "done/1/batch_output_1.jsonl").write_bytes(b"x" * 5000)
+    tell(
+        root,
+        {**RESERVED, "nano_usd": 6},
+        {**CREATED, "reserved": 6},
+        *({**SPENT, "batch": name, "nano_usd": 0, "models": {}, "at": "noon"} for name in ("1", "6", "../1")),
+    )
+    verdict = check(str(root), settings(line_bytes=4096))
+    assert {each.code for each in verdict.findings} == {"file-changed"}
+
+
+def test_what_is_published_and_holds_no_rows(root: Path) -> None:
+    """A file with something else than a line for each request is held to its digest, and not counted."""
+    (root / "target/1.txt").write_bytes(b"mine")
+    known = {"sha256": hashlib.sha256(b"mine").hexdigest(), "bytes": 4}
+    rewrite_receipt(root, files={"target/1.txt": known})
+    assert (audit(root).findings, [note for note in audit(root).notes if "target" in note]) == ([], [])
+
+
+DAMAGES: Final = [
+    pytest.param(change_on_record, (2, "child-changed", "batch_input_2.r1"), id="changed-otherwise"),
+    pytest.param(lose_child, (1, "not-countable", "batch_input_7"), id="a-live-child-that-is-gone"),
+    pytest.param(
+        lambda root: (root / "done/2/batch_input_2.jsonl").write_bytes(b"{\n"),
+        (3, "file-changed", "done/2/batch_input_2"),
+        id="a-parent-that-cannot-be-compared",
+    ),
+    pytest.param(
+        lambda root: put(root, "1", input=[request(8)]),
+        (11, "name-taken", "batch_input_1"),
+        id="a-name-that-has-settled",
+    ),
+    pytest.param(answer_late, (8, "asked-again", "done/2"), id="answered-and-asked-again"),
+    pytest.param(forge_account, (1, "account-differs", "done/4"), id="dismissed-and-miscounted"),
+    pytest.param(
+        lambda root: forge(root, "done/1/batch_output_1.jsonl", jsonl([answered(0), answered(0)])),
+        (4, "answers-mismatch", "done/1"),
+        id="settled-answers-that-do-not-match",
+    ),
+    pytest.param(
+        lambda root: forge(root, "done/1/batch_metadata_1.jsonl", b""),
+        (15, "record-unreadable", "done/1"),
+        id="settled-record-emptied",
+    ),
+    pytest.param(
+        lambda root: forge(root, "done/1/batch_input_1.jsonl", jsonl([{}])),
+        (4, "answers-mismatch", "done/1"),
+        id="settled-input-that-is-none",
+    ),
+    pytest.param(
+        lambda root: rewrite(
+            root, "done/1/manifest.json", lambda found: found["files"].pop("batch_input_1.jsonl")
+        ),
+        (1, "not-countable", "done/1"),
+        id="manifest-without-an-input",
+    ),
+    *(
+        pytest.param(
+            lambda root, leaf=leaf: rewrite(
+                root, "done/1/manifest.json", lambda found: found["files"].update({leaf: DIGEST})
+            ),
+            (10, "manifest-unreadable", "done/1/manifest.json"),
+            id=f"manifest-of-{index}",
+        )
+        for index, leaf in enumerate(("mine.txt", "batch_of_mine.txt", "..", "../batch_input_2.jsonl", "a\0"))
+    ),
+    *(
+        pytest.param(
+            lambda root, changes=changes: rewrite_receipt(root, **changes),
+            (10, "manifest-unreadable", "done/1/manifest.json"),
+            id=f"receipt-with-{index}",
+        )
+        for index, changes in enumerate(
+            (
+                {"sha256": None},
+                {"path": 5},
+                {"path": "../elsewhere"},
+                {"path": "/etc/hosts"},
+                {"path": "target/\0"},
+                {"files": [1]},
+                {"files": {"target/../../x": DIGEST}},
+            )
+        )
+    ),
+    *(
+        pytest.param(
+            lambda root, leaf=leaf: (root / "quarantine/4.1/reason.json").write_text(
+                json.dumps({"files": {leaf: DIGEST}})
+            ),
+            (3, "reason-unreadable", "4.1/reason.json"),
+            id=f"reason-of-{index}",
+        )
+        for index, leaf in enumerate(("../../1", "a\0"))
+    ),
+    *(
+        pytest.param(
+            lambda root, told=told: tell(root, {"event": "batch.quarantined", "batch": "7", **told}),
+            (3, "history-damaged", LEDGER),
+            id=f"set-aside-{index}",
+        )
+        for index, told in enumerate(
+            ({}, {"folder": "../x"}, {"folder": "quarantine/7.1\0"}, {"folder": [1]})
+        )
+    ),
+    pytest.param(
+        lambda root: tell(root, {"event": "batch.quarantined", "batch": "7", "folder": "quarantine/7.1"}),
+        (1, "set-aside-gone", LEDGER),
+        id="set-aside-and-gone",
+    ),
+    pytest.param(
+        lambda root: tell(
+            root, {"event": "batch.adopted", "intent": "1" * 32, "batch_id": "batch_8", "batch": "8"}
+        ),
+        (6, "sent-and-gone", LEDGER),
+        id="adopted-and-gone",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tamper", "wanted"), [*TAMPERINGS, *DAMAGES])
 def test_it_is_found(root: Path, tamper: Callable[[Path], object], wanted: tuple[int, str, str]) -> None:
     """What breaks a promise is found, under its number and its code, at the file that shows it."""
     tamper(root)
@@ -186,6 +411,108 @@ def test_an_input_that_was_sent_is_held_in_quarantine(root: Path) -> None:
     assert [(each.promise, each.code) for each in audit(root).findings] == [(2, "input-changed")]
 
 
+@pytest.mark.parametrize(
+    ("tamper", "note"),
+    [
+        pytest.param(
+            lambda root: os.link(root / "done/1/batch_input_1.jsonl", root / "workdir/batch_input_1.jsonl"),
+            "done/1/ is there too; the next pass finishes the move or says clash",
+            id="move-cut-off",
+        ),
+        pytest.param(
+            lambda root: os.link(
+                root / "quarantine/4.1/batch_input_4.jsonl", root / "workdir/batch_input_4.jsonl"
+            ),
+            "workdir/batch_input_4.jsonl: its move to quarantine was cut off; the next pass completes it",
+            id="quarantine-cut-off",
+        ),
+        pytest.param(
+            lambda root: [put(root, "7", input=[request(7)]), (root / "done/batch_input_7.jsonl").touch()],
+            "workdir/batch_input_7.jsonl: done/ holds a file of that name, left by another tool",
+            id="left-by-another-tool",
+        ),
+        pytest.param(
+            lambda root: put(root, "7", input=[request(7), request(7)]),
+            "its ids cannot be counted",
+            id="bad-input",
+        ),
+        pytest.param(
+            lambda root: put(root, "7", metadata={"schema": 1, "generation": 1, "name": "7"}),
+            "workdir/batch_metadata_7.jsonl: its input is gone",
+            id="metadata-alone",
+        ),
+        pytest.param(
+            lambda root: (root / "quarantine/4.1/batch_input_4.jsonl").unlink(),
+            "quarantine/4.1: its input is not there; its ids cannot be counted",
+            id="set-aside-without-input",
+        ),
+        pytest.param(
+            lambda root: (root / "failed-items/2.jsonl").unlink(),
+            "failed-items/2.jsonl: told of 1 request given up, and is not there any more",
+            id="given-up-and-gone",
+        ),
+    ],
+)
+def test_what_a_pass_or_its_user_will_mend_is_noted(
+    root: Path, tamper: Callable[[Path], object], note: str
+) -> None:
+    """What was cut off, what others left and what is not ours to keep is told, and is no broken promise."""
+    tamper(root)
+    verdict = audit(root)
+    assert verdict.findings == []
+    assert [each for each in verdict.notes if each.endswith(note)], verdict.notes
+
+
+class Writing(Silent):
+    """A pass at work: it writes to a live input while that is being read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def start(self, path: str, size: int) -> None:  # noqa: ARG002 - as in any progress
+        """Write when the file is about to be read."""
+        if self.path.as_posix().endswith(path):
+            with self.path.open("ab") as stream:
+                stream.write(b" ")
+
+
+def test_a_pass_at_work_is_no_broken_promise(root: Path) -> None:
+    """A file that is written to while it is counted is told of, and nothing is said against it."""
+    verdict = check(str(root), settings(), Writing(root / "workdir/batch_input_6.jsonl"))
+    assert verdict.findings == []
+    assert "6: a pass is working on it; run check again when it has ended" in verdict.notes
+
+
+def test_metadata_whose_input_another_tool_has_moved_says_nothing(root: Path) -> None:
+    """A record stays behind where another tool moved the input to `done/`; that is no loss."""
+    put(root, "7", metadata={"schema": 1, "generation": 1, "name": "7"})
+    (root / "done/batch_input_7.jsonl").write_bytes(jsonl([request(7)]))
+    verdict = audit(root)
+    assert (verdict.findings, [note for note in verdict.notes if "_7" in note]) == ([], [])
+
+
+def test_other_requests_given_up_than_counted(root: Path) -> None:
+    """As many requests as were given up are no proof: they have to be the same."""
+    path = root / "failed-items/2.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"q-2"', b'"q-0"'))
+    (found,) = audit(root).findings
+    assert (found.promise, found.code, found.where) == (1, "given-up-differs", "failed-items/2.jsonl")
+    assert found.what == "other requests than 2 has given up"
+
+
+def test_history_that_speaks_of_a_batch_without_a_name(root: Path) -> None:
+    """What was sent is known to history, whoever it was for; the rest of such a line is passed over."""
+    forget(root, "batch.submitted", "6")
+    tell(root, {"event": "batch.submitted", "batch": "../6", "batch_id": "batch_6"})
+    assert audit(root).findings == []
+
+
+def test_a_removal_of_a_folder_that_is_gone(root: Path) -> None:
+    """A whole folder that is gone is told of where it settled; that it was emptied is no second loss."""
+    tell(root, {"event": "batch.removed", "batch": "9", "files": {}})
+    assert audit(root).findings == []
+
+
 def test_a_settled_batch_without_its_line_is_noted(root: Path) -> None:
     """A folder in `done/` of which history has no line is told of; its manifest proves it all the same."""
     forget(root, "batch.settled", "1")
@@ -205,11 +532,19 @@ def test_what_else_lies_in_a_settled_folder_is_noted(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [LEDGER, "logs/2026-01-01.jsonl", "workdir/batch_metadata_6.jsonl", "done/1/manifest.json"]
+    "path",
+    [
+        LEDGER,
+        "logs/2026-01-01.jsonl",
+        ".reconciler/made/by/hand.json",
+        "workdir/batch_metadata_6.jsonl",
+        "done/1/manifest.json",
+    ],
 )
 def test_a_key_in_a_file_of_ours_is_found(path: str, root: Path) -> None:
     """A key of the environment that stands in a file is found, wherever a block ends, and is not shown."""
-    (root / path).parent.mkdir(exist_ok=True)
+    (root / path).parent.mkdir(exist_ok=True, parents=True)
+    (root / ".reconciler/link").symlink_to(root / "elsewhere")
     with (root / path).open("ab") as stream:
         stream.write(b" " * (1 << 20))
         stream.seek((1 << 20) - 5)

@@ -44,9 +44,9 @@ def swap(path: Path, old: bytes, new: bytes) -> None:
     path.write_bytes(data.replace(old, new))
 
 
-def forge(root: Path) -> None:
+def forge(root: Path, old: bytes = b'"outcome":"failed"', new: bytes = b'"outcome":"answered"') -> None:
     """Let results and everything that pins their digest tell of an answer that was never given."""
-    swap(root / RESULTS, b'"outcome":"failed"', b'"outcome":"answered"')
+    swap(root / RESULTS, old, new)
     data = (root / RESULTS).read_bytes()
     known = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     rewrite(root, TOMBSTONE, lambda found: found["published"].update({RESULTS: known}))
@@ -88,6 +88,30 @@ TAMPERINGS: Final = [
     pytest.param(
         lambda root: rewrite(root, TOMBSTONE, lambda f: f.update(name="2")), 15, TOMBSTONE, id="of-another"
     ),
+    pytest.param(
+        lambda root: rewrite(
+            root, TOMBSTONE, lambda f: f["files"].update({"../2": f["files"]["batch_input_1.jsonl"]})
+        ),
+        15,
+        TOMBSTONE,
+        id="tombstone-of-a-file-elsewhere",
+    ),
+    pytest.param(
+        lambda root: rewrite(root, TOMBSTONE, lambda f: f.update(schema=2)),
+        15,
+        TOMBSTONE,
+        id="tombstone-newer",
+    ),
+    pytest.param(lambda root: forge(root, b'"custom_id"', b'"custom-id"'), 1, RESULTS, id="rows-without-ids"),
+    pytest.param(
+        lambda root: forge(root, b'"outcome":"failed"', b'"outcome":"lost"'), 1, RESULTS, id="unheard-end"
+    ),
+    pytest.param(
+        lambda root: (root / "done/1.r1/tombstone.json").write_bytes(b""),
+        1,
+        "batch_input_1.r1.jsonl",
+        id="tombstone-of-the-child-empty",
+    ),
     pytest.param(forge, 1, RESULTS, id="all-forged-but-the-count"),
     pytest.param(
         lambda root: rewrite(
@@ -117,3 +141,16 @@ def test_tampering_is_found(tamper: Callable[[Path], None], promise: int, where:
     found = check(str(root), settings()).findings
     assert [each for each in found if each.promise == promise and where in each.where], found
     assert files(root) == before
+
+
+def test_a_removal_that_was_cut_off_is_noted(root: Path) -> None:
+    """A file that the tombstone calls removed and that is still there is told of, with who completes it."""
+    path = root / "done/1/batch_output_1.jsonl"
+    path.write_bytes(b"")
+    rewrite(
+        root,
+        TOMBSTONE,
+        lambda f: f["files"].update({path.name: {"sha256": hashlib.sha256(b"").hexdigest(), "bytes": 0}}),
+    )
+    notes = check(str(root), settings()).notes
+    assert f"{TOMBSTONE}: the removal was cut off; a pass, or reconcile retain, completes it" in notes

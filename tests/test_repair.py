@@ -4,6 +4,7 @@
 Whatever it cannot prove it leaves as it is, and says why.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -15,10 +16,15 @@ import pytest
 
 from reconciler import Workspace, decide
 from reconciler.check import check
+from reconciler.check.audit import audit
+from reconciler.check.mending import Left
+from reconciler.check.repairs import diagnose
 from reconciler.errors import WorkspaceLocked
+from reconciler.executor.context import viewing
 from reconciler.repairing import Repaired, repair
 from reconciler.workspace.effects import TEMPORARY, Effects, Tap
 from reconciler.workspace.layout import LOCK
+from reconciler.workspace.scan import scan
 from tests import workspaces
 from tests.cli.calling import call
 from tests.plugging import Plugs
@@ -29,6 +35,7 @@ from tests.workspaces import (
     digest_line,
     failed,
     files,
+    jsonl,
     ledger,
     normal,
     put,
@@ -41,6 +48,7 @@ from tests.workspaces import (
 
 LEDGER: Final = ".reconciler/ledger.jsonl"
 RESULTS: Final = "target/1.results.jsonl"
+NONE: Final = {"requests": 0, "ids": "0"}
 TORN: Final = b'{"at":1,"event":"batch.se'
 
 Damage = Callable[[Path], object]
@@ -252,6 +260,73 @@ def forget_and_tell(root: Path) -> None:
         stream.write(digest_line({**told, "answered": 2, "failed": 1}))
 
 
+def forget_after(root: Path, tamper: Callable[[dict[str, Any]], object], **told: Any) -> None:
+    """A manifest that is gone, metadata that says something else, and history that may tell of more."""
+    path = root / "done/1/batch_metadata_1.jsonl"
+    found = json.loads(path.read_bytes())
+    tamper(found)
+    path.write_bytes(jsonl([found]))
+    forget_manifest(root)
+    if told:
+        with (root / LEDGER).open("ab") as stream:
+            stream.write(digest_line({"at": 1, "batch": "1", **told}))
+
+
+def forget_and_bury(root: Path) -> None:
+    """A manifest that is gone, of a batch whose JSONL was being removed."""
+    forget_manifest(root)
+    write(root, "done/1/tombstone.json")
+
+
+def forget_history(root: Path) -> None:
+    """A manifest and all of history that are gone."""
+    forget_manifest(root)
+    (root / LEDGER).write_bytes(b"")
+
+
+def forget_and_break(root: Path) -> None:
+    """A manifest that is gone, and a child that cannot be asked which ids it owns."""
+    (root / "done/2/manifest.json").unlink()
+    for path in root.rglob("batch_input_2.r1.jsonl"):
+        path.unlink()
+
+
+def tear_and_empty(root: Path) -> None:
+    """A torn line, and metadata of a live batch that says nothing."""
+    tear(root)
+    write(root, "workdir/batch_metadata_5.jsonl", b"")
+
+
+def put_again(root: Path) -> None:
+    """A manifest that is gone, where a live batch has its name."""
+    forget_manifest(root)
+    put(root, "1", input=[request(8)])
+
+
+def link_into_staging(root: Path) -> None:
+    """A link in a folder in which a move was put together."""
+    (root / "done/.staging-9").mkdir()
+    (root / "done/.staging-9/batch_input_9.jsonl").symlink_to(root / "done/1/batch_input_1.jsonl")
+
+
+def claim_a_table(root: Path) -> None:
+    """A table beside the results that is gone."""
+    path = root / "done/1/manifest.json"
+    found = json.loads(path.read_bytes())
+    found["receipts"]["process-output"]["files"] = {"target/1.results.csv": {"sha256": "0" * 64, "bytes": 1}}
+    path.write_text(json.dumps(found), "utf-8")
+
+
+def empty_record(root: Path) -> None:
+    """Results that are gone, and metadata, as the manifest has it, that cannot be read."""
+    (root / RESULTS).unlink()
+    path = root / "done/1/batch_metadata_1.jsonl"
+    path.write_bytes(b"")
+    manifest = json.loads((root / "done/1/manifest.json").read_bytes())
+    manifest["files"][path.name] = {"sha256": hashlib.sha256(b"").hexdigest(), "bytes": 0}
+    (root / "done/1/manifest.json").write_text(json.dumps(manifest), "utf-8")
+
+
 LEFT: Final[dict[str, tuple[Damage, str]]] = {
     "manifest-and-metadata": (
         lambda root: forget_manifest(root, "done/1/batch_metadata_1.jsonl"),
@@ -265,6 +340,26 @@ LEFT: Final[dict[str, tuple[Damage, str]]] = {
     "manifest-and-results": (lambda root: forget_manifest(root, RESULTS), "is not what the built-in"),
     "manifest-and-history": (forget_and_tell, "another account"),
     "manifest-of-other-code": (forget_of_other_code, "is not what the built-in"),
+    "manifest-of-the-dismissed": (
+        lambda root: forget_after(root, lambda found: found.update(dismissed={"failed": NONE})),
+        "more has been done",
+    ),
+    "manifest-of-other-receipts": (
+        lambda root: forget_after(root, lambda found: found.update(receipts={"process-output": {}})),
+        "other processors than the built-in",
+    ),
+    "manifest-and-damage": (
+        lambda root: forget_after(root, lambda found: found.update(coverage=7)),
+        "cannot be read",
+    ),
+    "manifest-of-no-time": (
+        lambda root: forget_after(root, lambda _: None, event="batch.settled", at="noon"),
+        "history does not tell",
+    ),
+    "manifest-and-tombstone": (forget_and_bury, "its JSONL was removed"),
+    "manifest-without-history": (forget_history, "history does not tell"),
+    "manifest-and-child": (forget_and_break, "nowhere to be found"),
+    "manifest-of-a-live-name": (put_again, "a live batch has that name"),
     "manifest-with-csv": (forget_with_csv, "nothing vouches"),
     "manifest-retried-since": (retry_and_forget, "batch.retried"),
     "live-temporary": (
@@ -280,12 +375,16 @@ LEFT: Final[dict[str, tuple[Damage, str]]] = {
         lambda root: link_staging(root, "done/.staging-5", "workdir/batch_input_5.jsonl"),
         "a pass makes it again",
     ),
+    "staging-of-a-link": (link_into_staging, "no other file holds the same"),
+    "torn-and-emptied": (tear_and_empty, "a batch is in doubt"),
+    "results-and-table": (claim_a_table, "it is made of the results beside it"),
     "progress-of-nobody": (lambda root: write(root, ".reconciler/live/9.sqlite"), "may hold answers"),
     "torn-and-in-doubt": (doubt, "a batch is in doubt"),
     "torn-and-changed": (
         tear_and_change,
         "does not prove",
     ),
+    "results-of-an-empty-record": (empty_record, "does not hold all"),
     "results-of-changed-answers": (change_answers_too, "does not hold all"),
     "results-of-other-bytes": (lambda root: claim(root, sha256="0" * 64), "other bytes"),
     "results-of-other-code": (lambda root: claim(root, processor="mine.py:run/1"), "other code"),
@@ -305,6 +404,48 @@ def test_what_is_not_proven_is_left(case: str, root: Path) -> None:
     assert found.done == ()
     assert [each for each in found.left if why in each.why], found.left
     assert files(root) == before
+
+
+def test_what_is_not_progress_stays(root: Path) -> None:
+    """Files beside the progress of a run that are no progress of a batch are nobody's to remove."""
+    for name in ("notes.txt", "..sqlite", "1.sqlite-wal", "5.sqlite"):
+        write(root, f".reconciler/live/{name}")
+        (root / ".reconciler/live" / name).chmod(0o600)
+    (root / ".reconciler/live").chmod(0o700)
+    before = files(root)
+    found = mend(root)
+    assert (found.done, found.left) == ((), ())
+    assert files(root) == before
+
+
+def test_what_goes_after_it_was_looked_at_is_left(root: Path) -> None:
+    """Where a file that results are made of goes between audit and repair, they are not made of the rest."""
+    (root / "target/2.results.jsonl").unlink()
+    with viewing(str(root), settings()) as view:
+        verdict = audit(view, {})
+        for path in root.rglob("batch_input_2.r1.jsonl"):
+            path.unlink()
+        found = [*diagnose(view, scan(view.look, view.layout), verdict)]
+    (left,) = [each for each in found if each.path == "target/2.results.jsonl"]
+    assert isinstance(left, Left)
+    assert "other bytes" in left.why
+
+
+def test_history_of_something_else_is_no_hindrance(root: Path) -> None:
+    """Lines about the batch that change nothing of its manifest do not stand against making it again."""
+    with (root / LEDGER).open("ab") as stream:
+        stream.write(digest_line({"at": 1, "event": "batch.looked-at", "batch": "1"}))
+    forget_manifest(root)
+    assert [each.path for each in mend(root).done] == ["done/1/manifest.json"]
+
+
+def test_a_receipt_that_is_none_publishes_nothing(root: Path) -> None:
+    """Where a manifest cannot say what was published, nothing is put into its place."""
+    claim(root, sha256=7)
+    found = mend(root)
+    assert (found.done, found.left) == ((), ())
+    assert {each.code for each in found.verdict.findings} == {"manifest-unreadable"}
+    assert not (root / RESULTS).exists()
 
 
 def test_results_that_were_changed_are_yours(root: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
-from typing import Any
+from collections.abc import Container
 
 import attrs
 import msgspec
@@ -26,6 +25,7 @@ from reconciler.processors.content import repair_version
 from reconciler.workspace import fields, metadata, settled, tombstones
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.observe import TRIPLE, observe
+from reconciler.workspace.receipts import published_by
 from reconciler.workspace.relocate import twins
 from reconciler.workspace.scan import Listing
 
@@ -150,7 +150,7 @@ def check_settled(view: View, listing: Listing, name: BatchName, verdict: Verdic
         where = f"{folder}/{settled.MANIFEST}"
         verdict.object(1, where, "its account does not balance", "not-balanced")
     count(verdict, manifest.coverage)
-    leaves = {Role(leaf.split("_")[1]): leaf for leaf in manifest.files}
+    leaves = manifest.leaves
     asked = view.look.fact(f"{folder}/{leaves[Role.INPUT]}") if Role.INPUT in leaves else None
     check_children(view, verdict, name, manifest.children, asked)
     check_given_up(view, listing, manifest, verdict)
@@ -159,10 +159,23 @@ def check_settled(view: View, listing: Listing, name: BatchName, verdict: Verdic
         return
     if whole:
         _recount(view, name, manifest, verdict)
-    for path, sha256 in _published(manifest.receipts.get("process-output", {})):
+    _published(view, manifest, verdict)
+
+
+def _published(view: View, manifest: settled.Manifest, verdict: Verdict) -> None:
+    """What an output processor has published holds the account; what users made of it since is theirs."""
+    try:
+        published = published_by(manifest.receipts.get(ProcessOutput.verb, {}))
+    except (ValueError, TypeError, KeyError) as error:
+        what = f"what it says was published cannot be read ({type(error).__name__}: {error})"
+        verdict.object(
+            10, f"{settled.folder_of(manifest.name)}/{settled.MANIFEST}", what, "manifest-unreadable"
+        )
+        return
+    for path, digest in published.items():
         if view.look.fact(path) is None:
             verdict.notes.append(f"{path}: published once and not there any more")
-        elif view.look.digest(path).sha256 != sha256:
+        elif view.look.digest(path) != digest:
             verdict.notes.append(f"{path}: not what was published; it was changed since")
         elif not _repaired_otherwise(manifest.coverage):
             recount_rows(view, manifest.coverage, path, verdict, 7)
@@ -193,23 +206,16 @@ def _held(view: View, manifest: settled.Manifest, buried: Container[str], verdic
     return whole
 
 
-def _published(receipt: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Path and SHA-256 of everything that an output processor published."""
-    if "path" in receipt:
-        yield receipt["path"], receipt["sha256"]
-    for path, digest in receipt.get("files", {}).items():
-        yield path, digest["sha256"]
-
-
 def _recount(view: View, name: BatchName, manifest: settled.Manifest, verdict: Verdict) -> None:
     """Match a settled batch again and hold the outcome against its manifest."""
     folder = settled.folder_of(name)
-    files = {Role(leaf.split("_")[1]): leaf for leaf in manifest.files}
-    facts: dict[Role, FileFact] = {}
-    for role in TRIPLE:
-        fact = view.look.fact(f"{folder}/{files[role]}") if role in files else None
-        if fact is not None:
-            facts[role] = fact
+    seen = {
+        role: view.look.fact(f"{folder}/{leaf}") for role, leaf in manifest.leaves.items() if role in TRIPLE
+    }
+    facts = {role: fact for role, fact in seen.items() if fact is not None}
+    if Role.INPUT not in facts:
+        verdict.object(1, folder, "its manifest lists no input", "not-countable")
+        return
     if "quarantine" in manifest.receipts:
         # A dismissed batch was quarantined because its answers cannot be trusted; only its input counts.
         facts = {role: fact for role, fact in facts.items() if role is Role.INPUT}
@@ -289,7 +295,7 @@ def _reason(view: View, name: BatchName, folder: str, asked: FileFact | None, ve
     path = f"{folder}/{REASON}"
     try:
         told = fields.mapping(msgspec.json.decode(view.look.read(path)), "the reason")
-        files = {leaf: fields.read_digest(each) for leaf, each in told["files"].items()}
+        files = fields.read_files(told["files"])
     except FileNotFoundError:
         verdict.object(3, path, "it is not there", "reason-gone")
         files = {}

@@ -22,7 +22,7 @@ from reconciler.model.record import Record
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.layout import DONE, QUARANTINE, WORKSPACE_ID
 from reconciler.workspace.observe import TRIPLE
-from reconciler.workspace.scan import Listing
+from reconciler.workspace.scan import Listing, batch_of_folder
 
 _SENT: Final = frozenset({"batch.submitted", "batch.adopted", "batch.imported"})
 """Events after which a batch lies at a provider, with its id there."""
@@ -93,7 +93,11 @@ def _take(view: View, entry: ledger.Entry, where: str, told: _Told, verdict: Ver
     if entry.event == "batch.removed":
         check_removal(view, name, entry, verdict)
     if entry.event == "batch.quarantined":
-        told.aside[name] = (where, str(entry.fields.get("folder")))
+        folder = str(entry.fields.get("folder"))
+        if batch_of_folder(folder.removeprefix(f"{QUARANTINE}/")) is None:
+            verdict.object(3, where, f"it tells of no folder of {QUARANTINE}/", "history-damaged")
+        else:
+            told.aside[name] = (where, folder)
     else:
         told.aside.pop(name, None)
 

@@ -73,7 +73,7 @@ def _sums(view: View, spending: Spending, fields: Any, where: str, verdict: Verd
     parts = list(models.values()) if isinstance(models, dict) else []
     if why == NOTHING_RAN and total != 0:
         verdict.object(PROMISE, where, "nothing ran, and it has cost something", "spend-differs")
-    if why == ANSWERED and (None in parts or sum(parts) != total):
+    if why == ANSWERED and (not all(isinstance(part, int) for part in parts) or sum(parts) != total):
         verdict.object(PROMISE, where, "its parts are not the sum", "spend-differs")
     if why == NOTHING_RAN or name is None or is_gone(view.look, name):
         return

@@ -7,7 +7,7 @@ For what is answered on this machine; lines of remote providers keep the bytes t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -42,6 +42,8 @@ def encode_answer(request: Request, body: Mapping[str, Any], number: int) -> byt
                 "response": response,
                 "error": None,
             }
+        case dialect:
+            assert_never(dialect)
     return _ENCODER.encode(line)
 
 
@@ -61,6 +63,8 @@ def is_plain_answer(request: Request, body: Mapping[str, Any]) -> bool:
                 response = msgspec.convert(body, Response)
             case Dialect.OPENAI | Dialect.MISTRAL:
                 response = Response(status_code=200, body=msgspec.convert(body, Body))
+            case dialect:
+                assert_never(dialect)
     except msgspec.ValidationError:
         return False
     return is_answer(response)
@@ -93,4 +97,6 @@ def encode_failure(
             if status is not None:
                 response = {"status_code": status, "request_id": name, "body": {"error": told}}
                 line |= {"response": response, "error": None}
+        case dialect:
+            assert_never(dialect)
     return _ENCODER.encode(line)

@@ -218,8 +218,8 @@ class Found:
             hashed = answers.hashed(at)
             if hashed in owners:
                 retried.append(hashed)
-            elif place.failed is not None:
-                by_class.setdefault(place.failed, []).append(hashed)
+            else:
+                by_class.setdefault(place.failed or ErrorClass.UNKNOWN, []).append(hashed)
         silent = [answers.hashed(at) for at in answers.missing()]
         tallies = {part: Tally.of(by_class[part]) for part in ErrorClass if part in by_class}
         failed = sum(tallies.values(), NOTHING)

@@ -188,8 +188,7 @@ def settled_member(view: View, name: BatchName) -> Member:
     except (ReconcilerError, OSError) as error:
         problem = str(error)
     # A dismissed twin lies under a name of its own, and its files keep theirs.
-    leaves = [] if manifest is None else [leaf for leaf in manifest.files if leaf.startswith("batch_")]
-    names = {Role(leaf.split("_")[1]): leaf for leaf in leaves}
+    names = {} if manifest is None else manifest.leaves
     facts = {role: view.look.fact(f"{folder}/{names[role]}") for role in TRIPLE if role in names}
     files = {role: fact for role, fact in facts.items() if fact is not None}
     return Member(name, Place.DONE, folder, files, manifest=manifest, problem=problem)

@@ -110,10 +110,8 @@ class Answers:
     def failures(self) -> Iterator[tuple[int, Place]]:
         """Position and place of every failure, in input order."""
         for at, failed in enumerate(self.failed):
-            if failed:
-                place = self.place(at)
-                if place is not None:
-                    yield at, place
+            if failed and (place := self.place(at)) is not None:
+                yield at, place
 
     def missing(self) -> Iterator[int]:
         """The positions without any answer, in input order."""

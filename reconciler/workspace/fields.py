@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from reconciler.model.changes import Changed, by_fields, read_by
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind, Think
-from reconciler.model.identity import BatchName, Role, parse_name
+from reconciler.model.identity import BatchName, Role, parse_file_name, parse_name
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import After, Child, Limit, Online, Refusal
 
@@ -97,6 +97,20 @@ def read_digest(found: Any) -> FileDigest:
     """The inverse of `digest_fields`."""
     fields = mapping(found, "digest")
     return FileDigest(text(fields["sha256"], "sha256"), whole(fields["bytes"], "bytes"))
+
+
+def read_files(found: Any) -> dict[str, FileDigest]:
+    """
+    What a manifest or a tombstone says of the files beside it; another name could lead out of the folder.
+
+    Raises:
+        TypeError, ValueError, KeyError: A value is of the wrong kind, or a name is no batch file's.
+    """
+    files = {leaf: read_digest(digest) for leaf, digest in mapping(found, "files").items()}
+    others = [leaf for leaf in files if parse_file_name(leaf) is None]
+    if others:
+        raise ValueError(f"files names {others[0]!r:.100}, which is no batch file")
+    return files
 
 
 def children_fields(children: Mapping[BatchName, Child]) -> dict[str, Any]:

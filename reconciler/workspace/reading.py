@@ -247,7 +247,7 @@ class Reading:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            if error.errno == errno.ELOOP:
+            if error.errno in (errno.ELOOP, errno.ENAMETOOLONG):
                 return None
             raise
 

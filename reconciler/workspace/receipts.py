@@ -1,7 +1,7 @@
 """
 What the receipt of an output processor says was published, file by file.
 
-Paths come from a manifest, which anybody may have edited; the rooms refuse what leads out of the workspace.
+Paths come from a manifest, which anybody may have edited: what leads out of the workspace is none of ours.
 """
 
 from __future__ import annotations
@@ -24,10 +24,17 @@ def published_by(receipt: Mapping[str, Any]) -> dict[str, FileDigest]:
     """
     found: dict[str, FileDigest] = {}
     if "path" in receipt:
-        found[text(receipt["path"], "path")] = read_digest(receipt)
+        found[_inside(receipt["path"])] = read_digest(receipt)
     for path, digest in mapping(receipt.get("files", {}), "files").items():
-        found[path] = read_digest(digest)
+        found[_inside(path)] = read_digest(digest)
     return found
+
+
+def _inside(path: Any) -> str:
+    """A path that leads nowhere out of the workspace."""
+    if "\0" in text(path, "path") or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise ValueError(f"{path!r:.100} is no path inside the workspace")
+    return text(path, "path")
 
 
 def changed(look: Reading, published: Mapping[str, FileDigest]) -> str | None:

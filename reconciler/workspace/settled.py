@@ -60,6 +60,12 @@ class Manifest:
     batch_id: str | None = None
     receipts: Mapping[str, Any] = attrs.field(factory=dict)
 
+    @property
+    def leaves(self) -> dict[Role, str]:
+        """The name of each file beside it; those of a dismissed twin are not named like its folder."""
+        found = ((parse_file_name(leaf), leaf) for leaf in self.files)
+        return {parsed[0]: leaf for parsed, leaf in found if parsed is not None}
+
 
 def encode(manifest: Manifest) -> bytes:
     """The manifest as it stands on disk, indented for people."""
@@ -94,10 +100,9 @@ def decode(data: bytes, path: str) -> Manifest:
         schema = fields.whole(found["schema"], "schema")
         if schema != SCHEMA:
             raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")
-        digests = fields.mapping(found["files"], "files")
         return Manifest(
             name=fields.name(found["name"], "name"),
-            files={leaf: fields.read_digest(digest) for leaf, digest in digests.items()},
+            files=fields.read_files(found["files"]),
             coverage=fields.read_coverage(found["coverage"]),
             parent=fields.maybe(found, "parent", fields.name),
             attempt=fields.whole(found["attempt"], "attempt"),

@@ -114,7 +114,7 @@ class Spending:
             nano,
             settled,
             bool(fields.get("live", before is not None and before.live)),
-            float(fields.get("at") or 0.0),
+            at if isinstance(at := fields.get("at"), float) else float(_nano(at) or 0),
             str(fields.get("why", "")),
             reserved if settled else nano,
             cap if settled else _nano(fields.get("cap")),

@@ -77,11 +77,10 @@ def decode(data: bytes, path: str) -> Tombstone:
         schema = fields.whole(found["schema"], "schema")
         if schema != SCHEMA:
             raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")
-        files = fields.mapping(found["files"], "files")
         published = fields.mapping(found["published"], "published")
         return Tombstone(
             name=fields.name(found["name"], "name"),
-            files={leaf: fields.read_digest(digest) for leaf, digest in files.items()},
+            files=fields.read_files(found["files"]),
             coverage=fields.read_coverage(found["coverage"]),
             published={each: fields.read_digest(digest) for each, digest in published.items()},
             removed_at=fields.number(found["removed_at"], "removed_at"),

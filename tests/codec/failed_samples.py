@@ -231,6 +231,26 @@ FAILED: Final = (
         _fails(ErrorClass.UNKNOWN, None, "the result has no message"),
     ),
     Sample(
+        "openai-status-in-words",
+        dump({"custom_id": "r-1", "response": None, "error": {"code": "429", "message": "slow down"}}),
+        _fails(ErrorClass.RATE_LIMIT, "429", "slow down", 429),
+    ),
+    Sample(
+        "openai-error-in-a-word",
+        dump({"custom_id": "r-1", "response": None, "error": {"error": "rate_limit_exceeded"}}),
+        _fails(ErrorClass.RATE_LIMIT, "rate_limit_exceeded", "rate_limit_exceeded"),
+    ),
+    Sample(
+        "gemini-error-in-the-response",
+        dump(
+            {
+                "key": "r-1",
+                "response": {"error": {"code": 503, "message": "sorry", "status": "UNAVAILABLE"}},
+            }
+        ),
+        _fails(ErrorClass.OVERLOADED, "UNAVAILABLE", "sorry", 503),
+    ),
+    Sample(
         "gemini-blocked",
         dump({"key": "r-1", "response": {"promptFeedback": {"blockReason": "OTHER"}, "usageMetadata": {}}}),
         _fails(ErrorClass.CONTENT_FILTER, "OTHER", "the prompt was blocked: OTHER"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reconciler.codec.jsonl import Line, decode_strict, iter_lines, quote, shorten
+from reconciler.codec.jsonl import Line, decode_strict, decode_value, iter_lines, quote, shorten
 from reconciler.codec.request import decode_request, request_id
 from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine
@@ -184,6 +184,27 @@ def test_strict_decoding_lets_through(value: bytes) -> None:
     members = decode_strict(Line(1, 0, whole(value)), PATH)
 
     assert bytes(members["x"]) == value
+
+
+def test_every_depth_has_a_word() -> None:
+    """However deep a line is nested, it is read or called nested too deeply, and a repeat never passes."""
+    for depth in range(600, 1010):
+        deep = b"[" * depth + b"]" * depth
+        with pytest.raises(BadLine, match=r"given twice|nested too deeply"):
+            decode_strict(Line(1, 0, b'{"custom_id":"a","custom_id":"b","body":' + deep + b"}"), PATH)
+        try:
+            found = decode_value(b"[" * depth + b"1e999" + b"]" * depth, Line(1, 0, b""), PATH)
+        except BadLine as error:
+            assert "nested too deeply" in str(error)  # noqa: PT017 - some depths are read
+        else:
+            while isinstance(found, list):
+                (found,) = found
+            assert str(found) == "1E+999"
+
+
+def test_a_number_beyond_all_decimals_is_infinite() -> None:
+    """An exponent that no decimal has is read as a float reads it, and ends nothing."""
+    assert decode_value(b"[1e9999999999999999999999,1.5]", Line(1, 0, b""), PATH) == [float("inf"), 1.5]
 
 
 def test_a_repeat_that_is_checked_exactly_survives_deep_nesting() -> None:

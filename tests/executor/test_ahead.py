@@ -1,9 +1,12 @@
 """Matching ahead in worker processes: what counts, what does not, and what a dead worker costs."""
 
 import os
+import resource
 import signal
 from collections.abc import Sequence
+from multiprocessing.connection import Pipe
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import attrs
@@ -13,12 +16,14 @@ from reconciler.executor import ahead as module
 from reconciler.executor.ahead import Ahead
 from reconciler.executor.context import View, viewing
 from reconciler.executor.matching import match
-from reconciler.executor.worker import Task, draw
+from reconciler.executor.worker import Drawn, Task, draw
+from reconciler.executor.worker import main as work
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.operation import FileFact
 from tests.workspaces import answered, files, put, request, settings
 
 NAMES: Final = [BatchName(str(number)) for number in range(1, 5)]
+MORE: Final = [BatchName("5"), BatchName("6")]
 
 
 @pytest.fixture
@@ -102,3 +107,81 @@ def test_a_worker_that_cannot_read_says_nothing(root: Path) -> None:
         (root / view.record_path("1")).write_bytes(b"{")
         assert draw(Task(str(root), view.layout, 1 << 20, NAMES[0])).matched is None
         assert draw(Task(str(root), view.layout, 1 << 20, BatchName("nobody"))).matched is None
+
+
+def test_a_worker_works_until_its_pipe_ends(root: Path) -> None:
+    """It answers task by task, Ctrl-C does not end it, and it goes when nobody asks any more."""
+    ours, theirs = Pipe()
+    before = signal.getsignal(signal.SIGINT)
+    drawn: list[Drawn] = []
+
+    def ask() -> None:
+        with viewing(str(root), settings()) as view:
+            for name in NAMES[:2]:
+                ours.send(Task(str(root), view.layout, 1 << 20, name))
+                drawn.append(ours.recv())
+            os.kill(os.getpid(), signal.SIGINT)
+            ours.close()
+
+    asking = Thread(target=ask)
+    asking.start()
+    try:
+        work(os.dup(theirs.fileno()))
+    finally:
+        theirs.close()
+        asking.join()
+        signal.signal(signal.SIGINT, before)
+    assert [(each.name, each.matched is not None) for each in drawn] == [(name, True) for name in NAMES[:2]]
+
+
+def test_much_to_read_is_worth_processes(root: Path) -> None:
+    """As soon as the batches together are large enough, workers start, each with more than one before it."""
+    os.truncate(root / file_name(Role.INPUT, NAMES[3]), module.WORTH)
+    with viewing(str(root), settings()) as view, Ahead(view, NAMES, 2) as ahead:
+        assert [len(worker.before) for worker in ahead._workers] == [2, 2]  # noqa: SLF001 - likewise
+
+
+def test_a_machine_without_room_for_processes_matches_here(root: Path) -> None:
+    """Where no process can be started everything is matched in this one, and nothing is left open."""
+    with viewing(str(root), settings()) as view:
+        free = os.dup(0)
+        os.close(free)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Enough for the pipe, and no more for the process at its other end.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, limits[1]))
+        try:
+            ahead = eager(view)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        again = os.dup(0)
+        os.close(again)
+        assert (ahead._workers, again) == ([], free)  # noqa: SLF001 - likewise
+        assert ahead.take(NAMES[0], facts(view, NAMES[0]), None) is None
+
+
+def test_what_the_pass_is_through_with_is_not_matched_ahead(root: Path) -> None:
+    """A batch that has settled before a worker comes to it is passed over; a verdict too late is dropped."""
+    for name in MORE:
+        put(root, name, input=[request(0)], output=[answered(0)])
+    with viewing(str(root), settings()) as view, Eager(view, [*NAMES, *MORE], 2) as ahead:
+        ahead.passed(MORE[0])
+        ahead.passed(NAMES[0])
+        assert ahead.take(NAMES[2], facts(view, NAMES[2]), None) is not None
+        assert ahead.take(NAMES[3], facts(view, NAMES[3]), None) is not None
+        known = {name for worker in ahead._workers for name in worker.before}  # noqa: SLF001 - likewise
+        assert known == {MORE[1]}
+        assert ahead.take(NAMES[0], facts(view, NAMES[0]), None) is None
+
+
+def test_a_worker_that_died_gets_nothing_more(root: Path) -> None:
+    """What a worker said before it died counts; it is not asked again."""
+    for name in MORE:
+        put(root, name, input=[request(0)], output=[answered(0)])
+    with viewing(str(root), settings()) as view, Eager(view, [*NAMES, *MORE], 2) as ahead:
+        worker = ahead._workers[0]  # noqa: SLF001 - likewise
+        first = worker.before[0]
+        assert worker.line.poll(60)
+        worker.process.kill()
+        worker.process.wait()
+        assert ahead.take(first, facts(view, first), None) is not None
+        assert worker not in ahead._workers  # noqa: SLF001 - likewise

@@ -16,6 +16,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from reconciler.check import check
+from reconciler.executor.account import EXAMPLES
 from reconciler.model.report import BatchReport, State
 from tests.workspaces import (
     answered,
@@ -211,3 +212,30 @@ def test_answers_may_stand_in_any_order(triple: Triple, data: st.DataObject) -> 
     second, _, _, then = pass_over(Triple(triple.input, moved[:cut_at], moved[cut_at:]))
     assert first.state is second.state is State.SETTLED
     assert then["target/7.results.jsonl"] == there["target/7.results.jsonl"]
+
+
+@pytest.mark.parametrize("role", ["input", "output"])
+def test_of_very_many_findings_a_few_are_named(role: str, tmp_path: Path) -> None:
+    """However much is wrong, all of it is counted where answers are meant, and a few lines are shown."""
+    root = tmp_path / "w"
+    lines = [request(0)] * (3 * EXAMPLES) if role == "input" else [request(0)]
+    put(root, NAME, input=lines, output=[answered(0), *(answered(n + 1) for n in range(3 * EXAMPLES))])
+    because = run(root).batches[0].because
+    assert 0 < because.count(f"batch_{role}_{NAME}.jsonl:") <= EXAMPLES
+    assert role == "input" or str(3 * EXAMPLES) in because
+
+
+@pytest.mark.parametrize("role", ["input", "output"])
+def test_a_line_over_the_limit_is_named(role: str, tmp_path: Path) -> None:
+    """A line that is longer than any may be is told with its place, and its batch does not settle."""
+    root = tmp_path / "w"
+    long = {**(request(1) if role == "input" else answered(1)), "more": "x" * 5000}
+    put(
+        root,
+        NAME,
+        input=[request(0), long if role == "input" else request(1)],
+        output=[answered(0), long if role == "output" else answered(1)],
+    )
+    found = run(root, line_bytes=4096).batches[0]
+    assert found.state is State.ATTENTION
+    assert f"batch_{role}_{NAME}.jsonl:2" in found.because

@@ -45,3 +45,9 @@ def test_what_is_no_time(said: str | float) -> None:
 def test_a_time_in_words_is_read_again(seconds: int) -> None:
     """Whole seconds lose nothing."""
     assert seconds_of(spelled(seconds)) == seconds
+
+
+def test_less_than_a_second_in_words() -> None:
+    """A part of a second is said as one, and read again."""
+    assert spelled(0.25) == "0.25s"
+    assert seconds_of(spelled(0.25)) == 0.25

@@ -260,6 +260,21 @@ def test_a_source_that_fails_publishes_nothing(fx: Effects, tmp_path: Path) -> N
     assert tree(tmp_path) == {"workdir": None}
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_arrives_and_fails_leaves_nothing(fx: Effects, tmp_path: Path, gone: bool) -> None:  # noqa: FBT001 - both ways
+    """A file that is being received goes with the error that ends it, also when somebody took it away."""
+
+    def cut_off() -> None:
+        with fx.receive(PATH):
+            if gone:
+                (tmp_path / temporary_for(PATH)).unlink()
+            raise OSError("cut off")
+
+    with pytest.raises(OSError, match="cut off"):
+        cut_off()
+    assert tree(tmp_path) == {"workdir": None}
+
+
 def test_short_writes_publish_nothing(fx: Effects, tmp_path: Path) -> None:
     """Where the system writes less than it was given, publish raises and nothing stands under the name."""
     fx.make_folder("workdir")
@@ -338,7 +353,7 @@ def test_append_cut_short_is_mended_by_the_next(fx: Effects, tmp_path: Path) -> 
 
 
 def test_append_makes_the_name_last_too(tmp_path: Path) -> None:
-    """The folder of a file that somebody else has made is synced with the first line, and not with the second."""
+    """The folder of a file that somebody else has made is synced with the first line, not with the second."""
     (tmp_path / "a.jsonl").write_bytes(b"1\n")
     seen: list[str] = []
     fx = Effects(str(tmp_path), lambda change, path: seen.append(f"{change} {path}"))
@@ -346,6 +361,16 @@ def test_append_makes_the_name_last_too(tmp_path: Path) -> None:
     assert seen == ["append a.jsonl", "fsync-folder "]
     fx.sharing(lambda _opened: None).append("a.jsonl", b"3")
     assert seen[2:] == ["append a.jsonl"]
+
+
+def test_append_writes_into_files_alone(fx: Effects, tmp_path: Path) -> None:
+    """A FIFO under the name of an append-only file gets nothing, though somebody reads from it."""
+    os.mkfifo(tmp_path / "a.jsonl")
+    reader = os.open(tmp_path / "a.jsonl", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(PermanentError, match="not a regular file; nothing was written"):
+        fx.append("a.jsonl", b"1")
+    assert os.read(reader, 10) == b""
+    os.close(reader)
 
 
 def test_append_follows_no_link(fx: Effects, tmp_path: Path) -> None:
@@ -440,6 +465,28 @@ def test_removing_what_is_gone_is_no_error(fx: Effects, tmp_path: Path) -> None:
     fx.unlink(PATH)
     fx.remove_folder("done/.staging-7")
     assert tree(tmp_path) == {"workdir": None}
+
+
+def test_what_is_removed_for_good_is_gone_on_disk(tmp_path: Path) -> None:
+    """A file that others rely on is gone from its folder on disk; one that is not there costs nothing."""
+    trip = Trip()
+    room = Effects(str(tmp_path), trip)
+    (tmp_path / "a").touch()
+    room.remove("a")
+    room.remove("a")
+    room.close()
+    assert trip.seen == [("unlink", "a"), ("fsync-folder", "")]
+
+
+def test_only_an_empty_folder_is_removed(fx: Effects, tmp_path: Path) -> None:
+    """A folder in which something stands stays, with what stands in it."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/mine").write_bytes(OLD)
+    fx.remove_if_empty("a")
+    assert tree(tmp_path) == {"a": None, "a/mine": OLD}
+    (tmp_path / "a/mine").unlink()
+    fx.remove_if_empty("a")
+    assert tree(tmp_path) == {}
 
 
 # Lock

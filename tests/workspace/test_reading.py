@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.errors import PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.model.operation import Kind
-from reconciler.workspace.reading import BLOCK, Entry, Reading, locate
+from reconciler.workspace.reading import BLOCK, Entry, Reading, locate, owned
 
 SPECIAL = ["symlink", "dangling-symlink", "folder", "fifo", "socket"]
 
@@ -275,3 +276,74 @@ def test_locate(root: Path) -> None:
     assert locate(str(root.parent / "link")) == (os.path.realpath(root), Kind.FOLDER)
     assert locate(str(root / "x"))[1] is Kind.FILE
     assert locate(str(root / "nothing"))[1] is None
+
+
+def test_a_file_that_grows_is_read_whole() -> None:
+    """A file that has more bytes than its size told is read to its end, as those of /proc are."""
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("it takes a file whose size tells too little")
+    room = Reading("/proc/self")
+    assert room.read("cmdline") == Path("/proc/self/cmdline").read_bytes() != b""
+    room.close()
+
+
+def test_only_files_and_folders_have_a_mode(root: Path, look: Reading) -> None:
+    """Who may do what is told of files and folders, and of nothing that leads elsewhere."""
+    (root / "x").touch(0o640)
+    (root / "folder").mkdir(0o750)
+    (root / "link").symlink_to("x")
+    assert [look.mode(name) for name in ("x", "folder", "link", "absent")] == [0o640, 0o750, None, None]
+
+
+def test_readable_in_a_folder_that_was_not_looked_up(root: Path, look: Reading) -> None:
+    """The answer is the same whether the folder is open already or not."""
+    (root / "sub/deep").mkdir(parents=True)
+    (root / "sub/deep/x").touch()
+    (root / "sub/x").touch()
+    assert [look.readable(path) for path in ("sub/x", "sub/x", "sub/deep/x", "sub/y")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_name_that_no_disk_takes_is_absent(look: Reading) -> None:
+    """Where a name is longer than any name may be, nothing stands."""
+    assert look.kind("x" * 300) is None
+    assert look.fact(f"{'y' * 300}/x") is None
+
+
+def test_a_disk_that_cannot_tell_is_no_absence(root: Path, look: Reading) -> None:
+    """Where the system refuses to look, nothing is called absent: the caller is told."""
+    (root / "sub/deep").mkdir(parents=True)
+    free = os.dup(0)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            look.kind("sub/deep/x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("path", ["..", "sub/..", "sub/.", "sub/", "../x", "sub/../x"])
+def test_no_path_leads_elsewhere(root: Path, look: Reading, path: str) -> None:
+    """What is no name below the workspace is refused by every look, not looked up."""
+    (root / "sub").mkdir()
+    look.kind("sub/x")
+    for ask in (look.kind, look.fact, look.mode, look.readable, look.open):
+        with pytest.raises(PermanentError, match="no path inside the workspace"):
+            ask(path)
+
+
+def test_whose_a_folder_is(root: Path) -> None:
+    """A folder is somebody's; a file, a link and what is not there are nobody's."""
+    (root / "x").touch()
+    (root / "link").symlink_to(root)
+    found = owned(str(root))
+    assert found is not None
+    assert found.uid == root.stat().st_uid
+    assert [owned(str(root / name)) for name in ("x", "link", "absent")] == [None, None, None]
+    assert [locate(path) for path in ("", "a\0b")] == [("", None), ("a\0b", None)]

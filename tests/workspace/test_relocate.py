@@ -337,3 +337,18 @@ def test_a_disk_without_any_links(tmp_path: Path) -> None:
     move_group(fx, files, FOLDER, DOCUMENT, nothing)
     fx.close()
     assert tree(tmp_path) == AFTER
+
+
+def test_a_source_that_vanished_is_not_missed(tmp_path: Path) -> None:
+    """A live file that is gone, or has no twin, ends nothing; the others go, and no twin is touched."""
+    files = batch(tmp_path)
+    (tmp_path / FOLDER).mkdir(parents=True)
+    for role in (Role.INPUT, Role.OUTPUT):
+        (tmp_path / FOLDER / file_name(role, "7")).hardlink_to(tmp_path / source(role))
+    (tmp_path / source(Role.OUTPUT)).unlink()
+    room = Effects(str(tmp_path))
+    remove_sources(room, files, FOLDER)
+    room.close()
+    kept = {source(role): CONTENT[role] for role in (Role.METADATA, Role.ERROR)}
+    twins_there = {f"{FOLDER}/{file_name(role, '7')}": CONTENT[role] for role in (Role.INPUT, Role.OUTPUT)}
+    assert {path: data for path, data in tree(tmp_path).items() if data is not None} == kept | twins_there

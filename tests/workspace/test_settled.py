@@ -36,7 +36,9 @@ FULL = Manifest(
 MANIFESTS = st.builds(
     Manifest,
     name=NAMES,
-    files=st.dictionaries(TEXT, DIGESTS, min_size=1, max_size=4),
+    files=st.dictionaries(
+        st.builds(file_name, st.sampled_from(Role), NAMES), DIGESTS, min_size=1, max_size=4
+    ),
     coverage=COVERAGES,
     parent=st.none() | NAMES,
     attempt=WHOLE,
@@ -71,7 +73,7 @@ def test_what_is_written_is_read_again(manifest: Manifest) -> None:
 
 def test_it_is_written_for_people() -> None:
     """The manifest is indented, ends with a line feed, and leaves out what says nothing."""
-    data = encode(Manifest(BatchName("7"), {"a": DIGEST}, Coverage(Tally())))
+    data = encode(Manifest(BatchName("7"), {"batch_input_7.jsonl": DIGEST}, Coverage(Tally())))
     assert data.startswith(b'{\n  "schema": 1,\n  "name": "7",\n')
     assert data.endswith(b"}\n")
     assert json.loads(data).keys() == set("schema name settled_at version attempt files coverage".split())
@@ -107,6 +109,16 @@ def test_corruption(data: bytes) -> None:
         decode(data, PATH)
 
 
+def test_a_folder_that_was_renamed_is_not_believed(tmp_path: Path) -> None:
+    """A manifest speaks of the batch whose folder it stands in; in another one it proves nothing."""
+    (tmp_path / "done/8").mkdir(parents=True)
+    (tmp_path / "done/8/manifest.json").write_bytes(encode(FULL))
+    look = Reading(str(tmp_path))
+    with pytest.raises(BadMetadata, match=r"done/8/manifest\.json speaks of batch 7"):
+        settled.read(look, "8")
+    look.close()
+
+
 def test_every_truncation_is_refused() -> None:
     """Cut anywhere before its last brace, a manifest is refused."""
     data = encode(FULL)
@@ -135,7 +147,11 @@ def test_a_missing_field_is_refused(key: str) -> None:
     ("path", "values"),
     [
         ("files", [None, 7, "x", [], {"a": 7}, {"a": {}}, {"a": {"sha256": 7, "bytes": 1}}]),
-        ("files|a", [{"sha256": "ab", "bytes": -1}, {"sha256": "ab", "bytes": "1"}]),
+        ("files|batch_input_7.jsonl", [{"sha256": "ab", "bytes": -1}, {"sha256": "ab", "bytes": "1"}, {}]),
+        (
+            "files",
+            [{leaf: {"sha256": "ab", "bytes": 1}} for leaf in ("a", "..", "../batch_input_7.jsonl", "a\0")],
+        ),
         ("coverage", [None, 7, "x", [], {}, {"input": 7}]),
         ("coverage|answered", [None, 7, {"requests": 1}, {"requests": 1, "ids": "xyz"}]),
         ("coverage|by_class", [{"unheard": {"requests": 1, "ids": "0"}}]),

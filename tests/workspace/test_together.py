@@ -64,6 +64,18 @@ def test_only_one_runs_at_a_time(opened: int) -> None:
     assert seen == [(step, number) for step in range(3) for number in range(4)]
 
 
+def test_a_thread_that_cannot_be_started_is_a_fault() -> None:
+    """Where the machine has no thread left, nobody works, nobody is waited for, and the caller is told."""
+    done: list[int] = []
+    size = threading.stack_size(1 << 47)  # more than any machine can address
+    try:
+        with pytest.raises(RuntimeError, match="start new thread"):
+            together([lambda _sync: done.append(1)])
+    finally:
+        threading.stack_size(size)
+    assert done == []
+
+
 def test_a_sync_that_fails_is_told_to_whom_it_concerns(opened: int) -> None:
     """A file that cannot be synced is the fault of one member; the others go on."""
 

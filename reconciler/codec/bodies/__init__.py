@@ -7,7 +7,7 @@ Pure: the same description gives the same bytes, in every process.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -55,6 +55,8 @@ def line_of(described: Described, api: Api, custom_id: str) -> bytes:
             line = {"key": custom_id, "request": body}
         case Api.MISTRAL:
             line = {"custom_id": custom_id, "body": body}
+        case _:
+            assert_never(api)
     try:
         return msgspec.json.encode(line) + b"\n"
     except (TypeError, UnicodeEncodeError, msgspec.MsgspecError, RecursionError) as error:
