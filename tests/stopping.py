@@ -81,8 +81,13 @@ _MOVING: Final = re.compile(
 
 def client_of(name: str, fake: FakeProvider, key: str = "") -> Remote:
     """The real client of a provider, for the fake one."""
-    options = ProviderOptions(base_url=fake.url(name), model="m" if name in NEEDS_MODEL else "")
-    client = make(name, options, dict.fromkeys(KEYS, key or fake.key))
+    return client_at(name, fake.url(name), key or fake.key)
+
+
+def client_at(name: str, url: str, key: str) -> Remote:
+    """The real client of a provider, for what answers at *url*."""
+    options = ProviderOptions(base_url=url, model="m" if name in NEEDS_MODEL else "")
+    client = make(name, options, dict.fromkeys(KEYS, key))
     assert isinstance(client, Remote)
     return client
 
