@@ -87,12 +87,14 @@ class HalfADay:
         poll: Seconds between two looks at a batch at the provider.
         within: A kill comes before one of so many effects.
         longest: Seconds that a disk is full, or a workspace away, at the most.
+        enough: Seconds after which all is at rest.
     """
 
     requests = 3
     poll = 300.0
     within = 40
     longest = 1800.0
+    enough = 12 * 3600.0
 
     def __init__(self, root: Path, fake: Faked, client: Remote, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -117,9 +119,9 @@ class HalfADay:
         """Nothing goes wrong any more, and whoever has to decide something does."""
         self.fake.faults.clear()
         self.living.tap = fine
-        self.go_on(12 * 3600.0)
+        self.go_on(self.enough)
         if self.decide():
-            self.go_on(12 * 3600.0)
+            self.go_on(self.enough)
 
     def decide(self) -> bool:
         """Killed on the verge of a create: held, and told of, until a person decides; whether any was."""

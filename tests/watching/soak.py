@@ -42,7 +42,7 @@ STEP: Final = 25.0
 AGAIN: Final = 0.85
 """How probably the one that begins after a kill is killed, too, before the next thing happens."""
 
-LOOKS: Final = 0.1
+LOOKS: Final = 0.3
 """
 How probably a look at the provider counts as an effect that a kill may hit: most calls are looks, and a kill
 before one of them leaves nothing half done.
@@ -153,6 +153,7 @@ class Soak(HalfADay):
     poll = 60.0
     within = 8
     longest = 600.0
+    enough = 3 * 3600.0
 
     def __init__(  # noqa: PLR0913 - what a life is
         self,
@@ -249,18 +250,24 @@ class Soak(HalfADay):
         self.tell(rest)
 
 
-def soak(
-    root: Path, hours: float, *, requests: int = REQUESTS, seed: int = 1, tell: Callable[[Rest], None]
+def soak(  # noqa: PLR0913 - what a life is
+    root: Path,
+    hours: float,
+    *,
+    requests: int = REQUESTS,
+    seed: int = 1,
+    life: Callable[..., Soak] = Soak,
+    tell: Callable[[Rest], None] = lambda _rest: None,
 ) -> Soaked:
     """The life of one seed."""
     with Apart() as fake:
         chance = Random(f"fates {seed}")
         fake.script(*(chance.choice(FATES) for _ in range(2 * BATCHES)))
-        life = Soak(root, fake, hours, requests=requests, seed=seed, tell=tell)
+        lived = life(root, fake, hours, requests=requests, seed=seed, tell=tell)
         before = open_files()
-        life.live()
-        life.room.close()
-        return Soaked(life.outcome(fake.ask(_paid_twice), before), life.looked, life.rests)
+        lived.live()
+        lived.room.close()
+        return Soaked(lived.outcome(fake.ask(_paid_twice), before), lived.looked, lived.rests)
 
 
 def _forget_calls(fake: FakeProvider) -> None:
