@@ -1,7 +1,8 @@
 """
 The fake provider in a process of its own: what it remembers is in no figure of this process.
 
-Its clock is moved from here; whatever is called after a move sees it moved.
+Its clock is moved from here. A fake does nothing by itself when time passes, so the clock there is set before
+a call is made, by `FarClock.arrive`, and before anything else is asked.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from multiprocessing.connection import Connection
 from operator import methodcaller
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+import attrs
 
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.faults import Fault
@@ -45,6 +48,11 @@ class Apart:
 
     def ask(self, what: Callable[[FakeProvider], T]) -> T:
         """Have something done or found out there; *what* and its result travel."""
+        self.clock.arrive()
+        return self.told(what)
+
+    def told(self, what: Callable[[FakeProvider], T]) -> T:
+        """The same, whatever time it is there."""
         self._pipe.send(what)
         found: T = self._pipe.recv()
         return found
@@ -68,19 +76,24 @@ class FarClock:
 
     def __init__(self, fake: Apart) -> None:
         self._fake = fake
-        self.now = fake.ask(_now)
+        self._there = self.now = fake.told(_now)
 
     def advance(self, seconds: float) -> None:
-        """Move it, here and there."""
+        """Move it."""
         self.now += seconds
-        self._fake.ask(Advance(seconds))
+
+    def arrive(self) -> None:
+        """Have it say there what it says here."""
+        if self.now != self._there:
+            self._fake.told(Advance(self.now - self._there))
+            self._there = self.now
 
 
+@attrs.frozen
 class Advance:
     """Moves the clock of a fake."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    seconds: float
 
     def __call__(self, fake: FakeProvider) -> None:
         """Move it."""

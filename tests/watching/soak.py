@@ -166,7 +166,7 @@ class Soak(HalfADay):
         tell: Callable[[Rest], None] = lambda _rest: None,
     ) -> None:
         super().__init__(root, fake, client_at("openai", fake.url("openai"), fake.key), seed)
-        self.apart = fake
+        self.apart, self.clock = fake, fake.clock
         self.hours, self.requests, self.tell = hours, requests, tell
         self.rests: list[Rest] = []
         self.killing = False
@@ -177,15 +177,20 @@ class Soak(HalfADay):
 
     def opened(self) -> Http:
         """The network, in virtual time."""
-        clock = self.fake.clock
+        clock = self.clock
         return Http(
             lambda seconds, _stopping: clock.advance(seconds),
             HttpSettings(spacing=0.0),
             now=lambda: clock.now,
             clock=lambda: clock.now,
             chance=lambda: 0.5,
-            tap=self.living.tapped,
+            tap=self.called,
         )
+
+    def called(self, call: str, path: str) -> None:
+        """A call is about to be made."""
+        self.clock.arrive()
+        self.living.tapped(call, path)
 
     def opened_anew(self) -> Http:
         """The network for a pass: as in the product, each that calls opens its own, and closes it."""

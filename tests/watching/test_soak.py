@@ -13,7 +13,7 @@ from tests.workspaces import scratch
 
 @pytest.mark.parametrize(
     ("hours", "requests", "seed"),
-    [(0.5, 10, 1), *(pytest.param(6, 100, seed, marks=pytest.mark.slow) for seed in range(2, 6))],
+    [(0.5, 10, 1), *(pytest.param(6, 100, seed, marks=pytest.mark.slow) for seed in (2, 3))],
 )
 def test_a_soak_loses_doubles_and_leaks_nothing(hours: float, requests: int, seed: int) -> None:
     """After each stretch as many files are open as before, and at the end all requests are answered once."""
@@ -73,4 +73,5 @@ def test_what_grows_is_told() -> None:
     found = Soaked(NOTHING, 0, early + late)
 
     assert found.growth == pytest.approx((2, 3))
-    assert (found.opened, found.drift) == (1, pytest.approx(0.1))
+    assert found.opened == 1
+    assert found.drift == pytest.approx(0.1)
