@@ -252,6 +252,40 @@ def test_no_credit_stops_and_says_so(tmp_path: Path, fake: FakeProvider, name: s
     assert asked.creates() == 1
 
 
+@pytest.mark.parametrize("name", ["openai", "gemini"])
+def test_an_upload_that_is_gone_is_made_again(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A file that its provider has dropped before the create is uploaded once more, and one batch is made."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    fake.fault("create", Refuse(429, "slow down"), times=1)
+    asked.run()
+    assert record(root, "1")["state"] == "uploaded"
+    for file in fake.world.files.values():
+        file.deleted = True
+    assert settled(asked.wait(), root, "1")
+    assert (fake.calls.count("upload"), asked.creates()) == (2, 1)
+
+
+def test_a_batch_with_neither_counts_nor_files_is_not_sent_again(tmp_path: Path, fake: FakeProvider) -> None:
+    """A batch called completed, of which no answer is counted and none is shown, may have been paid for."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(counts={"completed": 0, "failed": 0}, late=9))
+    report = asked.wait()
+    assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
+    assert asked.creates() == 1
+
+
+@pytest.mark.parametrize("end", ["expired", "cancelled"])
+def test_answers_that_are_named_after_an_early_end(tmp_path: Path, fake: FakeProvider, end: End) -> None:
+    """What was answered before a batch was cut off is fetched, however late its file is named."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(end=end, done=2, counts={"completed": 0, "failed": 0}, late=2))
+    asked.wait()
+    assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
+
+
 @provider
 def test_a_missing_answer_is_never_asked_again_by_itself(
     tmp_path: Path, fake: FakeProvider, name: str

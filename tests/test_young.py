@@ -128,6 +128,15 @@ def test_a_long_wait_is_left_to_the_next_pass(settle_seconds: float, root: Path,
     assert report.batch("1").because == "its input was written a moment ago"
 
 
+def test_a_time_that_is_still_to_come_is_told(root: Path, log: Path) -> None:
+    """An input from a machine whose clock is ahead waits, and why is said."""
+    put(root, "1", input=[request(1)])
+    aged(root, "1", -86_400.0)
+    report = answer(root, Noted(log), settle_seconds=2)
+    assert (report.exit_code, noted(log).total()) == (75, 0)
+    assert "a time that is still to come" in report.batch("1").because
+
+
 @pytest.mark.parametrize(
     ("age", "settle_seconds"), [(60.0, 2.0), (0.0, 0.0)], ids=["old-enough", "no-patience-asked-for"]
 )

@@ -28,7 +28,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
-from reconciler.planner.waiting import PATIENCE
+from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.workspace.effects import temporary_for
 

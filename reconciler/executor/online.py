@@ -20,7 +20,7 @@ from reconciler.model.record import Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.limiting import QUOTA_CODES
-from reconciler.planner.waiting import PATIENCE
+from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.workspace import ledger
 
@@ -109,8 +109,8 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
     """The record once the provider has spoken."""
     after = heard(record, told)
     phase = phase_of(told.status)
-    if phase is Phase.DONE and not any(after.remote_file(role) for role in told.files):
-        # It says that it is done and names no file: it is asked again, but not for ever.
+    if phase in (Phase.DONE, Phase.PARTIAL) and not any(after.remote_file(role) for role in told.files):
+        # It has ended and names no file: it is asked again, but not for ever.
         return attrs.evolve(after, online=attrs.evolve(after.online, tries=record.online.tries + 1))
     if phase is Phase.REFUSED and any(each.code in QUOTA_CODES for each in told.refusals):
         if record.online.not_before is not None:

@@ -23,6 +23,7 @@ from reconciler.errors import (
     BadLine,
     CallRefused,
     Later,
+    NotThere,
     PermanentError,
     ReconcilerError,
     Uncertain,
@@ -44,6 +45,7 @@ from reconciler.model.record import InputFact, Online, Record, Refusal, Submissi
 from reconciler.model.remote import Order
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
+from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
 from reconciler.workspace import ledger
@@ -216,7 +218,11 @@ def _upload(run: Run, remote: Remote, record: Record, source: Source) -> Record:
         if record.state in _FRESH or record.input_file_id is None:
             file_id = remote.upload(wire, source, f"batch_input_{record.intent}.jsonl")
             record = run.publish(attrs.evolve(record, state=Submission.UPLOADED, input_file_id=file_id))
-        if record.input_file_id is not None and not remote.is_ready(wire, record.input_file_id):
+        try:
+            ready = record.input_file_id is None or remote.is_ready(wire, record.input_file_id)
+        except NotThere as error:
+            raise _without_file(run, record, error) from error
+        if not ready:
             raise _back(run, record, Later(f"{remote.name} is still processing the upload", 0.0))
     return record
 
@@ -278,10 +284,17 @@ def _refused(run: Run, record: Record, error: CallRefused) -> ReconcilerError:
     if error.code in NO_CREDIT:
         return _back(run, record, error)
     if _NO_FILE in error.told.lower():
-        # It lists late what was uploaded a moment ago; the next create is a new one, and this one is over.
-        later = Later(f"the provider does not know the uploaded file yet ({error.message})", 0.0)
-        return _back(run, record, later)
+        return _without_file(run, record, error)
     refusal = Refusal(error.code, error.told or error.message)
     charging.release(run.ctx, record.name, record.intent)
     run.publish(attrs.evolve(record, state=Submission.REJECTED, online=Online(refusals=(refusal,))))
     return error
+
+
+def _without_file(run: Run, record: Record, error: CallRefused) -> ReconcilerError:
+    """The provider does not know the upload: it lists it late, or keeps it no more. Nothing was created."""
+    told = f"{record.provider} does not know the uploaded file"
+    if record.online.tries + 1 < PATIENCE:
+        return _back(run, record, Later(f"{told} yet ({error.message})", 0.0))
+    record = attrs.evolve(record, input_file_id=None, online=Online())
+    return _back(run, record, Later(f"{told} any more, and is given it anew ({error.message})", 0.0))

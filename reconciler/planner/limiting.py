@@ -18,7 +18,7 @@ from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
-from reconciler.planner.safety import expects
+from reconciler.planner.safety import PATIENCE, expects
 
 UNSENT = (None, Submission.PREPARED, Submission.UPLOADED)
 """How far a submission may have come that nobody can have paid for."""
@@ -93,7 +93,8 @@ def _is_nowhere(record: Record) -> bool:
     phase, refusals = phase_of(record.status), record.online.refusals
     if phase is Phase.REFUSED:
         return bool(refusals) and all(each.code in QUOTA_CODES for each in refusals)
-    return phase is Phase.PARTIAL and are_leftovers(record, 0, 0)
+    # A file may be named later than the end.
+    return phase is Phase.PARTIAL and record.online.tries >= PATIENCE and are_leftovers(record, 0, 0)
 
 
 QUOTA_CODES = frozenset({"token_limit_exceeded"})
@@ -117,4 +118,5 @@ def are_leftovers(record: Record, here: int, ran: int) -> bool:
         return said is None or said <= ran
     if phase is Phase.REFUSED and record.online.rescue:
         return not said and not here
-    return phase is Phase.DONE and said == here
+    # One that says it is completed, and has neither a file nor a count to show, agrees with nothing.
+    return phase is Phase.DONE and said == here > 0

@@ -21,16 +21,13 @@ from reconciler.planner.answers import answer_here, ask_after, open_roles, plan_
 from reconciler.planner.following import held_by_canary
 from reconciler.planner.limiting import QUOTA_CODES, never_runs, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, live_refused, rescue_refused
-from reconciler.planner.safety import asked_at, expects
+from reconciler.planner.safety import PATIENCE, asked_at, expects
 
 SET_PROVIDER = (
     "put the answer files beside the input; or\n"
     'set [provider] name = "local" in reconciler.toml: a function on this machine answers ([local] worker)\n'
     'or name a remote provider there, such as "openai", whose key is in the environment'
 )
-PATIENCE: Final = 3
-"""How often a provider is heard out that says what cannot be, before its files are believed instead."""
-
 FINDINGS: Final = 5
 """How many findings of a provider are told; the rest is counted."""
 
@@ -164,7 +161,10 @@ def _written_still(snap: Snapshot, policy: Policy) -> Plan | None:
     quiet_at = snap.files[Role.INPUT].mtime_ns / 1e9 + policy.settle_seconds
     if snap.seen_at >= quiet_at or child:
         return None
-    return Plan(snap.name, "its input was written a moment ago", then=Waiting(quiet_at))
+    told = "its input was written a moment ago"
+    if quiet_at > snap.seen_at + 2 * policy.settle_seconds:
+        told = "its input bears a time that is still to come, so a clock was wrong: touch it, and it goes"
+    return Plan(snap.name, told, then=Waiting(quiet_at))
 
 
 def _rescued(snap: Snapshot, policy: Policy) -> Plan:
@@ -229,7 +229,8 @@ def _in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
         return Plan(name, because, (Rescue(name, why=OVERDUE, expects=expects(snap)),))
     if phase is Phase.RUNNING:
         return _running(snap, record, policy, provider)
-    unsettled = phase is Phase.DONE and not named and not record.roles and record.online.tries < PATIENCE
+    ended = phase in (Phase.DONE, Phase.PARTIAL)
+    unsettled = ended and not named and not record.roles and record.online.tries < PATIENCE
     if unsettled:
         if not snap.asked:
             return _look_there(snap, record, policy, provider)

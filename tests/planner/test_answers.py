@@ -11,7 +11,7 @@ from reconciler.model.operation import Download, ProcessErrors, ProcessOutput, Q
 from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass
 from reconciler.model.plan import Attention
 from reconciler.model.policy import Policy
-from reconciler.model.record import Counts, Record
+from reconciler.model.record import Counts, Online, Record
 from reconciler.model.snapshot import ChildFact, Mismatch, Place, Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.planner import next_child, plan
@@ -287,6 +287,13 @@ def test_missing_ids(known: Record | None, client: str, bare: str, none: str) ->
     snapshot = answered(coverage(2, missing=1), known)
     policies = (POLICY_OPENAI_REACHABLE, POLICY_OPENAI, POLICY_NONE)
     assert tuple(told(plan(snapshot, policy)) for policy in policies) == (client, bare, none)
+
+
+def test_nothing_to_show_is_no_word() -> None:
+    """A batch that is called completed, without a file and without a count, may have been answered."""
+    known = remote(counts=Counts(total=3, completed=0, failed=0), online=Online(tries=3))
+    silent = snap("i", record=known, matched=matched(coverage(0, missing=3)))
+    assert told(plan(silent, POLICY_OPENAI_REACHABLE)) == STAYS
 
 
 def test_missing_ids_are_named_with_the_ways_out() -> None:

@@ -50,7 +50,14 @@ FAILED: Final = {Role.OUTPUT: None, Role.ERROR: digest(Role.ERROR)}
         ),
         pytest.param(record(provider="anthropic"), False, STOPPABLE, "end-here", id="nobody-to-ask"),
         pytest.param(remote("failed", online=QUOTA), False, STOPPABLE, "end-here", id="sent-away"),
-        pytest.param(remote("cancelled"), False, STOPPABLE, "end-here", id="stopped-without-an-answer"),
+        pytest.param(remote("cancelled"), False, STOPPABLE, "check-online", id="stopped-without-a-file-yet"),
+        pytest.param(
+            remote("cancelled", online=Online(tries=3)),
+            False,
+            STOPPABLE,
+            "end-here",
+            id="stopped-without-any",
+        ),
         pytest.param(record(provider="local"), False, POLICY_LOCAL, "end-here", id="never-begun-here"),
         pytest.param(
             record(provider="local", status="in_progress"),

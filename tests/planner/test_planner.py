@@ -118,8 +118,7 @@ TABLE: Final = {
     "rejected": Row("i", "rejected", ANY_STATUS, *STAYS),
     "in-flight": Row("i", "legacy finished", UNFINISHED, "check-online: pending", ": held"),
     "finished-with-files": Row("i", "finished", FINISHED, "download: pending", ": held"),
-    "cut-off-without-files": Row("i", "legacy", "partial", *MATCH),
-    "finished-without-files": Row("i", "legacy", "done", "check-online: pending", ": held"),
+    "ended-without-files": Row("i", "legacy", "done partial", "check-online: pending", ": held"),
     "nothing-ran": Row("i", "legacy", "refused", *STAYS),
     # Answers beside their input are matched, once no role is open any more.
     "answered": Row(

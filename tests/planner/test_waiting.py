@@ -7,7 +7,7 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import Download, Submit
 from reconciler.model.plan import Attention, Held, Settled, Waiting
 from reconciler.model.policy import Policy
-from reconciler.model.record import Record
+from reconciler.model.record import Online, Record
 from reconciler.planner import plan
 from tests.planner.builders import (
     NAME,
@@ -97,7 +97,10 @@ def test_an_interrupted_submission_goes_on_at_its_own_provider() -> None:
         pytest.param(remote("paused_by_moonlight"), ": waiting", id="unheard-of"),
         pytest.param(remote(None), ": waiting", id="silent"),
         pytest.param(remote("completed", **BOTH), "download: pending", id="done"),
-        pytest.param(remote("expired"), "match-request-ids: pending", id="expired-with-nothing"),
+        pytest.param(remote("expired"), ": waiting", id="expired-with-nothing-yet"),
+        pytest.param(
+            remote("expired", online=Online(tries=3)), "match-request-ids: pending", id="expired-with-nothing"
+        ),
         pytest.param(remote("failed"), ": needs attention", id="refused"),
     ],
 )

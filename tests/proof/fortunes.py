@@ -180,7 +180,12 @@ ENDED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 
 def asked(batch: Batch) -> set[str]:
     """The requests of a batch, by the ids that users know them by."""
-    return {key.decode() for key in _KEY.findall(batch.source.path.read_bytes())}
+    return asked_in(batch.source.path.read_bytes())
+
+
+def asked_in(data: bytes) -> set[str]:
+    """The same of the lines of an input."""
+    return {key.decode() for key in _KEY.findall(data)}
 
 
 def replied(batch: Batch) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,9 +18,10 @@ from reconciler import engine
 from reconciler.check import check
 from reconciler.model.failure import InDoubt, Refused
 from reconciler.model.report import BatchReport, State
-from reconciler.planner.waiting import PATIENCE
+from reconciler.planner.safety import PATIENCE
 from reconciler.workspace.effects import TEMPORARY
 from tests import workspaces
+from tests.proof.crowds import hold_crowds, waits_for_room
 from tests.proof.deadlines import hold_deadlines, judge_limited, judge_once
 from tests.proof.fortunes import SENDS, replied
 from tests.proof.moments import Moment
@@ -48,14 +50,18 @@ def hold(world: World) -> None:
     Raises:
         AssertionError: A promise is broken.
     """
-    _files(world)
-    _inputs(world)
+    found = workspaces.files(world.root)
+    if (found, world.users.disturbed) != world.held:
+        _files(world)
+        _inputs(world, found)
+        _versions(world, found)
+        world.held = found, {*world.users.disturbed}
     _money(world)
     _spend(world)
     _results(world)
     hold_deadlines(world, published(world))
     hold_samples(world)
-    _versions(world)
+    hold_crowds(world)
     assert not world.fake.mistakes, world.fake.mistakes
     assert [*world.root.parent.iterdir()] == [world.root], "something was written outside the workspace"
 
@@ -79,13 +85,22 @@ def _speaks_of(where: str, names: set[str]) -> bool:
     return any(re.search(rf"(?<![a-z0-9]){name}(?![0-9])", where) for name in names)
 
 
-def _inputs(world: World) -> None:
+def _inputs(world: World, found: Mapping[str, bytes]) -> None:
     """Every input lies there as it was written, but where a user has it in hand."""
+    there = _by_leaf(found)
     for name, data in world.users.inputs.items():
         if name not in world.users.disturbed:
-            there = [*world.root.rglob(f"batch_input_{name}.jsonl")]
-            assert there, f"the input of {name} is gone"
-            assert {path.read_bytes() for path in there} == {data}, f"the input of {name} was changed"
+            inputs = there.get(f"batch_input_{name}.jsonl", {})
+            assert inputs, f"the input of {name} is gone"
+            assert {*inputs.values()} == {data}, f"the input of {name} was changed"
+
+
+def _by_leaf(found: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """What lies there, by name, then by path."""
+    leaves: dict[str, dict[str, bytes]] = {}
+    for path, data in found.items():
+        leaves.setdefault(path.rpartition("/")[2], {})[path] = data
+    return leaves
 
 
 def _money(world: World) -> None:
@@ -126,19 +141,19 @@ def _results(world: World) -> None:
             assert own in answered, f"nobody has answered {own}: {text}"
 
 
-def _versions(world: World) -> None:
+def _versions(world: World, found: Mapping[str, bytes]) -> None:
     """What a newer version has written stays as it is, and so do keys that this version does not know."""
     for path, (_, left) in world.users.touched.items():
         if left is not None and b'"schema": 2' in left:
             assert path.exists(), f"{path} of a newer version is gone"
             assert path.read_bytes() == left, f"{path} of a newer version was changed"
+    there = _by_leaf(found)
     for name in world.users.marked:
         if name.partition(".")[0] in world.users.disturbed:
             continue
-        for path in world.root.rglob(f"batch_metadata_{name}.jsonl"):
-            if path.parent.name.startswith(".staging-"):
-                continue
-            assert LATER_KEY in json.loads(path.read_bytes()), f"{path} has lost a key"
+        for where, data in there.get(f"batch_metadata_{name}.jsonl", {}).items():
+            if "/.staging-" not in where:
+                assert LATER_KEY in json.loads(data), f"{where} has lost a key"
 
 
 def refused(world: World, name: str) -> None:
@@ -166,22 +181,26 @@ def converge(world: World) -> None:
     """
     Let faults stop, and time pass: the world comes to rest in three passes, and a further pass does nothing.
 
-    A pass after which the provider has something new to do is not counted: then its time comes. One that has
-    lost what it had is heard out some times more.
+    A pass after which the provider has something new to do is not counted: then its time comes. Nor is one
+    that has made room for what waits for it. A provider that has lost something is heard out some times more.
 
     Raises:
         AssertionError: Something waits for ever, or a pass over what has settled changes something.
     """
     world.fake.faults.clear()
     world.full = False
-    world.raise_limit()
+    world.lift("max_cost_usd")
     world.users.rest()
+    # Clocks that went back have caught up: what was written in the future is older than a moment.
+    world.wait(max(world.users.latest - world.fake.clock.now, 0.0))
     passes = 0
     while passes == 0 or waiting(world) or held_back(world):
         world.fortunes.finish()
         world.wait(LONGEST)
         world.resume()
-        before = len(world.fake.batches)
+        if in_doubt(world):
+            world.lift("max_in_flight")
+        full = waits_for_room(world)
         world.run()
         told = (
             [f"{each.name} {each.state}: {each.because}" for each in world.report.batches]
@@ -190,7 +209,7 @@ def converge(world: World) -> None:
         )
         world.note("left", told)
         hold(world)
-        passes += len(world.fake.batches) == before
+        passes += not world.sent and (not full or waits_for_room(world) == full)
         most = PASSES + (PATIENCE if world.fortunes.wronged() else 0)
         assert passes <= most, f"no rest after {most} passes: {waiting(world)}"
     if world.fortunes.wronged():
@@ -210,6 +229,13 @@ def converge(world: World) -> None:
     ]
     assert changed == [], changed
     world.note("at rest", [f"{each.name} {each.state}" for each in report.batches])
+
+
+def in_doubt(world: World) -> bool:
+    """Whether a batch may be at the provider for ever, as far as anybody here can know."""
+    return world.report is not None and any(
+        isinstance(each.failure, InDoubt) for each in world.report.batches
+    )
 
 
 def waiting(world: World) -> list[BatchReport]:

@@ -11,6 +11,13 @@ _SAMPLE: Final = ("tests/test_following.py",)
 
 LIMITS: Final = (
     Planted(
+        "one batch more goes than may be at once",
+        "executor/crowding.py",
+        "    if step.most and len(others) >= step.most:\n",
+        "    if step.most and len(others) > step.most:\n",
+        ("tests/proof/test_simulation.py", "-k", "a_life and 8"),
+    ),
+    Planted(
         "an input is ended while it is being written",
         "planner/waiting.py",
         "        return _written_still(snap, policy) or ended\n",

@@ -15,6 +15,27 @@ _APPEND: Final = (
 
 ONLINE: Final = (
     Planted(
+        "a batch that shows neither answers nor counts is sent again",
+        "planner/limiting.py",
+        "said == here > 0\n",
+        "said == here\n",
+        ("tests/test_online.py", "-k", "neither_counts"),
+    ),
+    Planted(
+        "what was answered before an early end is sent again where its file is named late",
+        "planner/waiting.py",
+        "    ended = phase in (Phase.DONE, Phase.PARTIAL)\n",
+        "    ended = phase is Phase.DONE\n",
+        ("tests/test_online.py", "-k", "named_after"),
+    ),
+    Planted(
+        "an upload that is gone is waited for for ever",
+        "executor/submitting.py",
+        "    record = attrs.evolve(record, input_file_id=None, online=Online())\n",
+        "",
+        ("tests/test_online.py", "-k", "upload_that_is_gone"),
+    ),
+    Planted(
         "a copy is sent beside an input whose submission was cut off",
         "executor/submitting.py",
         "record.state in _BEFORE_CREATE:",

@@ -124,11 +124,11 @@ class Machine(RuleBasedStateMachine):
         """An input that nobody has begun with goes."""
         self.users.delete(_pick(self.users.deletable(), which))
 
-    @precondition(lambda self: self.users.free("input"))
+    @precondition(lambda self: self.users.editable())
     @rule(which=WHICH)
     def edit(self, which: int) -> None:
         """An input that the product has begun with is changed, until it is put back."""
-        self.users.edit(_pick(self.users.free("input"), which))
+        self.users.edit(_pick(self.users.editable(), which))
 
     @precondition(lambda self: self.users.free(*ROLES))
     @rule(which=WHICH)

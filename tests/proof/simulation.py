@@ -103,7 +103,7 @@ def step(world: World, chance: random.Random, number: int) -> None:  # noqa: C90
             users.grow(chance.choice(sorted(users.growing)))
         case "delete" if names := users.deletable():
             users.delete(chance.choice(names))
-        case "edit" if paths := users.there("input"):
+        case "edit" if paths := users.editable():
             users.edit(chance.choice(paths))
             world.run()
             users.put_all_back()

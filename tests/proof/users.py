@@ -201,6 +201,10 @@ class Users:
         taken = {batch_of(path) for path in self.touched}
         return [path for path in self.there(*roles) if batch_of(path) not in taken]
 
+    def editable(self) -> list[Path]:
+        """Inputs that their metadata knows: what it does not know may have been any other bytes."""
+        return [path for path in self.free("input") if root_of(path) not in self.loose]
+
     def samples(self) -> list[str]:
         """Inputs that others may wait for: none that wait themselves."""
         return sorted(self.inputs.keys() - self.after.keys())
@@ -223,7 +227,8 @@ class Users:
         """Metadata that the first tools could have written: of OpenAI's batches, under way."""
         if self.provider != "openai":
             return []
-        found = [(path, json.loads(path.read_bytes())) for path in self.records()]
+        free = set(self.free("metadata"))
+        found = [(path, json.loads(path.read_bytes())) for path in self.records() if path in free]
         never = {"children", "coverage", "parent", "roles"}
         return [path for path, record in found if record.get("batch_id") and not never & record.keys()]
 

@@ -74,6 +74,10 @@ class World:
         self.users = Users(root, fake, provider, self.note)
         self.fortunes = Fortunes(fake)
         self.full = False
+        self.held: tuple[dict[str, bytes], set[str]] | None = None
+        """What lay there, and what users had in hand, when it was last held to what its files can show."""
+        self.sent = False
+        """Whether the last pass has made a batch."""
         self.over: dict[str, int] = {}
         """How often each request was sent whose time limit has ended it."""
         self.released: set[str] = set()
@@ -85,14 +89,14 @@ class World:
             root,
             fake,
             client_of(provider, fake),
-            flags={"settle_seconds": QUIET, "files": (("user", PRICES),), **_limit(seed)},
+            flags={"settle_seconds": QUIET, "files": (("user", PRICES),), **_limit(seed), **_room(seed)},
             room=room,
             token=lambda: self.tokens.randbytes(16).hex(),
         )
 
-    def raise_limit(self) -> None:
-        """A person takes the limit of cost away, so that what it has held goes."""
-        self.online.flags = {key: value for key, value in self.online.flags.items() if key != "max_cost_usd"}
+    def lift(self, limit: str) -> None:
+        """A person takes a limit away, so that what it has held goes."""
+        self.online.flags = {key: value for key, value in self.online.flags.items() if key != limit}
 
     def wait(self, seconds: float) -> None:
         """Time goes on, or back."""
@@ -124,8 +128,10 @@ class World:
         moment = Moment(
             self.root, stop=stop, failure=failure, cut=cut is not None, full=self.full, fills=fills
         )
+        before = len(self.fake.batches)
         died = self._pass(moment)
         self.full = moment.full
+        self.sent = len(self.fake.batches) > before
         if died and cut is not None:
             self._lose_power(moment, cut)
         self.note(f"pass stop={stop} died={died}", moment.seen)
@@ -214,6 +220,11 @@ class World:
 def _limit(seed: int) -> dict[str, float]:
     """The limit of cost of a world: none, or room for a few requests at a time."""
     return {} if seed % 3 == 0 else {"max_cost_usd": (3 + seed % 5) * UNIT / 10**9}
+
+
+def _room(seed: int) -> dict[str, int]:
+    """How many batches may be at the provider at once: as many as come, or one or two."""
+    return {} if seed % 4 else {"max_in_flight": 1 + seed // 4 % 2}
 
 
 @contextmanager
