@@ -22,7 +22,7 @@ def test_a_soak_loses_doubles_and_leaks_nothing(hours: float, requests: int, see
 
     end = found.outcome
     assert (end.lost, end.doubled) == (0, 0), (seed, found)
-    assert (end.descriptors, found.opened) == (0, 0), (seed, found)
+    assert max(end.descriptors, found.opened) <= 0, (seed, found)
     assert end.dropped >= 13 * hours
     assert end.kills - found.looked > 30 * hours
 
