@@ -88,9 +88,15 @@ def client_of(name: str, fake: FakeProvider, key: str = "") -> Remote:
     if name == PLUGGED:
         options = ProviderOptions(base_url=fake.url("openai"))
         client = plug(name, plugged_provider.make, options, {"ACME_API_KEY": key or fake.key})
-    else:
-        options = ProviderOptions(base_url=fake.url(name), model="m" if name in NEEDS_MODEL else "")
-        client = make(name, options, dict.fromkeys(KEYS, key or fake.key))
+        assert isinstance(client, Remote)
+        return client
+    return client_at(name, fake.url(name), key or fake.key)
+
+
+def client_at(name: str, url: str, key: str) -> Remote:
+    """The real client of a provider, for what answers at *url*."""
+    options = ProviderOptions(base_url=url, model="m" if name in NEEDS_MODEL else "")
+    client = make(name, options, dict.fromkeys(KEYS, key))
     assert isinstance(client, Remote)
     return client
 

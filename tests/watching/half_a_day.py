@@ -10,36 +10,35 @@ from __future__ import annotations
 import errno
 import os
 import random
-import re
-import time
-from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Final
-
-import attrs
+from typing import Any, Final, Protocol
 
 from reconciler import engine
 from reconciler.check import check
 from reconciler.decide_online import resubmit
 from reconciler.errors import ReconcilerError
 from reconciler.executor.hooks import Hooks, Plugged
+from reconciler.model.report import State
+from reconciler.providers.base import Remote
 from reconciler.providers.http import Http
 from reconciler.providers.http_settings import HttpSettings
 from reconciler.session import Options
 from reconciler.testing import FakeProvider, Fate
-from reconciler.testing.faults import Cut, LateEffect, Refuse, ReplyDropped, Reset
+from reconciler.testing.faults import Cut, Fault, LateEffect, Refuse, ReplyDropped, Reset
+from reconciler.testing.records import Kind
 from reconciler.watching.arrivals import Seen
 from tests.stopping import client_of
-from tests.watching.living import Living
-from tests.workspaces import answered, jsonl, leftovers, live, request, results
+from tests.watching.counting import Outcome, answered_in, open_files, paid_twice, served
+from tests.watching.living import Living, fine
+from tests.workspaces import answered, jsonl, leftovers, live, request
 
 HOURS: Final = 12
 STEP: Final = 600.0
 """Seconds between two things that happen."""
 
-FAULTS: Final = (
+FAULTS: Final[tuple[tuple[Kind | None, Fault], ...]] = (
     ("create", ReplyDropped()),
     ("create", LateEffect(seconds=120.0)),
     ("create", Refuse(429, "slow down")),
@@ -58,28 +57,19 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-@attrs.frozen
-class Outcome:
-    """
-    How a life has ended.
+class Faked(Protocol):
+    """A fake provider, in this process or in another one."""
 
-    Attributes:
-        dropped: Batches that users have put there.
-        lost: Requests of them that have no answer in the end.
-        doubled: Requests that were paid for twice.
-        in_doubt: Batches that were held until a person decided.
-        kills: How often the watcher died.
-        passes: Passes that watchers made.
-        descriptors: Open files at the end, less those at the beginning.
-    """
+    @property
+    def clock(self) -> Any:
+        """Its time."""
 
-    dropped: int
-    lost: int
-    doubled: int
-    in_doubt: int
-    kills: int
-    passes: int
-    descriptors: int
+    @property
+    def faults(self) -> Any:
+        """What goes wrong there."""
+
+    def fault(self, kind: Kind | None, fault: Fault, **when: Any) -> None:
+        """Let something go wrong there."""
 
 
 class HalfADay:
@@ -89,47 +79,71 @@ class HalfADay:
     Args:
         root: The workspace, which is made.
         fake: The provider.
+        client: Its client.
         seed: What is drawn from.
+
+    Attributes:
+        requests: How many each batch has.
+        poll: Seconds between two looks at a batch at the provider.
+        within: A kill comes before one of so many effects.
+        longest: Seconds that a disk is full, or a workspace away, at the most.
+        enough: Seconds after which all is at rest.
     """
 
-    def __init__(self, root: Path, fake: FakeProvider, room: Http, seed: int) -> None:
+    requests = 3
+    poll = 300.0
+    within = 40
+    longest = 1800.0
+    enough = 12 * 3600.0
+
+    def __init__(self, root: Path, fake: Faked, client: Remote, seed: int) -> None:
         self.chance = random.Random(seed)
         self.fake = fake
         self.names: list[str] = []
         self.kills = self.passes = self.in_doubt = 0
         (root / "workdir").mkdir(parents=True)
-        hooks = Hooks(providers={"openai": client_of("openai", fake)})
-        flags = {"provider.name": "openai", "provider.poll_seconds": 300.0, "provider.per_batch_delay": 0.0}
+        hooks = Hooks(providers={"openai": client})
+        flags = {"provider.name": "openai", "provider.poll_seconds": self.poll}
+        flags |= {"provider.per_batch_delay": 0.0}
         self.living = Living(root, clock=fake.clock, flags=flags, plugged=Plugged(lambda _name: hooks))
-        self.living.wire = lambda: room
-        room.tap = self.living.tapped
 
     def live(self) -> None:
         """Let half a day pass, and then what it takes to come to rest."""
         steps = int(HOURS * 3600 / STEP)
         for _ in range(steps):
-            files = (self.drop, self.drop, self.triple, self.slow, self.silent)
-            troubles = (self.fault, self.kill, self.fill, self.vanish, self.by_hand, self.hang_up)
-            self.chance.choice([*files, *troubles])()
+            self.chance.choice([*self.files, *self.troubles])()
             self.go_on(STEP * (0.5 + self.chance.random()))
-        self.fake.faults.clear()
-        self.living.tap = _fine
-        self.go_on(12 * 3600.0)
-        held = {
-            facts["batch"]
-            for facts in self.living.told.of("batch.held")
-            if "its create may have reached" in facts["because"]
-        }
-        doubtful = [name for name in self.names if name in held and not self.is_done(name)]
-        if doubtful:
-            # Killed on the verge of a create: held, and told of, until a person decides.
-            self.in_doubt = len(doubtful)
-            resubmit(str(self.living.root), self.living.settings(), doubtful, self.options)
-            self.go_on(12 * 3600.0)
+        self.come_to_rest()
 
-    def is_done(self, name: str) -> bool:
-        """Whether a batch has settled."""
-        return (self.living.root / "done" / name).is_dir()
+    def come_to_rest(self) -> None:
+        """Nothing goes wrong any more, and whoever has to decide something does."""
+        self.fake.faults.clear()
+        self.living.tap = fine
+        self.go_on(self.enough)
+        if self.decide():
+            self.go_on(self.enough)
+
+    def decide(self) -> bool:
+        """Killed on the verge of a create: held, and told of, until a person decides; whether any was."""
+        doubtful = [
+            report.name
+            for report in self.living.watch.standing
+            if report.state is State.HELD and "its create may have reached" in report.because
+        ]
+        if doubtful:
+            self.in_doubt += len(doubtful)
+            resubmit(str(self.living.root), self.living.settings(), doubtful, self.options)
+        return bool(doubtful)
+
+    @property
+    def files(self) -> tuple[Callable[[], None], ...]:
+        """The ways in which a batch comes."""
+        return (self.drop, self.drop, self.triple, self.slow, self.silent)
+
+    @property
+    def troubles(self) -> tuple[Callable[[], None], ...]:
+        """What happens beside that."""
+        return (self.fault, self.kill, self.fill, self.vanish, self.by_hand, self.hang_up)
 
     @property
     def options(self) -> Options:
@@ -145,12 +159,20 @@ class HalfADay:
         while (left := ends - self.living.now()) > 0:
             try:
                 self.living.live_for(left)
-            except Killed:
+            except Killed as killed:
                 self.kills += 1
                 self.passes += self.living.watch.passes
-                self.living.tap = _fine
+                self.living.tap = fine
                 self.living.watch.close()
                 self.living.begin()
+                self.died(*killed.args)
+
+    def died(self, at: str) -> None:
+        """A watcher has died before a change, and another one begins."""
+
+    def spares(self, _change: str) -> bool:
+        """Whether a kill passes over a change."""
+        return False
 
     # What happens
 
@@ -159,7 +181,8 @@ class HalfADay:
         name = f"n{len(self.names)}"
         self.names.append(name)
         return name, jsonl(
-            {**request(n), "custom_id": f"{name}-{n}", "body": _body(f"hi {name}-{n}")} for n in range(3)
+            {**request(n), "custom_id": f"{name}-{n}", "body": _body(f"hi {name}-{n}")}
+            for n in range(self.requests)
         )
 
     def drop(self) -> None:
@@ -171,7 +194,7 @@ class HalfADay:
         """Somebody drops an input with its answers."""
         name, data = self.lines()
         self.living.write(f"batch_input_{name}.jsonl", data)
-        answers = [{**answered(n), "custom_id": f"{name}-{n}"} for n in range(3)]
+        answers = [{**answered(n), "custom_id": f"{name}-{n}"} for n in range(self.requests)]
         self.living.write(f"batch_output_{name}.jsonl", answers)
 
     def slow(self) -> None:
@@ -194,16 +217,16 @@ class HalfADay:
     def fault(self) -> None:
         """Something goes wrong at the provider."""
         kind, fault = self.chance.choice(FAULTS)
-        self.fake.fault(kind, fault, times=self.chance.choice([1, 2, 5]))  # type: ignore[arg-type]
+        self.fake.fault(kind, fault, times=self.chance.choice([1, 2, 5]))
 
     def kill(self) -> None:
         """The process dies at one of its next effects."""
-        left = [self.chance.randint(1, 40)]
+        left = [self.chance.randint(1, self.within)]
 
-        def tap(_change: str, _path: str) -> None:
-            left[0] -= 1
+        def tap(change: str, _path: str) -> None:
+            left[0] -= not self.spares(change)
             if left[0] == 0:
-                raise Killed
+                raise Killed(change)
 
         self.living.tap = tap
 
@@ -216,20 +239,20 @@ class HalfADay:
                 raise OSError(number, os.strerror(number), path)
 
         self.living.tap = tap
-        self.go_on(self.chance.random() * 1800.0)
-        self.living.tap = _fine
+        self.go_on(self.chance.random() * self.longest)
+        self.living.tap = fine
 
     def vanish(self) -> None:
         """The workspace is not there for a while."""
         elsewhere = self.living.root.with_name("elsewhere")
         self.living.root.rename(elsewhere)
-        self.go_on(self.chance.random() * 1800.0)
+        self.go_on(self.chance.random() * self.longest)
         elsewhere.rename(self.living.root)
 
     def by_hand(self) -> None:
         """Somebody reconciles by hand."""
         living = self.living
-        tap, living.tap = living.tap, _fine
+        tap, living.tap = living.tap, fine
         with suppress(ReconcilerError):
             engine.reconcile(str(living.root), living.settings(), self.options)
         living.tap = tap
@@ -240,9 +263,13 @@ class HalfADay:
 
     # What came of it
 
-    def outcome(self, descriptors: int) -> Outcome:
+    def outcome(self, doubled: int, descriptors: int) -> Outcome:
         """
         Count.
+
+        Args:
+            doubled: Requests that the provider was paid for twice.
+            descriptors: Open files at the beginning.
 
         Raises:
             AssertionError: A promise is broken.
@@ -250,28 +277,21 @@ class HalfADay:
         root = self.living.root
         assert check(str(root), self.living.settings()).findings == []
         assert leftovers(root) == []
-        paid: Counter[str] = Counter()
-        for batch in self.fake.batches:
-            for _, line in batch.source.lines():
-                paid.update({found.decode() for found in re.findall(rb"hi (n\d+-\d+)", line)})
-        wanted = {f"{name}-{n}" for name in self.names for n in range(3)}
-        there = {
-            row["custom_id"]
-            for name in self.names
-            if (root / "target" / f"{name}.results.jsonl").exists()
-            for row in results(root, name)
-            if row["outcome"] == "answered"
-        }
+        lost = sum(len(self.wanted(name) - answered_in(root, name)) for name in self.names)
         self.living.watch.close()
         return Outcome(
             dropped=len(self.names),
-            lost=len(wanted - there),
-            doubled=sum(count > 1 for count in paid.values()),
+            lost=lost,
+            doubled=doubled,
             in_doubt=self.in_doubt,
             kills=self.kills,
             passes=self.passes + self.living.watch.passes,
             descriptors=open_files(descriptors) - descriptors,
         )
+
+    def wanted(self, name: str) -> set[str]:
+        """The requests of a batch."""
+        return {f"{name}-{n}" for n in range(self.requests)}
 
 
 def half_a_day(root: Path, fake: FakeProvider, seed: int) -> Outcome:
@@ -290,33 +310,13 @@ def half_a_day(root: Path, fake: FakeProvider, seed: int) -> Outcome:
     ) as room:
         served(fake)
         before = open_files()
-        life = HalfADay(root, fake, room, seed)
+        life = HalfADay(root, fake, client_of("openai", fake), seed)
+        life.living.wire = lambda: room
+        room.tap = life.living.tapped
         life.live()
         room.close()
-        return life.outcome(before)
-
-
-def served(fake: FakeProvider) -> None:
-    """Have the provider's server answer once: what it opens for good is open then."""
-    asked = HTTPConnection("127.0.0.1", fake.port)
-    asked.request("GET", "/")
-    asked.getresponse().read()
-    asked.close()
-
-
-def open_files(expected: int = 0) -> int:
-    """How many files this process has open; the provider's server lives here too and closes later."""
-    here, ends = Path("/proc/self/fd"), time.monotonic() + 10
-    if not here.exists():
-        return 0
-    while (found := len(list(here.iterdir()))) > expected > 0 and time.monotonic() < ends:
-        os.sched_yield()
-    return found
+        return life.outcome(paid_twice(fake.batches), before)
 
 
 def _body(text: str) -> dict[str, object]:
     return {"model": "m", "messages": [{"role": "user", "content": text}]}
-
-
-def _fine(_change: str, _path: str) -> None:
-    """Nothing goes wrong."""

@@ -30,6 +30,10 @@ START: Final = 1_800_000_000.0
 """When a world begins that has no provider."""
 
 
+def fine(_change: str, _path: str) -> None:
+    """Nothing goes wrong."""
+
+
 @attrs.define
 class Told:
     """Keeps what was told."""
@@ -103,6 +107,7 @@ class Living:
         broken: Why settings cannot be obeyed; empty where they can.
         follower: Makes whoever is told of each pass.
         defer: The caller begins it.
+        changes: How often something was about to change.
         watch: The watcher.
     """
 
@@ -118,6 +123,7 @@ class Living:
     broken: str = ""
     follower: Callable[[Prepared], Any] = lambda _ready: None
     defer: bool = False
+    changes: int = 0
     watch: Watch = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -171,6 +177,7 @@ class Living:
 
     def tapped(self, change: str, path: str) -> None:
         """Something is about to change, here or at a provider."""
+        self.changes += 1
         self.tap(change, path)
 
     def pause(self, seconds: float, _stopping: Callable[[], bool]) -> None:
