@@ -128,7 +128,10 @@ class Ahead:
         from multiprocessing.connection import Pipe  # noqa: PLC0415 - likewise
 
         for _ in range(count):
-            ours, theirs = Pipe()
+            try:
+                ours, theirs = Pipe()
+            except OSError:
+                break
             command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno())]
             try:
                 process = subprocess.Popen(  # noqa: S603 - this very program
@@ -140,7 +143,7 @@ class Ahead:
                 )
             except OSError:
                 ours.close()
-                return
+                break
             finally:
                 theirs.close()
             self._workers.append(_Worker(process, ours))

@@ -16,7 +16,7 @@ from reconciler.model.exchange import Dialect, Request
 if TYPE_CHECKING:
     from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
     from reconciler.providers.calls import Sink, Source, Wire
-    from reconciler.providers.pacing import Pace
+    from reconciler.providers.pacing import Gate, Pace
 
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
@@ -43,6 +43,10 @@ class Embedded(Provider, Protocol):
     @property
     def pace(self) -> Pace:
         """How fast they may go."""
+
+    @property
+    def gate(self) -> Gate:
+        """What holds all its runs in this process to that pace."""
 
     async def answer(self, request: Request) -> Body:
         """

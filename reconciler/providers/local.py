@@ -11,7 +11,7 @@ import attrs
 from reconciler.model.exchange import Request
 from reconciler.model.policy import LOCAL
 from reconciler.providers.base import Body, Worker, is_async
-from reconciler.providers.pacing import UNHURRIED, Pace
+from reconciler.providers.pacing import UNHURRIED, Gate, Pace
 
 
 @attrs.frozen(slots=False)
@@ -35,6 +35,11 @@ class Local:
     def is_async(self) -> bool:
         """Whether calling the worker gives something to await."""
         return is_async(self.worker)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """What holds all its runs in this process to the pace."""
+        return Gate(self.pace)
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from reconciler.model.outcome import ErrorClass
 from reconciler.providers.base import Embedded
 from reconciler.providers.deadlines import Deadlines
 from reconciler.providers.ends import Answered, End, Failed, Judged, Rules, failure_of
-from reconciler.providers.pacing import Crowding, Gate, Meter
+from reconciler.providers.pacing import Crowding, Meter
 from reconciler.providers.tokens import taken, thought
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class Sending(Generic[T]):
         self._counts_tokens = bool(provider.pace.tokens_per_minute)
         seconds = provider.pace.request_seconds
         self._deadlines = Deadlines(seconds) if seconds else None
-        self._gate = Gate(provider.pace)
+        self._gate = provider.gate
         self._crowding = Crowding(provider.concurrency)
         self._meter = Meter()
         self._leave = asyncio.Event()

@@ -11,6 +11,13 @@ AGAIN: Final = ("tests/providers/test_many_again.py",)
 
 RUNS: Final = (
     Planted(
+        "each batch that is answered live has a pace of its own",
+        "providers/sending.py",
+        "        self._gate = provider.gate\n",
+        "        self._gate = type(provider.gate)(provider.pace)\n",
+        ("tests/proof/test_runner.py", "-k", "next_batch"),
+    ),
+    Planted(
         "an end counts before it is on disk",
         "providers/keeping.py",
         "        ends, self._unkept = self._unkept, []\n",

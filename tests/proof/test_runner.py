@@ -43,6 +43,11 @@ def test_lives() -> None:
     assert {"-9", "0", "1", "75", "130"} <= ends.keys(), ends
 
 
+def test_what_is_told_to_come_later_holds_the_next_batch_too() -> None:
+    """A `Retry-After` that the last send of one batch was given is waited for by the first of the next."""
+    live(203)
+
+
 @pytest.mark.slow
 def test_many_lives() -> None:
     """The same for five hundred seeds."""

@@ -238,9 +238,10 @@ def _drop(living: Living, what: str, name: str, how: str) -> None:
             living.hand.see(Seen.WHOLE, path.name)
         return
     if what == "unheard":
-        # Under a name of its own: what comes on top of it may find it settled in one life alone.
+        # Under a name of its own: what comes on top of it, or one alike but for case, may find it settled in
+        # one life alone.
         for role, lines in (("input", [request(0), request(1)]), ANSWERS["some failed"]):
-            living.write(f"batch_{role}_un{name}.jsonl", lines, Seen.WENT)
+            living.write(f"batch_{role}_un{name.lower()}.jsonl", lines, Seen.WENT)
         return
     role, lines = ("input", [request(0), request(1)]) if what == "input" else ANSWERS[what]
     seen = (Seen.APPEARED, Seen.GREW) if how == "slow" else ()
