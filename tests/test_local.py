@@ -413,9 +413,10 @@ def test_a_run_has_its_time_once_a_pass(root: Path, log: Path) -> None:
     """What `run_seconds` leaves waits for the next pass, also where its input is looked at again."""
     put(root, "1", input=[request(0)])
     worker = Noted(log, raising(Later("come back", 3600.0)))
-    made = Hooks(providers={LOCAL: Local(worker, 4, Pace(run_seconds=0.01))})
-    options = Options(plugged=Plugged(lambda _name: made))
     for attempt in (1, 2):
+        # As in a process of its own: within one, what was told to come later is not sent before.
+        made = Hooks(providers={LOCAL: Local(worker, 4, Pace(run_seconds=0.01))})
+        options = Options(plugged=Plugged(lambda _name, made=made: made))  # type: ignore[misc]
         os.utime(root / "workdir/batch_input_1.jsonl", (0, 0))
         report = reconcile(str(root), settings(provider=LOCAL, max_attempts=5), options)
         assert (report.exit_code, noted(log)) == (75, Counter({"q-0": attempt}))
