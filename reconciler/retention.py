@@ -144,7 +144,8 @@ def remove_due(held: Session, reports: dict[BatchName, BatchReport]) -> None:
         seen, decision = _decided(held.ctx, held.settings, name)
         if not decision.steps:
             if seen.removing and not seen.files:
-                # The removal was cut off just before its end.
+                # The removal was cut off just before its end; its names may be on disk still.
+                held.ctx.fx.sync_folder(settled.folder_of(name))
                 removable.forget(held.ctx.fx, name)
             continue
         done = execute(decision, held.ctx)

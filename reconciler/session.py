@@ -21,9 +21,9 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
-from reconciler.workspace import cost_limit
+from reconciler.workspace import cost_limit, ledger, walls
 from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
-from reconciler.workspace.layout import LOCK, Layout, find, mark
+from reconciler.workspace.layout import LIVE, LOCK, Layout, find, mark, standing
 from reconciler.workspace.scan import Kin, Listing
 from reconciler.workspace.together import sync_now
 
@@ -237,6 +237,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
             Calls(options.stopping, options.loop) as calls,
             closing(Network(settings, options)) as network,
         ):
+            fx.doubt((*standing(layout), LIVE, walls.FOLDER, ledger.PATH))
             mark(fx, layout, options.token)
             limit = settings["limits.line_bytes"]
             ctx = Context(

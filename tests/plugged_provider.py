@@ -45,7 +45,7 @@ class Acme(BatchProvider):
         form = Form({"purpose": "batch"}, name, "application/jsonl", source)
         return str(wire.send(Call(Kind.UPLOAD, self.origin, "POST", "/files", content=form)).object()["id"])
 
-    def create(self, wire: Wire, order: Order, source: Source, file_id: str | None) -> RemoteBatch:  # noqa: ARG002
+    def create(self, wire: Wire, order: Order, source: Source, file_id: str | None) -> RemoteBatch:  # noqa: ARG002 - the protocol's
         """One call, tagged with the intent: by it the batch is found again, should no reply come back."""
         asked = {
             "input_file_id": file_id,
@@ -61,7 +61,7 @@ class Acme(BatchProvider):
             wire.send(Call(Kind.READ, self.origin, "GET", f"/batches/{batch_id}", paced=True)).object()
         )
 
-    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:  # noqa: ARG002
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:  # noqa: ARG002 - the protocol's
         """Every batch of the account, with its tag."""
         return map(told, self._listed(wire, "/batches"))
 

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
-from reconciler.testing.fates import TWICE, all_failed, cancelled, expired, http_error
+from reconciler.testing.fates import TWICE, End, all_failed, cancelled, expired, http_error
 from reconciler.testing.faults import Cut, Refuse, Reply
 from tests.five import SIX, TWO_FILES, by_number, client_of, number_of, online, quick
 from tests.online import Online
@@ -186,6 +186,26 @@ def test_results_that_are_gone(tmp_path: Path, fake: FakeProvider, name: str, go
     assert record(asked.root, "1") == before
     assert (asked.creates(), fake.calls.count("create")) == (1, 1)
     assert (live(asked.root) / "batch_input_1.jsonl").exists()
+
+
+@pytest.mark.parametrize("end", ["expired", "cancelled"])
+def test_a_batch_that_is_gone_after_its_end_is_not_sent_again(
+    tmp_path: Path, fake: FakeProvider, end: End
+) -> None:
+    """That its provider knows an ended batch no more is no word that nothing was answered."""
+    fake.script(Fate(end=end, done=3, counts={"completed": 0, "failed": 0}, late=9))
+    asked = online(tmp_path / "ws", fake, "openai")
+    asked.run()
+    while record(asked.root, "1").get("status") != end:
+        fake.clock.advance(3600)
+        asked.run()
+    fake.batches[0].deleted = True
+    report = asked.wait(timeout=86_400)
+
+    assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
+    assert "does not know" in report.batch("1").because
+    assert asked.run().exit_code == 3
+    assert (asked.creates(), fake.calls.count("create")) == (1, 1)
 
 
 @provider

@@ -131,7 +131,7 @@ class Shelf(BatchProvider):
             files={Role.OUTPUT: batch_id},
         )
 
-    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:  # noqa: ARG002
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:  # noqa: ARG002 - the protocol's
         """All of them."""
         for batch_id in self.there:
             yield self.status(wire, batch_id)
@@ -336,7 +336,7 @@ def test_what_a_call_raises_is_told_without_the_key(fake_provider: FakeProvider)
     secret = fake_provider.key
 
     class Telling(Acme):
-        def status(self, wire: Wire, batch_id: str) -> RemoteBatch:  # noqa: ARG002
+        def status(self, wire: Wire, batch_id: str) -> RemoteBatch:  # noqa: ARG002 - the protocol's
             raise RuntimeError(f"GET {batch_id}: no answer to {secret}")
 
     with begun(PLUGGED, fake_provider) as online:

@@ -26,7 +26,7 @@ from reconciler.retention import Jsonl
 from reconciler.session import Options, Workers
 from tests.plugging import Plugs, Seen, put_answers, refusing
 from tests.workers import Noted, answer, noted
-from tests.workspace.faults import Trip
+from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, failed, files, ledger, put, request, results, run, settings, stats
 
 REMOVE: Final[dict[str, Any]] = {"jsonl": "remove"}
@@ -84,6 +84,27 @@ def test_many_batches_at_once(jobs: int, tmp_path: Path) -> None:
     options = Options(workers=Workers(worth=0))
     assert engine.reconcile(str(root), settings(jobs=jobs, **REMOVE), options).exit_code == 0
     assert {tuple(jsonl_of(root, str(n))) == tuple(removed(str(n))) for n in range(MANY)} == {True}
+    sound(root)
+
+
+def test_a_tombstone_that_nobody_synced_is_before_files_go(tmp_path: Path) -> None:
+    """Where a pass was killed just after the tombstone got its name, that name is brought to disk first."""
+    root, stone = tmp_path / "w", ("fsync-folder", "done/1")
+    put(root, "1", input=ASKED, output=[answered(n) for n in range(3)])
+    run(root)
+
+    def killed(change: str, path: str) -> None:
+        if (change, path) == stone:
+            raise Crash
+
+    with pytest.raises(Crash):
+        retention.retain(str(root), settings(**REMOVE), options=Options(tap=killed))
+    assert (root / "done/1/tombstone.json").exists()
+    trip = Trip()
+    retention.retain(str(root), settings(**REMOVE), options=Options(tap=trip))
+    gone = [each for each in trip.seen if each[0] == "unlink" and each[1].startswith("done/1/batch_")]
+    assert trip.seen.index(stone) < trip.seen.index(gone[0])
+    assert len(gone) == 2
     sound(root)
 
 

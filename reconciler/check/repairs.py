@@ -43,6 +43,7 @@ from reconciler.workspace.layout import (
     DONE,
     FAILED_ITEMS,
     FAILED_REPAIRS,
+    LIVE,
     LOGS,
     PRIVATE,
     QUARANTINE,
@@ -153,12 +154,10 @@ def _sound(verdict: Verdict, folder: str) -> bool:
 
 def _progress(view: View, listing: Listing, verdict: Verdict) -> Iterator[Repair | Left]:
     """Progress of local runs whose batch is not live any more."""
-    from reconciler.workspace import live  # noqa: PLC0415 - SQLite
-
-    for entry in sorted(view.look.listing(live.FOLDER)):
+    for entry in sorted(view.look.listing(LIVE)):
         leaf, dot, _ = entry.name.rpartition(".sqlite")
         name = parse_name(leaf) if dot else None
-        path = f"{live.FOLDER}/{entry.name}"
+        path = f"{LIVE}/{entry.name}"
         if name is None or name in listing.batches or not path.endswith(".sqlite"):
             continue
         folder = settled.folder_of(name)

@@ -63,8 +63,6 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         removable.note(run.ctx.fx, step.name)
     charging.settle(run, record, step.expects.files)
     settle(run.ctx, files, manifest, folder)
-    if record.provider == LOCAL:
-        _forget_progress(run.ctx, step.name)
     run.account = record.coverage
     facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}
     summary = f"moved to {folder}/"
@@ -79,6 +77,8 @@ def settle(ctx: Context, files: Mapping[Role, Moving], manifest: settled.Manifes
 
     def written() -> None:
         ledger.append(ctx.fx, "batch.settled", manifest.name, **_history_of(manifest))
+        if manifest.provider == LOCAL:
+            _forget_progress(ctx, manifest.name)
 
     combined.void(ctx.fx, ctx.voiding)
     move_group(ctx.fx, files, folder, (settled.MANIFEST, settled.encode(manifest)), written)
@@ -97,14 +97,18 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
     paths = _live_paths(ctx, step)
     files = twins(ctx.fx, paths, folder)
     ledger.append_once(ctx.fx, ctx.history, "batch.settled", step.name, **_history_of(manifest))
-    remove_sources(ctx.fx, files, folder)
     if manifest.provider == LOCAL:
         _forget_progress(ctx, step.name)
+    remove_sources(ctx.fx, files, folder)
     return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})
 
 
 def _forget_progress(ctx: Context, name: str) -> None:
-    """Remove the progress of a local run whose answers are settled; a crash may have come before this."""
+    """
+    Remove the progress of a local run whose answers are settled; a crash may have come before this.
+
+    While live names are left, a pass comes by here: after them nobody would.
+    """
     from reconciler.workspace import live  # noqa: PLC0415 - SQLite
 
     live.remove(ctx.fx, name)

@@ -65,8 +65,9 @@ def _bury(ctx: Context, step: RemoveJsonl, manifest: settled.Manifest) -> None:
         leaf = fact.path.rpartition("/")[2]
         files[leaf] = _hold(ctx, fact.path, known.get(leaf))
     if earlier is not None:
-        # A crash may have come just after it had its name.
+        # A crash may have come just after it had its name, which nobody may have brought to disk.
         ctx.fx.discard(temporary_for(path))
+        ctx.fx.sync_folder(path.rpartition("/")[0])
         ledger.append_once(ctx.fx, ctx.history, "batch.removed", name, **_history_of(earlier))
         return
     tombstone = Tombstone(

@@ -70,7 +70,10 @@ class Guarded:
         """Store an input, and give its file id."""
         self._refuse_more(wire)
         passing = Passing(wire)
-        ask = lambda: stating.text("the file id", self.own.upload(passing, source, name))  # noqa: E731
+
+        def ask() -> str:
+            return stating.text("the file id", self.own.upload(passing, source, name))
+
         return self._asked("upload", passing, ask)
 
     def is_ready(self, wire: Wire, file_id: str) -> bool:
@@ -119,7 +122,10 @@ class Guarded:
     def download(self, wire: Wire, file_id: str, sink: Sink) -> int | None:
         """Fetch one answer file, and give its size where it is told."""
         passing, taking = Passing(wire), Taking(sink)
-        ask = lambda: stating.count("the size", self.own.download(passing, file_id, taking))  # noqa: E731
+
+        def ask() -> int | None:
+            return stating.count("the size", self.own.download(passing, file_id, taking))
+
         return self._asked("download", passing, ask, taking)
 
     def cancel(self, wire: Wire, batch_id: str) -> None:

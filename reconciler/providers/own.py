@@ -22,6 +22,9 @@ class BatchProvider:
     """
     A provider of a user: four methods, and what differs from the attributes below.
 
+    A method that nobody has written raises `NotImplementedError`; who leaves out one that is needed is
+    refused when the provider is made, before it is asked for anything.
+
     Attributes:
         account: Whose batches these are: key, address, project. Only a digest of it is kept.
         name: Not asked for: a provider is called what settings call it.

@@ -40,7 +40,7 @@ class Effects(Folders):
     def sharing(self, syncs: Syncs) -> Effects:
         """Another room on the same folder, with the same tap, whose syncs go through *syncs*."""
         room = Effects(self.root, self._tap, syncs, self.now)
-        room._lasting = self._lasting
+        room._lasting, room._unsure = self._lasting, self._unsure
         return room
 
     def publish(
@@ -91,13 +91,13 @@ class Effects(Folders):
         temporary = temporary_for(path)
         self.discard(temporary)
         with self._parent(temporary) as (at, leaf):
-            self._tap("create", temporary)
+            self._before("create", temporary)
             opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
         try:
             try:
-                incoming = Incoming(opened, temporary, lambda: self._tap("write", temporary))
+                incoming = Incoming(opened, temporary, lambda: self._before("write", temporary))
                 yield incoming
-                self._tap("fsync", temporary)
+                self._before("fsync", temporary)
                 self._sync([opened])
                 incoming.check()
             finally:
@@ -125,7 +125,7 @@ class Effects(Folders):
         self.make_folder(path.rpartition("/")[0])
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with self._parent(path) as (at, leaf):
-            self._tap("append", path)
+            self._before("append", path)
             opened = os.open(leaf, flags, 0o600, dir_fd=at)
         try:
             if not stat.S_ISREG(os.fstat(opened).st_mode):
@@ -154,11 +154,11 @@ class Effects(Folders):
         temporary = temporary_for(path)
         self.discard(temporary)
         with self._parent(temporary) as (at, leaf):
-            self._tap("create", temporary)
+            self._before("create", temporary)
             opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
         try:
             try:
-                self._tap("write", temporary)
+                self._before("write", temporary)
                 write_all(opened, bytes(size))
             finally:
                 os.close(opened)
@@ -179,7 +179,7 @@ class Effects(Folders):
         """
         try:
             with self._parent(source) as (here, old), self._parent(target) as (there, new):
-                self._tap("link", target)
+                self._before("link", target)
                 os.link(old, new, src_dir_fd=here, dst_dir_fd=there, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NO_LINKS:
@@ -196,17 +196,17 @@ class Effects(Folders):
     def _write(self, path: str, chunks: Iterable[bytes]) -> FileDigest:
         """Create *path*, write all of *chunks* and sync it; on an error, remove it again."""
         with self._parent(path) as (at, leaf):
-            self._tap("create", path)
+            self._before("create", path)
             opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)
         hasher, size = hashlib.sha256(), 0
         try:
             try:
                 for block in blocks(chunks):
-                    self._tap("write", path)
+                    self._before("write", path)
                     write_all(opened, block)
                     hasher.update(block)
                     size += len(block)
-                self._tap("fsync", path)
+                self._before("fsync", path)
                 self._sync([opened])
                 check_size(opened, size, path)
             finally:
@@ -231,7 +231,7 @@ class Effects(Folders):
         try:
             with self._parent(path) as (at, leaf):
                 source = temporary.rpartition("/")[2]
-                self._tap("link", path)
+                self._before("link", path)
                 os.link(source, leaf, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
         except OSError as error:
             if error.errno not in _NO_LINKS | {errno.EEXIST}:

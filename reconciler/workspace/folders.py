@@ -6,9 +6,9 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from reconciler.errors import Clash
+from reconciler.errors import Clash, ReconcilerError
 from reconciler.model.operation import Kind
 from reconciler.workspace.locking import hold, hold_folder
 from reconciler.workspace.reading import Reading
@@ -49,10 +49,37 @@ class Folders(Reading):
         self.locks: list[int] = []
         self._lasting: set[str] = set()
         """Files that only grow whose names this process has brought to disk."""
+        self._unsure: list[str] = []
 
     def tell(self, change: str, path: str) -> None:
         """Let the tap know of a change that another room is about to make."""
         self._tap(change, path)
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        """
+        Bring these files and folders to disk before anything is changed here.
+
+        A process that was killed may have left them without a sync. What follows from what they say must not
+        outlive it in a power cut: of a batch whose old names are gone, `done/` has to hold the new one.
+        """
+        self._unsure.extend(paths)
+
+    def _before(self, change: str, path: str) -> None:
+        """Just before a change."""
+        if self._unsure:
+            with contextlib.ExitStack() as stack:
+                self._sync([at for each in self._unsure for at in self._opened(each, stack)])
+            self._unsure.clear()
+        self._tap(change, path)
+
+    def _opened(self, path: str, stack: contextlib.ExitStack) -> Iterator[int]:
+        """A file or folder, open until the *stack* ends; nothing where it cannot be opened."""
+        kind = self.kind(path) if path else Kind.FOLDER
+        with contextlib.suppress(OSError, ReconcilerError):
+            if kind is Kind.FOLDER:
+                yield stack.enter_context(self._folder(path))
+            elif kind is Kind.FILE:
+                yield stack.enter_context(self.open(path)).fileno()
 
     def make_folder(self, path: str, *, sync: bool = True) -> None:
         """
@@ -65,7 +92,7 @@ class Folders(Reading):
         parent = path.rpartition("/")[0]
         self.make_folder(parent)
         with self._parent(path) as (at, leaf):
-            self._tap("mkdir", path)
+            self._before("mkdir", path)
             # Another process may be making the same workspace its own.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(leaf, 0o700, dir_fd=at)
@@ -75,7 +102,7 @@ class Folders(Reading):
     def sync_folder(self, path: str) -> None:
         """Bring a folder's names to disk, so that they survive a power cut."""
         with self._folder(path) as at:
-            self._tap("fsync-folder", path)
+            self._before("fsync-folder", path)
             self._sync([at])
 
     def rename(self, source: str, target: str) -> None:
@@ -86,7 +113,7 @@ class Folders(Reading):
         that is not empty.
         """
         with self._parent(source) as (here, old), self._parent(target) as (there, new):
-            self._tap("rename", target)
+            self._before("rename", target)
             os.rename(old, new, src_dir_fd=here, dst_dir_fd=there)
 
     def rename_folder(self, source: str, target: str) -> None:
@@ -108,7 +135,7 @@ class Folders(Reading):
     def unlink(self, path: str) -> None:
         """Remove a name; nothing happens when it is not there."""
         with self._parent(path) as (at, leaf), contextlib.suppress(FileNotFoundError):
-            self._tap("unlink", path)
+            self._before("unlink", path)
             os.unlink(leaf, dir_fd=at)
 
     def narrow(self, path: str, mode: int) -> None:
@@ -122,7 +149,7 @@ class Folders(Reading):
         with self._parent(path) as (at, leaf):
             opened = os.open(leaf, flags, dir_fd=at)
         try:
-            self._tap("chmod", path)
+            self._before("chmod", path)
             os.fchmod(opened, mode)
         finally:
             os.close(opened)
@@ -134,14 +161,14 @@ class Folders(Reading):
         for entry in self.listing(path):
             self.unlink(f"{path}/{entry.name}")
         with self._parent(path) as (at, leaf):
-            self._tap("rmdir", path)
+            self._before("rmdir", path)
             os.rmdir(leaf, dir_fd=at)
 
     def remove_if_empty(self, path: str) -> None:
         """Remove a folder that holds nothing; one that still holds something stays."""
         if not self.listing(path):
             with self._parent(path) as (at, leaf):
-                self._tap("rmdir", path)
+                self._before("rmdir", path)
                 os.rmdir(leaf, dir_fd=at)
 
     @contextlib.contextmanager
@@ -155,7 +182,7 @@ class Folders(Reading):
         self.make_folder(path.rpartition("/")[0])
         with self._parent(path) as (at, leaf):
             if self._lstat(path) is None:
-                self._tap("lock", path)
+                self._before("lock", path)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             held = os.open(leaf, flags, 0o600, dir_fd=at)
         with hold(held, self.root, path):

@@ -30,6 +30,8 @@ LOGS: Final = "logs"
 PRIVATE: Final = ".reconciler"
 REMOVABLE: Final = f"{PRIVATE}/removable"
 """An empty file for each settled batch whose JSONL is to be removed."""
+LIVE: Final = f"{PRIVATE}/live"
+"""The progress of what is answered here, a database for each batch."""
 CHANGED: Final = f"{PRIVATE}/changed"
 """For each batch the request lines that user code has changed, until its retry child has them."""
 LOCK: Final = f"{PRIVATE}/lock"
@@ -56,6 +58,11 @@ class Layout:
     def live_path(self, file_name: str) -> str:
         """The path of a file in the live directory, relative to the root."""
         return f"{self.live}/{file_name}" if self.live else file_name
+
+
+def standing(layout: Layout) -> tuple[str, ...]:
+    """The folders whose names say what has become of batches; the root is the empty path."""
+    return ("", PRIVATE, layout.live, DONE, QUARANTINE, TARGET, FAILED_ITEMS, REMOVABLE, CHANGED)
 
 
 def find(path: str) -> Layout:

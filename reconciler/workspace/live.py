@@ -18,9 +18,8 @@ from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.groups import End, Order, numbers_of, rows
-from reconciler.workspace.layout import PRIVATE
+from reconciler.workspace.layout import LIVE
 
-FOLDER: Final = f"{PRIVATE}/live"
 SCHEMA: Final = 2
 _ROW_EACH: Final = 1
 """The schema in which each request that had ended was a row of its own."""
@@ -43,7 +42,7 @@ _RESERVE: Final = 1 << 20
 
 def path_of(name: str) -> str:
     """Where the progress of a batch stands, relative to the workspace."""
-    return f"{FOLDER}/{name}.sqlite"
+    return f"{LIVE}/{name}.sqlite"
 
 
 class Live:
@@ -65,7 +64,7 @@ class Live:
         self._path = path_of(name)
         self._missed: list[tuple[int, int]] = []
         self._order: Order | None = None
-        fx.make_folder(FOLDER)
+        fx.make_folder(LIVE)
         if fx.kind(self._path) is not None and fx.fact(self._path) is None:
             raise PermanentError(f"{self._path} is not a regular file; nothing was touched")
         fx.tell("live-open", self._path)
@@ -244,8 +243,8 @@ def refuse_links(fx: Effects) -> None:
     Raises:
         PermanentError: It is a link, or no folder.
     """
-    if fx.kind(FOLDER) not in (None, Kind.FOLDER):
-        raise PermanentError(f"{FOLDER} is not a folder; nothing was touched", hint="links are not followed")
+    if fx.kind(LIVE) not in (None, Kind.FOLDER):
+        raise PermanentError(f"{LIVE} is not a folder; nothing was touched", hint="links are not followed")
 
 
 def has_progress(fx: Effects, name: str) -> bool:
@@ -260,4 +259,4 @@ def remove(fx: Effects, name: str) -> None:
     for path in there:
         fx.unlink(path)
     if there:
-        fx.sync_folder(FOLDER)
+        fx.sync_folder(LIVE)

@@ -18,12 +18,12 @@ def note(fx: Effects, name: BatchName) -> None:
     if fx.kind(_path(name)) is None:
         fx.publish(_path(name), ())
     else:
-        # A crash may have come just after the note had its name.
-        fx.discard(temporary_for(_path(name)))
+        _tidy(fx, name)
 
 
 def forget(fx: Effects, name: BatchName) -> None:
-    """Take the note of a batch away, if there is one."""
+    """Take the note of a batch away, if there is one, and what a crash may have left beside it."""
+    _tidy(fx, name)
     fx.discard(_path(name))
 
 
@@ -36,6 +36,14 @@ def noted(look: Reading) -> list[BatchName]:
 def parents_first(names: list[BatchName]) -> list[BatchName]:
     """Names so that a batch comes before its retry children."""
     return sorted(names, key=lambda name: (lineage_root(name), child_number(name)))
+
+
+def _tidy(fx: Effects, name: BatchName) -> None:
+    """Remove what a crash left just after the note had its name; nobody comes by once the note is gone."""
+    temporary = temporary_for(_path(name))
+    if fx.kind(temporary) is not None:
+        fx.discard(temporary)
+        fx.sync_folder(REMOVABLE)
 
 
 def _path(name: BatchName) -> str:

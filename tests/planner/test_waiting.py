@@ -101,6 +101,9 @@ def test_an_interrupted_submission_goes_on_at_its_own_provider() -> None:
         pytest.param(
             remote("expired", online=Online(tries=3)), "match-request-ids: pending", id="expired-with-nothing"
         ),
+        pytest.param(
+            remote("expired", online=Online(tries=3, lost=True)), ": waiting", id="expired-and-lost"
+        ),
         pytest.param(remote("failed"), ": needs attention", id="refused"),
     ],
 )

@@ -29,7 +29,7 @@ from tests.five import SIX
 from tests.fuzz.running import proof as fuzz
 from tests.proof import branches, machine, mutants
 from tests.proof.outside import full
-from tests.proof.power import CASES, online_cuts, sweep
+from tests.proof.power import CASES, online_cuts, sweep, sweep_after_kills
 from tests.proof.runner import live as lived
 from tests.proof.simulation import AGAIN, live_all
 from tests.proof.test_disk_faults import ERRNOS, SMALLEST, fail, fail_twice
@@ -45,6 +45,7 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "guarantees.md"
 BEGIN: Final = "<!-- figures -->"
 END: Final = "<!-- end of figures -->"
 _counts: Final[dict[str, int]] = {
+    "unsynced": 25,
     "twice": 10_000,
     "seeds": 10_000,
     "machine": 10_000,
@@ -83,6 +84,12 @@ def power() -> str:
     tried = [sweep(case) for case in CASES]
     moments, states = (sum(each[at] for each in tried) for at in (0, 1))
     return f"{len(CASES)} scenarios, {moments} moments, {states} states"
+
+
+def unsynced() -> str:
+    """Kills of each scenario, and states of the pass that comes after each."""
+    states = sum(sweep_after_kills(case, _counts["unsynced"]) for case in CASES)
+    return f"{_counts['unsynced']} kills in each of {len(CASES)} scenarios, {states} states of the next pass"
 
 
 def power_online() -> str:
@@ -171,6 +178,7 @@ def planted() -> str:
 PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     "crashes": ("kills before each change, whole and torn", "all, 12 scenarios", crashes),
     "power": ("power cuts, on this machine alone", "all prefixes x 3 models", power),
+    "unsynced": ("a kill, and power cuts in the pass that comes next", "beyond the brief", unsynced),
     "online": ("power cuts, with a provider", "all prefixes x 3 models", power_online),
     "errnos": ("errno at each change, once and sticky", "all, 9 errnos, 12 scenarios", errnos),
     "twice": ("double faults", "all pairs of the smallest, 10,000 sampled", twice),

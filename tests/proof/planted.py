@@ -67,6 +67,27 @@ PLANTED: Final = (
         POWER,
     ),
     Planted(
+        "what a killed pass has not synced is relied on",
+        "session.py",
+        "            fx.doubt((*standing(layout), LIVE, walls.FOLDER, ledger.PATH))\n",
+        "",
+        ("tests/proof/test_power.py", "-k", "after_a_kill"),
+    ),
+    Planted(
+        "what is in doubt is synced after the change",
+        "workspace/folders.py",
+        "        if self._unsure:\n",
+        "        if len(self._unsure) > 99:\n",
+        EFFECTS,
+    ),
+    Planted(
+        "files go beside a tombstone that a power cut may take",
+        "executor/removing.py",
+        '        ctx.fx.sync_folder(path.rpartition("/")[0])\n        ledger',
+        "        ledger",
+        ("tests/test_retention.py", "-k", "nobody_synced"),
+    ),
+    Planted(
         "no fsync of history",
         "workspace/effects.py",
         "            if sync:\n                self._sync([opened])",

@@ -29,6 +29,13 @@ ONLINE: Final = (
         ("tests/test_online.py", "-k", "named_after"),
     ),
     Planted(
+        "that a batch is not known any more counts as a look at how it ended",
+        "planner/waiting.py",
+        " >= PATIENCE and not record.online.lost\n",
+        " >= PATIENCE\n",
+        ("tests/test_online_doubts.py", "-k", "gone_after_its_end"),
+    ),
+    Planted(
         "an upload that is gone is waited for for ever",
         "executor/submitting.py",
         "    record = attrs.evolve(record, input_file_id=None, online=Online())\n",

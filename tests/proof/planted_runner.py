@@ -83,7 +83,7 @@ RUNS: Final = (
     Planted(
         "progress that was removed may come back",
         "workspace/live.py",
-        "    if there:\n        fx.sync_folder(FOLDER)\n",
+        "    if there:\n        fx.sync_folder(LIVE)\n",
         "",
         ("tests/workspace/test_live.py",),
     ),

@@ -23,7 +23,7 @@ from tests.proof.disk import Recorder, State
 from tests.stopping import Shared, begun, ending, mended, whole
 from tests.test_crash import SCENARIOS, Scenario, asked, end_state, fresh, mend, normal, sound
 from tests.workspace.faults import Crash
-from tests.workspaces import leftovers, scratch
+from tests.workspaces import leftovers, run, scratch
 
 LEDGER: Final = ".reconciler/ledger.jsonl"
 
@@ -45,19 +45,33 @@ class Cut:
 
 @attrs.define
 class Cutting(Recorder):
-    """A recorder that writes down what a cut would leave, at every moment."""
+    """
+    A recorder that writes down what a cut would leave, at every moment.
 
+    With *dies*, the process is killed before that change, and what counts are the moments of the next one:
+    what the first has left without a sync is as unsynced as ever.
+    """
+
+    dies: int = 0
+    changes: int = 0
     cuts: list[Cut] = attrs.field(factory=list)
     moments: int = 0
     seen: set[str] = attrs.field(factory=set)
 
     def __call__(self, change: str, path: str) -> None:
         """Before a change."""
-        self.cut(f"before {change} {path}")
+        self.changes += 1
+        if self.changes > self.dies:
+            self.cut(f"before {change} {path}")
+            return
+        self.catch_up()
+        if self.changes == self.dies:
+            raise Crash
 
     def synced(self, opened: Sequence[int]) -> None:
         """Before a sync."""
-        self.cut("before a sync")
+        if self.changes > self.dies:
+            self.cut("before a sync")
         super().synced(opened)
 
     def cut(self, what: str) -> None:
@@ -69,11 +83,14 @@ class Cutting(Recorder):
                 self.cuts.append(Cut(self.moments, what, state))
 
 
-def cuts_of(scenario: Scenario) -> tuple[list[Cut], int]:
-    """Every cut of a scenario, and how many moments it has."""
+def cuts_of(scenario: Scenario, dies: int = 0) -> tuple[list[Cut], int]:
+    """Every cut of a scenario, and how many moments it has; with *dies*, of the pass after that kill."""
     with fresh(scenario) as root:
-        recorder = Cutting(root)
-        scenario.act(root, recorder)
+        recorder = Cutting(root, dies=dies)
+        with contextlib.suppress(Crash):
+            scenario.act(root, recorder)
+        if dies:
+            run(root, tap=recorder, **scenario.flags)
         recorder.cut("at the end")
         return recorder.cuts, recorder.moments
 
@@ -124,6 +141,30 @@ def sweep(case: str, some: int | None = None) -> tuple[int, int]:
     for cut in cuts:
         hold(scenario, cut, wanted, before)
     return moments, len(cuts)
+
+
+def sweep_after_kills(case: str, some: int | None = None) -> int:
+    """
+    Kill a scenario, and cut the power all over the pass that comes then.
+
+    Args:
+        case: Which one.
+        some: How many kills to try, each with as many states; None for every kill and every state.
+
+    Returns:
+        How many states were tried.
+    """
+    scenario, chance, tried = SCENARIOS[case], random.Random(case), 0
+    wanted, changes = end_state(scenario)
+    with fresh(scenario) as root:
+        before = dict(asked(root))
+    kills = range(1, changes + 1)
+    for dies in kills if some is None else chance.sample(kills, min(some, changes)):
+        cuts, _ = cuts_of(scenario, dies)
+        for cut in cuts if some is None else chance.sample(cuts, min(some, len(cuts))):
+            hold(scenario, attrs.evolve(cut, what=f"{cut.what}, after a kill at {dies}"), wanted, before)
+            tried += 1
+    return tried
 
 
 @attrs.define

@@ -7,19 +7,22 @@ A kill cannot show that a sync is missing; this can.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import attrs
 import pytest
 
 from reconciler.testing import FakeProvider
 from tests.proof.disk import Recorder, State
-from tests.proof.power import CASES, Cutting, cuts_of, hold, online_cuts, sweep
+from tests.proof.power import CASES, Cutting, cuts_of, hold, online_cuts, sweep, sweep_after_kills
 from tests.stopping import PROVIDERS
 from tests.test_crash import SCENARIOS, asked, end_state, fresh
 from tests.workspaces import answered, put, request, run
 
 SOME = 16
 """States that a normal run tries of each scenario; a slow one tries all."""
+KILLS: Final = 4
+"""Kills that a normal run tries of each scenario, with as many states of the pass after each."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -35,6 +38,19 @@ def test_the_power_is_cut(case: str) -> None:
 def test_the_power_is_cut_anywhere(case: str) -> None:
     """The same for every state of every moment."""
     sweep(case)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_power_is_cut_after_a_kill(case: str) -> None:
+    """What a killed pass did not sync may be lost in the next, which relies on it: nothing is broken."""
+    assert sweep_after_kills(case, KILLS) >= KILLS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_the_power_is_cut_after_every_kill(case: str) -> None:
+    """The same for more kills of each scenario, and more states of the pass after each."""
+    sweep_after_kills(case, 25)
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])

@@ -294,20 +294,25 @@ class HalfADay:
         return {f"{name}-{n}" for n in range(self.requests)}
 
 
+def virtual(clock: Any, **more: Any) -> Http:
+    """The network in virtual time: a wait moves the clock."""
+    return Http(
+        lambda seconds, _stopping: clock.advance(seconds),
+        HttpSettings(spacing=0.0),
+        now=lambda: clock.now,
+        clock=lambda: clock.now,
+        chance=lambda: 0.5,
+        **more,
+    )
+
+
 def half_a_day(root: Path, fake: FakeProvider, seed: int) -> Outcome:
     """The life of one seed."""
     fake.reset()
     fake.clock.advance(60.0)
     chance = random.Random(f"fates {seed}")
     fake.script(*(chance.choice(FATES) for _ in range(200)))
-    clock = fake.clock
-    with Http(
-        lambda seconds, _stopping: clock.advance(seconds),
-        HttpSettings(spacing=0.0),
-        now=lambda: clock.now,
-        clock=lambda: clock.now,
-        chance=lambda: 0.5,
-    ) as room:
+    with virtual(fake.clock) as room:
         served(fake)
         before = open_files()
         life = HalfADay(root, fake, client_of("openai", fake), seed)

@@ -20,12 +20,11 @@ from typing import Final
 import attrs
 
 from reconciler.providers.http import Http
-from reconciler.providers.http_settings import HttpSettings
 from reconciler.testing import FakeProvider
 from tests.stopping import client_at
 from tests.watching.apart import Apart
 from tests.watching.counting import Outcome, open_files, paid_twice, resident
-from tests.watching.half_a_day import FATES, HalfADay
+from tests.watching.half_a_day import FATES, HalfADay, virtual
 from tests.watching.living import fine
 from tests.workspaces import scratch
 
@@ -177,15 +176,7 @@ class Soak(HalfADay):
 
     def opened(self) -> Http:
         """The network, in virtual time."""
-        clock = self.clock
-        return Http(
-            lambda seconds, _stopping: clock.advance(seconds),
-            HttpSettings(spacing=0.0),
-            now=lambda: clock.now,
-            clock=lambda: clock.now,
-            chance=lambda: 0.5,
-            tap=self.called,
-        )
+        return virtual(self.clock, tap=self.called)
 
     def called(self, call: str, path: str) -> None:
         """A call is about to be made."""

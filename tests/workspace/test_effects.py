@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from reconciler.errors import Clash, PermanentError, WorkspaceLocked
 from reconciler.model.coverage import FileDigest
 from reconciler.workspace.effects import TEMPORARY, Effects, temporary_for
 from reconciler.workspace.reading import BLOCK
+from reconciler.workspace.together import sync_now
 from reconciler.workspace.writing import check_size
 from tests.workspace.faults import Crash, Trip, errno_failure, in_child, plant, refusing, tree
 
@@ -361,6 +362,44 @@ def test_append_makes_the_name_last_too(tmp_path: Path) -> None:
     assert seen == ["append a.jsonl", "fsync-folder "]
     fx.sharing(lambda _opened: None).append("a.jsonl", b"3")
     assert seen[2:] == ["append a.jsonl"]
+
+
+def test_what_is_in_doubt_is_synced_before_the_first_change(tmp_path: Path) -> None:
+    """What a killed process may have left without a sync is synced before anything follows from it."""
+    (tmp_path / "done/7").mkdir(parents=True)
+    (tmp_path / "ledger.jsonl").write_bytes(OLD)
+    (tmp_path / "link").symlink_to("ledger.jsonl")
+    told: list[object] = []
+
+    def synced(opened: Sequence[int]) -> None:
+        told.append([str(Path(f"/proc/self/fd/{each}").readlink()) for each in opened])
+        sync_now(opened)
+
+    fx = Effects(str(tmp_path), lambda change, path: told.append((change, path)), synced)
+    fx.doubt(["", "done", "gone", "link", "ledger.jsonl"])
+    assert told == []
+    shared = fx.sharing(synced)
+    shared.unlink("nothing")
+    root = str(tmp_path)
+    assert told == [[root, f"{root}/done", f"{root}/ledger.jsonl"], ("unlink", "nothing")]
+    fx.unlink("nothing")
+    assert told[2:] == [("unlink", "nothing")]
+
+
+def test_what_is_in_doubt_and_cannot_be_synced_stops_the_change(tmp_path: Path) -> None:
+    """Where the disk does not take what was left unsynced, nothing is changed, then and at the next try."""
+    (tmp_path / "a").write_bytes(OLD)
+
+    def failing(_opened: Sequence[int]) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    fx = Effects(str(tmp_path), syncs=failing)
+    fx.doubt([""])
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output"):
+            fx.unlink("a")
+    fx.close()
+    assert content(tmp_path, "a") == OLD
 
 
 def test_append_writes_into_files_alone(fx: Effects, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from reconciler.errors import PermanentError, TransientError
 from reconciler.model.identity import Role
 from reconciler.workspace import live
 from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import LIVE
 from tests.workspace.faults import Trip, errno_failure, in_child
 from tests.workspaces import scratch
 
@@ -140,7 +141,7 @@ def test_remove_leaves_nothing(fx: Effects) -> None:
     """Neither the database nor what SQLite keeps beside it; done twice, it comes to the same."""
     progress = opened(fx)
     progress.keep([(1, Role.OUTPUT, b"a")])
-    folder = Path(fx.root, live.FOLDER)
+    folder = Path(fx.root, LIVE)
     assert len(list(folder.iterdir())) > 1
     progress.close()
     (folder / "7.sqlite-journal").touch()
@@ -169,7 +170,7 @@ def test_what_is_removed_stays_away() -> None:
             opened(fx).close()
             trip.seen.clear()
             live.remove(fx, "7")
-            assert trip.seen[-1] == ("fsync-folder", live.FOLDER)
+            assert trip.seen[-1] == ("fsync-folder", LIVE)
             assert ("unlink", PATH) in trip.seen
         finally:
             fx.close()
