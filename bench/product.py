@@ -23,8 +23,9 @@ from reconciler.executor.publishing import publish_results
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
 from reconciler.model.exchange import Request
+from reconciler.model.facts import Expects, FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import AnswerHere, Expects, FileFact
+from reconciler.model.operation import AnswerHere
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy

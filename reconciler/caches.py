@@ -22,8 +22,8 @@ from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.executor.lineages import lineages
 from reconciler.executor.reading import Lines
+from reconciler.model.facts import Kind
 from reconciler.model.identity import Role, file_name, parse_name
-from reconciler.model.operation import Kind
 from reconciler.model.rows import ResultRow
 from reconciler.prompting import name_and_turn, prompt_of
 from reconciler.results import Results

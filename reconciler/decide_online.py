@@ -14,8 +14,8 @@ from reconciler.errors import BadMetadata, NeedsPerson, ReconcilerError, Transie
 from reconciler.executor.asking_again import retry_settled
 from reconciler.looking import LOOKS
 from reconciler.model.coverage import NOTHING
+from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName, lineage_root
-from reconciler.model.operation import Kind
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan
 from reconciler.model.policy import LOCAL, Policy

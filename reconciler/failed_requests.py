@@ -11,8 +11,8 @@ from reconciler.executor.context import View, viewing
 from reconciler.executor.matching import match
 from reconciler.executor.reading import Lines
 from reconciler.model.answers import Answers
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, parse_classes
 from reconciler.model.record import Child
 from reconciler.planner import plan_match

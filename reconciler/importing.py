@@ -21,8 +21,8 @@ from reconciler.config import Settings
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError, StaleSnapshot, UsageError
 from reconciler.executor.foreign import Taken
 from reconciler.executor.taking_over import EVENT, Before, take_over
+from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName, Role, fold, parse_file_name, parse_name
-from reconciler.model.operation import Kind
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Record
 from reconciler.naming import clean_name

@@ -18,7 +18,7 @@ import msgspec
 
 from reconciler.codec.cells import guarded, row_writer
 from reconciler.errors import UsageError
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.processors.tables import cell
 from reconciler.prompts import PromptRecord
 from reconciler.workspace.reading import Reading, locate

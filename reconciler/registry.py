@@ -21,8 +21,9 @@ from reconciler.config import Settings
 from reconciler.errors import BadMetadata, Clash, PermanentError, ReconcilerError, UsageError
 from reconciler.executor.context import View, viewing
 from reconciler.model.coverage import Coverage
+from reconciler.model.facts import Kind
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
-from reconciler.model.operation import Kind, MatchRequestIds, ProcessErrors, ProcessOutput
+from reconciler.model.operation import MatchRequestIds, ProcessErrors, ProcessOutput
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record, Submission

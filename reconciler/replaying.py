@@ -27,8 +27,9 @@ from reconciler.executor.matching import match
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import no_wire
 from reconciler.executor.replaying import Aside, publish_replayed, settled_record
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact, ProcessOutput
+from reconciler.model.operation import ProcessOutput
 from reconciler.model.plan import Plan, Settled, hint_of
 from reconciler.model.policy import FailurePolicy, Policy
 from reconciler.model.snapshot import Matched, Snapshot

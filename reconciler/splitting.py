@@ -21,8 +21,8 @@ from reconciler.executor.splitting import UNLIMITED, Cuts, cut, write_parts
 from reconciler.executor.unsplit import EVENT, is_new_split, is_there, names_taken
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect
+from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, Kind
 from reconciler.model.policy import LOCAL
 from reconciler.model.remote import Limits
 from reconciler.model.shares import Shares

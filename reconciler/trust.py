@@ -21,7 +21,7 @@ import msgspec
 
 from reconciler.config import Settings
 from reconciler.errors import ConfigError, UsageError
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.code import digest_of, read_code, refer
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import PRIVATE

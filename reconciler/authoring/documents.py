@@ -13,7 +13,7 @@ from typing import Final
 
 from reconciler.errors import UsageError
 from reconciler.model.described import DOCX, PDF, Attachment
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.reading import Reading, locate
 
 _TYPES: Final = {

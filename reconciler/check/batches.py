@@ -16,8 +16,9 @@ from reconciler.executor.matching import answers_gone, match
 from reconciler.executor.moving import REASON
 from reconciler.model.coverage import Coverage, Tally
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, Kind, ProcessOutput
+from reconciler.model.operation import ProcessOutput
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many

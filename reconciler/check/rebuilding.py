@@ -19,8 +19,9 @@ from reconciler.executor.matching import match
 from reconciler.executor.publishing import results_blocks
 from reconciler.executor.reading import owners_of
 from reconciler.model.coverage import Coverage
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, ProcessErrors, ProcessOutput
+from reconciler.model.operation import ProcessErrors, ProcessOutput
 from reconciler.model.receipt import invocation_token
 from reconciler.model.record import Record
 from reconciler.processors import results, summary

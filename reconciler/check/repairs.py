@@ -31,8 +31,9 @@ from reconciler.executor.hashing import digest_of
 from reconciler.executor.publishing import results_blocks
 from reconciler.executor.reading import owners_of
 from reconciler.model.coverage import NOTHING, FileDigest
+from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import BatchName, Role, parse_file_name, parse_name
-from reconciler.model.operation import FileFact, Kind, ProcessOutput
+from reconciler.model.operation import ProcessOutput
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Submission
 from reconciler.processors import results

@@ -9,8 +9,8 @@ from reconciler.check.verdict import Verdict
 from reconciler.errors import PermanentError
 from reconciler.executor.context import View
 from reconciler.executor.moving import REASON
+from reconciler.model.facts import Kind
 from reconciler.model.identity import Role, file_name
-from reconciler.model.operation import Kind
 from reconciler.providers import azure
 from reconciler.providers.presets import PRESETS
 from reconciler.providers.services import SERVICES

@@ -13,8 +13,8 @@ from reconciler.executor.context import View
 from reconciler.executor.reading import Lines, child_paths
 from reconciler.model.changes import Changed, difference, line_digest
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.record import Child
 from reconciler.model.words import many
 from reconciler.workspace import tombstones

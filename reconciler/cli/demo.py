@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from reconciler.cli.console import out, paint
 from reconciler.errors import Interrupted
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.effects import Effects
 
 Call = Callable[[Sequence[str]], int]

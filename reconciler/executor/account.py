@@ -20,8 +20,8 @@ from reconciler.model.answers import ROLE_CODES, Answers
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, digest_id
 from reconciler.model.exchange import Verdict
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.snapshot import Mismatch
 from reconciler.processors.extraction import held_to

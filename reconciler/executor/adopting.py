@@ -20,8 +20,9 @@ from reconciler.executor.context import Run, View
 from reconciler.executor.inputs import check_input
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import AdoptFile, FileFact
+from reconciler.model.operation import AdoptFile
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Mismatch

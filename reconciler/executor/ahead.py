@@ -18,8 +18,8 @@ import attrs
 
 from reconciler.executor.context import View
 from reconciler.executor.worker import Drawn, Task
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.policy import Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched

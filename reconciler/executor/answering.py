@@ -28,8 +28,9 @@ from reconciler.executor.reading import Lines
 from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.exchange import Request, Verdict
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role, file_name
-from reconciler.model.operation import AnswerHere, FileFact
+from reconciler.model.operation import AnswerHere
 from reconciler.model.outcome import ErrorClass, Outcome, retryable_classes
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt

@@ -16,8 +16,8 @@ from reconciler.model.answers import Answers, Place
 from reconciler.model.coverage import Coverage
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Child
 from reconciler.model.snapshot import Matched

@@ -18,8 +18,9 @@ from reconciler.executor.repointing import repoint
 from reconciler.model.answers import Answers
 from reconciler.model.changes import NO_CHANGES, Changes
 from reconciler.model.coverage import NOTHING
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import ChangeRequests, FileFact, ProcessOutput
+from reconciler.model.operation import ChangeRequests, ProcessOutput
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import NOTHING_HEARD, Online, Record

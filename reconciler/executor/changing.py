@@ -27,8 +27,9 @@ from reconciler.model.answers import Answers
 from reconciler.model.changes import VERB, Changes, Kept, changes_fields
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect, Request, Result
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import ChangeRequests, FileFact
+from reconciler.model.operation import ChangeRequests
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import STARTED, Receipt, invocation_token, record_token

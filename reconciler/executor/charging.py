@@ -17,8 +17,8 @@ from reconciler.errors import CostLimitExceeded
 from reconciler.executor.context import Context, Run, View
 from reconciler.executor.used import used_by
 from reconciler.model.exchange import Request
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Record
 from reconciler.model.words import many

@@ -16,8 +16,8 @@ from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes, no_wire
 from reconciler.model.coverage import Coverage
 from reconciler.model.exchange import Result
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched

@@ -13,8 +13,9 @@ from typing import Final
 from reconciler.errors import BadMetadata, NoRoom, PermanentError
 from reconciler.executor.context import Context
 from reconciler.executor.walling import model_of
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact, Submit
+from reconciler.model.operation import Submit
 from reconciler.model.record import Record
 from reconciler.planner.crowding import is_under_way, told_full
 from reconciler.providers.base import Remote

@@ -25,8 +25,8 @@ from reconciler.model.answers import Answers, Place
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import Kind
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.receipt import record_token
 from reconciler.model.record import Record
 from reconciler.processors import files as spread

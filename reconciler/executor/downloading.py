@@ -22,8 +22,9 @@ from reconciler.executor.limiting import is_ended_by_limit, with_the_unanswered
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import remote_of
 from reconciler.model.coverage import FileDigest
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import Download, FileFact
+from reconciler.model.operation import Download
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.status import Phase, phase_of

@@ -24,8 +24,8 @@ from reconciler.executor.located import leaf_of, located
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Request
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name, parse_file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.record import InputFact
 from reconciler.providers.registry import NAMES, takes
 from reconciler.workspace.effects import temporary_for

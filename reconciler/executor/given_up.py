@@ -20,8 +20,8 @@ from reconciler.executor.reading import Lines
 from reconciler.executor.unhandled import DISMISSED, FAILED, items_of, replace_items
 from reconciler.model.coverage import NOTHING
 from reconciler.model.exchange import Result
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched

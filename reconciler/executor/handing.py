@@ -17,8 +17,8 @@ from reconciler.executor.values import NoJson, as_json
 from reconciler.model.content import Content
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest
 from reconciler.model.exchange import Result
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
-from reconciler.model.operation import FileFact
 from reconciler.model.record import Record
 from reconciler.processors.base import BatchContext, ProcessedBatch, Processor, arguments_of
 from reconciler.processors.files import folder_of

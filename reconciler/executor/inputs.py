@@ -12,8 +12,8 @@ from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest, hash_id
 from reconciler.model.exchange import Request
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import FileFact
 from reconciler.model.record import InputFact
 
 _FAULTS: Final = 5

@@ -32,14 +32,9 @@ from reconciler.model.changes import (
     read_changes,
 )
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import (
-    ChangeRequests,
-    FileFact,
-    ProcessErrors,
-    ProcessOutput,
-    RetryLeftovers,
-)
+from reconciler.model.operation import ChangeRequests, ProcessErrors, ProcessOutput, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import overrides_fields, read_overrides
 from reconciler.model.receipt import Receipt

@@ -23,8 +23,9 @@ from reconciler.executor.context import Run
 from reconciler.executor.inputs import check_input
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import FileDigest, hash_id
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import EndHere, FileFact
+from reconciler.model.operation import EndHere
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record

@@ -16,8 +16,8 @@ import attrs
 
 from reconciler.errors import BadMetadata, ReconcilerError, UsageError
 from reconciler.executor.context import View
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
-from reconciler.model.operation import FileFact
 from reconciler.model.record import Child, Record
 from reconciler.model.snapshot import Place
 from reconciler.workspace import metadata, settled

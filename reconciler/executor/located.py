@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.reading import locate
 
 

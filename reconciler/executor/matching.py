@@ -20,8 +20,9 @@ from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.walling import take_note
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role
-from reconciler.model.operation import FileFact, MatchRequestIds
+from reconciler.model.operation import MatchRequestIds
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Record
 from reconciler.model.snapshot import Matched

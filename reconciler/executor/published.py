@@ -21,8 +21,9 @@ from reconciler.executor.lineages import Member
 from reconciler.executor.reading import Lines
 from reconciler.model.citation import Citation, Vouched
 from reconciler.model.coverage import FileDigest, digest_id
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact, ProcessOutput
+from reconciler.model.operation import ProcessOutput
 from reconciler.model.receipt import STARTED
 from reconciler.model.rows import ResultRow, Standing
 from reconciler.processors.base import RESULTS, VERSIONS

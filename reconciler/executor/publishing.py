@@ -11,8 +11,8 @@ from reconciler.executor.answers import ChildOf, Read, opened, places, read_resu
 from reconciler.executor.context import Context, View
 from reconciler.model.answers import ROLE_CODES, Answers
 from reconciler.model.exchange import Result
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import Outcome
 from reconciler.model.snapshot import Matched
 from reconciler.processors import results

@@ -13,8 +13,8 @@ from reconciler.errors import Interrupted, PermanentError, StaleSnapshot
 from reconciler.executor.context import View
 from reconciler.executor.hashing import Beside, Hasher
 from reconciler.model.coverage import FileDigest, hash_id
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.record import Child
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.reading import BLOCK

@@ -22,7 +22,7 @@ from reconciler.executor.context import View
 from reconciler.executor.inputs import check_input
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect, Request
-from reconciler.model.operation import FileFact
+from reconciler.model.facts import FileFact
 from reconciler.model.remote import Limits
 from reconciler.model.shares import Shares
 from reconciler.model.words import many

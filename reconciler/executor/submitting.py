@@ -38,8 +38,9 @@ from reconciler.executor.remotes import NO_CREDIT, remote_of
 from reconciler.executor.submitted import submitted
 from reconciler.executor.walling import hold_back, place_of
 from reconciler.model.exchange import Request
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
-from reconciler.model.operation import FileFact, Submit
+from reconciler.model.operation import Submit
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order

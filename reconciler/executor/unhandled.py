@@ -19,8 +19,8 @@ from reconciler.executor.answers import joined
 from reconciler.executor.context import Context
 from reconciler.model.answers import Answers
 from reconciler.model.coverage import Tally
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
-from reconciler.model.operation import FileFact
 from reconciler.workspace.layout import FAILED_ITEMS, FAILED_REPAIRS
 
 PROCESSOR = "processor"

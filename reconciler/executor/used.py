@@ -14,8 +14,8 @@ from reconciler.codec.result import decode_result
 from reconciler.errors import BadLine
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import Outcome
 from reconciler.pricing import Book, Price, Tokens, nano, tokens_of
 

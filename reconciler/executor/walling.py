@@ -15,8 +15,8 @@ from reconciler.executor.answers import opened, read_result
 from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
 from reconciler.model.coverage import NOTHING
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import Matched
 from reconciler.providers.base import Remote

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import attrs
 
 from reconciler.model.coverage import Coverage, FileDigest
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import FileFact
 
 
 @attrs.frozen

@@ -7,7 +7,6 @@ so a world that moved between plan and effect is noticed, not overwritten.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from typing import ClassVar, TypeAlias
 
@@ -17,50 +16,10 @@ from reconciler.model import changes
 from reconciler.model.changes import NO_CHANGES, Changes
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import Expects
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import DEFAULT_CLASSES, ClassPolicy, ErrorClass
 from reconciler.model.record import Limit
-
-
-class Kind(enum.StrEnum):
-    """What a directory entry is; only a regular file is ever read."""
-
-    FILE = "file"
-    SYMLINK = "symlink"
-    FOLDER = "folder"
-    OTHER = "other"
-
-
-@attrs.frozen
-class FileFact:
-    """
-    One file as it was seen.
-
-    Attributes:
-        path: Relative to the workspace, `/` between parts.
-        size: In bytes.
-        mtime_ns: Modification time in nanoseconds since the epoch.
-        inode: Device and inode number, which tell a hard link from a copy.
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-    inode: tuple[int, int]
-
-
-@attrs.frozen
-class Expects:
-    """
-    What must still hold just before an effect.
-
-    Attributes:
-        files: The files that the operation reads or moves.
-        generation: The metadata's generation; None when there is no metadata.
-    """
-
-    files: Mapping[Role, FileFact] = attrs.field(factory=dict)
-    generation: int | None = None
 
 
 @attrs.frozen

@@ -15,8 +15,8 @@ import attrs
 from reconciler.model.answers import Answers
 from reconciler.model.canary import Sample
 from reconciler.model.coverage import Coverage
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role
-from reconciler.model.operation import FileFact
 from reconciler.model.record import Record
 from reconciler.model.triple import Shape, shape_of
 

@@ -11,8 +11,9 @@ from typing import Final
 
 import attrs
 
+from reconciler.model.facts import Expects, FileFact
 from reconciler.model.identity import Role
-from reconciler.model.operation import Expects, FileFact, MatchRequestIds
+from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import Record

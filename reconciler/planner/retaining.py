@@ -11,7 +11,8 @@ from typing import Final
 
 from reconciler.model.archived import Archived
 from reconciler.model.coverage import NOTHING, Coverage
-from reconciler.model.operation import Expects, RemoveJsonl
+from reconciler.model.facts import Expects
+from reconciler.model.operation import RemoveJsonl
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan, Settled
 from reconciler.model.policy import Policy, RetainPolicy

@@ -11,8 +11,9 @@ from typing import Final
 
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
+from reconciler.model.facts import Expects
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import Expects, MatchRequestIds, MoveToDone, Quarantine
+from reconciler.model.operation import MatchRequestIds, MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Plan, Settled
 from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy
 from reconciler.model.record import Record

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.errors import BadMetadata, PermanentError
 from reconciler.model.archived import Archived
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.workspace import settled, tombstones
 from reconciler.workspace.layout import Layout
 from reconciler.workspace.observe import TRIPLE

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from reconciler.model.coverage import FileDigest
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.reading import Reading

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from reconciler.errors import ConfigError
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.reading import Reading, locate
 
 GROUPS: Final = {

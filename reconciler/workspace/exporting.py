@@ -19,8 +19,8 @@ import attrs
 from reconciler.codec.registry import FILE as REGISTRY
 from reconciler.errors import ConfigError, UsageError
 from reconciler.model.coverage import FileDigest
+from reconciler.model.facts import Kind
 from reconciler.model.identity import parse_file_name
-from reconciler.model.operation import Kind
 from reconciler.workspace.effects import TEMPORARY, Effects, Tap, no_tap, temporary_for
 from reconciler.workspace.layout import FOLDERS, PRIVATE, SETTINGS, TARGET
 from reconciler.workspace.reading import locate

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from reconciler.errors import Clash, ReconcilerError
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.locking import hold, hold_folder
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.together import Syncs, sync_now

@@ -15,8 +15,8 @@ from typing import Final
 import attrs
 
 from reconciler.errors import ConfigError, NotAWorkspace, UsageError
+from reconciler.model.facts import Kind
 from reconciler.model.identity import parse_file_name
-from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.reading import Reading, locate
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reconciler.errors import PermanentError, TransientError
+from reconciler.model.facts import Kind
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.groups import End, Order, numbers_of, rows
 from reconciler.workspace.layout import LIVE

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError
 from reconciler.model.canary import Sample
+from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import (
     ANSWERS,
     BatchName,
@@ -20,7 +21,6 @@ from reconciler.model.identity import (
     file_name,
     lineage_root,
 )
-from reconciler.model.operation import FileFact, Kind
 from reconciler.model.record import Record
 from reconciler.model.snapshot import ChildFact, Glance, Matched, Place, Snapshot
 from reconciler.workspace import metadata, settled

@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from reconciler.errors import PermanentError
 from reconciler.model.coverage import FileDigest
-from reconciler.model.operation import FileFact, Kind
+from reconciler.model.facts import FileFact, Kind
 from reconciler.workspace.told import Told
 
 BLOCK: Final = 1 << 20

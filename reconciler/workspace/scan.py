@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from reconciler.model.facts import Kind
 from reconciler.model.identity import (
     BITS,
     BatchName,
@@ -26,7 +27,6 @@ from reconciler.model.identity import (
     parse_file_names,
     parse_name,
 )
-from reconciler.model.operation import Kind
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import FOLDERS, PRIVATE, QUARANTINE, SETTINGS, Layout
 from reconciler.workspace.reading import Entry, Reading

@@ -16,8 +16,8 @@ import msgspec
 
 from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest
+from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName, Role, parse_file_name, parse_name
-from reconciler.model.operation import Kind
 from reconciler.model.record import Child
 from reconciler.workspace import fields
 from reconciler.workspace.layout import DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.errors import ConfigError, PermanentError
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.layout import SETTINGS
 from reconciler.workspace.reading import Reading, locate
 

@@ -8,8 +8,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from reconciler.errors import UsageError
+from reconciler.model.facts import Kind
 from reconciler.model.identity import parse_file_name
-from reconciler.model.operation import Kind
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import FOLDERS, PRIVATE, SETTINGS, WORKDIR
 from reconciler.workspace.reading import locate

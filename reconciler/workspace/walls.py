@@ -15,8 +15,8 @@ from typing import Annotated, Final
 import attrs
 import msgspec
 
+from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import Kind
 from reconciler.model.outcome import ErrorClass
 from reconciler.workspace.effects import TEMPORARY, Effects
 from reconciler.workspace.layout import PRIVATE

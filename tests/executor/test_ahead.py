@@ -18,8 +18,8 @@ from reconciler.executor.context import View, viewing
 from reconciler.executor.matching import match
 from reconciler.executor.worker import Drawn, Task, draw
 from reconciler.executor.worker import main as work
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from tests.workspaces import answered, files, put, request, settings
 
 NAMES: Final = [BatchName(str(number)) for number in range(1, 5)]

@@ -11,8 +11,8 @@ from reconciler.executor.context import Context
 from reconciler.executor.matching import match
 from reconciler.executor.publishing import publish_results
 from reconciler.model.answers import Place
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.snapshot import Matched
 from reconciler.processors.results import Origin

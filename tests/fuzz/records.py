@@ -16,8 +16,8 @@ import attrs
 import msgspec
 
 from reconciler.errors import BadMetadata
+from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import Kind
 from reconciler.model.record import Record
 from reconciler.workspace import ledger, metadata, settled, tombstones, walls
 from reconciler.workspace.reading import Entry, Reading

@@ -10,8 +10,8 @@ from typing import Any, Final
 import attrs
 
 from reconciler.model.coverage import Coverage, FileDigest, Tally, hash_id
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan, word_of
 from reconciler.model.policy import LOCAL, FailurePolicy, Policy, SubmitPolicy

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, child_name, file_name
-from reconciler.model.operation import FileFact
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import FailurePolicy, Policy, SubmitPolicy
 from reconciler.model.record import (

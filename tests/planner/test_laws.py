@@ -9,11 +9,11 @@ import attrs
 from hypothesis import assume, example, given
 
 from reconciler.model.coverage import Tally
+from reconciler.model.facts import Expects
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import (
     AnswerHere,
     ChangeRequests,
-    Expects,
     MoveToDone,
     Operation,
     ProcessErrors,

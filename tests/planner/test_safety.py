@@ -5,8 +5,9 @@ from typing import Any
 import attrs
 import pytest
 
+from reconciler.model.facts import Expects, FileFact
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import Expects, FileFact, MoveToDone, Quarantine
+from reconciler.model.operation import MoveToDone, Quarantine
 from reconciler.model.plan import Attention, Settled
 from reconciler.model.policy import Policy
 from reconciler.model.record import InputFact, Record

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import PermanentError
 from reconciler.model.coverage import FileDigest
-from reconciler.model.operation import Kind
+from reconciler.model.facts import Kind
 from reconciler.workspace.reading import BLOCK, Entry, Reading, locate, owned
 
 SPECIAL = ["symlink", "dangling-symlink", "folder", "fifo", "socket"]

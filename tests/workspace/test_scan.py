@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName, Role, child_number, file_name, lineage_root, parse_name
-from reconciler.model.operation import Kind
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.layout import FOLDERS, SETTINGS, Layout
 from reconciler.workspace.reading import Entry, Reading
