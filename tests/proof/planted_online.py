@@ -23,14 +23,14 @@ ONLINE: Final = (
     ),
     Planted(
         "what was answered before an early end is sent again where its file is named late",
-        "planner/waiting.py",
+        "planner/in_flight.py",
         "    ended = phase in (Phase.DONE, Phase.PARTIAL)\n",
         "    ended = phase is Phase.DONE\n",
         ("tests/test_online.py", "-k", "named_after"),
     ),
     Planted(
         "that a batch is not known any more counts as a look at how it ended",
-        "planner/waiting.py",
+        "planner/in_flight.py",
         " >= PATIENCE and not record.online.lost\n",
         " >= PATIENCE\n",
         ("tests/test_online_doubts.py", "-k", "gone_after_its_end"),
@@ -143,13 +143,13 @@ ONLINE: Final = (
     Planted(
         "a create in doubt is sent again without a search",
         "planner/waiting.py",
-        "    if record.state in (Submission.CREATING, Submission.SUBMITTED):\n        return _in_doubt",
-        "    if record.state in (Submission.SUBMITTED,):\n        return _in_doubt",
+        "    if record.state in (Submission.CREATING, Submission.SUBMITTED):\n        return plan_in_doubt",
+        "    if record.state in (Submission.SUBMITTED,):\n        return plan_in_doubt",
         ("tests/planner/test_waiting.py", *DOUBT),
     ),
     Planted(
         "a create in doubt is sent again before its grace has passed",
-        "planner/waiting.py",
+        "planner/in_flight.py",
         "    if snap.seen_at < until:\n        next_look",
         "    if snap.seen_at < sent_at:\n        next_look",
         ("tests/planner/test_waiting.py", *DOUBT),
