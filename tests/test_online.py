@@ -33,6 +33,7 @@ from reconciler.testing.fates import (
     token_limit_exceeded,
 )
 from reconciler.testing.faults import Refuse
+from reconciler.testing.records import Kind
 from tests.five import NUMBERED, SIX, TWO_FILES, by_number, line_of, number_of, online, quick
 from tests.workspaces import leftovers, live, manifest, record, results
 
@@ -284,6 +285,22 @@ def test_answers_that_are_named_after_an_early_end(tmp_path: Path, fake: FakePro
     fake.script(Fate(end=end, done=2, counts={"completed": 0, "failed": 0}, late=2))
     asked.wait()
     assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
+
+
+@pytest.mark.parametrize("kind", ["create", "get"])
+def test_what_was_odd_before_is_no_look_at_the_end(tmp_path: Path, fake: FakeProvider, kind: Kind) -> None:
+    """That creates were sent away, or a batch was not known twice, does not make its end believed sooner."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(end="expired", polls=0, done=2, counts={"completed": 0, "failed": 0}, late=2))
+    if kind == "create":
+        fake.fault("create", Refuse(429, "slow down"), times=3)
+    else:
+        asked.run()
+        fake.fault("get", Refuse(404, "No such batch"), times=2)
+    asked.wait()
+    assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
+    assert sorted(lines_in(root, "output")) == [1, 2]
 
 
 @provider

@@ -26,10 +26,9 @@ from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Download
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Record
+from reconciler.model.record import Odd, Record
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
-from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.workspace.effects import temporary_for
 
@@ -132,9 +131,9 @@ class _Fetched:
             return PermanentError(message, hint="set the key, organisation or project that it was sent with")
         until, online = record.results_until, record.online
         over = until is not None and until < self._run.ctx.fx.now()
-        if not over and online.tries < PATIENCE:
+        if not over and not online.heard_out(Odd.NO_RESULTS):
             # Some name a file before they serve it.
-            self._run.publish(attrs.evolve(record, online=attrs.evolve(online, tries=online.tries + 1)))
+            self._run.publish(attrs.evolve(record, online=online.heard(Odd.NO_RESULTS)))
             return Later(f"{remote.name} does not have {file_id} ({error.message})", SOON)
         why = "they were kept until a while ago" if over else error.message
         hint = f"look for {file_id} at {remote.name}; every pass tries again"
@@ -204,7 +203,7 @@ def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: 
         Later: Answers seem to be missing; after a while the files are believed.
     """
     whole = all(role in lines or roles.get(role) is None for role in ANSWERS)
-    if not whole or record.input is None or record.online.tries >= PATIENCE:
+    if not whole or record.input is None or record.online.heard_out(Odd.SHORT):
         return
     here, counts = sum(lines.values()), record.counts
     if here >= record.input.requests:
@@ -219,7 +218,7 @@ def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: 
         if agree:
             return
         said += f", where {counts.completed + counts.failed} are counted there"
-    run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=record.online.tries + 1)))
+    run.publish(attrs.evolve(record, online=record.online.heard(Odd.SHORT)))
     raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
 
 

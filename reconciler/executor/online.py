@@ -16,11 +16,10 @@ from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Record, Refusal
+from reconciler.model.record import PATIENCE, Odd, Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.limiting import QUOTA_CODES
-from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.workspace import ledger
 
@@ -111,7 +110,7 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
     phase = phase_of(told.status)
     if phase in (Phase.DONE, Phase.PARTIAL) and not any(after.remote_file(role) for role in told.files):
         # It has ended and names no file: it is asked again, but not for ever.
-        return attrs.evolve(after, online=attrs.evolve(after.online, tries=record.online.tries + 1))
+        return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE))
     if phase is Phase.REFUSED and any(each.code in QUOTA_CODES for each in told.refusals):
         if record.online.not_before is not None:
             return attrs.evolve(after, online=record.online)
@@ -146,11 +145,11 @@ def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> Pe
     if _of_another_key(remote, record):
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
-    tries = record.online.tries + 1
-    if tries <= PATIENCE:
+    online = record.online.heard(Odd.UNKNOWN)
+    if online.looks <= PATIENCE:
         # Beyond that nothing hangs on their number, and a pass that learns nothing writes nothing.
-        run.publish(attrs.evolve(record, online=attrs.evolve(record.online, tries=tries, lost=True)))
-    if tries < PATIENCE:
+        run.publish(attrs.evolve(record, online=online))
+    if not online.heard_out(Odd.UNKNOWN):
         return Later(f"{remote.name} does not know {record.batch_id} ({error.message})", SOON)
     hint = (
         f"look for it in the list of batches at {remote.name}\n"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import attrs
 
 from reconciler.executor.context import Run
-from reconciler.model.identity import Role
-from reconciler.model.record import Record, Submission
+from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.record import Odd, Record, Submission
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 
 
 def heard(record: Record, told: RemoteBatch) -> Record:
     """*record* with what the provider says of its batch now; unchanged when that is nothing new."""
-    return attrs.evolve(
+    after = attrs.evolve(
         record,
         input_file_id=told.input_file_id or record.input_file_id,
         output_file_id=told.files.get(Role.OUTPUT) or record.output_file_id,
@@ -21,16 +21,24 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         status=told.status,
         counts=told.counts,
         results_until=told.results_until if told.results_until is not None else record.results_until,
-        online=attrs.evolve(
-            record.online,
-            refusals=told.refusals,
-            error=told.error or record.online.error,
-            candidates=(),
-            not_before=None,
-            lost=False,
-            tries=0 if _runs(told.status) else record.online.tries,
-        ),
     )
+    again = record.online.odd is not Odd.UNKNOWN and _answers_of(after) == _answers_of(record)
+    online = attrs.evolve(
+        record.online,
+        refusals=told.refusals,
+        error=told.error or record.online.error,
+        candidates=(),
+        not_before=None,
+        odd=record.online.odd if again else None,
+        looks=record.online.looks if again else 0,
+        tries=0 if _runs(told.status) else record.online.tries,
+    )
+    return attrs.evolve(after, online=online)
+
+
+def _answers_of(record: Record) -> tuple[str | None, ...]:
+    """What is known of where a batch stands and where its answers are."""
+    return (record.status, *(record.remote_file(role) for role in ANSWERS))
 
 
 def _runs(status: str) -> bool:

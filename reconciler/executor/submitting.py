@@ -42,11 +42,10 @@ from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
 from reconciler.model.operation import Submit
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import InputFact, Online, Record, Refusal, Submission
+from reconciler.model.record import PATIENCE, InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
-from reconciler.planner.safety import PATIENCE
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
 from reconciler.workspace import ledger

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -27,6 +27,23 @@ class Submission(enum.StrEnum):
     CREATING = "creating"
     SUBMITTED = "submitted"
     REJECTED = "rejected"
+
+
+class Odd(enum.StrEnum):
+    """What a provider says of a batch that it has, and that cannot be, or cannot be all."""
+
+    UNKNOWN = "unknown"
+    """It does not know the batch."""
+    NO_FILE = "no-file"
+    """The batch has ended, and names no file."""
+    NO_RESULTS = "no-results"
+    """It names a file, and does not have it."""
+    SHORT = "short"
+    """What came down is less than what was asked, or counted."""
+
+
+PATIENCE: Final = 3
+"""How often a provider is heard out that says what cannot be, before that is believed."""
 
 
 @attrs.frozen
@@ -123,24 +140,34 @@ class Online:
         error: The error object of the whole batch as its provider gave it, JSON; empty where there is none.
         candidates: Remote batches of which any may be this one, while nobody can tell.
         not_before: Nothing is asked for before that time, in seconds since the epoch.
-        tries: How often in a row it was sent away by a quota, or heard something that cannot be.
+        tries: How often in a row it was sent away before or after its create, as by a quota.
+        odd: What it has said that cannot be, when it was last asked.
+        looks: How often in a row it has said that.
         stopped: A person asked for its end.
         rescue: What of it has no answer is asked live, by a worker that its user has chosen.
         limited: Its time limit was over, and something was done about it: nothing of it is asked again by
             itself.
         unstoppable: Its provider did not stop it when its time limit was over.
-        lost: Its provider did not know it when it was last asked.
     """
 
     refusals: tuple[Refusal, ...] = ()
     candidates: tuple[str, ...] = ()
     not_before: float | None = None
     tries: int = 0
+    odd: Odd | None = None
+    looks: int = 0
     stopped: bool = False
     rescue: bool = False
     limited: bool = False
     unstoppable: bool = False
-    lost: bool = False
+
+    def heard(self, odd: Odd) -> Online:
+        """The same once this was heard, for the first time or again."""
+        return attrs.evolve(self, odd=odd, looks=self.looks + 1 if odd is self.odd else 1)
+
+    def heard_out(self, odd: Odd) -> bool:
+        """Whether this was heard often enough, and nothing else in between, to be believed."""
+        return odd is self.odd and self.looks >= PATIENCE
 
     def ended_by(self, *, limit: bool) -> Online:
         """The same once an end was asked for: by a time limit, or else by a person."""

@@ -13,14 +13,14 @@ from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
 from reconciler.model.operation import Cancel, Download, FindOrphan, Rescue, Submit
 from reconciler.model.plan import Attention, Held, Plan, Waiting
 from reconciler.model.policy import NO_PROVIDER, InDoubtPolicy, Policy, SubmitPolicy
-from reconciler.model.record import Record, Refusal
+from reconciler.model.record import Odd, Record, Refusal
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.answers import ask_after, plan_answers
 from reconciler.planner.limiting import QUOTA_CODES, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
-from reconciler.planner.safety import PATIENCE, asked_at, expects
+from reconciler.planner.safety import asked_at, expects
 
 SET_PROVIDER = (
     "put the answer files beside the input; or\n"
@@ -95,9 +95,8 @@ def plan_in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if phase is Phase.RUNNING:
         return _running(snap, record, policy, provider)
     ended = phase in (Phase.DONE, Phase.PARTIAL)
-    # That it does not know the batch any more says nothing of its answers.
-    heard_out = record.online.tries >= PATIENCE and not record.online.lost
-    unsettled = ended and not named and not record.roles and not heard_out
+    # That it was sent away before, or is not known any more, says nothing of its answers.
+    unsettled = ended and not named and not record.roles and not record.online.heard_out(Odd.NO_FILE)
     if unsettled:
         if not snap.asked:
             return _look_there(snap, record, policy, provider)

@@ -15,10 +15,10 @@ from reconciler.model.operation import Cancel, CheckOnline, EndHere
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Plan, Waiting
 from reconciler.model.policy import LOCAL, Policy
-from reconciler.model.record import Record, Submission
+from reconciler.model.record import Odd, Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
-from reconciler.planner.safety import PATIENCE, expects
+from reconciler.planner.safety import expects
 
 UNSENT = (None, Submission.PREPARED, Submission.UPLOADED)
 """How far a submission may have come that nobody can have paid for."""
@@ -94,7 +94,7 @@ def _is_nowhere(record: Record) -> bool:
     if phase is Phase.REFUSED:
         return bool(refusals) and all(each.code in QUOTA_CODES for each in refusals)
     # A file may be named later than the end, and a batch that is lost may have been answered.
-    heard_out = record.online.tries >= PATIENCE and not record.online.lost
+    heard_out = record.online.heard_out(Odd.NO_FILE)
     return phase is Phase.PARTIAL and heard_out and are_leftovers(record, 0, 0)
 
 

@@ -7,7 +7,6 @@ Pure predicates over a snapshot, in the order in which they outrank each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction
@@ -19,9 +18,6 @@ from reconciler.model.policy import LOCAL, NO_PROVIDER, Policy
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.trouble import Trouble
-
-PATIENCE: Final = 3
-"""How often a provider is heard out that says what cannot be, before its files are believed instead."""
 
 RESTORE = "put the original file back, or move this batch's files out of the workspace"
 

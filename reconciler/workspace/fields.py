@@ -15,7 +15,7 @@ from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.identity import BatchName, Role, parse_file_name, parse_name
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import After, Child, Limit, Online, Refusal
+from reconciler.model.record import After, Child, Limit, Odd, Online, Refusal
 
 _T = TypeVar("_T")
 
@@ -150,11 +150,12 @@ def online_fields(online: Online) -> dict[str, Any]:
         "error": online.error,
         "candidates": list(online.candidates),
         "tries": online.tries,
+        "odd": online.odd,
+        "looks": online.looks,
         "stopped": online.stopped,
         "rescue": online.rescue,
         "limited": online.limited,
         "unstoppable": online.unstoppable,
-        "lost": online.lost,
     }
     said: dict[str, Any] = {key: value for key, value in found.items() if value}
     return said if online.not_before is None else said | {"not_before": online.not_before}
@@ -169,11 +170,12 @@ def read_online(found: Any) -> Online:
         candidates=tuple(text(each, "candidates") for each in _listed(fields, "candidates")),
         not_before=maybe(fields, "not_before", number),
         tries=whole(fields.get("tries", 0), "tries"),
+        odd=maybe(fields, "odd", lambda value, _: Odd(value)),
+        looks=whole(fields.get("looks", 0), "looks"),
         stopped=_flag(fields.get("stopped", False), "stopped"),
         rescue=_flag(fields.get("rescue", False), "rescue"),
         limited=_flag(fields.get("limited", False), "limited"),
         unstoppable=_flag(fields.get("unstoppable", False), "unstoppable"),
-        lost=_flag(fields.get("lost", False), "lost"),
     )
 
 

@@ -11,7 +11,7 @@ from reconciler.model.operation import Download, ProcessErrors, ProcessOutput, Q
 from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass
 from reconciler.model.plan import Attention
 from reconciler.model.policy import Policy
-from reconciler.model.record import Counts, Online, Record
+from reconciler.model.record import Counts, Odd, Online, Record
 from reconciler.model.snapshot import ChildFact, Mismatch, Place, Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.planner import next_child, plan
@@ -291,7 +291,7 @@ def test_missing_ids(known: Record | None, client: str, bare: str, none: str) ->
 
 def test_nothing_to_show_is_no_word() -> None:
     """A batch that is called completed, without a file and without a count, may have been answered."""
-    known = remote(counts=Counts(total=3, completed=0, failed=0), online=Online(tries=3))
+    known = remote(counts=Counts(total=3, completed=0, failed=0), online=Online(odd=Odd.NO_FILE, looks=3))
     silent = snap("i", record=known, matched=matched(coverage(0, missing=3)))
     assert told(plan(silent, POLICY_OPENAI_REACHABLE)) == STAYS
 

@@ -14,7 +14,7 @@ from reconciler.model.operation import RetryLeftovers, Submit
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Waiting
 from reconciler.model.policy import Policy
-from reconciler.model.record import After, Limit, Online, Record, Refusal, Submission
+from reconciler.model.record import After, Limit, Odd, Online, Record, Refusal, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan
 from reconciler.planner.crowding import in_turn, is_under_way
@@ -52,7 +52,7 @@ FAILED: Final = {Role.OUTPUT: None, Role.ERROR: digest(Role.ERROR)}
         pytest.param(remote("failed", online=QUOTA), False, STOPPABLE, "end-here", id="sent-away"),
         pytest.param(remote("cancelled"), False, STOPPABLE, "check-online", id="stopped-without-a-file-yet"),
         pytest.param(
-            remote("cancelled", online=Online(tries=3)),
+            remote("cancelled", online=Online(odd=Odd.NO_FILE, looks=3)),
             False,
             STOPPABLE,
             "end-here",

@@ -7,7 +7,7 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import Download, Submit
 from reconciler.model.plan import Attention, Held, Settled, Waiting
 from reconciler.model.policy import Policy
-from reconciler.model.record import Online, Record
+from reconciler.model.record import Odd, Online, Record
 from reconciler.planner import plan
 from tests.planner.builders import (
     NAME,
@@ -99,11 +99,17 @@ def test_an_interrupted_submission_goes_on_at_its_own_provider() -> None:
         pytest.param(remote("completed", **BOTH), "download: pending", id="done"),
         pytest.param(remote("expired"), ": waiting", id="expired-with-nothing-yet"),
         pytest.param(
-            remote("expired", online=Online(tries=3)), "match-request-ids: pending", id="expired-with-nothing"
+            remote("expired", online=Online(odd=Odd.NO_FILE, looks=3)),
+            "match-request-ids: pending",
+            id="expired-with-nothing",
         ),
         pytest.param(
-            remote("expired", online=Online(tries=3, lost=True)), ": waiting", id="expired-and-lost"
+            remote("expired", online=Online(odd=Odd.NO_FILE, looks=2)), ": waiting", id="expired-seen-twice"
         ),
+        pytest.param(
+            remote("expired", online=Online(odd=Odd.UNKNOWN, looks=3)), ": waiting", id="expired-and-lost"
+        ),
+        pytest.param(remote("expired", online=Online(tries=3)), ": waiting", id="expired-after-a-quota"),
         pytest.param(remote("failed"), ": needs attention", id="refused"),
     ],
 )

@@ -17,8 +17,8 @@ import attrs
 from reconciler import engine
 from reconciler.check import check
 from reconciler.model.failure import InDoubt, Refused
+from reconciler.model.record import PATIENCE
 from reconciler.model.report import BatchReport, State
-from reconciler.planner.safety import PATIENCE
 from reconciler.workspace.effects import TEMPORARY
 from tests import workspaces
 from tests.proof.crowds import hold_crowds, waits_for_room

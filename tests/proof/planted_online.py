@@ -31,9 +31,28 @@ ONLINE: Final = (
     Planted(
         "that a batch is not known any more counts as a look at how it ended",
         "planner/in_flight.py",
-        " >= PATIENCE and not record.online.lost\n",
-        " >= PATIENCE\n",
+        "record.online.heard_out(Odd.NO_FILE)\n",
+        "record.online.looks >= 3\n",
         ("tests/test_online_doubts.py", "-k", "gone_after_its_end"),
+    ),
+    Planted(
+        "what was heard of a batch while it ran counts as a look at how it ended",
+        "executor/submitted.py",
+        "        looks=record.online.looks if again else 0,\n",
+        "        looks=record.online.looks,\n",
+        ("tests/test_online.py", "-k", "odd_before"),
+        (
+            (
+                "executor/submitted.py",
+                "        odd=record.online.odd if again else None,\n",
+                "        odd=record.online.odd,\n",
+            ),
+            (
+                "model/record.py",
+                "looks=self.looks + 1 if odd is self.odd else 1)",
+                "looks=self.looks + 1)",
+            ),
+        ),
     ),
     Planted(
         "an upload that is gone is waited for for ever",
@@ -52,7 +71,7 @@ ONLINE: Final = (
     Planted(
         "a batch that its provider has lost is written down anew in every pass",
         "executor/online.py",
-        "    if tries <= PATIENCE:\n",
+        "    if online.looks <= PATIENCE:\n",
         "    if True:\n",
         ("tests/test_online_doubts.py", "-k", "gone"),
     ),

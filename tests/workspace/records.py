@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Counts, InputFact, Online, Record, Refusal, Submission
+from reconciler.model.record import Child, Counts, InputFact, Odd, Online, Record, Refusal, Submission
 
 WHOLE = st.integers(0, 2**63 - 1)
 # Surrogates cannot be written as UTF-8; the codec refuses them wherever text comes in.
@@ -62,6 +62,8 @@ RECORDS = st.builds(
         candidates=st.lists(TEXT, max_size=2).map(tuple),
         not_before=st.none() | NUMBERS,
         tries=WHOLE,
+        odd=st.none() | st.sampled_from(Odd),
+        looks=WHOLE,
         stopped=st.booleans(),
     ),
     roles=st.dictionaries(st.sampled_from(Role), st.none() | DIGESTS, max_size=3),
