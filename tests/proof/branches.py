@@ -79,10 +79,14 @@ def measure(words: Sequence[str] = ()) -> Reached:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
         command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal", "--cov"]
+        # Bounds of time and memory do not hold while every line is counted.
+        command.append("--deselect=tests/fuzz/test_fuzz.py::test_new_damage")
         ended = subprocess.run([*command, f"--cov-report=json:{report}", *words], cwd=ROOT, check=False)
+        found = reached(json.loads(report.read_bytes())) if report.exists() else Reached()
         if ended.returncode:
-            raise AssertionError(f"the tests ended with {ended.returncode}: nothing is proved")
-        return reached(json.loads(report.read_bytes()))
+            left = "\n".join(("left out in that:", *found.left)) if found.left else ""
+            raise AssertionError(f"the tests ended with {ended.returncode}: nothing is proved\n{left}")
+        return found
 
 
 def proof() -> str:

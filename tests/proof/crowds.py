@@ -44,5 +44,5 @@ def _live(world: World) -> dict[str, set[str]]:
 
 
 def _is_known(world: World, record: Path) -> bool:
-    """Whether there is metadata, and this version can read it."""
-    return record.exists() and record not in world.users.touched
+    """Whether there was metadata for the last pass, and this version could read it."""
+    return record.exists() and record not in world.unread

@@ -78,6 +78,8 @@ class World:
         """What lay there, and what users had in hand, when it was last held to what its files can show."""
         self.sent = False
         """Whether the last pass has made a batch."""
+        self.unread: set[Path] = set()
+        """What users had changed or taken away when the last pass came."""
         self.over: dict[str, int] = {}
         """How often each request was sent whose time limit has ended it."""
         self.released: set[str] = set()
@@ -128,7 +130,7 @@ class World:
         moment = Moment(
             self.root, stop=stop, failure=failure, cut=cut is not None, full=self.full, fills=fills
         )
-        before = len(self.fake.batches)
+        before, self.unread = len(self.fake.batches), {*self.users.touched}
         died = self._pass(moment)
         self.full = moment.full
         self.sent = len(self.fake.batches) > before
