@@ -264,6 +264,21 @@ def test_a_worker_that_dies_while_it_sets_a_batch_aside(wanted: dict[str, bytes]
         assert normal(root) == wanted
 
 
+def test_what_a_dead_worker_left_unsynced_is_synced_before_the_pass_goes_on() -> None:
+    """A worker that dies before it synced a settled folder: the pass does, before the old names go."""
+    with fresh() as root:
+        syncs, at = Doubting(root.parent / "log"), list[int]()
+
+        def tap(change: str, path: str) -> None:
+            if (change, path) == ("unlink", "workdir/batch_input_7.jsonl"):
+                at.append(len(syncs.seen))
+
+        together(root, workers("dying_after", "done/7", log_of(root)), syncs=syncs, tap=tap)
+        assert noted(root)
+        assert len(at) == 1
+        assert any(before and f"{root}/done" in paths for paths, before in syncs.seen[: at[0]])
+
+
 def test_a_pass_makes_up_for_its_dead_workers(wanted: dict[str, bytes]) -> None:
     """Workers that die at their first change leave every batch to the pass, which settles them all."""
     with fresh() as root:
