@@ -16,11 +16,14 @@ import attrs
 import pytest
 
 from reconciler import config
+from reconciler.check.mending import RemoveTorn
 from reconciler.choices import Prepared
 from reconciler.errors import ConfigError, TransientError
 from reconciler.providers.http import Http
+from reconciler.repairing import repair
 from reconciler.watching.hooks import PATIENT, Command, Hook, hooks_of
 from reconciler.watching.posting import Posting
+from reconciler.workspace import ledger
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.outbox import TELLING
 from tests import workspaces
@@ -359,3 +362,22 @@ def test_what_another_watcher_is_telling_is_told_when_it_dies(
 
     assert receiver.names("1") == ["batch.settled"]
     assert posted.living.told.names("hook.f") == []
+
+
+def test_a_repair_of_history_loses_no_event(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
+    """Torn lines that `check --repair` takes out move nothing that a watcher has still to tell of."""
+    posted = Posted(tmp_path / "w", [webhook])
+    batches(posted, "1")
+    posted.live_for(5.0)
+    with (tmp_path / "w" / ledger.PATH).open("ab") as history:
+        history.write(b'{"at":1.5,"event":"batch.cre')
+    batches(posted, "2")
+    posted.live_for(5.0)
+    repaired = repair(str(tmp_path / "w"), workspaces.settings())
+    assert [type(each) for each in repaired.done] == [RemoveTorn]
+    for name in "345":
+        batches(posted, name)
+        posted.live_for(5.0)
+
+    assert [receiver.names(name) for name in "12345"] == [["batch.settled"]] * 5
+    assert len(receiver.taken) == 5
