@@ -170,6 +170,21 @@ def test_a_parent_waits_for_its_children(tmp_path: Path) -> None:
     sound(root)
 
 
+def test_results_that_somebody_edited_before_a_retry_keep_the_answers(tmp_path: Path) -> None:
+    """Results that lack lines are not taken for what was published because a child was made meanwhile."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(0), answered(2)], error=[failed(1, 429)])
+    run(root)
+    published = root / "target/1.results.jsonl"
+    published.write_bytes(b"".join(published.read_bytes().splitlines(keepends=True)[:2]))
+    decide.retry(str(root), settings(provider="openai"), ["1"])
+    put(root, "1.r1", output=[answered(1)])
+    run(root, **REMOVE)
+    assert (root / "done/1.r1").is_dir()
+    assert apply(root)["1"][0] is Jsonl.KEPT
+    assert (root / "done/1/batch_output_1.jsonl").exists()
+
+
 def test_the_time_of_keeping(tmp_path: Path) -> None:
     """Within `after_days` a pass keeps the files, after them it removes them."""
     root = tmp_path / "w"
