@@ -27,6 +27,7 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.record import InputFact, Limit, Record
+from reconciler.model.snapshot import Place
 from reconciler.pricing import LISTED, Book, Quote, dollars
 from reconciler.processors.content import repair_version
 from reconciler.session import Options, session
@@ -193,7 +194,8 @@ def _is_leftover(member: Member) -> bool:
     """Whether a crash left metadata of a batch whose input never came: nothing was sent under it."""
     record = member.record
     return (
-        not member.files
+        member.place is Place.LIVE
+        and not member.files
         and record is not None
         and record.state is None
         and record.batch_id is None

@@ -196,3 +196,18 @@ def test_what_a_limit_has_stopped_gets_no_other(root: Path) -> None:
     path.write_text(path.read_text().replace('"limit":', '"online":{"limited":true},"limit":'))
     _add(root, _items("a"), attrs.evolve(ASKED, time_limit=3600.0))
     assert [seconds for seconds, _ in _limits(root).values()] == [60.0]
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["alone", "beside-a-live-one"])
+def test_metadata_in_quarantine_is_no_free_name(root: Path, *, live: bool) -> None:
+    """Metadata that somebody left in quarantine is a batch's: nobody else gets its name."""
+    _add(root, [item_of(Wanted("", provider="local", prompt="a"))])
+    aside = root / "quarantine/r-0001.1"
+    aside.mkdir(parents=True)
+    (root / "workdir/batch_metadata_r-0001.jsonl").rename(aside / "batch_metadata_r-0001.jsonl")
+    if not live:
+        (root / "workdir/batch_input_r-0001.jsonl").unlink()
+    before = _inputs(root)
+    _add(root, _items("b"))
+    assert [*_inputs(root)] == [*before, "batch_input_r-0002.jsonl"]
+    assert not (root / "workdir/batch_metadata_r-0001.jsonl").exists()
