@@ -89,6 +89,7 @@ def _by_a_crew(
     if interrupted:
         return [], listing
     if crew.lost:
+        held.doubt()
         # A worker that died may have left what only a scan sees: a folder in quarantine, a temporary file.
         listing = scan(held.ctx.fx, held.layout)
         for path in listing.stale:

@@ -123,6 +123,7 @@ class Crew:
         process is still making it.
         """
         fx = self._held.ctx.fx
+        fx.make_sure()
         # A worker that finds it gone cannot know whether that is on disk.
         combined.void(fx, self._held.ctx.voiding)
         for folder in _SHARED:

@@ -129,12 +129,17 @@ def _carry_out(ctx: Context, step: Repair) -> None:
 
 
 def _remove_torn(ctx: Context, step: RemoveTorn) -> None:
-    """Replace history, whole, by its whole lines; those keep their bytes."""
+    """
+    Replace history, whole, by its whole lines and blank ones for what was torn.
+
+    Whole lines keep their bytes and their places: whoever has read up to one goes on behind it.
+    """
     if ctx.fx.digest(step.path) != step.digest:
         raise StaleSnapshot(f"{step.path} has changed since it was looked at")
     torn = {entry.number for entry in ledger.entries(ctx.fx) if entry.problem == ledger.TORN}
     with ctx.fx.open(step.path) as stream:
-        kept = (line for number, line in enumerate(stream, 1) if number not in torn)
+        lines = enumerate(stream, 1)
+        kept = (b" " * (len(line) - 1) + b"\n" if number in torn else line for number, line in lines)
         ctx.fx.publish(step.path, kept, replace=True)
 
 

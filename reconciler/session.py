@@ -182,6 +182,15 @@ class Session:
         """The workspace."""
         return self.ctx.layout
 
+    def doubt(self) -> None:
+        """A process that worked here has died, and may have left something without a sync."""
+        self.ctx.fx.doubt(_relied_on(self.layout))
+
+
+def _relied_on(layout: Layout) -> tuple[str, ...]:
+    """The folders and files of which another process takes for true what one has written there."""
+    return (*standing(layout), LIVE, walls.FOLDER, ledger.PATH)
+
 
 def usable_cores(most: int = 8) -> int:
     """How many cores this process may use, *most* at the most."""
@@ -237,7 +246,7 @@ def session(path: str, settings: Settings, options: Options) -> Iterator[Session
             Calls(options.stopping, options.loop) as calls,
             closing(Network(settings, options)) as network,
         ):
-            fx.doubt((*standing(layout), LIVE, walls.FOLDER, ledger.PATH))
+            fx.doubt(_relied_on(layout))
             mark(fx, layout, options.token)
             limit = settings["limits.line_bytes"]
             ctx = Context(

@@ -8,7 +8,7 @@ N = 1, 2, ... until none gets that far.
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from pathlib import Path
@@ -33,10 +33,12 @@ from reconciler.session import Options, Workers
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import find
 from reconciler.workspace.scan import Listing, scan
+from reconciler.workspace.together import sync_now
 from tests import workspaces
 from tests.hands import workers
 from tests.test_crash import asked, normal, sound
 from tests.workers import plugged
+from tests.workspace.faults import Crash
 from tests.workspaces import answered, failed, leftovers, put, request, run, scratch
 
 STEP: Final = 11
@@ -44,6 +46,26 @@ STEP: Final = 11
 
 MOST: Final = 400
 """Changes that no worker makes over so few batches."""
+
+
+@attrs.define
+class Doubting:
+    """
+    Syncs of the pass itself, with what its workers had changed before each.
+
+    Attributes:
+        log: Where the workers note that.
+        seen: The paths of what was synced, and how many changes of workers came before.
+    """
+
+    log: Path
+    seen: list[tuple[set[str], int]] = attrs.field(factory=list)
+
+    def __call__(self, opened: Sequence[int]) -> None:
+        """Note it, then do it."""
+        before = len(self.log.read_text("utf-8").splitlines()) if self.log.exists() else 0
+        self.seen.append(({str(Path(f"/proc/self/fd/{each}").readlink()) for each in opened}, before))
+        sync_now(opened)
 
 
 @attrs.frozen
@@ -119,6 +141,26 @@ def wanted() -> dict[str, bytes]:
 def states(report: Report) -> dict[str, State]:
     """Where each batch stands."""
     return {each.name: each.state for each in reversed(report.batches)}
+
+
+def test_what_a_killed_pass_left_unsynced_is_synced_before_workers_begin() -> None:
+    """Workers rely on what a killed pass has left, so the pass brings that to disk before it starts them."""
+    with fresh() as root:
+
+        def killed(change: str, path: str) -> None:
+            if (change, path) == ("fsync-folder", "done") and (root / "done/7").exists():
+                raise Crash
+
+        with suppress(Crash):
+            alone(root, tap=killed)
+        assert (root / "done/7").exists()
+        assert (root / "workdir/batch_input_7.jsonl").exists()
+        syncs = Doubting(root.parent / "log")
+        together(root, workers("counting", log_of(root)), syncs=syncs)
+        assert not (root / "workdir/batch_input_7.jsonl").exists()
+        assert any("unlink workdir/batch_input_7.jsonl" in each for each in noted(root))
+        first = next(before for paths, before in syncs.seen if f"{root}/done" in paths)
+        assert first == 0
 
 
 def test_as_in_one_process(wanted: dict[str, bytes]) -> None:
@@ -220,6 +262,21 @@ def test_a_worker_that_dies_while_it_sets_a_batch_aside(wanted: dict[str, bytes]
         assert noted(root)
         run(root, provider="openai")
         assert normal(root) == wanted
+
+
+def test_what_a_dead_worker_left_unsynced_is_synced_before_the_pass_goes_on() -> None:
+    """A worker that dies before it synced a settled folder: the pass does, before the old names go."""
+    with fresh() as root:
+        syncs, at = Doubting(root.parent / "log"), list[int]()
+
+        def tap(change: str, path: str) -> None:
+            if (change, path) == ("unlink", "workdir/batch_input_7.jsonl"):
+                at.append(len(syncs.seen))
+
+        together(root, workers("dying_after", "done/7", log_of(root)), syncs=syncs, tap=tap)
+        assert noted(root)
+        assert len(at) == 1
+        assert any(before and f"{root}/done" in paths for paths, before in syncs.seen[: at[0]])
 
 
 def test_a_pass_makes_up_for_its_dead_workers(wanted: dict[str, bytes]) -> None:

@@ -25,6 +25,7 @@ from reconciler.registry import export
 from reconciler.retention import Jsonl
 from reconciler.session import Options, Workers
 from tests.plugging import Plugs, Seen, put_answers, refusing
+from tests.proof.disk import Recorder
 from tests.workers import Noted, answer, noted
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, failed, files, ledger, put, request, results, run, settings, stats
@@ -108,6 +109,28 @@ def test_a_tombstone_that_nobody_synced_is_before_files_go(tmp_path: Path) -> No
     sound(root)
 
 
+def test_results_that_a_user_put_back_are_synced_before_files_go(tmp_path: Path) -> None:
+    """Results that somebody has just restored are on disk before the only other copy of the answers goes."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(n) for n in range(3)])
+    run(root)
+    published = root / "target/1.results.jsonl"
+    whole = published.read_bytes()
+    recorder, left = Recorder(root), list[bool]()
+    (root / "target/restored").write_bytes(whole)
+    (root / "target/restored").rename(published)
+
+    def looking(change: str, path: str) -> None:
+        recorder(change, path)
+        if (change, path) == ("unlink", "done/1/batch_input_1.jsonl"):
+            states = [{name: data for name, _, data in each.files} for each in recorder.states()]
+            left.append(all(each.get("target/1.results.jsonl") == whole for each in states))
+
+    options = Options(tap=looking, syncs=recorder.synced)
+    retention.retain(str(root), settings(**REMOVE), options=options)
+    assert left == [True]
+
+
 def test_nothing_is_removed_unless_asked(tmp_path: Path) -> None:
     """A pass of the built-in settings keeps every file and leaves no note that it might go."""
     root = tmp_path / "w"
@@ -145,6 +168,21 @@ def test_a_parent_waits_for_its_children(tmp_path: Path) -> None:
     assert jsonl_of(root, "1") == removed("1")
     assert jsonl_of(root, "1.r1") == removed("1.r1")
     sound(root)
+
+
+def test_results_that_somebody_edited_before_a_retry_keep_the_answers(tmp_path: Path) -> None:
+    """Results that lack lines are not taken for what was published because a child was made meanwhile."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(0), answered(2)], error=[failed(1, 429)])
+    run(root)
+    published = root / "target/1.results.jsonl"
+    published.write_bytes(b"".join(published.read_bytes().splitlines(keepends=True)[:2]))
+    decide.retry(str(root), settings(provider="openai"), ["1"])
+    put(root, "1.r1", output=[answered(1)])
+    run(root, **REMOVE)
+    assert (root / "done/1.r1").is_dir()
+    assert apply(root)["1"][0] is Jsonl.KEPT
+    assert (root / "done/1/batch_output_1.jsonl").exists()
 
 
 def test_the_time_of_keeping(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ The real client and the real network against the fake provider; a wait moves its
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from reconciler.testing.faults import Refuse
 from tests import five
 from tests.online import Online
 from tests.stopping import client_of, lines_of
-from tests.workspaces import ledger, manifest, put, record, results, settings
+from tests.workspaces import answered, files, ledger, manifest, put, record, results, settings
 
 CANCELS: Final = [name for name in five.SIX if name != "openrouter"]
 STUCK: Final = Fate(polls=10**6)
@@ -257,6 +258,28 @@ def test_what_a_person_asks_again_stays_without_a_limit(tmp_path: Path, fake_pro
         give_another(held.ctx, {"q-1"}, Limit(HOUR, held.ctx.fx.now() + HOUR))
 
     assert "limit" not in record(online.root, "1.r1")
+
+
+@pytest.mark.parametrize("live", ["alone", "beside-a-live-one"])
+def test_another_limit_leaves_what_is_in_quarantine(
+    tmp_path: Path, fake_provider: FakeProvider, live: str
+) -> None:
+    """What was set aside gets no metadata in the live folder; a live batch of its name keeps its own."""
+    online = limited(tmp_path / "w", fake_provider)
+    lines = [answered(0), answered(0)]
+    put(online.root, "1", output=lines)
+    online.run()
+    aside = online.root / "quarantine/1.1"
+    assert aside.is_dir()
+    if live != "alone":
+        for path in aside.glob("batch_[im]*"):
+            shutil.copy(path, online.root / "workdir")
+        said = record(online.root, "1") | {"generation": 9, "state": "submitted", "batch_id": "batch_9"}
+        put(online.root, "1", metadata=said | {"limit": {"seconds": 60.0, "until": 60.0}})
+    before = files(online.root)
+    with session(str(online.root), online.settings(), online.options) as held:
+        give_another(held.ctx, {"q-1"}, Limit(60.0, 60.0))
+    assert files(online.root) == before
 
 
 def test_a_person_may_ask_what_was_never_sent_whatever_the_limit_of_sends(

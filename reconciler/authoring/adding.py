@@ -18,7 +18,7 @@ from reconciler.authoring.parting import Asked, Part, following, in_turn, name_o
 from reconciler.authoring.quoting import quotes_of
 from reconciler.codec.request import request_id
 from reconciler.config import Settings
-from reconciler.errors import BadLine, Clash, UsageError
+from reconciler.errors import BadLine, Clash, NeedsPerson, UsageError
 from reconciler.executor.context import Context, View
 from reconciler.executor.lineages import Member, lineages
 from reconciler.executor.reading import Lines
@@ -27,6 +27,7 @@ from reconciler.model.coverage import FileDigest
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.record import InputFact, Limit, Record
+from reconciler.model.snapshot import Place
 from reconciler.pricing import LISTED, Book, Quote, dollars
 from reconciler.processors.content import repair_version
 from reconciler.session import Options, session
@@ -84,10 +85,11 @@ def planned(view: View | None, items: Sequence[Item], asked: Asked) -> Added:
     Raises:
         UsageError: Two requests share an id, or one is too large for its provider.
         Clash: An id stands in the workspace with another request.
+        NeedsPerson: What was asked there before cannot be told, so it might be paid for twice.
     """
     _name(asked.name, 1)
     given = {item.custom_id for item in items if item.wanted.custom_id is not None}
-    there = {} if view is None else _there(view, given)
+    there = {} if view is None else _there(view, given, fresh=asked.fresh)
     generation = 1
     if asked.fresh:
         generation = max((generation_of(each) for each in there), default=0) + 1
@@ -112,7 +114,7 @@ def add(
     Make the inputs; nothing is sent.
 
     Raises:
-        UsageError, Clash: As `planned`.
+        UsageError, Clash, NeedsPerson: As `planned`.
         StaleSnapshot: A file changed since its request was added; nothing was made.
     """
     with session(path, settings, options or Options()) as held:
@@ -137,16 +139,30 @@ def add(
         return attrs.evolve(found, parts=tuple(named_parts))
 
 
-def _there(view: View, given: set[str]) -> dict[str, bytes]:
-    """Every id that was ever asked in a workspace; with its line where the author chose the id."""
+def _there(view: View, given: set[str], *, fresh: bool) -> dict[str, bytes]:
+    """
+    Every id that was ever asked in a workspace; with its line where the author chose the id.
+
+    Raises:
+        NeedsPerson: A batch that was paid for does not tell any more, and not everything is asked anew.
+    """
     found: dict[str, bytes] = {}
     for lineage in lineages(view):
         root = lineage.root
         fact = root.files.get(Role.INPUT)
         if fact is None:
             # Its input was removed, or never came to be: what it asked stands in its results.
+            lost = root.place is Place.LIVE and root.problem and _was_sent(root)
+            problems = [root.problem] if lost else list[str]()
             if root.manifest is not None:
-                found.update((row.custom_id, b"") for row in rows_of(view, [], [root.name]))
+                rows = {row.custom_id: b"" for row in rows_of(view, problems, [root.name])}
+                # Whatever else cannot be read of it: here the ids count.
+                problems = problems if len(rows) < root.manifest.coverage.input.requests else []
+                found.update(rows)
+            if problems and not fresh:
+                told = f"{'; '.join(problems)}: nobody knows what {root.name} has asked, so nothing was added"
+                hint = "put the file back; or fresh=True asks everything anew and pays again"
+                raise NeedsPerson(told, hint=hint)
             continue
         for line in Lines(view, fact):
             try:
@@ -193,7 +209,8 @@ def _is_leftover(member: Member) -> bool:
     """Whether a crash left metadata of a batch whose input never came: nothing was sent under it."""
     record = member.record
     return (
-        not member.files
+        member.place is Place.LIVE
+        and not member.files
         and record is not None
         and record.state is None
         and record.batch_id is None
@@ -201,6 +218,12 @@ def _is_leftover(member: Member) -> bool:
         and record.parent is None
         and not record.children
     )
+
+
+def _was_sent(member: Member) -> bool:
+    """Whether somebody may have been paid for a batch."""
+    record = member.record
+    return record is not None and any((record.batch_id, record.intent, record.status))
 
 
 class _Staged:

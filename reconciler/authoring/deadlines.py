@@ -18,6 +18,7 @@ from reconciler.executor.reading import Lines
 from reconciler.model.identity import Role
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import Limit
+from reconciler.model.snapshot import Place
 from reconciler.workspace import ledger, settled
 
 
@@ -56,7 +57,7 @@ def _freed(ctx: Context) -> Iterator[str]:
 def _may_change(ctx: Context, member: Member, limit: Limit) -> bool:
     """Whether a batch has another limit that is still to count."""
     record = member.record
-    if record is None or record.online.limited or record.online.stopped:
+    if member.place is not Place.LIVE or record is None or record.online.limited or record.online.stopped:
         return False
     if record.limit is not None and record.limit.seconds == limit.seconds:
         return False

@@ -74,6 +74,8 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
         refuse_copy(ctx, step.name, asked.digest)
     if record.status is None:
         _reserve(step, run, provider, record, asked)
+        # Answers must not outlive their questions in a power cut; who wrote these need not have synced them.
+        ctx.fx.sync_files([fact.path])
     progress = live.Live(ctx.fx, step.name, asked.digest.sha256, begun=record.status is not None)
     try:
         resumed = record.status is not None

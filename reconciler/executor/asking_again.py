@@ -100,7 +100,11 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
     # The manifest comes last: it hands the ids over, and until then the same call makes the same child.
     owners = {**taken, **dict.fromkeys(wanted, child)}
     receipts = dict(manifest.receipts)
-    receipts[ProcessOutput.verb] = repoint(ctx, receipts.get(ProcessOutput.verb, {}), owners)
+
+    def write(receipt: Mapping[str, Any]) -> None:
+        _publish(ctx, attrs.evolve(manifest, receipts={**manifest.receipts, ProcessOutput.verb: receipt}))
+
+    receipts[ProcessOutput.verb] = repoint(ctx, receipts.get(ProcessOutput.verb, {}), owners, write)
     if ChangeRequests.verb in receipts:
         receipts[ChangeRequests.verb] = handed_over(receipts[ChangeRequests.verb], wanted)
     manifest = attrs.evolve(

@@ -215,7 +215,17 @@ def _hand_over(
     if published and published.get("retried_in") != step.child:
         # It was published before anybody thought of asking these ids again.
         owners = dict.fromkeys(wanted, step.child)
-        receipts[ProcessOutput.verb] = {**repoint(run.ctx, published, owners), "retried_in": step.child}
+
+        def write(receipt: Mapping[str, Any]) -> None:
+            nonlocal record
+            record = run.publish(
+                attrs.evolve(record, receipts={**record.receipts, ProcessOutput.verb: receipt})
+            )
+
+        receipts[ProcessOutput.verb] = {
+            **repoint(run.ctx, published, owners, write),
+            "retried_in": step.child,
+        }
     run.publish(attrs.evolve(record, input=asked, children=children, coverage=coverage, receipts=receipts))
 
 

@@ -17,7 +17,14 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.words import many
 from reconciler.workspace import combined, ledger, removable, settled
 from reconciler.workspace.layout import QUARANTINE
-from reconciler.workspace.relocate import Moving, is_history, move_group, remove_sources, twins
+from reconciler.workspace.relocate import (
+    Moving,
+    is_history,
+    make_lasting,
+    move_group,
+    remove_sources,
+    twins,
+)
 from reconciler.workspace.scan import batch_of_folder
 
 REASON = "reason.json"
@@ -96,6 +103,7 @@ def _finish_done(step: MoveToDone, run: Run, folder: str) -> Receipt:
         ) from error
     paths = _live_paths(ctx, step)
     files = twins(ctx.fx, paths, folder)
+    make_lasting(ctx.fx, folder, (settled.MANIFEST, *manifest.files))
     ledger.append_once(ctx.fx, ctx.history, "batch.settled", step.name, **_history_of(manifest))
     if manifest.provider == LOCAL:
         _forget_progress(ctx, step.name)
@@ -144,6 +152,7 @@ def quarantine(step: Quarantine, run: Run) -> Receipt:
     if step.finishing is not None:
         folder = f"{QUARANTINE}/{step.finishing}"
         files = twins(ctx.fx, paths, folder)
+        make_lasting(ctx.fx, folder, (REASON, *(file.leaf for file in files.values())))
         ledger.append_once(ctx.fx, ctx.history, "batch.quarantined", step.name, folder=folder)
         remove_sources(ctx.fx, files, folder)
         return Receipt(step.name, step.verb, f"the move to {folder}/ was completed", {"path": folder})

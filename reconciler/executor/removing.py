@@ -2,7 +2,8 @@
 Remove the JSONL of a settled batch; what was published of it, the manifest and a tombstone stay.
 
 In this order, so that a crash at any point is neither loss nor tampering: what was published is read again,
-so is every file that goes, the tombstone is on disk, history knows, then the answers go, and the input last.
+and on disk, every file that goes is read again, the tombstone is on disk, history knows, then the answers go,
+and the input last.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ def remove_jsonl(step: RemoveJsonl, run: Run) -> Receipt:
     wrong = changed(ctx.fx, step.published)
     if wrong is not None:
         raise PermanentError(f"{wrong}; the JSONL of {name} was kept")
+    # Their user may have put them back a moment ago, and from here on they hold the only answers.
+    for path in step.published:
+        ctx.fx.sync_files([path])
+    for place in sorted({path.rpartition("/")[0] for path in step.published}):
+        ctx.fx.sync_folder(place)
     removable.note(ctx.fx, name)
     _bury(ctx, step, manifest)
     for role in _ORDER:

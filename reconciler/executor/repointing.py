@@ -6,12 +6,13 @@ Line by line: what processors have made of the other requests stays, byte for by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from reconciler.executor.context import Context
+from reconciler.executor.hashing import digest_of
 from reconciler.executor.tabling import again
 from reconciler.model.coverage import hash_id
 from reconciler.model.identity import BatchName
@@ -20,15 +21,28 @@ from reconciler.workspace.fields import digest_fields
 _SUFFIXES: Final = (".results.jsonl", ".files/index.jsonl")
 """Published files whose lines carry `custom_id` and `outcome`."""
 
+_BECOMES: Final = "becomes"
+"""In a receipt: size and SHA-256 of the file that is about to take the place of the published one."""
 
-def repoint(ctx: Context, receipt: Mapping[str, Any], owners: Mapping[int, BatchName]) -> Mapping[str, Any]:
+
+def repoint(
+    ctx: Context,
+    receipt: Mapping[str, Any],
+    owners: Mapping[int, BatchName],
+    write: Callable[[Mapping[str, Any]], object],
+) -> Mapping[str, Any]:
     """
     Replace the outcome of the ids in *owners* by `retried`, and name the child.
+
+    A file that somebody has edited gets these words, too, but no receipt vouches for it: it must never be
+    taken for all that was published.
 
     Args:
         ctx: Rooms and settings.
         receipt: What the output processor published.
         owners: The child that asks an id again, by the hash of the id.
+        write: Puts the receipt where it lasts, before the file is replaced: after a crash it tells what was
+            made here from what somebody has edited.
 
     Returns:
         The receipt as it is now; the same when nothing was published that names outcomes.
@@ -42,7 +56,14 @@ def repoint(ctx: Context, receipt: Mapping[str, Any], owners: Mapping[int, Batch
             for line in stream:
                 yield _repointed(line, owners)
 
-    return again(ctx, {**receipt, **digest_fields(ctx.fx.publish(path, lines(), replace=True))})
+    there, made = digest_fields(ctx.fx.digest(path)), digest_fields(digest_of(lines()))
+    ours = there.items() <= receipt.items()
+    vouched = ours or receipt.get(_BECOMES) == there
+    if ours and receipt.get(_BECOMES) != made:
+        write({**receipt, _BECOMES: made})
+    ctx.fx.publish(path, lines(), replace=True)
+    kept = {key: value for key, value in receipt.items() if key != _BECOMES}
+    return again(ctx, {**kept, **made} if vouched else kept)
 
 
 def _repointed(line: bytes, owners: Mapping[int, BatchName]) -> bytes:

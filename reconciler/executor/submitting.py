@@ -98,6 +98,8 @@ def submit(step: Submit, run: Run) -> Receipt:
     charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)
     if step.again:
         fence(run, remote, record, step.not_before)
+    # What is paid for must not lose its questions in a power cut; who wrote them need not have synced them.
+    ctx.fx.sync_files([fact.path])
     if not begun:
         record = _prepare(run, remote, record, asked, shape)
     charging.reserve(ctx, step.name, quoting.quote, record.intent or "")

@@ -23,10 +23,11 @@ from reconciler.watching.hooks import Hook
 from reconciler.watching.schedule import back_off
 from reconciler.watching.telling import Tell
 from reconciler.workspace import ledger, outbox
-from reconciler.workspace.effects import Effects, Tap, no_tap
-from reconciler.workspace.layout import WORKSPACE_ID, find
+from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
+from reconciler.workspace.layout import PRIVATE, WORKSPACE_ID, find
 from reconciler.workspace.outbox import Posted
 from reconciler.workspace.reading import Reading
+from reconciler.workspace.together import sync_now
 
 TURN: Final = 1.0
 """Seconds before a watcher looks again whether another has told everything."""
@@ -55,6 +56,7 @@ class Posting:
         stopping: Whether somebody asks for an end.
         wake: Ends the wait for what is due next.
         tap: Called before each change of the outbox.
+        syncs: Brings open files and folders to disk.
     """
 
     def __init__(  # noqa: PLR0913 - what it stands on, and no more
@@ -67,6 +69,7 @@ class Posting:
         stopping: Callable[[], bool] = lambda: False,
         wake: Callable[[], None] = lambda: None,
         tap: Tap = no_tap,
+        syncs: Syncs = sync_now,
     ) -> None:
         self.path = path
         self._hooks_of = hooks
@@ -75,6 +78,7 @@ class Posting:
         self._stopping = stopping
         self._wake = wake
         self._tap = tap
+        self._syncs = syncs
         self._lock = Lock()
         self._hooks: dict[str, Hook] = {}
         self._trying: dict[str, _Trying] = {}
@@ -110,7 +114,7 @@ class Posting:
             OSError: It cannot be written.
         """
         if self._posted is None:
-            fx = self._room()
+            fx = self._reading_history()
             try:
                 self._begun(fx)
             finally:
@@ -127,7 +131,7 @@ class Posting:
             ReconcilerError: The outbox cannot be read.
             OSError: It cannot be written; all of it is found again after the next pass.
         """
-        fx = self._room()
+        fx = self._reading_history()
         try:
             before = self._begun(fx)
             entries, end = ledger.since(fx, before.ledger)
@@ -234,8 +238,14 @@ class Posting:
                 add(f"batch.{report.state.value.replace(' ', '-')}", report.name, look.now(), facts)
         return events, stands
 
+    def _reading_history(self) -> Effects:
+        """A room in which history is on disk before anybody is told of it: somebody may be adding to it."""
+        fx = self._room()
+        fx.doubt((PRIVATE, ledger.PATH))
+        return fx
+
     def _room(self) -> Effects:
-        return Effects(find(self.path).root, self._tap, clock=self._clock)
+        return Effects(find(self.path).root, self._tap, self._syncs, self._clock)
 
     def _tell_all(self, fx: Effects, hook: Hook, trying: _Trying) -> None:
         """Tell one hook all that it has not heard, in order."""

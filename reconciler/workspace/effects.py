@@ -244,6 +244,8 @@ class Effects(Folders):
             self.discard(temporary)
             if not equal:
                 raise Clash(f"{path} is there already with other content; nothing was overwritten") from None
+            # Whoever wrote it need not have synced it.
+            self.sync_files([path])
         else:
             self.discard(temporary)
 

@@ -64,12 +64,16 @@ class Folders(Reading):
         """
         self._unsure.extend(paths)
 
-    def _before(self, change: str, path: str) -> None:
-        """Just before a change."""
+    def make_sure(self) -> None:
+        """Bring what is in doubt to disk now: somebody else is about to change things here."""
         if self._unsure:
             with contextlib.ExitStack() as stack:
                 self._sync([at for each in self._unsure for at in self._opened(each, stack)])
             self._unsure.clear()
+
+    def _before(self, change: str, path: str) -> None:
+        """Just before a change."""
+        self.make_sure()
         self._tap(change, path)
 
     def _opened(self, path: str, stack: contextlib.ExitStack) -> Iterator[int]:

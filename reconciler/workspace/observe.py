@@ -225,8 +225,10 @@ def _same(look: Reading, live: FileFact, there: FileFact) -> bool:
     Whether the file in quarantine is the live one.
 
     On one device a moved file is a hard link of the live one, and a user's copy is not. Across devices
-    the move had to copy, so equal bytes must do.
+    the move had to copy, so equal bytes must do; what a user has copied back is no older than its source.
     """
     if live.inode[0] == there.inode[0]:
         return live.inode == there.inode
+    if live.mtime_ns >= there.mtime_ns:
+        return False
     return live.size == there.size and look.digest(live.path) == look.digest(there.path)

@@ -8,7 +8,7 @@ sources whole, or both, or only the new folder; `twins` tells the second case fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -103,6 +103,19 @@ def _stage(fx: Effects, file: Moving, target: str) -> None:
     # A link shares the bytes that were matched; a copy was read anew.
     if fact is None or fact.size != file.digest.size or (not linked and fx.digest(target) != file.digest):
         raise StaleSnapshot(f"{file.path} changed while it was moved")
+
+
+def make_lasting(fx: Effects, folder: str, leaves: Iterable[str]) -> None:
+    """
+    Bring a folder to disk with these of its files, before their old names go.
+
+    A move has done so, but somebody may have put the folder there instead, as from a backup.
+    """
+    for leaf in leaves:
+        if fx.fact(f"{folder}/{leaf}") is not None:
+            fx.sync_files([f"{folder}/{leaf}"])
+    fx.sync_folder(folder)
+    fx.sync_folder(folder.rpartition("/")[0])
 
 
 def remove_sources(fx: Effects, files: Mapping[Role, Moving], folder: str) -> None:

@@ -15,7 +15,7 @@ from reconciler import reconcile
 from reconciler.authoring.adding import Added, add
 from reconciler.authoring.items import Item, Wanted, item_of
 from reconciler.authoring.parting import Asked
-from reconciler.errors import Clash, StaleSnapshot, UsageError
+from reconciler.errors import Clash, NeedsPerson, StaleSnapshot, UsageError
 from reconciler.workspace.effects import Tap
 from reconciler.workspace.template import create
 from tests.authoring.documents import text
@@ -196,3 +196,54 @@ def test_what_a_limit_has_stopped_gets_no_other(root: Path) -> None:
     path.write_text(path.read_text().replace('"limit":', '"online":{"limited":true},"limit":'))
     _add(root, _items("a"), attrs.evolve(ASKED, time_limit=3600.0))
     assert [seconds for seconds, _ in _limits(root).values()] == [60.0]
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["alone", "beside-a-live-one"])
+def test_metadata_in_quarantine_is_no_free_name(root: Path, *, live: bool) -> None:
+    """Metadata that somebody left in quarantine is a batch's: nobody else gets its name."""
+    _add(root, [item_of(Wanted("", provider="local", prompt="a"))])
+    aside = root / "quarantine/r-0001.1"
+    aside.mkdir(parents=True)
+    (root / "workdir/batch_metadata_r-0001.jsonl").rename(aside / "batch_metadata_r-0001.jsonl")
+    if not live:
+        (root / "workdir/batch_input_r-0001.jsonl").unlink()
+    before = _inputs(root)
+    _add(root, _items("b"))
+    assert [*_inputs(root)] == [*before, "batch_input_r-0002.jsonl"]
+    assert not (root / "workdir/batch_metadata_r-0001.jsonl").exists()
+
+
+@pytest.mark.parametrize("gone", ["input", "metadata-and-input"])
+def test_what_was_sent_and_has_lost_its_input_is_not_asked_again(root: Path, gone: str) -> None:
+    """Nobody knows what a batch at a provider asks whose input was taken away: nothing is added beside it."""
+    _add(root, _items("a"))
+    path = root / "workdir/batch_metadata_r-0001.jsonl"
+    told = record(root, "r-0001") | {"state": "submitted", "batch_id": "batch_1"}
+    put(root, "r-0001", metadata=told)
+    (root / "workdir/batch_input_r-0001.jsonl").unlink()
+    if gone == "input":
+        with pytest.raises(NeedsPerson, match="r-0001"):
+            _add(root, _items("a", "b"))
+        assert _inputs(root) == {}
+    else:
+        path.unlink()
+        assert _add(root, _items("a", "b")).requests == 2
+
+
+@pytest.mark.parametrize("change", ["edited", "gone"])
+def test_what_was_removed_and_tells_no_more_is_not_asked_again(root: Path, change: str) -> None:
+    """Where `[retain]` left only the results and these were changed, asking anew is for their user to say."""
+    items = [item_of(Wanted("", provider="local", prompt=each)) for each in "ab"]
+    _add(root, items)
+    assert reconcile(root, settings={"policy.settle_seconds": 0, "retain.jsonl": "remove"}).exit_code == 0
+    assert (root / "done/r-0001/tombstone.json").exists()
+    assert _add(root, items).requests == 0
+    published = root / "target/r-0001.results.jsonl"
+    if change == "gone":
+        published.unlink()
+    else:
+        published.write_bytes(published.read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(NeedsPerson, match="r-0001"):
+        _add(root, items)
+    assert _inputs(root) == {}
+    assert _add(root, items, attrs.evolve(ASKED, fresh=True)).requests == 2

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import decide, deciding
+from reconciler import decide, deciding, engine
 from reconciler.check import check
 from reconciler.errors import NeedsPerson
 from reconciler.model.report import State
 from reconciler.session import Options
+from tests.proof.disk import Recorder
 from tests.workspace.faults import Crash, errno_failure
 from tests.workspaces import (
     answered,
@@ -153,6 +154,28 @@ def test_equal_copies_of_a_settled_batch_are_removed(root: Path) -> None:
         shutil.copy(path, live(root) / path.name)
     assert run(root).exit_code == 0
     assert tree(root) == before
+
+
+def test_what_a_user_restored_is_on_disk_before_its_copies_go(root: Path) -> None:
+    """Where somebody has put a settled folder back beside live files, these go once all of it is on disk."""
+    files_of = put_sound(root, "1")
+    run(root)
+    put_sound(root, "1")
+    recorder, left = Recorder(root), list[bool]()
+    (root / "done/1").rename(root / "old")
+    shutil.copytree(root / "old", root / "done/1")
+
+    def looking(change: str, path: str) -> None:
+        recorder(change, path)
+        if (change, path) == ("unlink", "workdir/batch_input_1.jsonl"):
+            for state in recorder.states():
+                found = {name: data for name, _, data in state.files}
+                restored = {role: found.get(f"done/1/batch_{role}_1.jsonl") for role in files_of}
+                left.append(restored == files_of and "done/1/manifest.json" in found)
+
+    engine.reconcile(str(root), settings(), Options(tap=looking, syncs=recorder.synced))
+    assert left
+    assert all(left)
 
 
 def test_the_history_of_another_tool_is_copied_and_stays(root: Path) -> None:

@@ -69,7 +69,7 @@ PLANTED: Final = (
     Planted(
         "what a killed pass has not synced is relied on",
         "session.py",
-        "            fx.doubt((*standing(layout), LIVE, walls.FOLDER, ledger.PATH))\n",
+        "            fx.doubt(_relied_on(layout))\n",
         "",
         ("tests/proof/test_power.py", "-k", "after_a_kill"),
     ),

@@ -12,12 +12,16 @@ from typing import Final
 import attrs
 import pytest
 
+from reconciler.engine import reconcile
+from reconciler.model.policy import LOCAL
+from reconciler.session import Options
 from reconciler.testing import FakeProvider
 from tests.proof.disk import Recorder, State
 from tests.proof.power import CASES, Cutting, cuts_of, hold, online_cuts, sweep, sweep_after_kills
-from tests.stopping import PROVIDERS
+from tests.stopping import PROVIDERS, begun, whole
 from tests.test_crash import SCENARIOS, asked, end_state, fresh
-from tests.workspaces import answered, put, request, run
+from tests.workers import Noted, plugged
+from tests.workspaces import answered, put, request, run, settings
 
 SOME = 16
 """States that a normal run tries of each scenario; a slow one tries all."""
@@ -91,6 +95,41 @@ def test_what_users_wrote_is_synced_before_it_moves(tmp_path: Path) -> None:
     run(tmp_path / "w", tap=recorder)
     assert recorder.folders_seen == 1
     assert recorder.missing == []
+
+
+@attrs.define
+class Sent(Recorder):
+    """A recorder that begins with nothing synced but names, and looks when the first thing leaves."""
+
+    on_disk: list[bool] = attrs.field(factory=list)
+
+    def __call__(self, change: str, _path: str) -> None:
+        """Look at the input when something is sent, here or to a provider."""
+        self.catch_up()
+        if change == "live-open" or change.startswith("POST "):
+            asked = self.root / "workdir/batch_input_1.jsonl"
+            self.on_disk.append(self.safe.get(asked.stat().st_ino) == asked.read_bytes())
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_what_users_wrote_is_synced_before_it_is_sent(provider: str, fake_provider: FakeProvider) -> None:
+    """What was paid for must not have lost its questions: an input is on disk before any of it leaves."""
+    with begun(provider, fake_provider) as online:
+        recorder = Sent(online.root)
+        recorder.safe.clear()
+        whole(attrs.evolve(online, tap=recorder, syncs=recorder.synced))
+    assert recorder.on_disk
+    assert all(recorder.on_disk)
+
+
+def test_what_users_wrote_is_synced_before_it_is_answered_here(tmp_path: Path) -> None:
+    """The same where a worker on this machine is called."""
+    put(tmp_path / "w", "1", input=[request(0)])
+    recorder = Sent(tmp_path / "w")
+    recorder.safe.clear()
+    options = Options(plugged=plugged(Noted(tmp_path / "calls")), tap=recorder, syncs=recorder.synced)
+    reconcile(str(tmp_path / "w"), settings(provider=LOCAL, settle_seconds=0.0), options)
+    assert recorder.on_disk == [True]
 
 
 @attrs.define

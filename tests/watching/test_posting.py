@@ -16,14 +16,19 @@ import attrs
 import pytest
 
 from reconciler import config
+from reconciler.check.mending import RemoveTorn
 from reconciler.choices import Prepared
 from reconciler.errors import ConfigError, TransientError
 from reconciler.providers.http import Http
+from reconciler.repairing import repair
 from reconciler.watching.hooks import PATIENT, Command, Hook, hooks_of
 from reconciler.watching.posting import Posting
+from reconciler.workspace import ledger
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.outbox import TELLING
+from reconciler.workspace.together import sync_now
 from tests import workspaces
+from tests.proof.disk import Recorder
 from tests.watching.living import Living, Time
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, put, request
@@ -88,6 +93,7 @@ class Posted:
     def __init__(self, root: Path, hooks: Sequence[Hook], clock: Any = None) -> None:
         self.hooks = hooks
         self.tap: Any = lambda _change, _path: None
+        self.syncs: Any = sync_now
         (root / "workdir").mkdir(parents=True, exist_ok=True)
         self.living = Living(root, follower=self.follow, defer=True, clock=clock or Time())
         self.begin()
@@ -102,6 +108,7 @@ class Posted:
             living.told,
             living.now,
             tap=self.tapped,
+            syncs=self.syncs,
         )
         living.begin()
 
@@ -359,3 +366,43 @@ def test_what_another_watcher_is_telling_is_told_when_it_dies(
 
     assert receiver.names("1") == ["batch.settled"]
     assert posted.living.told.names("hook.f") == []
+
+
+def test_a_repair_of_history_loses_no_event(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
+    """Torn lines that `check --repair` takes out move nothing that a watcher has still to tell of."""
+    posted = Posted(tmp_path / "w", [webhook])
+    batches(posted, "1")
+    posted.live_for(5.0)
+    with (tmp_path / "w" / ledger.PATH).open("ab") as history:
+        history.write(b'{"at":1.5,"event":"batch.cre')
+    batches(posted, "2")
+    posted.live_for(5.0)
+    repaired = repair(str(tmp_path / "w"), workspaces.settings())
+    assert [type(each) for each in repaired.done] == [RemoveTorn]
+    for name in "345":
+        batches(posted, name)
+        posted.live_for(5.0)
+
+    assert [receiver.names(name) for name in "12345"] == [["batch.settled"]] * 5
+    assert len(receiver.taken) == 5
+
+
+def test_no_event_is_told_of_history_that_a_power_cut_may_take_back(
+    tmp_path: Path, receiver: Receiver, webhook: Hook
+) -> None:
+    """A line that somebody is still bringing to disk is there before the place behind it is written down."""
+    posted = Posted(tmp_path / "w", [webhook])
+    batches(posted, "1")
+    posted.live_for(5.0)
+    root = tmp_path / "w"
+    recorder = Recorder(root)
+    line = {"at": 2.5, "event": "batch.settled", "batch": "2", "requests": 1}
+    with (root / ledger.PATH).open("ab") as history:
+        history.write(workspaces.digest_line(line))
+    posted.syncs = recorder.synced
+    posted.begin()
+    posted.living.write("batch_input_3.jsonl", [request(0)])
+    posted.live_for(5.0)
+
+    assert receiver.names("2") == ["batch.settled"]
+    assert recorder.safe[(root / ledger.PATH).stat().st_ino] == (root / ledger.PATH).read_bytes()

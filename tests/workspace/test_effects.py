@@ -386,6 +386,22 @@ def test_what_is_in_doubt_is_synced_before_the_first_change(tmp_path: Path) -> N
     assert told[2:] == [("unlink", "nothing")]
 
 
+def test_an_equal_file_of_somebody_else_is_brought_to_disk(tmp_path: Path) -> None:
+    """What is published is on disk afterwards, also where somebody has just written the same bytes there."""
+    told: list[str] = []
+
+    def synced(opened: Sequence[int]) -> None:
+        told.extend(str(Path(f"/proc/self/fd/{each}").readlink()) for each in opened)
+        sync_now(opened)
+
+    (tmp_path / "a").write_bytes(OLD)
+    fx = Effects(str(tmp_path), syncs=synced)
+    fx.publish("a", (OLD,))
+    fx.close()
+    assert f"{tmp_path}/a" in told
+    assert content(tmp_path, "a") == OLD
+
+
 def test_what_is_in_doubt_and_cannot_be_synced_stops_the_change(tmp_path: Path) -> None:
     """Where the disk does not take what was left unsynced, nothing is changed, then and at the next try."""
     (tmp_path / "a").write_bytes(OLD)

@@ -8,6 +8,7 @@ from typing import NoReturn
 import attrs
 import pytest
 
+from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.record import Record, Submission
 from reconciler.model.snapshot import ChildFact, Glance, Matched, Place, Snapshot
@@ -488,6 +489,40 @@ def test_a_copy_is_no_interrupted_move(ws: Disk) -> None:
     ws.triple("io", folder="quarantine/7.1")
     shutil.copytree(ws.root / "quarantine/7.1", ws.root / "workdir", dirs_exist_ok=True)
     assert ws.look().quarantine_tail is None
+
+
+class FarQuarantine(Reading):
+    """A room in which `quarantine/` is another device."""
+
+    def fact(self, path: str) -> FileFact | None:
+        """As in any room, but for the device."""
+        found = super().fact(path)
+        if found is None or not path.startswith("quarantine/"):
+            return found
+        return attrs.evolve(found, inode=(found.inode[0] + 1, found.inode[1]))
+
+
+@pytest.mark.parametrize("keeping", ["its-time", "no-time"])
+def test_a_copy_from_another_device_is_no_interrupted_move(ws: Disk, keeping: str) -> None:
+    """What a person copies back from a quarantine on another device is tried again, and not taken away."""
+    ws.triple("io", folder="quarantine/7.1")
+    for path in (ws.root / "quarantine/7.1").iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        copy = shutil.copy2 if keeping == "its-time" else shutil.copy
+        copy(path, ws.root / "workdir")
+    assert ws.look(room=FarQuarantine).quarantine_tail is None
+
+
+def test_an_interrupted_move_to_another_device_is_told_by_equal_bytes(ws: Disk) -> None:
+    """Copies in quarantine that are younger than the live files were made by a move that was cut off."""
+    ws.triple("io")
+    for path in (ws.root / "workdir").iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    ws.triple("io", folder="quarantine/7.1")
+    assert ws.look(room=FarQuarantine).quarantine_tail == "7.1"
+    ws.put("workdir/batch_input_7.jsonl", b"another\n")
+    (ws.root / "workdir/batch_output_7.jsonl").unlink()
+    assert ws.look(room=FarQuarantine).quarantine_tail is None
 
 
 def test_the_quarantine_of_another_batch_is_no_tail(ws: Disk) -> None:
