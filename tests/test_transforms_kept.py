@@ -5,21 +5,39 @@ Each test makes real passes over a real workspace with a function plugged in.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from reconciler import decide
+from reconciler import decide, engine
 from reconciler.errors import NeedsPerson, PermanentError, TransientError
 from reconciler.explaining import explain
 from reconciler.model.report import State
 from reconciler.model.rows import Standing
-from tests.changing import SHORT, Noting, changing, child_lines, content, kept, put_long, raising, shorten
+from tests.changing import (
+    SHORT,
+    TOO_LONG,
+    Noting,
+    changing,
+    child_lines,
+    content,
+    kept,
+    put_long,
+    raising,
+    shorten,
+)
 from tests.plugging import sound
+from tests.workspace.faults import Crash
 from tests.workspaces import (
+    answered,
+    failed,
     live,
     manifest,
+    put,
+    request,
     results,
     scratch,
     settings,
@@ -202,4 +220,26 @@ def test_retry_says_why_nothing_is_left(root: Path) -> None:
     plugs.decide(decide.retry, root)
     assert [failure.redelivery for _, failure in code.calls] == [False, True]
     assert [content(line) for line in child_lines(root)] == [SHORT]
+    sound(root)
+
+
+def test_what_was_changed_waits_while_a_child_takes_others(root: Path) -> None:
+    """A child of another class leaves the changed lines for the next child; the code is called once."""
+    asked = [request(n) for n in range(3)]
+    put(root, "1", input=asked, output=[answered(0)], error=[failed(1, TOO_LONG), failed(2, 429)])
+    code = Noting()
+    plugs = changing(code)
+
+    def before_the_child(change: str, path: str) -> None:
+        if change == "create" and path.endswith("batch_metadata_1.r1.jsonl"):
+            raise Crash
+
+    options = attrs.evolve(plugs.options, tap=before_the_child)
+    with pytest.raises(Crash):
+        engine.reconcile(str(root), settings(provider="openai"), options)
+    plugs.decide(partial(decide.retry, classes=["rate-limit"]), root, provider="openai")
+    assert [line["custom_id"] for line in child_lines(root)] == ["q-2"]
+    assert [content(line) for line in child_lines(root, "1.r2")] == [SHORT]
+    assert code.ids == ["q-1"]
+    assert not (root / ".reconciler/changed/1.jsonl").exists()
     sound(root)

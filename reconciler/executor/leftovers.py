@@ -15,7 +15,7 @@ import attrs
 
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import request_id
-from reconciler.errors import BadMetadata, Clash, PermanentError, StaleSnapshot
+from reconciler.errors import BadMetadata, Clash, StaleSnapshot
 from reconciler.executor.answers import places
 from reconciler.executor.changed import ChangesGone, changed_path, instead_of
 from reconciler.executor.context import Context, Run
@@ -132,7 +132,11 @@ def make_child(
         if ctx.fx.kind(path) is None:
             ctx.fx.publish(path, (metadata.encode(record),))
         elif not _same_child(ctx, path, record):
-            raise Clash(f"{path} is there already and is not what would be made of the leftovers")
+            raise Clash(
+                f"{path} is there already and is not what would be made of the leftovers",
+                hint=f"ask them again as {record.name} was begun, by the same settings or the same command\n"
+                f"or, where no provider has it, move the files of {record.name} out of the workspace",
+            )
         ctx.fx.publish(leaf, (data + b"\n" for _, _, data in lines()))
     if changed and ctx.fx.kind(changed_path(parent)) is not None:
         # From here on the child's own input holds them; nobody would look for them once it has the ids.
@@ -156,7 +160,7 @@ def _wanted(
         wanted |= {answers.hashed(at): None for at in answers.missing()}
     wanted = {hashed: why for hashed, why in wanted.items() if hashed not in taken}
     if not wanted:
-        raise PermanentError(f"{step.name} has nothing left that may be asked again")
+        raise StaleSnapshot(f"{step.name} has nothing left by now that may be asked again")
     return wanted
 
 
@@ -198,7 +202,7 @@ def _hand_over(
 ) -> None:
     """Replace the parent's record: from here on the ids are the child's."""
     if record.coverage is None:
-        raise PermanentError(f"{step.name} has no account of its ids yet")
+        raise StaleSnapshot(f"the metadata of {step.name} has lost the account of its ids")
     children = {**record.children, step.child: child}
     coverage = moved(record.coverage, wanted)
     asked = InputFact(coverage.digests[Role.INPUT], coverage.input.requests)

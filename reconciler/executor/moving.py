@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from reconciler.errors import BadMetadata, Clash, PermanentError
+from reconciler.errors import BadMetadata, Clash, StaleSnapshot
 from reconciler.executor import charging
 from reconciler.executor.context import Context, Run
 from reconciler.executor.given_up import collect, withdraw
@@ -35,7 +35,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
     Publish `done/<name>/`, or remove the copies that an interrupted move left.
 
     Raises:
-        PermanentError: The account does not balance; nothing is moved.
+        StaleSnapshot: The account does not balance any more; nothing is moved.
         Clash: `done/<name>/` holds something else.
     """
     folder = settled.folder_of(step.name)
@@ -43,7 +43,9 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         return _finish_done(step, run, folder)
     record = run.ctx.record(step.name)
     if record is None or record.coverage is None or not record.coverage.balanced:
-        raise PermanentError(f"{step.name} may not move to done/: its ids do not add up")
+        raise StaleSnapshot(
+            f"{step.name} may not move to done/: its ids do not add up in its metadata by now"
+        )
     digests = record.coverage.digests
     files = {
         role: Moving(
