@@ -31,6 +31,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
 from reconciler.model.words import many
 from reconciler.planner.limiting import are_leftovers
+from reconciler.planner.safety import RESTORE
 from reconciler.workspace import ledger
 from reconciler.workspace.effects import temporary_for
 
@@ -60,7 +61,8 @@ def end_here(step: EndHere, run: Run) -> Receipt:
     record = ctx.record(step.name) or Record(step.name)
     asked = check_input(ctx, fact)
     if record.input is not None and record.input != asked:
-        raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was ended")
+        message = f"{fact.path} is not the input that its metadata knows; nothing was ended"
+        raise PermanentError(message, hint=RESTORE)
     arrival = Arrival(run, step.name)
     try:
         staged = ctx.fx.stage(arrival.path(Role.ERROR), _failures(run, fact, step.why, frozenset()))

@@ -4,7 +4,6 @@ What somebody does to a workspace between a plan and its effects: it is noticed,
 A watcher that is told of a plan, and a tap that is told of a change, are where a test can be that somebody.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
-from reconciler import decide, engine
+from reconciler import engine
 from reconciler.check import check
 from reconciler.model.plan import Plan
 from reconciler.model.report import Report, State
