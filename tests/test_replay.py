@@ -175,6 +175,19 @@ def test_a_mended_processor_handles_what_was_given_up(tmp_path: Path) -> None:
     assert [row["custom_id"] for row in items(root)] == ["q-2"]
 
 
+def test_answers_that_cannot_be_read_any_more_are_named(tmp_path: Path) -> None:
+    """Read as JSON, the first that is none is told with its request and its reason; nothing is published."""
+    root = tmp_path / "w"
+    put_answers(root, 3, output=texts("[0]", "{", "no"))
+    Plugs().run(root)
+    before = files(root)
+    found = again(root, Plugs(content="json"))["1"]
+    assert found.state is Replayed.UNHANDLED
+    assert found.because.startswith("2 answers could not be handled: q-1: ")
+    assert 'on_failure = "settle"' in found.hint
+    assert files(root) == before
+
+
 def test_values_of_a_processor_that_nobody_named_now_are_safe(tmp_path: Path) -> None:
     """A flag that was left out replaces no value; named, even the built-in processor may."""
     root = tmp_path / "w"

@@ -185,6 +185,31 @@ def test_results_that_somebody_edited_before_a_retry_keep_the_answers(tmp_path: 
     assert (root / "done/1/batch_output_1.jsonl").exists()
 
 
+def test_a_manifest_that_is_replaced_just_before_the_removal_keeps_the_answers(tmp_path: Path) -> None:
+    """It vouches for other results than those that were looked at: nothing goes until they are looked at."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(n) for n in range(3)])
+    run(root)
+    path, looks = root / "done/1/manifest.json", list[None]()
+
+    def stopping() -> bool:
+        # Asked before the batch is looked at, then before its files go.
+        looks.append(None)
+        if len(looks) == 2:
+            found = json.loads(path.read_bytes())
+            found["receipts"]["process-output"]["sha256"] = "0" * 64
+            path.write_text(json.dumps(found))
+        return False
+
+    before = jsonl_of(root, "1")
+    jsonl, because = apply(root, options=Options(stopping=stopping))["1"]
+    assert len(looks) == 2
+    assert jsonl is Jsonl.KEPT
+    assert because == "done/1/manifest.json has changed since it was looked at; nothing was removed"
+    assert apply(root)["1"][0] is Jsonl.KEPT
+    assert jsonl_of(root, "1") == before
+
+
 def test_the_time_of_keeping(tmp_path: Path) -> None:
     """Within `after_days` a pass keeps the files, after them it removes them."""
     root = tmp_path / "w"

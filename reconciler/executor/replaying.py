@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, BinaryIO, Final, Self
 
 import attrs
@@ -111,11 +112,15 @@ class Aside:
 
     def unhandled(self) -> Iterator[Mapping[str, Any]]:
         """The answers that could not be handled, as they were written down."""
-        for folder in (FAILED_ITEMS, FAILED_REPAIRS):
-            path = aside(f"{folder}/{self._name}.jsonl")
-            if self._real.fx.fact(path) is not None:
-                with self._real.fx.open(path) as lines:
-                    yield from (msgspec.json.decode(line) for line in lines if not read_item(line).given_up)
+        return chain.from_iterable(map(self._unhandled_in, (FAILED_ITEMS, FAILED_REPAIRS)))
+
+    def _unhandled_in(self, folder: str) -> Iterator[Mapping[str, Any]]:
+        """Those of one file."""
+        path = aside(f"{folder}/{self._name}.jsonl")
+        if self._real.fx.fact(path) is None:
+            return
+        with self._real.fx.open(path) as lines:
+            yield from (msgspec.json.decode(line) for line in lines if not read_item(line).given_up)
 
     def difference(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Difference:
         """How what would be published differs from what is there."""

@@ -18,7 +18,7 @@ from tests.workspaces import put
 PATH = "workdir/batch_input_1.jsonl"
 
 
-def lines_of(root: Path, data: bytes, limit: int) -> Lines:
+def lines_of(root: Path, data: bytes, limit: int, *, digest: bool = True) -> Lines:
     """The reader of a file that holds *data*."""
     if not root.is_dir():
         put(root, "1", input=[])
@@ -27,7 +27,7 @@ def lines_of(root: Path, data: bytes, limit: int) -> Lines:
     look = Reading(layout.root)
     fact = look.fact(PATH)
     assert fact is not None
-    return Lines(View(look=look, layout=layout, line_limit=limit), fact, digest=True)
+    return Lines(View(look=look, layout=layout, line_limit=limit), fact, digest=digest)
 
 
 def taken_apart(lines: Lines, limit: int) -> list[Line]:
@@ -85,3 +85,11 @@ def test_lines_longer_than_a_block(size: int, many: bool, tmp_path: Path) -> Non
     both(tmp_path / "w", data, size)
     both(tmp_path / "w", data, size - 1)
     both(tmp_path / "w", data[:-1], 4 * BLOCK)
+
+
+def test_a_digest_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
+    """Who reads without a digest gets none, rather than that of no bytes."""
+    lines = lines_of(tmp_path / "w", b"{}\n", 9, digest=False)
+    assert [line.data for line in lines] == [b"{}"]
+    with pytest.raises(ValueError, match=r"workdir/batch_input_1\.jsonl was read without a digest"):
+        _ = lines.digest

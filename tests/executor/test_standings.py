@@ -114,6 +114,53 @@ def test_published_results_that_were_changed_are_not_believed(root: Path) -> Non
     assert "done/7" in problems[0]
 
 
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param(None, "done/7/ has no manifest.json", id="gone"),
+        pytest.param(b"{", "done/7/manifest.json is no manifest", id="torn"),
+    ],
+)
+def test_a_settled_batch_whose_manifest_cannot_be_read_is_told(
+    root: Path, data: bytes | None, why: str
+) -> None:
+    """Without what settled it, its answers count for nothing, and that is said; other batches keep theirs."""
+    put(root, "7", input=ASKED[:1], output=[answered(0)])
+    put(root, "8", input=ASKED[1:2], output=[answered(1)])
+    run(root)
+    path = root / "done" / "7" / "manifest.json"
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+    found, problems = told(root)
+    assert short(found) == [("q-1", "answered", "8", 1, None)]
+    (problem,) = problems
+    assert problem.startswith(why)
+
+
+def test_metadata_in_quarantine_that_cannot_be_read_hides_no_request(root: Path) -> None:
+    """Its requests are quarantined whatever its metadata says; one whose input is gone is told."""
+    for name in "12":
+        put(root, name, input=ASKED[:2], output=[answered(0), answered(0)])
+    run(root)
+    (root / "quarantine/1.1/batch_metadata_1.jsonl").write_bytes(b"not metadata")
+    (root / "quarantine/2.1/batch_input_2.jsonl").unlink()
+    found, problems = told(root)
+    assert [(row.lineage, row.outcome.value) for row in found] == [("1", "quarantined")] * 2
+    assert problems == ["quarantine/2.1/: its input is not there"]
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "no-lines-of-ours"])
+def test_published_results_that_are_no_results_any_more_are_not_believed(root: Path, *, cut: bool) -> None:
+    """Without its files, a batch has no rows where its results are cut, or something else as long as they."""
+    put(root, "7", input=ASKED[:1], output=[answered(0)])
+    run(root)
+    remove_raw(root, "7")
+    path = root / "target" / "7.results.jsonl"
+    path.write_bytes(path.read_bytes()[:-9] if cut else b"x" * (path.stat().st_size - 1) + b"\n")
+    assert told(root) == ([], ["done/7/: its files are gone, and so is what it published"])
+
+
 def test_settled_files_that_were_changed_are_not_believed(root: Path) -> None:
     """Answers in done/ that are not those that settled make no rows."""
     put(root, "7", input=ASKED[:1], output=[answered(0)])
@@ -258,12 +305,13 @@ def test_values_of_processors(root: Path, *, removed: bool) -> None:
     assert [row.value for row in rows(root)] == [{"loud": "ANSWER 0"}, {"loud": "ANSWER 1"}]
 
 
-def test_values_that_were_changed_are_left_out(root: Path) -> None:
+@pytest.mark.parametrize("theirs", [b"ANSWER 9", b"ANSWER 10"], ids=["as-long", "longer"])
+def test_values_that_were_changed_are_left_out(root: Path, theirs: bytes) -> None:
     """Values are believed as long as the file is what was published; the answers are read all the same."""
     put(root, "7", input=ASKED[:1], output=[answered(0)])
     plugging.Plugs(output=lambda result: {"loud": result.text.upper()}).run(root)
     path = root / "target" / "7.results.jsonl"
-    path.write_bytes(path.read_bytes().replace(b"ANSWER 0", b"ANSWER 9"))
+    path.write_bytes(path.read_bytes().replace(b"ANSWER 0", theirs))
     found, problems = told(root)
     assert [(row.value, row.text) for row in found] == [(None, "answer 0")]
     assert problems == ["target/7.results.jsonl is not what was published; its values are left out"]
