@@ -85,7 +85,7 @@ def test_a_harvested_line_that_cannot_be_read_is_kept(
 def test_an_input_that_was_changed_meanwhile_is_not_ended(
     tmp_path: Path, fake_provider: FakeProvider
 ) -> None:
-    """Its time is over, and it is not the input that was uploaded: no request of it is said to have failed."""
+    """Its time is over, and it is not the input that was uploaded: none of its requests is said to fail."""
     fake_provider.default(Fate())
     online = limited(tmp_path / "w", fake_provider)
     fake_provider.fault("create", Refuse(429, "slow down"), times=60)

@@ -20,7 +20,7 @@ from reconciler.executor.arriving import Arrival, Digests, Names
 from reconciler.executor.context import Run
 from reconciler.executor.limiting import is_ended_by_limit, with_the_unanswered
 from reconciler.executor.reading import Lines
-from reconciler.executor.remotes import remote_of
+from reconciler.executor.remotes import nameless, remote_of
 from reconciler.model.coverage import FileDigest
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
@@ -48,7 +48,7 @@ def download(step: Download, run: Run) -> Receipt:
     ctx = run.ctx
     record = ctx.record(step.name)
     if record is None or record.batch_id is None:
-        raise PermanentError(f"the metadata of {step.name} names no remote batch")
+        raise nameless(step.name)
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     fetched = _Fetched(run, remote, record)
     arrival = fetched.arrival

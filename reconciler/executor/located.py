@@ -15,8 +15,6 @@ def located(text: str, folder: str) -> str | None:
     A relative path counts from the folder of the registry. A registry that was moved, or whose paths counted
     from where R ran, has its files beside it.
     """
-    if not text:
-        return None
     leaf = leaf_of(text)
     whole = os.path.join(folder, _expanded(text))  # noqa: PTH118 - a name, not a path of ours
     for path in (whole, f"{folder}/{leaf}"):

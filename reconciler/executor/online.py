@@ -10,7 +10,7 @@ from reconciler.errors import CallRefused, Later, NotThere, PermanentError
 from reconciler.executor import charging
 from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
-from reconciler.executor.remotes import remote_of
+from reconciler.executor.remotes import nameless, remote_of
 from reconciler.executor.submitted import heard
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
@@ -43,7 +43,7 @@ def check_online(step: CheckOnline, run: Run) -> Receipt:
     ctx = run.ctx
     record = ctx.record(step.name)
     if record is None or record.batch_id is None:
-        raise PermanentError(f"the metadata of {step.name} names no remote batch")
+        raise nameless(step.name)
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     try:
         told = ctx.remotes.look(remote, record.batch_id)
@@ -76,7 +76,7 @@ def cancel(step: Cancel, run: Run) -> Receipt:
     record = ctx.record(step.name)
     batch_id = None if record is None else record.batch_id
     if record is None or batch_id is None:
-        raise PermanentError(f"the metadata of {step.name} names no remote batch")
+        raise nameless(step.name)
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     if not remote.cancels:
         message = f"{remote.name} has no call that stops a batch: {batch_id} goes on until it ends by itself"
@@ -112,8 +112,6 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
         # It has ended and names no file: it is asked again, but not for ever.
         return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE))
     if phase is Phase.REFUSED and any(each.code in QUOTA_CODES for each in told.refusals):
-        if record.online.not_before is not None:
-            return attrs.evolve(after, online=record.online)
         wait = min(FIRST_WAIT * 2**record.online.tries, LONGEST_WAIT)
         tries = record.online.tries + 1
         online = attrs.evolve(after.online, not_before=run.ctx.fx.now() + wait, tries=tries)

@@ -168,3 +168,9 @@ def remote_of(providers: Mapping[str, Provider], name: str) -> Remote:
     if not isinstance(found, Remote):
         raise PermanentError(f"there is no client for the provider {name!r}")
     return found
+
+
+def nameless(name: str) -> PermanentError:
+    """Metadata is not what a plan was made by: without an id nobody can be asked."""
+    hint = f"put the metadata back; or reconcile adopt WORKSPACE {name} BATCH_ID"
+    return PermanentError(f"the metadata of {name} names no remote batch", hint=hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import attrs
 
-from reconciler.errors import PermanentError
 from reconciler.executor.context import Run
 from reconciler.model.operation import Rescue
 from reconciler.model.policy import LOCAL
@@ -17,14 +16,10 @@ def rescue(step: Rescue, run: Run) -> Receipt:
     Note it in metadata, before its provider is asked to stop the batch and before anything is asked live.
 
     A batch that no provider has becomes the embedded one's own.
-
-    Raises:
-        PermanentError: It has no metadata, so nobody knows where it is.
     """
     ctx = run.ctx
     record = ctx.record(step.name)
-    if record is None:
-        raise PermanentError(f"{step.name} has no metadata that says where it is")
+    assert record is not None  # noqa: S101 - no plan rescues a batch without, and it was there just now
     facts = {} if record.batch_id is None else {"batch_id": record.batch_id}
     ledger.append_once(ctx.fx, ctx.history, "batch.rescued", step.name, why=step.why, **facts)
     if not record.online.rescue:

@@ -1,5 +1,5 @@
 """
-What somebody does to a workspace between a plan and its effects: it is noticed, and nothing is lost or asked twice.
+What somebody does between a plan and its effects: it is noticed, and nothing is lost or asked twice.
 
 A watcher that is told of a plan, and a tap that is told of a change, are where a test can be that somebody.
 """
@@ -133,7 +133,7 @@ def test_ids_that_a_child_has_by_then_are_not_given_to_another(root: Path) -> No
 
 @pytest.mark.parametrize("error", [[failed(1, 500)], [failed(1)]], ids=["with-leftovers", "without"])
 def test_metadata_without_an_account_that_comes_back_is_counted_anew(root: Path, error: list[Any]) -> None:
-    """An older copy takes the place of the metadata once ids were counted: they are counted again, at once."""
+    """An older copy takes the place of the metadata once ids were counted: they are counted again at once."""
     old = {"schema": 1, "generation": 9, "name": "7", "attempt": 1, "provider": "openai"}
     put(root, "7", input=[request(0), request(1)], output=[answered(0)], error=error)
     tap = after_matching(lambda: put(root, "7", metadata=old))

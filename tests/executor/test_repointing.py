@@ -41,6 +41,23 @@ def test_files_get_an_index_that_says_so_and_no_results(tmp_path: Path) -> None:
     assert not (tmp_path / "target" / "1.results.jsonl").exists()
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["results-gone", "a-value-alone"])
+def test_where_no_outcomes_are_published_none_appear(tmp_path: Path, *, gone: bool) -> None:
+    """Results that were moved away, or a value of the whole batch, are left so; the child asks anyway."""
+    put(tmp_path, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
+    plugs = Plugs() if gone else Plugs(lambda batch, _context: {"answered": batch.answered})
+    assert plugs.run(tmp_path).exit_code == 0
+    if gone:
+        (tmp_path / "target/1.results.jsonl").unlink()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "target").iterdir()}
+    proof = manifest(tmp_path, "1")["receipts"]["process-output"]
+    decide.retry(str(tmp_path), settings(), ["1"])
+    assert {path.name: path.read_bytes() for path in (tmp_path / "target").iterdir()} == before
+    assert manifest(tmp_path, "1")["receipts"]["process-output"] == proof
+    assert manifest(tmp_path, "1")["coverage"]["retried"]["requests"] == 1
+    assert (tmp_path / "batch_input_1.r1.jsonl").exists()
+
+
 def test_a_line_that_somebody_edited_stays(tmp_path: Path) -> None:
     """A line that is not ours any more is left as it is."""
     put(tmp_path, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])

@@ -276,6 +276,23 @@ def test_a_row_that_is_refused_does_not_stop_the_others(place: Path) -> None:
     assert leftovers(place / "ws") == []
 
 
+def test_a_row_without_paths_is_refused(place: Path) -> None:
+    """Where no path is named nothing is taken for the file, above all not the folder; and it is said so."""
+    folder = OutputDir(place / "out")
+    for number in (1, 2):
+        folder.add("openai", f"batch_{number}", ids_of("openai", 2, number))
+    folder.rows[0][4] = "NA"
+    folder.rows[1][5], folder.rows[1][6], folder.rows[1][8] = "NA", "NA", "TRUE"
+
+    found = take(place / "ws", folder.write())
+
+    assert [row.outcome for row in found.rows] == ["refused"] * 2
+    assert "its input is gone: no path" in found.rows[0].because
+    assert "it is done, and its output is gone: no path" in found.rows[1].because
+    assert "what was made of it" not in found.rows[1].because
+    assert tree(place / "ws") == {}
+
+
 def test_a_name_that_is_taken_is_refused(place: Path) -> None:
     """Something else under the name stays as it is; another prefix takes the batch in."""
     folder = OutputDir(place / "out")
