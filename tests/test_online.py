@@ -23,6 +23,7 @@ from reconciler.testing.fates import (
     MISSING,
     REFUSAL,
     End,
+    Last,
     LineError,
     all_failed,
     cancelled,
@@ -301,6 +302,32 @@ def test_what_was_odd_before_is_no_look_at_the_end(tmp_path: Path, fake: FakePro
     asked.wait()
     assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
     assert sorted(lines_in(root, "output")) == [1, 2]
+
+
+@pytest.mark.parametrize("last", ["output", "error"])
+@pytest.mark.parametrize("end", ["expired", "completed"])
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("openai", {}),
+        ("openai", {"completed": 0, "failed": 0}),
+        ("openai", {"completed": None, "failed": None}),
+        ("mistral", {"succeeded_requests": None, "failed_requests": None}),
+    ],
+)
+def test_files_that_are_named_one_after_the_other(  # noqa: PLR0913, PLR0917 - one parameter for each axis
+    tmp_path: Path, fake: FakeProvider, name: str, counts: dict[str, Any], end: End, last: Last
+) -> None:
+    """The second of two files is fetched, too, whatever is counted: nothing that it answers is sent again."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    failed = dict.fromkeys((3, 4, 5), http_error(400))
+    fake.script(Fate(end=end, done=2, counts=counts, late=2, last=last, choose=by_number(failed)))
+    report = asked.wait()
+
+    assert report.exit_code == 0
+    assert (lines_in(root, "output"), lines_in(root, "error")) == ([1, 2], [3, 4, 5])
+    assert asked.creates() == (1 if end == "completed" else 2)
 
 
 @provider

@@ -54,7 +54,8 @@ def download(step: Download, run: Run) -> Receipt:
     arrival = fetched.arrival
     try:
         roles = fetched.one_stream(step) if remote.one_stream else fetched.two_files(step)
-        _hold_to_counts(run, record, arrival.lines, roles)
+        unnamed = not remote.one_stream and not all(map(record.remote_file, ANSWERS))
+        _hold_to_counts(run, record, arrival.lines, roles, unnamed=unnamed)
         ended = is_ended_by_limit(run, record)
         if ended:
             # Before it is held to what is here: that was put together likewise.
@@ -192,12 +193,15 @@ class _Fetched:
         return Names(self._record.intent, found)
 
 
-def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: Digests) -> None:
+def _hold_to_counts(
+    run: Run, record: Record, lines: Mapping[Role, int], roles: Digests, *, unnamed: bool
+) -> None:
     """
     Hold what came down against the input, and against what the provider counts.
 
-    A body that ends early, at the end of a line, and whose length nobody told, shows in nothing else. Once it
-    has its final name it is too late to mend that, so the doubt comes first.
+    A body that ends early, at the end of a line, and whose length nobody told, shows in nothing else; and a
+    file that is *unnamed* may be named later than the other one. Once they have their final names it is too
+    late to mend that, so the doubt comes first.
 
     Raises:
         Later: Answers seem to be missing; after a while the files are believed.
@@ -215,9 +219,10 @@ def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: 
             agree = lines.get(Role.OUTPUT, 0) == counts.completed
         else:
             agree = here == counts.completed + counts.failed
-        if agree:
+        if agree and not unnamed:
             return
-        said += f", where {counts.completed + counts.failed} are counted there"
+        if not agree:
+            said += f", where {counts.completed + counts.failed} are counted there"
     run.publish(attrs.evolve(record, online=record.online.heard(Odd.SHORT)))
     raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
 

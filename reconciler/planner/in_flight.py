@@ -109,6 +109,11 @@ def plan_in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if provider not in policy.reachable:
         return no_client(snap, policy, provider)
     because = f"{provider} has finished {record.batch_id} ({record.status})"
+    if record.online.odd is Odd.SHORT and not snap.asked:
+        # A file may have been named since.
+        return Plan(
+            name, f"{because}, and less came down than was asked", (ask_after(snap, record, provider),)
+        )
     step = Download(name, provider=provider, roles=missing, expects=expects(snap))
     return Plan(name, because, (step,))
 
