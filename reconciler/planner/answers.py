@@ -48,7 +48,8 @@ def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
 
 def ask_after(snap: Snapshot, record: Record, provider: str) -> CheckOnline | Cancel:
     """How a batch under way is asked after: one that is rescued is stopped, until its provider says so."""
-    if record.online.rescue and "cancel" not in (record.status or "").lower():
+    runs = phase_of(record.status) is Phase.RUNNING
+    if runs and record.online.rescue and "cancel" not in (record.status or "").lower():
         return Cancel(snap.name, provider=provider, expects=expects(snap))
     return CheckOnline(snap.name, provider=provider, expects=expects(snap))
 
