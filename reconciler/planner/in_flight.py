@@ -18,7 +18,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.answers import ask_after, plan_answers
-from reconciler.planner.limiting import QUOTA_CODES, over_there, told_over
+from reconciler.planner.limiting import is_turned_away, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import asked_at, expects
 
@@ -154,7 +154,7 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     refusals = record.online.refusals
     because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
-    if refusals and record.imported is None and all(each.code in QUOTA_CODES for each in refusals):
+    if is_turned_away(record) and record.imported is None:
         until = record.online.not_before or 0.0
         told = f"{because}, because its quota was full ({refusals[0].code})"
         if snap.seen_at < until:

@@ -1,0 +1,86 @@
+"""
+What was known of a batch in one phase of its life decides nothing in another one.
+
+Real HTTP against the fake provider; a wait moves its clock and takes no time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+
+from reconciler.decide_online import cancel
+from reconciler.errors import ReconcilerError
+from reconciler.testing import FakeProvider
+from reconciler.testing.fates import token_limit_exceeded
+from reconciler.testing.faults import Refuse
+from tests.five import online
+from tests.online import Online
+from tests.test_online import outcomes
+from tests.workspaces import record
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+@pytest.fixture
+def fake(fake_provider: FakeProvider) -> FakeProvider:
+    """A fake provider whose clock is past the times of all files."""
+    fake_provider.clock.advance(60)
+    return fake_provider
+
+
+def turned_away(asked: Online) -> None:
+    """Look until its provider has refused the batch because its queue is full."""
+    for _ in range(5):
+        asked.run()
+        if record(asked.root, "1")["status"] == "failed":
+            return
+        asked.fake.clock.advance(60)
+    raise AssertionError("it was not refused")
+
+
+# A person's end, and a full queue
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_what_a_person_has_stopped_is_not_sent_again_by_a_full_queue(
+    tmp_path: Path, fake: FakeProvider, *, refuses: bool
+) -> None:
+    """A batch that was cancelled and is then turned away has ended, whatever became of the cancel."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.script(attrs.evolve(token_limit_exceeded(), polls=3))
+    asked.run()
+    if refuses:
+        fake.fault("cancel", Refuse(409, "it is being validated"))
+        with pytest.raises(ReconcilerError):
+            asked.decide(cancel)
+    else:
+        asked.decide(cancel)
+
+    assert asked.wait().exit_code == 0
+    assert set(outcomes(asked.root).values()) == {"failed"}
+    assert asked.creates() == 1
+
+
+def test_what_waits_for_a_full_queue_can_be_cancelled(tmp_path: Path, fake: FakeProvider) -> None:
+    """It has ended there, and would be sent again here: a person's cancel ends it for good."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.script(token_limit_exceeded())
+    turned_away(asked)
+    asked.decide(cancel)
+
+    assert asked.wait().exit_code == 0
+    assert set(outcomes(asked.root).values()) == {"failed"}
+    assert asked.creates() == 1
+
+
+# Sent again
+
+
+# Counts
+
+
+# Clocks
