@@ -11,15 +11,16 @@ from pathlib import Path
 import attrs
 import pytest
 
-from reconciler.decide_online import cancel
+from reconciler.decide_online import cancel, resubmit
 from reconciler.errors import ReconcilerError
-from reconciler.testing import FakeProvider
-from reconciler.testing.fates import token_limit_exceeded
+from reconciler.model.report import State
+from reconciler.testing import FakeProvider, Fate
+from reconciler.testing.fates import http_error, token_limit_exceeded
 from reconciler.testing.faults import Refuse
-from tests.five import online
+from tests.five import by_number, online
 from tests.online import Online
 from tests.test_online import outcomes
-from tests.workspaces import record
+from tests.workspaces import live, record
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -40,6 +41,12 @@ def turned_away(asked: Online) -> None:
             return
         asked.fake.clock.advance(60)
     raise AssertionError("it was not refused")
+
+
+def forget(fake: FakeProvider) -> None:
+    """The provider keeps no batch any more."""
+    for batch in fake.world.batches.values():
+        batch.deleted = True
 
 
 # A person's end, and a full queue
@@ -78,6 +85,33 @@ def test_what_waits_for_a_full_queue_can_be_cancelled(tmp_path: Path, fake: Fake
 
 
 # Sent again
+
+
+def test_a_resubmit_forgets_the_files_of_the_batch_that_was_lost(tmp_path: Path, fake: FakeProvider) -> None:
+    """The batch that takes its place is asked for its own files, and for no other."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.script(Fate(vanishes="results", choose=by_number({4: http_error(400)})))
+    assert asked.wait().batch("1").state is State.ATTENTION
+    forget(fake)
+    fake.script(Fate())
+    asked.decide(resubmit)
+
+    assert asked.wait().exit_code == 0
+    assert set(outcomes(asked.root).values()) == {"answered"}
+
+
+def test_a_resubmit_forgets_what_came_of_the_batch_that_was_lost(tmp_path: Path, fake: FakeProvider) -> None:
+    """Where the first answers were thrown away, the second ones are fetched, failures too."""
+    asked = online(tmp_path / "ws", fake, "openai", flags={"failed": "attention"})
+    fake.script(Fate(default=http_error(400)))
+    assert asked.wait().batch("1").state is State.ATTENTION
+    (live(asked.root) / "batch_error_1.jsonl").unlink()
+    forget(fake)
+    fake.script(Fate(choose=by_number({4: http_error(400)})))
+    asked.decide(resubmit)
+
+    assert asked.wait(failed="settle").exit_code == 0
+    assert outcomes(asked.root) == {1: "answered", 2: "answered", 3: "answered", 4: "failed", 5: "answered"}
 
 
 # Counts

@@ -42,7 +42,7 @@ from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
 from reconciler.model.operation import Submit
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import PATIENCE, InputFact, Online, Record, Refusal, Submission
+from reconciler.model.record import PATIENCE, Counts, InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
@@ -201,7 +201,15 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             batch_id=None,
             input_file_id=None,
             status=None,
+            # What another batch has said, and what came of it, says nothing of this one.
+            output_file_id=None,
+            error_file_id=None,
             online=Online(tries=record.online.tries),
+            counts=Counts(),
+            results_until=None,
+            roles={},
+            receipts={},
+            coverage=None,
         )
     )
 

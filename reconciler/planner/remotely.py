@@ -102,6 +102,9 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if Role.INPUT not in snap.files or snap.answers:
         because = "only an input without answers can be sent"
         return Plan(snap.name, because, then=Attention("reconcile plan WORKSPACE    tells what it needs"))
+    if record is not None and record.children:
+        because = f"{', '.join(record.children)} asks some of its requests already"
+        return Plan(snap.name, because, then=Attention("put the answer files back; nothing is asked again"))
     if record is None or record.state in (None, Submission.PREPARED, Submission.UPLOADED):
         because = "it was never sent, so it cannot be sent again"
         return Plan(snap.name, because, then=Attention(f"reconcile submit WORKSPACE {snap.name}"))
