@@ -94,8 +94,10 @@ def submit(step: Submit, run: Run) -> Receipt:
     probes = 0 if step.again else step.probes
     wait_for_room(ctx, step, remote, fact, shape.named)
     hold_back(ctx, step.name, place_of(remote, shape.named), probes, step.wait)
-    begun = record.state in (Submission.PREPARED, Submission.UPLOADED) and record.account == remote.account
-    charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)
+    uncreated = record.state in (Submission.PREPARED, Submission.UPLOADED)
+    # What lies at another account is prepared anew, and counts no more.
+    begun = uncreated and record.account == remote.account
+    charging.refuse(ctx, step.name, quoting.quote, record.intent if uncreated else None)
     if step.again:
         fence(run, remote, record, step.not_before)
     if not begun:
