@@ -15,7 +15,7 @@ from reconciler.decide_online import cancel, resubmit
 from reconciler.errors import ReconcilerError
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
-from reconciler.testing.fates import http_error, token_limit_exceeded
+from reconciler.testing.fates import expired, http_error, token_limit_exceeded
 from reconciler.testing.faults import Refuse
 from tests.five import by_number, online
 from tests.online import Online
@@ -115,6 +115,21 @@ def test_a_resubmit_forgets_what_came_of_the_batch_that_was_lost(tmp_path: Path,
 
 
 # Counts
+
+
+def test_answers_that_were_counted_once_are_not_asked_again(tmp_path: Path, fake: FakeProvider) -> None:
+    """A provider that counts no more once a batch has expired, and shows no file, has been paid as well."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.script(expired(2, polls=3, late=10**6))
+    for _ in range(3):
+        asked.run()
+        fake.clock.advance(60)
+    assert record(asked.root, "1")["counts"]["completed"] == 2
+    for batch in fake.world.batches.values():
+        batch.fate = attrs.evolve(batch.fate, counts=dict.fromkeys(("total", "completed", "failed")))
+
+    assert asked.wait().batch("1").state is State.ATTENTION
+    assert asked.creates() == 1
 
 
 # Clocks
