@@ -11,8 +11,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from reconciler.decide import retry
 from reconciler.decide_online import cancel, resubmit
-from reconciler.errors import ReconcilerError
+from reconciler.errors import NeedsPerson, ReconcilerError
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import expired, http_error, token_limit_exceeded
@@ -112,6 +113,23 @@ def test_a_resubmit_forgets_what_came_of_the_batch_that_was_lost(tmp_path: Path,
 
     assert asked.wait(failed="settle").exit_code == 0
     assert outcomes(asked.root) == {1: "answered", 2: "answered", 3: "answered", 4: "failed", 5: "answered"}
+
+
+@pytest.mark.parametrize("fate", [Fate(polls=5), Fate(late=2), token_limit_exceeded()])
+def test_what_may_be_answered_yet_is_not_asked_again(tmp_path: Path, fake: FakeProvider, fate: Fate) -> None:
+    """A person's retry of a batch that is under way, or goes once more by itself, would pay twice."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.script(fate)
+    for _ in range(4):
+        asked.run()
+        with pytest.raises(NeedsPerson, match="may answer it yet"):
+            asked.decide(retry)
+        if record(asked.root, "1")["status"] in ("completed", "failed"):
+            break
+
+    assert asked.wait().exit_code == 0
+    assert set(outcomes(asked.root).values()) == {"answered"}
+    assert asked.creates() == (2 if fate == token_limit_exceeded() else 1)
 
 
 # Counts
