@@ -17,8 +17,8 @@ from reconciler.errors import NeedsPerson, ReconcilerError
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import expired, http_error, token_limit_exceeded
-from reconciler.testing.faults import Refuse
-from tests.five import by_number, online
+from reconciler.testing.faults import Refuse, ReplyDropped
+from tests.five import FIVE, NUMBERED, by_number, online
 from tests.online import Online
 from tests.test_online import outcomes
 from tests.workspaces import live, record
@@ -151,3 +151,46 @@ def test_answers_that_were_counted_once_are_not_asked_again(tmp_path: Path, fake
 
 
 # Clocks
+
+
+@pytest.mark.parametrize("how", ["create", "batch"])
+def test_a_wait_is_not_as_long_as_a_clock_was_wrong(tmp_path: Path, fake: FakeProvider, how: str) -> None:
+    """What was sent away while the clock was a year ahead goes once the clock is right again."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.clock.advance(365 * DAY)
+    if how == "create":
+        fake.fault("create", Refuse(429, "slow down"))
+        asked.run()
+    else:
+        fake.script(token_limit_exceeded())
+        turned_away(asked)
+    fake.clock.advance(2 * HOUR - 365 * DAY)
+    asked.run()
+
+    assert asked.creates() == (1 if how == "create" else 2)
+
+
+@attrs.define
+class Ahead(Online):
+    """
+    A workspace whose clock is ahead of its provider's.
+
+    Attributes:
+        ahead: Seconds.
+    """
+
+    ahead: float = 2 * HOUR
+
+    def now(self) -> float:
+        """The time here."""
+        return self.fake.clock.now + self.ahead
+
+
+@pytest.mark.parametrize("name", [name for name in FIVE if name not in NUMBERED])
+def test_a_create_is_found_whatever_its_clock_has_said(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A batch that is tagged is found by a machine that was two hours ahead when it was sent."""
+    made = online(tmp_path / "ws", fake, name)
+    asked = Ahead(made.root, fake, made.client)
+    fake.fault("create", ReplyDropped())
+    assert asked.wait().exit_code == 0
+    assert asked.creates() == 1

@@ -19,6 +19,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import PATIENCE, Odd, Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
+from reconciler.planner.in_flight import LONGEST_WAIT
 from reconciler.planner.limiting import QUOTA_CODES
 from reconciler.providers.base import Remote
 from reconciler.workspace import ledger
@@ -26,7 +27,6 @@ from reconciler.workspace import ledger
 FIRST_WAIT = 300.0
 """Seconds until an input is sent again that a full quota has refused; doubled each time."""
 
-LONGEST_WAIT = 3600.0
 SOON = 30.0
 """Seconds until a provider is asked again that says what cannot be."""
 
@@ -114,7 +114,7 @@ def _goes_on(step: Cancel, run: Run, record: Record, error: CallRefused) -> Rece
 
 
 def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
-    """The record once the provider has spoken."""
+    """The record once the provider has spoken; what was reserved for a batch of which nothing ran is free."""
     after = heard(record, told)
     phase = phase_of(told.status)
     if phase is Phase.REFUSED and not any(after.remote_file(role) for role in ANSWERS):

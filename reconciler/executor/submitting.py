@@ -46,14 +46,13 @@ from reconciler.model.record import PATIENCE, Counts, InputFact, Online, Record,
 from reconciler.model.remote import Order
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
+from reconciler.planner.in_flight import LONGEST_WAIT
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
 from reconciler.workspace import ledger
 
 AGAIN: Final = 15.0
 """Seconds until a provider is asked again that was not ready; doubled each time."""
-
-LONGEST_WAIT: Final = 3600.0
 
 _BEFORE_CREATE: Final = (None, Submission.PREPARED, Submission.UPLOADED)
 

@@ -40,6 +40,10 @@ LONGEST_RUN: Final = 26 * 3600.0
 """Seconds after a create by which its batch has ended: providers take 24 hours at the most."""
 
 
+LONGEST_WAIT: Final = 3600.0
+"""Seconds for which a provider that sent a batch away is left alone, at the most."""
+
+
 def plan_in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     """The create may have left, and no batch id came back: look for it, never repeat it blindly."""
     name, provider = snap.name, asked_at(record, policy)
@@ -157,11 +161,16 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if is_turned_away(record) and record.imported is None:
         until = record.online.not_before or 0.0
         told = f"{because}, because its quota was full ({refusals[0].code})"
-        if snap.seen_at < until:
+        if is_to_come(snap, until):
             return Plan(name, told, then=Waiting(until))
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (to_submit(snap, provider, policy),))
     return told_refusals(snap, record, because)
+
+
+def is_to_come(snap: Snapshot, not_before: float) -> bool:
+    """Whether a time is to be waited for; one too far ahead was written by a clock that was wrong."""
+    return snap.seen_at < not_before <= snap.seen_at + LONGEST_WAIT
 
 
 def told_refusals(snap: Snapshot, record: Record, because: str) -> Plan:
