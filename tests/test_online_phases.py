@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from reconciler.decide import retry
-from reconciler.decide_online import cancel, resubmit
+from reconciler.decide_online import adopt, cancel, resubmit
 from reconciler.errors import NeedsPerson, ReconcilerError
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
@@ -113,6 +113,25 @@ def test_a_resubmit_forgets_what_came_of_the_batch_that_was_lost(tmp_path: Path,
 
     assert asked.wait(failed="settle").exit_code == 0
     assert outcomes(asked.root) == {1: "answered", 2: "answered", 3: "answered", 4: "failed", 5: "answered"}
+
+
+@pytest.mark.parametrize("name", ["openai", *NUMBERED])
+def test_the_first_batch_is_adopted_after_a_resubmit(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """Answers under the token of an earlier create of the same input are known for what they are."""
+    asked = online(tmp_path / "ws", fake, name)
+    fake.script(Fate(lag=10**6, seconds=4 * HOUR))
+    fake.fault("create", ReplyDropped())
+    asked.run()
+    fake.clock.advance(2 * HOUR)
+    assert asked.run().batch("1").state is State.HELD
+    fake.fault("create", Refuse(429, "slow down"))
+    with pytest.raises(ReconcilerError):
+        asked.decide(resubmit)
+    adopt(str(asked.root), asked.settings(), "1", fake.batches[0].id, asked.options)
+
+    assert asked.wait().exit_code == 0
+    assert set(outcomes(asked.root).values()) == {"answered"}
+    assert asked.creates() == 1
 
 
 @pytest.mark.parametrize("fate", [Fate(polls=5), Fate(late=2), token_limit_exceeded()])

@@ -16,7 +16,7 @@ from reconciler.codec.keys import bears_id, with_key
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
-from reconciler.executor.arriving import Arrival, Digests, Names
+from reconciler.executor.arriving import Arrival, Digests, Names, intents_of
 from reconciler.executor.context import Run
 from reconciler.executor.limiting import is_ended_by_limit, with_the_unanswered
 from reconciler.executor.reading import Lines
@@ -190,7 +190,7 @@ class _Fetched:
     def _names(self, fact: FileFact) -> Names:
         """The id of every request, in the order in which they were sent."""
         found = [request_id(line, fact.path) for line in Lines(self._run.ctx, fact)]
-        return Names(self._record.intent, found)
+        return Names(intents_of(self._run, self._record), found)
 
 
 def _hold_to_counts(

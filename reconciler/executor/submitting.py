@@ -201,16 +201,16 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             intent=run.ctx.token(),
             batch_id=None,
             input_file_id=None,
-            status=None,
             # What another batch has said, and what came of it, says nothing of this one.
             output_file_id=None,
             error_file_id=None,
-            online=Online(tries=record.online.tries),
+            status=None,
             counts=Counts(),
             results_until=None,
             roles={},
             receipts={},
             coverage=None,
+            online=Online(tries=record.online.tries),
         )
     )
 
