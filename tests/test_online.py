@@ -36,7 +36,7 @@ from reconciler.testing.fates import (
 from reconciler.testing.faults import Refuse
 from reconciler.testing.records import Kind
 from tests.five import NUMBERED, SIX, TWO_FILES, by_number, line_of, number_of, online, quick
-from tests.workspaces import leftovers, live, manifest, record, results
+from tests.workspaces import leftovers, live, manifest, record, results, tree
 
 provider = pytest.mark.parametrize("name", SIX)
 
@@ -275,6 +275,25 @@ def test_a_batch_with_neither_counts_nor_files_is_not_sent_again(tmp_path: Path,
     fake.script(Fate(counts={"completed": 0, "failed": 0}, late=9))
     report = asked.wait()
     assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
+    assert asked.creates() == 1
+
+
+@pytest.mark.parametrize("counts", [{}, {"completed": 0, "failed": 0}])
+def test_a_file_that_is_named_after_a_person_was_asked_is_fetched(
+    tmp_path: Path, fake: FakeProvider, counts: dict[str, int]
+) -> None:
+    """However late it is named: each pass looks, and one that learns nothing writes nothing."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(counts=counts, late=9))
+    assert asked.wait().batch("1").state is State.ATTENTION
+    before = tree(root)
+    assert asked.run().batch("1").state is State.ATTENTION
+    assert tree(root) == before
+    for _ in range(9):
+        fake.clock.advance(600)
+        asked.run()
+    assert set(outcomes(root).values()) == {"answered"}
     assert asked.creates() == 1
 
 

@@ -16,7 +16,7 @@ from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import PATIENCE, Odd, Record, Refusal
+from reconciler.model.record import Odd, Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.in_flight import LONGEST_WAIT
@@ -157,8 +157,7 @@ def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> Pe
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
     online = record.online.heard(Odd.UNKNOWN)
-    if online.looks <= PATIENCE:
-        # Beyond that nothing hangs on their number, and a pass that learns nothing writes nothing.
+    if online != record.online:
         run.publish(attrs.evolve(record, online=online))
     if not online.heard_out(Odd.UNKNOWN):
         return Later(f"{remote.name} does not know {record.batch_id} ({error.message})", SOON)

@@ -163,7 +163,9 @@ class Online:
 
     def heard(self, odd: Odd) -> Online:
         """The same once this was heard, for the first time or again."""
-        return attrs.evolve(self, odd=odd, looks=self.looks + 1 if odd is self.odd else 1)
+        looks = self.looks + 1 if odd is self.odd else 1
+        # Beyond that nothing hangs on their number, and a pass that learns nothing writes nothing.
+        return attrs.evolve(self, odd=odd, looks=min(looks, PATIENCE))
 
     def heard_out(self, odd: Odd) -> bool:
         """Whether this was heard often enough, and nothing else in between, to be believed."""

@@ -135,6 +135,9 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
             return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
         return Plan(name, because, (ask_after(snap, record, provider),))
     roles = tuple(role for role in ANSWERS if record.remote_file(role))
+    if not roles and not snap.asked:
+        # It was believed to have none, and may name one yet.
+        return Plan(name, because, (ask_after(snap, record, provider),))
     if roles and "download-again" not in record.receipts:
         # A cut download looks like this; the second look is free.
         return Plan(name, because, (Download(name, provider=provider, roles=roles, expects=expects(snap)),))
