@@ -134,6 +134,22 @@ def test_the_first_batch_is_adopted_after_a_resubmit(tmp_path: Path, fake: FakeP
     assert asked.creates() == 1
 
 
+@pytest.mark.parametrize("name", NUMBERED)
+def test_a_batch_is_adopted_after_its_metadata_was_lost(
+    tmp_path: Path, fake: FakeProvider, name: str
+) -> None:
+    """History knows the token under which this very input was sent, and so whose the answers are."""
+    asked = online(tmp_path / "ws", fake, name)
+    fake.script(Fate(seconds=HOUR))
+    asked.run()
+    (live(asked.root) / "batch_metadata_1.jsonl").unlink()
+    adopt(str(asked.root), asked.settings(), "1", fake.batches[0].id, asked.options)
+
+    assert asked.wait().exit_code == 0
+    assert set(outcomes(asked.root).values()) == {"answered"}
+    assert asked.creates() == 1
+
+
 @pytest.mark.parametrize("fate", [Fate(polls=5), Fate(late=2), token_limit_exceeded()])
 def test_what_may_be_answered_yet_is_not_asked_again(tmp_path: Path, fake: FakeProvider, fate: Fate) -> None:
     """A person's retry of a batch that is under way, or goes once more by itself, would pay twice."""
