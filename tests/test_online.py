@@ -349,6 +349,17 @@ def test_files_that_are_named_one_after_the_other(  # noqa: PLR0913, PLR0917 - o
     assert asked.creates() == (1 if end == "completed" else 2)
 
 
+def test_looks_at_once_are_one_look(tmp_path: Path, fake: FakeProvider) -> None:
+    """An end without files is not believed because a person has asked six times in a moment."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(end="expired", polls=0, done=2, counts={"completed": 0, "failed": 0}, late=7))
+    for _ in range(7):
+        asked.run()
+    assert asked.wait().exit_code == 0
+    assert lines_in(root, "output") == [1, 2]
+
+
 @provider
 def test_a_missing_answer_is_never_asked_again_by_itself(
     tmp_path: Path, fake: FakeProvider, name: str

@@ -85,6 +85,16 @@ def test_what_waits_for_a_full_queue_can_be_cancelled(tmp_path: Path, fake: Fake
     assert asked.creates() == 1
 
 
+def test_a_slip_of_memory_hides_no_full_queue(tmp_path: Path, fake: FakeProvider) -> None:
+    """A batch that was not known for a moment, and is then turned away, goes once there is room."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.script(attrs.evolve(token_limit_exceeded(), polls=0))
+    asked.run()
+    fake.fault("get", Refuse(404, "No such batch"))
+    assert asked.wait().exit_code == 0
+    assert asked.creates() == 2
+
+
 # Sent again
 
 

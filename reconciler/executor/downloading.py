@@ -7,7 +7,6 @@ Every file comes down under a temporary name and is looked through before anythi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 import attrs
 
@@ -26,14 +25,11 @@ from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Download
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Odd, Record
+from reconciler.model.record import SOON, Odd, Record
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.providers.base import Remote
 from reconciler.workspace.effects import temporary_for
-
-SOON: Final = 30.0
-"""Seconds until files are fetched again that do not agree with what the provider counts."""
 
 
 def download(step: Download, run: Run) -> Receipt:
@@ -134,7 +130,7 @@ class _Fetched:
         over = until is not None and until < self._run.ctx.fx.now()
         if not over and not online.heard_out(Odd.NO_RESULTS):
             # Some name a file before they serve it.
-            self._run.publish(attrs.evolve(record, online=online.heard(Odd.NO_RESULTS)))
+            _heard(self._run, record, Odd.NO_RESULTS)
             return Later(f"{remote.name} does not have {file_id} ({error.message})", SOON)
         why = "they were kept until a while ago" if over else error.message
         hint = f"look for {file_id} at {remote.name}; every pass tries again"
@@ -223,8 +219,15 @@ def _hold_to_counts(
             return
         if not agree:
             said += f", where {counts.completed + counts.failed} are counted there"
-    run.publish(attrs.evolve(record, online=record.online.heard(Odd.SHORT)))
+    _heard(run, record, Odd.SHORT)
     raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
+
+
+def _heard(run: Run, record: Record, odd: Odd) -> None:
+    """Write down what a provider has said that cannot be, where that is news."""
+    online = record.online.heard(odd, run.ctx.fx.now())
+    if online != record.online:
+        run.publish(attrs.evolve(record, online=online))
 
 
 def _with_roles(record: Record, step: Download, roles: Digests) -> Record:

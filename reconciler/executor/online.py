@@ -16,7 +16,7 @@ from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Odd, Record, Refusal
+from reconciler.model.record import SOON, Odd, Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.planner.in_flight import LONGEST_WAIT
@@ -26,9 +26,6 @@ from reconciler.workspace import ledger
 
 FIRST_WAIT = 300.0
 """Seconds until an input is sent again that a full quota has refused; doubled each time."""
-
-SOON = 30.0
-"""Seconds until a provider is asked again that says what cannot be."""
 
 
 def check_online(step: CheckOnline, run: Run) -> Receipt:
@@ -121,9 +118,9 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
         charging.release(run.ctx, record.name, record.intent)
     if phase in (Phase.DONE, Phase.PARTIAL) and not any(after.remote_file(role) for role in told.files):
         # It has ended and names no file: it is asked again, but not for ever.
-        return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE))
+        return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE, run.ctx.fx.now()))
     if phase is Phase.REFUSED and any(each.code in QUOTA_CODES for each in told.refusals):
-        if record.online.not_before is not None:
+        if record.online.not_before is not None and record.online.odd is None:
             return attrs.evolve(after, online=record.online)
         wait = min(FIRST_WAIT * 2**record.online.tries, LONGEST_WAIT)
         tries = record.online.tries + 1
@@ -156,7 +153,7 @@ def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> Pe
     if _of_another_key(remote, record):
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
-    online = record.online.heard(Odd.UNKNOWN)
+    online = record.online.heard(Odd.UNKNOWN, run.ctx.fx.now())
     if online != record.online:
         run.publish(attrs.evolve(record, online=online))
     if not online.heard_out(Odd.UNKNOWN):

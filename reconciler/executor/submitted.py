@@ -29,7 +29,7 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         refusals=told.refusals,
         error=told.error or record.online.error,
         candidates=(),
-        not_before=None,
+        not_before=record.online.not_before if again and record.online.odd else None,
         odd=record.online.odd if again else None,
         looks=record.online.looks if again else 0,
         tries=0 if _runs(told.status) else record.online.tries,

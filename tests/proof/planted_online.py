@@ -49,8 +49,8 @@ ONLINE: Final = (
             ),
             (
                 "model/record.py",
-                "looks = self.looks + 1 if odd is self.odd else 1\n",
-                "looks = self.looks + 1\n",
+                "odd=odd, looks=1, not_before",
+                "odd=odd, looks=self.looks + 1, not_before",
             ),
         ),
     ),
