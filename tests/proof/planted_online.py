@@ -267,7 +267,7 @@ ONLINE: Final = (
     Planted(
         "what is refused by the limit was uploaded before",
         "executor/submitting.py",
-        "    charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)\n",
+        "    charging.refuse(ctx, step.name, quoting.quote, record.intent if uncreated else None)\n",
         "",
         ("tests/test_spending.py", "-k", "waits_and_the_rest"),
         also=(
