@@ -23,6 +23,7 @@ from reconciler.testing.fates import (
     MISSING,
     REFUSAL,
     End,
+    Last,
     LineError,
     all_failed,
     cancelled,
@@ -35,7 +36,7 @@ from reconciler.testing.fates import (
 from reconciler.testing.faults import Refuse
 from reconciler.testing.records import Kind
 from tests.five import NUMBERED, SIX, TWO_FILES, by_number, line_of, number_of, online, quick
-from tests.workspaces import leftovers, live, manifest, record, results
+from tests.workspaces import leftovers, live, manifest, record, results, tree
 
 provider = pytest.mark.parametrize("name", SIX)
 
@@ -277,6 +278,25 @@ def test_a_batch_with_neither_counts_nor_files_is_not_sent_again(tmp_path: Path,
     assert asked.creates() == 1
 
 
+@pytest.mark.parametrize("counts", [{}, {"completed": 0, "failed": 0}])
+def test_a_file_that_is_named_after_a_person_was_asked_is_fetched(
+    tmp_path: Path, fake: FakeProvider, counts: dict[str, int]
+) -> None:
+    """However late it is named: each pass looks, and one that learns nothing writes nothing."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(counts=counts, late=9))
+    assert asked.wait().batch("1").state is State.ATTENTION
+    before = tree(root)
+    assert asked.run().batch("1").state is State.ATTENTION
+    assert tree(root) == before
+    for _ in range(9):
+        fake.clock.advance(600)
+        asked.run()
+    assert set(outcomes(root).values()) == {"answered"}
+    assert asked.creates() == 1
+
+
 @pytest.mark.parametrize("end", ["expired", "cancelled"])
 def test_answers_that_are_named_after_an_early_end(tmp_path: Path, fake: FakeProvider, end: End) -> None:
     """What was answered before a batch was cut off is fetched, however late its file is named."""
@@ -301,6 +321,43 @@ def test_what_was_odd_before_is_no_look_at_the_end(tmp_path: Path, fake: FakePro
     asked.wait()
     assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
     assert sorted(lines_in(root, "output")) == [1, 2]
+
+
+@pytest.mark.parametrize("last", ["output", "error"])
+@pytest.mark.parametrize("end", ["expired", "completed"])
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("openai", {}),
+        ("openai", {"completed": 0, "failed": 0}),
+        ("openai", {"completed": None, "failed": None}),
+        ("mistral", {"succeeded_requests": None, "failed_requests": None}),
+    ],
+)
+def test_files_that_are_named_one_after_the_other(  # noqa: PLR0913, PLR0917 - one parameter for each axis
+    tmp_path: Path, fake: FakeProvider, name: str, counts: dict[str, Any], end: End, last: Last
+) -> None:
+    """The second of two files is fetched, too, whatever is counted: nothing that it answers is sent again."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, name)
+    failed = dict.fromkeys((3, 4, 5), http_error(400))
+    fake.script(Fate(end=end, done=2, counts=counts, late=2, last=last, choose=by_number(failed)))
+    report = asked.wait()
+
+    assert report.exit_code == 0
+    assert (lines_in(root, "output"), lines_in(root, "error")) == ([1, 2], [3, 4, 5])
+    assert asked.creates() == (1 if end == "completed" else 2)
+
+
+def test_looks_at_once_are_one_look(tmp_path: Path, fake: FakeProvider) -> None:
+    """An end without files is not believed because a person has asked six times in a moment."""
+    root = tmp_path / "ws"
+    asked = online(root, fake, "openai")
+    fake.script(Fate(end="expired", polls=0, done=2, counts={"completed": 0, "failed": 0}, late=7))
+    for _ in range(7):
+        asked.run()
+    assert asked.wait().exit_code == 0
+    assert lines_in(root, "output") == [1, 2]
 
 
 @provider

@@ -27,6 +27,7 @@ from reconciler.providers.local import Local
 from reconciler.session import Options
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import expired, token_limit_exceeded
+from reconciler.testing.faults import Refuse
 from reconciler.workspace.effects import Tap, no_tap
 from tests import five
 from tests.online import Online, put_input
@@ -236,6 +237,30 @@ def test_the_same_call_again_goes_on(tmp_path: Path, fake_provider: FakeProvider
     assert codes[-1] == 0 or called(tmp_path)
     events = [each["event"] for each in ledger(asked.root)]
     assert events.count("batch.rescued") == events.count("batch.cancelled") == 1
+
+
+@pytest.mark.parametrize("name", ["gemini", "mistral"])
+def test_one_that_expires_before_it_is_stopped(
+    tmp_path: Path, fake_provider: FakeProvider, name: str
+) -> None:
+    """What has ended is asked after, and not stopped again and again; no file of it ever comes."""
+    asked = begun(tmp_path, fake_provider, name, expired(0, polls=1, late=10**6))
+    fake_provider.fault("cancel", Refuse(409, "it has ended"), times=10**6)
+    asked.decide(rescue)
+    assert asked.wait(timeout=86_400.0).exit_code == 0
+    assert fake_provider.calls.count("cancel") < 3
+    assert called(tmp_path) == dict.fromkeys(range(1, 6), 1)
+    sound(asked.root)
+
+
+def test_one_that_cannot_be_stopped_any_more(tmp_path: Path, fake_provider: FakeProvider) -> None:
+    """A batch that is about to end refuses to be stopped: it is waited for, and no person is asked."""
+    asked = begun(tmp_path, fake_provider, fate=Fate(polls=6))
+    fake_provider.fault("cancel", Refuse(409, "it is being finalized"), times=2)
+    decision = asked.decide(rescue)
+    assert decision.exit_code == 75
+    assert asked.wait().exit_code == 0
+    sound(asked.root)
 
 
 def test_until_all_of_it_has_settled(tmp_path: Path, fake_provider: FakeProvider) -> None:

@@ -24,9 +24,10 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects
+from tests.five import OTHER_KEY
 from tests.online import CHAT
 from tests.spending import MODEL, line, nano_for, priced, spending, truly
-from tests.stopping import DAYS
+from tests.stopping import DAYS, client_of
 from tests.workspaces import Line, ledger, put, settings
 
 DOLLAR: Final = 10**9
@@ -218,6 +219,20 @@ def test_a_limit_that_is_lowered_takes_back_what_was_not_created(fake_provider: 
         lower = attrs.evolve(online, flags={**online.flags, "max_cost_usd": nano_for(2) / DOLLAR})
 
         assert states(lower.run()) == {"a": "held", "b": "waiting"}
+        sound(online.root)
+
+
+def test_another_key_is_not_held_back_by_what_was_reserved_for_the_first(fake_provider: FakeProvider) -> None:
+    """What was uploaded with one key and is sent with another costs once, not twice."""
+    with priced(fake_provider, {"a": 5}, max_cost_usd=nano_for(8) / DOLLAR) as online:
+        fake_provider.fault("create", Refuse(429, "slow down"))
+        online.run()
+        assert online.creates() == 0
+        fake_provider.clock.advance(7200)
+        other = attrs.evolve(online, client=client_of("openai", fake_provider, OTHER_KEY))
+
+        assert states(other.run()) == {"a": "waiting"}
+        assert other.creates() == 1
         sound(online.root)
 
 

@@ -15,7 +15,7 @@ import attrs
 
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import PermanentError
-from reconciler.executor.arriving import Arrival, Digests, Names
+from reconciler.executor.arriving import Arrival, Digests, Names, intents_of
 from reconciler.executor.context import Run, View
 from reconciler.executor.inputs import check_input
 from reconciler.executor.reading import Lines
@@ -49,7 +49,7 @@ def adopt_file(step: AdoptFile, run: Run) -> Receipt:
     asked = check_input(ctx, step.expects.files[Role.INPUT], lambda request, _: ids.append(request.custom_id))
     if record.input is not None and record.input != asked:
         raise PermanentError(f"the input of {step.name} is not the one that its metadata knows")
-    names = Names(record.intent, ids)
+    names = Names(intents_of(run, attrs.evolve(record, input=asked)), ids)
     folder, _, leaf = step.path.rpartition("/")
     arrival = Arrival(run, step.name)
     with closing(Reading(folder or "/")) as look:

@@ -32,17 +32,25 @@ class Names:
     The ids of an input, for a stream that may answer them under their ids on the wire.
 
     Attributes:
-        intent: The token that wire ids begin with, None where nothing was sent.
+        intents: The tokens that wire ids may begin with: of each create of this very input.
         names: The id of each request, in the order in which they were sent.
     """
 
-    intent: str | None
+    intents: Collection[str]
     names: Sequence[str]
 
     def own(self, custom_id: str) -> str:
         """The id of the request that *custom_id* speaks of; one of nobody's is as it is."""
-        number = line_number(custom_id, self.intent) if self.intent else None
+        found = (line_number(custom_id, intent) for intent in self.intents)
+        number = next(filter(None, found), None)
         return self.names[number - 1] if number and number <= len(self.names) else custom_id
+
+
+def intents_of(run: Run, record: Record) -> Collection[str]:
+    """The token of a batch, and of every other create of the same input: any of them may be its answers'."""
+    ctx, own = run.ctx, record.intent
+    earlier = () if record.input is None else ctx.history.intents(ctx.fx, record.input.digest.sha256)
+    return tuple(dict.fromkeys((*((own,) if own else ()), *earlier)))
 
 
 class Arrival:

@@ -7,7 +7,6 @@ Every file comes down under a temporary name and is looked through before anythi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 import attrs
 
@@ -16,7 +15,7 @@ from reconciler.codec.keys import bears_id, with_key
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_verdict
 from reconciler.errors import BadLine, Later, NotThere, PermanentError, ReconcilerError, TransientError
-from reconciler.executor.arriving import Arrival, Digests, Names
+from reconciler.executor.arriving import Arrival, Digests, Names, intents_of
 from reconciler.executor.context import Run
 from reconciler.executor.limiting import is_ended_by_limit, with_the_unanswered
 from reconciler.executor.reading import Lines
@@ -26,14 +25,11 @@ from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Download
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import Odd, Record
+from reconciler.model.record import SOON, Odd, Record
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.providers.base import Remote
 from reconciler.workspace.effects import temporary_for
-
-SOON: Final = 30.0
-"""Seconds until files are fetched again that do not agree with what the provider counts."""
 
 
 def download(step: Download, run: Run) -> Receipt:
@@ -54,7 +50,8 @@ def download(step: Download, run: Run) -> Receipt:
     arrival = fetched.arrival
     try:
         roles = fetched.one_stream(step) if remote.one_stream else fetched.two_files(step)
-        _hold_to_counts(run, record, arrival.lines, roles)
+        unnamed = not remote.one_stream and not all(map(record.remote_file, ANSWERS))
+        _hold_to_counts(run, record, arrival.lines, roles, unnamed=unnamed)
         ended = is_ended_by_limit(run, record)
         if ended:
             # Before it is held to what is here: that was put together likewise.
@@ -133,7 +130,7 @@ class _Fetched:
         over = until is not None and until < self._run.ctx.fx.now()
         if not over and not online.heard_out(Odd.NO_RESULTS):
             # Some name a file before they serve it.
-            self._run.publish(attrs.evolve(record, online=online.heard(Odd.NO_RESULTS)))
+            _heard(self._run, record, Odd.NO_RESULTS)
             return Later(f"{remote.name} does not have {file_id} ({error.message})", SOON)
         why = "they were kept until a while ago" if over else error.message
         hint = f"look for {file_id} at {remote.name}; every pass tries again"
@@ -189,15 +186,18 @@ class _Fetched:
     def _names(self, fact: FileFact) -> Names:
         """The id of every request, in the order in which they were sent."""
         found = [request_id(line, fact.path) for line in Lines(self._run.ctx, fact)]
-        return Names(self._record.intent, found)
+        return Names(intents_of(self._run, self._record), found)
 
 
-def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: Digests) -> None:
+def _hold_to_counts(
+    run: Run, record: Record, lines: Mapping[Role, int], roles: Digests, *, unnamed: bool
+) -> None:
     """
     Hold what came down against the input, and against what the provider counts.
 
-    A body that ends early, at the end of a line, and whose length nobody told, shows in nothing else. Once it
-    has its final name it is too late to mend that, so the doubt comes first.
+    A body that ends early, at the end of a line, and whose length nobody told, shows in nothing else; and a
+    file that is *unnamed* may be named later than the other one. Once they have their final names it is too
+    late to mend that, so the doubt comes first.
 
     Raises:
         Later: Answers seem to be missing; after a while the files are believed.
@@ -215,11 +215,19 @@ def _hold_to_counts(run: Run, record: Record, lines: Mapping[Role, int], roles: 
             agree = lines.get(Role.OUTPUT, 0) == counts.completed
         else:
             agree = here == counts.completed + counts.failed
-        if agree:
+        if agree and not unnamed:
             return
-        said += f", where {counts.completed + counts.failed} are counted there"
-    run.publish(attrs.evolve(record, online=record.online.heard(Odd.SHORT)))
+        if not agree:
+            said += f", where {counts.completed + counts.failed} are counted there"
+    _heard(run, record, Odd.SHORT)
     raise Later(f"{record.batch_id} has ended, and only {said}", SOON)
+
+
+def _heard(run: Run, record: Record, odd: Odd) -> None:
+    """Write down what a provider has said that cannot be, where that is news."""
+    online = record.online.heard(odd, run.ctx.fx.now())
+    if online != record.online:
+        run.publish(attrs.evolve(record, online=online))
 
 
 def _with_roles(record: Record, step: Download, roles: Digests) -> Record:

@@ -29,6 +29,7 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Wire
+from reconciler.providers.times import DAY
 from reconciler.workspace import ledger
 
 SKEW: Final = 900.0
@@ -124,7 +125,8 @@ def search(run: Run, remote: Remote, record: Record) -> Found:
         message = f"the create of {record.name} was sent with another key of {remote.name} than the one set"
         raise PermanentError(message, hint="set that key: the batch can be found with no other")
     sent = record.sent_at
-    since = None if sent is None else sent - SKEW
+    # Not from when it was sent: the clock of that day may have been wrong, and a tag proves it at any time.
+    since = None if sent is None else min(sent, run.ctx.fx.now()) - DAY
     proven: list[RemoteBatch] = []
     possible: list[RemoteBatch] = []
     with run.ctx.remotes.asking(remote) as wire:

@@ -16,19 +16,16 @@ from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import PATIENCE, Odd, Record, Refusal
+from reconciler.model.record import SOON, Odd, Record, Refusal
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
+from reconciler.planner.in_flight import LONGEST_WAIT
 from reconciler.planner.limiting import QUOTA_CODES
 from reconciler.providers.base import Remote
 from reconciler.workspace import ledger
 
 FIRST_WAIT = 300.0
 """Seconds until an input is sent again that a full quota has refused; doubled each time."""
-
-LONGEST_WAIT = 3600.0
-SOON = 30.0
-"""Seconds until a provider is asked again that says what cannot be."""
 
 
 def check_online(step: CheckOnline, run: Run) -> Receipt:
@@ -53,8 +50,6 @@ def check_online(step: CheckOnline, run: Run) -> Receipt:
         raise
     told = attrs.evolve(told, refusals=_placed(run, step, told.refusals))
     after = _after(run, record, told)
-    if phase_of(told.status) is Phase.REFUSED and not any(after.remote_file(role) for role in ANSWERS):
-        charging.release(ctx, step.name, record.intent)
     if after != record:
         run.publish(after)
     counts = told.counts
@@ -90,28 +85,43 @@ def cancel(step: Cancel, run: Run) -> Receipt:
             remote.cancel(wire, batch_id)
             told = remote.status(wire, batch_id)
     except CallRefused as error:
-        if not step.limited or _of_another_key(remote, record):
+        if _of_another_key(remote, record) or not (step.limited or record.online.rescue):
             raise
+        if not step.limited:
+            # It may be ending by itself, and nobody waits for an answer to this.
+            return _goes_on(step, run, record, error)
         # Asking again would be refused again; what it answers is fetched when it has ended.
         run.publish(attrs.evolve(record, online=attrs.evolve(record.online, unstoppable=True)))
         told_so = f"{remote.name} did not stop {batch_id} ({error.message}): it goes on, and is paid for"
         return Receipt(step.name, step.verb, told_so, {"batch_id": batch_id, "uncertain": True})
     why = ErrorClass.TIME_LIMIT.value if step.limited else "asked"
     ledger.append_once(ctx.fx, ctx.history, "batch.cancelled", step.name, batch_id=batch_id, why=why)
-    after = heard(record, told)
+    after = _after(run, record, told)
     run.publish(attrs.evolve(after, online=after.online.ended_by(limit=step.limited)))
     summary = f"{remote.name} was asked to stop {batch_id}, which is now {told.status}"
     return Receipt(step.name, step.verb, summary, {"status": told.status, "batch_id": batch_id})
 
 
+def _goes_on(step: Cancel, run: Run, record: Record, error: CallRefused) -> Receipt:
+    """How a batch is doing that is rescued, and was not stopped; the next pass asks for its end again."""
+    look = CheckOnline(step.name, provider=step.provider, expects=step.expects)
+    told = check_online(look, run)
+    summary = f"{record.provider} did not stop {record.batch_id} ({error.message}): {told.summary}"
+    return Receipt(step.name, step.verb, summary, told.facts)
+
+
 def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
-    """The record once the provider has spoken."""
+    """The record once the provider has spoken; what was reserved for a batch of which nothing ran is free."""
     after = heard(record, told)
     phase = phase_of(told.status)
+    if phase is Phase.REFUSED and not any(after.remote_file(role) for role in ANSWERS):
+        charging.release(run.ctx, record.name, record.intent)
     if phase in (Phase.DONE, Phase.PARTIAL) and not any(after.remote_file(role) for role in told.files):
         # It has ended and names no file: it is asked again, but not for ever.
-        return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE))
+        return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE, run.ctx.fx.now()))
     if phase is Phase.REFUSED and any(each.code in QUOTA_CODES for each in told.refusals):
+        if record.online.not_before is not None and record.online.odd is None:
+            return attrs.evolve(after, online=record.online)
         wait = min(FIRST_WAIT * 2**record.online.tries, LONGEST_WAIT)
         tries = record.online.tries + 1
         online = attrs.evolve(after.online, not_before=run.ctx.fx.now() + wait, tries=tries)
@@ -143,9 +153,8 @@ def _unknown(run: Run, remote: Remote, record: Record, error: CallRefused) -> Pe
     if _of_another_key(remote, record):
         message = f"{record.batch_id} belongs to another key of {remote.name} than the one that is set"
         return PermanentError(message, hint="set the key, organisation or project that it was sent with")
-    online = record.online.heard(Odd.UNKNOWN)
-    if online.looks <= PATIENCE:
-        # Beyond that nothing hangs on their number, and a pass that learns nothing writes nothing.
+    online = record.online.heard(Odd.UNKNOWN, run.ctx.fx.now())
+    if online != record.online:
         run.publish(attrs.evolve(record, online=online))
     if not online.heard_out(Odd.UNKNOWN):
         return Later(f"{remote.name} does not know {record.batch_id} ({error.message})", SOON)

@@ -6,7 +6,7 @@ import attrs
 
 from reconciler.executor.context import Run
 from reconciler.model.identity import ANSWERS, Role
-from reconciler.model.record import Odd, Record, Submission
+from reconciler.model.record import Counts, Odd, Record, Submission
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 
@@ -19,7 +19,8 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         output_file_id=told.files.get(Role.OUTPUT) or record.output_file_id,
         error_file_id=told.files.get(Role.ERROR) or record.error_file_id,
         status=told.status,
-        counts=told.counts,
+        # Answers that were counted once were paid for, whether they are counted still or not.
+        counts=record.counts if told.counts == Counts() else told.counts,
         results_until=told.results_until if told.results_until is not None else record.results_until,
     )
     again = record.online.odd is not Odd.UNKNOWN and _answers_of(after) == _answers_of(record)
@@ -28,7 +29,7 @@ def heard(record: Record, told: RemoteBatch) -> Record:
         refusals=told.refusals,
         error=told.error or record.online.error,
         candidates=(),
-        not_before=None,
+        not_before=record.online.not_before if again and record.online.odd else None,
         odd=record.online.odd if again else None,
         looks=record.online.looks if again else 0,
         tries=0 if _runs(told.status) else record.online.tries,

@@ -42,18 +42,17 @@ from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
 from reconciler.model.operation import Submit
 from reconciler.model.receipt import Receipt
-from reconciler.model.record import PATIENCE, InputFact, Online, Record, Refusal, Submission
+from reconciler.model.record import PATIENCE, Counts, InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
+from reconciler.planner.in_flight import LONGEST_WAIT
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Source
 from reconciler.workspace import ledger
 
 AGAIN: Final = 15.0
 """Seconds until a provider is asked again that was not ready; doubled each time."""
-
-LONGEST_WAIT: Final = 3600.0
 
 _BEFORE_CREATE: Final = (None, Submission.PREPARED, Submission.UPLOADED)
 
@@ -94,8 +93,10 @@ def submit(step: Submit, run: Run) -> Receipt:
     probes = 0 if step.again else step.probes
     wait_for_room(ctx, step, remote, fact, shape.named)
     hold_back(ctx, step.name, place_of(remote, shape.named), probes, step.wait)
-    begun = record.state in (Submission.PREPARED, Submission.UPLOADED) and record.account == remote.account
-    charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)
+    uncreated = record.state in (Submission.PREPARED, Submission.UPLOADED)
+    # What lies at another account is prepared anew, and counts no more.
+    begun = uncreated and record.account == remote.account
+    charging.refuse(ctx, step.name, quoting.quote, record.intent if uncreated else None)
     if step.again:
         fence(run, remote, record, step.not_before)
     # What is paid for must not lose its questions in a power cut; who wrote them need not have synced them.
@@ -202,7 +203,15 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             intent=run.ctx.token(),
             batch_id=None,
             input_file_id=None,
+            # What another batch has said, and what came of it, says nothing of this one.
+            output_file_id=None,
+            error_file_id=None,
             status=None,
+            counts=Counts(),
+            results_until=None,
+            roles={},
+            receipts={},
+            coverage=None,
             online=Online(tries=record.online.tries),
         )
     )

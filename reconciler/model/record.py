@@ -45,6 +45,9 @@ class Odd(enum.StrEnum):
 PATIENCE: Final = 3
 """How often a provider is heard out that says what cannot be, before that is believed."""
 
+SOON: Final = 30.0
+"""Seconds until a provider is asked again that says what cannot be."""
+
 
 @attrs.frozen
 class InputFact:
@@ -139,7 +142,7 @@ class Online:
         refusals: Why its input was not accepted.
         error: The error object of the whole batch as its provider gave it, JSON; empty where there is none.
         candidates: Remote batches of which any may be this one, while nobody can tell.
-        not_before: Nothing is asked for before that time, in seconds since the epoch.
+        not_before: Nothing is sent before that time, in seconds since the epoch, and no odd look counts.
         tries: How often in a row it was sent away before or after its create, as by a quota.
         odd: What it has said that cannot be, when it was last asked.
         looks: How often in a row it has said that.
@@ -161,9 +164,15 @@ class Online:
     limited: bool = False
     unstoppable: bool = False
 
-    def heard(self, odd: Odd) -> Online:
-        """The same once this was heard, for the first time or again."""
-        return attrs.evolve(self, odd=odd, looks=self.looks + 1 if odd is self.odd else 1)
+    def heard(self, odd: Odd, now: float) -> Online:
+        """The same once this was heard, for the first time or again; looks in a row within `SOON` are one."""
+        if odd is not self.odd:
+            return attrs.evolve(self, odd=odd, looks=1, not_before=now + SOON)
+        at_once = self.not_before is not None and self.not_before - SOON <= now < self.not_before
+        if at_once or self.looks >= PATIENCE:
+            # Nothing hangs on it, and a pass that learns nothing writes nothing.
+            return self
+        return attrs.evolve(self, looks=self.looks + 1, not_before=now + SOON)
 
     def heard_out(self, odd: Odd) -> bool:
         """Whether this was heard often enough, and nothing else in between, to be believed."""

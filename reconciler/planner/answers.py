@@ -48,7 +48,8 @@ def answer_here(snap: Snapshot, policy: Policy) -> AnswerHere:
 
 def ask_after(snap: Snapshot, record: Record, provider: str) -> CheckOnline | Cancel:
     """How a batch under way is asked after: one that is rescued is stopped, until its provider says so."""
-    if record.online.rescue and "cancel" not in (record.status or "").lower():
+    runs = phase_of(record.status) is Phase.RUNNING
+    if runs and record.online.rescue and "cancel" not in (record.status or "").lower():
         return Cancel(snap.name, provider=provider, expects=expects(snap))
     return CheckOnline(snap.name, provider=provider, expects=expects(snap))
 
@@ -134,6 +135,9 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
             return Plan(name, told, then=Waiting(snap.seen_at + policy.poll_seconds))
         return Plan(name, because, (ask_after(snap, record, provider),))
     roles = tuple(role for role in ANSWERS if record.remote_file(role))
+    if not roles and not snap.asked:
+        # It was believed to have none, and may name one yet.
+        return Plan(name, because, (ask_after(snap, record, provider),))
     if roles and "download-again" not in record.receipts:
         # A cut download looks like this; the second look is free.
         return Plan(name, because, (Download(name, provider=provider, roles=roles, expects=expects(snap)),))

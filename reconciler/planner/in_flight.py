@@ -18,7 +18,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
 from reconciler.planner.answers import ask_after, plan_answers
-from reconciler.planner.limiting import QUOTA_CODES, over_there, told_over
+from reconciler.planner.limiting import is_turned_away, over_there, told_over
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import asked_at, expects
 
@@ -38,6 +38,10 @@ FINDINGS: Final = 5
 
 LONGEST_RUN: Final = 26 * 3600.0
 """Seconds after a create by which its batch has ended: providers take 24 hours at the most."""
+
+
+LONGEST_WAIT: Final = 3600.0
+"""Seconds for which a provider that sent a batch away is left alone, at the most."""
 
 
 def plan_in_doubt(snap: Snapshot, record: Record, policy: Policy) -> Plan:
@@ -109,6 +113,11 @@ def plan_in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     if provider not in policy.reachable:
         return no_client(snap, policy, provider)
     because = f"{provider} has finished {record.batch_id} ({record.status})"
+    if record.online.odd is Odd.SHORT and not snap.asked:
+        # A file may have been named since.
+        return Plan(
+            name, f"{because}, and less came down than was asked", (ask_after(snap, record, provider),)
+        )
     step = Download(name, provider=provider, roles=missing, expects=expects(snap))
     return Plan(name, because, (step,))
 
@@ -149,14 +158,19 @@ def _refused(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     refusals = record.online.refusals
     because = f"{provider} refused {record.batch_id} ({record.status}): nothing ran"
-    if refusals and record.imported is None and all(each.code in QUOTA_CODES for each in refusals):
+    if is_turned_away(record) and record.imported is None:
         until = record.online.not_before or 0.0
         told = f"{because}, because its quota was full ({refusals[0].code})"
-        if snap.seen_at < until:
+        if is_to_come(snap, until):
             return Plan(name, told, then=Waiting(until))
         if policy.submit is SubmitPolicy.AUTO and provider in policy.reachable:
             return Plan(name, told, (to_submit(snap, provider, policy),))
     return told_refusals(snap, record, because)
+
+
+def is_to_come(snap: Snapshot, not_before: float) -> bool:
+    """Whether a time is to be waited for; one too far ahead was written by a clock that was wrong."""
+    return snap.seen_at < not_before <= snap.seen_at + LONGEST_WAIT
 
 
 def told_refusals(snap: Snapshot, record: Record, because: str) -> Plan:

@@ -43,7 +43,7 @@ def never_runs(snap: Snapshot, record: Record) -> Plan | None:
     if snap.unowned or snap.quarantined or record.coverage is not None or record.children:
         return None
     if _is_withdrawn(record):
-        # A person has ended it, and the file that says so did not get its name.
+        # A person has ended it before anything of it ran, or the file that says so did not get its name.
         return Plan(snap.name, "a person has ended it", (end_here(snap, ErrorClass.CANCELLED),))
     if not record.is_over(snap.seen_at) or not _is_nowhere(record):
         return None
@@ -77,8 +77,10 @@ def over_there(snap: Snapshot, record: Record, policy: Policy, provider: str) ->
 
 
 def _is_withdrawn(record: Record) -> bool:
-    """Whether a person's end of a batch that was never sent stands in metadata."""
-    return record.online.stopped and record.batch_id is None and bool(record.roles)
+    """Whether a person has asked for the end of a batch that was never sent, or that a full quota refused."""
+    if record.batch_id is None:
+        return record.online.stopped and bool(record.roles)
+    return record.online.stopped and not record.online.rescue and is_turned_away(record)
 
 
 def _is_nowhere(record: Record) -> bool:
@@ -90,12 +92,19 @@ def _is_nowhere(record: Record) -> bool:
         return record.state in UNSENT and not begun_here and not arrived
     if any(record.remote_file(role) for role in ANSWERS):
         return False
-    phase, refusals = phase_of(record.status), record.online.refusals
+    phase = phase_of(record.status)
     if phase is Phase.REFUSED:
-        return bool(refusals) and all(each.code in QUOTA_CODES for each in refusals)
+        return is_turned_away(record)
     # A file may be named later than the end, and a batch that is lost may have been answered.
     heard_out = record.online.heard_out(Odd.NO_FILE)
     return phase is Phase.PARTIAL and heard_out and are_leftovers(record, 0, 0)
+
+
+def is_turned_away(record: Record) -> bool:
+    """Whether a full quota is all why its provider has refused a batch, so that it may be sent again."""
+    refusals, named = record.online.refusals, any(record.remote_file(role) for role in ANSWERS)
+    refused = phase_of(record.status) is Phase.REFUSED and not named
+    return refused and bool(refusals) and all(each.code in QUOTA_CODES for each in refusals)
 
 
 QUOTA_CODES = frozenset({"token_limit_exceeded"})

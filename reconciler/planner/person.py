@@ -14,10 +14,12 @@ from reconciler.model.operation import ChangeRequests, RetryLeftovers
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy
-from reconciler.model.record import Limit
+from reconciler.model.record import Limit, Odd
 from reconciler.model.snapshot import Snapshot
+from reconciler.model.status import Phase, phase_of
 from reconciler.planner.answers import describe, open_roles
 from reconciler.planner.changing import change, plan_change, unchanged
+from reconciler.planner.limiting import is_turned_away
 from reconciler.planner.safety import expects, refuse, to_match
 from reconciler.planner.settling import next_child, provider_of_child
 
@@ -40,6 +42,10 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         says why nothing can be asked again.
     """
     matched = plan_match(snap, policy)
+    if (matched is None or matched.steps) and _may_be_answered(snap):
+        because = "its provider has it, and may answer it yet"
+        hint = f"reconcile WORKSPACE    asks for it\nreconcile cancel WORKSPACE {snap.name}    stops it"
+        return Plan(snap.name, because, then=Attention(hint))
     if matched is not None:
         return matched
     verdict = snap.matched
@@ -78,6 +84,18 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         limit=_limit(snap),
     )
     return Plan(snap.name, "a person asks its leftovers again", (step,))
+
+
+def _may_be_answered(snap: Snapshot) -> bool:
+    """Whether answers may come of a batch of which none is here, or of its being sent again by itself."""
+    record = snap.record
+    if record is None or record.batch_id is None or snap.answers:
+        return False
+    phase, online = phase_of(record.status), record.online
+    if phase is Phase.RUNNING:
+        return not online.heard_out(Odd.UNKNOWN)
+    ended = phase in (Phase.DONE, Phase.PARTIAL) and not record.roles
+    return is_turned_away(record) or (ended and not online.heard_out(Odd.NO_FILE))
 
 
 def _limit(snap: Snapshot) -> Limit | None:

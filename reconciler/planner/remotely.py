@@ -17,7 +17,7 @@ from reconciler.model.record import Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
-from reconciler.planner.limiting import UNSENT, end_here, told_over
+from reconciler.planner.limiting import UNSENT, end_here, is_turned_away, told_over
 from reconciler.planner.planner import plan
 from reconciler.planner.safety import asked_at, expects, refuse
 
@@ -36,6 +36,8 @@ def plan_cancel(snap: Snapshot, policy: Policy) -> Plan:
     if refusal is not None:
         return refusal
     if _is_unsent(snap):
+        return Plan(snap.name, "a person decides so", (end_here(snap, ErrorClass.CANCELLED),))
+    if record is not None and is_turned_away(record) and not snap.answers and not record.roles:
         return Plan(snap.name, "a person decides so", (end_here(snap, ErrorClass.CANCELLED),))
     if record is None or record.batch_id is None:
         because = "it is at no provider, so there is nothing to stop"
@@ -100,6 +102,9 @@ def plan_resubmit(snap: Snapshot, policy: Policy) -> Plan:
     if Role.INPUT not in snap.files or snap.answers:
         because = "only an input without answers can be sent"
         return Plan(snap.name, because, then=Attention("reconcile plan WORKSPACE    tells what it needs"))
+    if record is not None and record.children:
+        because = f"{', '.join(record.children)} asks some of its requests already"
+        return Plan(snap.name, because, then=Attention("put the answer files back; nothing is asked again"))
     if record is None or record.state in (None, Submission.PREPARED, Submission.UPLOADED):
         because = "it was never sent, so it cannot be sent again"
         return Plan(snap.name, because, then=Attention(f"reconcile submit WORKSPACE {snap.name}"))

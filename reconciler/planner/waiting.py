@@ -17,6 +17,7 @@ from reconciler.planner.answers import answer_here, open_roles
 from reconciler.planner.following import held_by_canary
 from reconciler.planner.in_flight import (
     SET_PROVIDER,
+    is_to_come,
     no_client,
     plan_in_doubt,
     plan_in_flight,
@@ -118,7 +119,7 @@ def _now_or_soon(snap: Snapshot, policy: Policy, provider: str) -> Plan:
     """It goes as soon as its provider and its writer let it."""
     name = snap.name
     not_before = None if snap.record is None else snap.record.online.not_before
-    if not_before is not None and snap.seen_at < not_before:
+    if not_before is not None and is_to_come(snap, not_before):
         return Plan(name, f"{provider} asked to come back later", then=Waiting(not_before))
     young = _written_still(snap, policy)
     if young is not None:

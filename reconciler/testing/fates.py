@@ -15,6 +15,9 @@ import attrs
 End = Literal["completed", "failed", "expired", "cancelled"]
 """How a batch ends. At Anthropic every one of them is called `ended`."""
 
+Last = Literal["", "output", "error"]
+"""Which of two answer files is told late; empty for both."""
+
 OutcomeKind = Literal["ok", "refusal", "length", "http", "error", "expired", "cancelled", "missing", "twice"]
 
 PARTIAL: Final[frozenset[str]] = frozenset({"expired", "cancelled"})
@@ -102,6 +105,7 @@ class Fate:
         counts: Fields of the counts that lie, in the dialect's own names.
         absent: What stands for a file that does not exist: null, an empty id, or a file of no bytes.
         late: For how many looks after its end its files (or results URL) are still not told.
+        last: Which of two files is not told for that long; the other one is told at once. Empty for both.
         lag: From how many lists it is missing at first.
         cancelling: For how many looks a cancelled batch is still being cancelled.
         foreign: Ids in the results that nobody asked for.
@@ -124,6 +128,7 @@ class Fate:
     counts: Mapping[str, Any] = attrs.field(factory=dict)
     absent: Literal["null", "empty-id", "empty-file"] | None = None
     late: int = 0
+    last: Last = ""
     lag: int = 0
     cancelling: int = 1
     foreign: tuple[str, ...] = ()
@@ -131,6 +136,10 @@ class Fate:
     archived: bool = False
     results_origin: str | None = None
     place: Literal["metadata", "response", "both"] | None = None
+
+    def tells(self, role: str, looks: int) -> bool:
+        """Whether the file of a role is told, after so many *looks* since the end."""
+        return looks >= self.late or self.last not in ("", role)
 
     def outcome(self, custom_id: str, position: int, total: int, end: str) -> Outcome:
         """What becomes of a request, the *position*-th (from 0) of *total*, when *end* comes."""

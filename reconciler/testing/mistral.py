@@ -182,7 +182,7 @@ class Mistral(MistralFiles):
 
     def told(self, batch: Batch) -> Json:
         """A job as it is told."""
-        shown = batch.ended and batch.after >= batch.fate.late
+        shown = {role: batch.ended and batch.fate.tells(role, batch.after) for role in ("output", "error")}
         absent = "" if batch.fate.absent == "empty-id" and batch.ended else None
         good, bad = batch.counts.get("completed", 0), batch.counts.get("failed", 0)
         started = batch.stamps.get("running")
@@ -194,8 +194,8 @@ class Mistral(MistralFiles):
             "endpoint": batch.extra["endpoint"],
             "model": batch.extra["model"],
             "agent_id": batch.extra["agent_id"],
-            "output_file": batch.output.id if shown and batch.output else absent,
-            "error_file": batch.error.id if shown and batch.error else absent,
+            "output_file": batch.output.id if shown["output"] and batch.output else absent,
+            "error_file": batch.error.id if shown["error"] and batch.error else absent,
             "errors": self._errors(batch),
             "status": self._word(batch),
             "created_at": int(batch.created_at),

@@ -46,8 +46,8 @@ def batch_object(batch: Batch, switches: OpenAISwitches) -> Json:
         "input_file_id": batch.extra["input_file_id"],
         "completion_window": batch.extra["completion_window"],
         "status": word,
-        "output_file_id": _file_id(batch, batch.output, switches),
-        "error_file_id": _file_id(batch, batch.error, switches),
+        "output_file_id": _file_id(batch, "output", batch.output, switches),
+        "error_file_id": _file_id(batch, "error", batch.error, switches),
         "created_at": stamp(batch.created_at, iso=switches.iso),
         "expires_at": stamp(batch.created_at + DAY, iso=switches.iso),
         **{name: stamp(batch.stamps.get(stage), iso=switches.iso) for name, stage in STAMPS.items()},
@@ -83,9 +83,9 @@ def _errors(batch: Batch) -> Json | None:
     return {"object": "list", "data": data}
 
 
-def _file_id(batch: Batch, file: File | None, switches: OpenAISwitches) -> str | None:
+def _file_id(batch: Batch, role: str, file: File | None, switches: OpenAISwitches) -> str | None:
     """A file's id once the batch has ended; null, or an empty text (kaibo#93), where there is none."""
-    if file is not None and batch.ended and batch.after >= batch.fate.late:
+    if file is not None and batch.ended and batch.fate.tells(role, batch.after):
         return file.id
     absent = batch.fate.absent or switches.absent
     return "" if absent == "empty-id" and batch.ended else None

@@ -2,7 +2,7 @@
 `.reconciler/ledger.jsonl`: the append-only history of a workspace.
 
 It is read only by `check` and the audit, by steps that a crash may have cut off before their line, to refuse
-an input that was sent before, and to sum what was spent.
+an input that was sent before, to tell under which tokens it was sent, and to sum what was spent.
 Each line carries a checksum of its own content; a torn last line is skipped and reported.
 """
 
@@ -82,6 +82,7 @@ class History:
         self._lines: set[int] = set()
         self._spending = Spending()
         self._inputs: dict[str, list[str]] = {}
+        self._intents: dict[str, list[str]] = {}
         self._end = 0
         self._lock = Lock()
 
@@ -97,6 +98,12 @@ class History:
             self._catch_up(look)
             return tuple(self._inputs.get(sha256, ()))
 
+    def intents(self, look: Reading, sha256: str) -> tuple[str, ...]:
+        """The tokens of the creates that an input with this digest was, or may have been, sent by."""
+        with self._lock:
+            self._catch_up(look)
+            return tuple(self._intents.get(sha256, ()))
+
     def spending(self, look: Reading) -> Spending:
         """What was spent and what is reserved, as of now."""
         with self._lock:
@@ -111,7 +118,7 @@ class History:
             return
         with stream:
             if stream.seek(0, SEEK_END) < self._end:
-                self._lines, self._inputs, self._end = set(), {}, 0
+                self._lines, self._inputs, self._intents, self._end = set(), {}, {}, 0
                 self._spending = Spending()
             stream.seek(self._end)
             for line in stream:
@@ -132,6 +139,8 @@ class History:
             names = self._inputs.setdefault(digest, [])
             if (name := str(entry.fields.get("batch"))) not in names:
                 names.append(name)
+            if isinstance(intent := entry.fields.get("intent"), str):
+                self._intents.setdefault(digest, []).append(intent)
 
 
 def _hash(fields: Mapping[str, Any]) -> int:

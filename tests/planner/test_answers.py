@@ -254,7 +254,13 @@ def test_every_class_after_the_first_send(error_class: ErrorClass, expected: str
             id="refused-and-yet-answered",
         ),
         # It counts an answer that has not come down: asking that again would pay twice.
-        pytest.param(remote("expired", counts=counts(3)), STAYS, STAYS, STAYS, id="expired-counts-more"),
+        pytest.param(
+            remote("expired", counts=counts(3)),
+            "check-online: pending",
+            STAYS,
+            STAYS,
+            id="expired-counts-more",
+        ),
         pytest.param(
             remote("expired", counts=counts(3), output_file_id="o"),
             "download: pending",
@@ -290,10 +296,11 @@ def test_missing_ids(known: Record | None, client: str, bare: str, none: str) ->
 
 
 def test_nothing_to_show_is_no_word() -> None:
-    """A batch that is called completed, without a file and without a count, may have been answered."""
+    """A batch that is called completed, without a file and without a count, may show one each time."""
     known = remote(counts=Counts(total=3, completed=0, failed=0), online=Online(odd=Odd.NO_FILE, looks=3))
     silent = snap("i", record=known, matched=matched(coverage(0, missing=3)))
-    assert told(plan(silent, POLICY_OPENAI_REACHABLE)) == STAYS
+    assert told(plan(silent, POLICY_OPENAI_REACHABLE)) == "check-online: pending"
+    assert told(plan(attrs.evolve(silent, asked=True), POLICY_OPENAI_REACHABLE)) == STAYS
 
 
 def test_missing_ids_are_named_with_the_ways_out() -> None:

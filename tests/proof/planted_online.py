@@ -49,8 +49,8 @@ ONLINE: Final = (
             ),
             (
                 "model/record.py",
-                "looks=self.looks + 1 if odd is self.odd else 1)",
-                "looks=self.looks + 1)",
+                "odd=odd, looks=1, not_before",
+                "odd=odd, looks=self.looks + 1, not_before",
             ),
         ),
     ),
@@ -71,7 +71,7 @@ ONLINE: Final = (
     Planted(
         "a batch that its provider has lost is written down anew in every pass",
         "executor/online.py",
-        "    if online.looks <= PATIENCE:\n",
+        "    if online != record.online:\n",
         "    if True:\n",
         ("tests/test_online_doubts.py", "-k", "gone"),
     ),
@@ -267,7 +267,7 @@ ONLINE: Final = (
     Planted(
         "what is refused by the limit was uploaded before",
         "executor/submitting.py",
-        "    charging.refuse(ctx, step.name, quoting.quote, record.intent if begun else None)\n",
+        "    charging.refuse(ctx, step.name, quoting.quote, record.intent if uncreated else None)\n",
         "",
         ("tests/test_spending.py", "-k", "waits_and_the_rest"),
         also=(
