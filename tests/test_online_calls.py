@@ -19,12 +19,13 @@ from reconciler.model.report import State
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.testing import FakeProvider, Fate
+from reconciler.testing.fates import token_limit_exceeded
 from reconciler.testing.faults import Refuse, Reply
 from tests.executor.test_meanwhile import Meddling
 from tests.five import SIX, line_of, online, quick
 from tests.online import Online, put_input
 from tests.workers import AT_ONCE
-from tests.workspaces import files, put, record, results
+from tests.workspaces import answered, files, put, record, results
 
 SLOW = Fate(seconds=3600.0)
 
@@ -160,4 +161,23 @@ def test_metadata_that_names_no_batch_any_more(tmp_path: Path, fake: FakeProvide
     assert fake.calls.count("cancel") == fake.calls.count("download") == 0
     put(asked.root, "1", metadata=before)
     assert asked.wait().exit_code == 0
+    assert asked.creates() == 1
+
+
+def test_a_full_queue_that_is_told_twice_is_waited_for_once(tmp_path: Path, fake: FakeProvider) -> None:
+    """Of a batch that was sent away some answers come by hand: asking again what is known writes nothing."""
+    asked = online(tmp_path / "ws", fake, "openai")
+    fake.default(token_limit_exceeded())
+    while "quota was full" not in asked.run().batch("1").because:
+        fake.clock.advance(60)
+    said = record(asked.root, "1")["online"]
+    put(asked.root, "1", output=[answered(1)])
+    report = asked.run()
+    assert report.batch("1").state is State.ATTENTION
+    assert "4 of 5 ids have no answer" in report.batch("1").because
+    before, asks = record(asked.root, "1"), fake.calls.count("get")
+    assert before["online"] == said
+    assert asked.run().exit_code == 3
+    assert fake.calls.count("get") > asks
+    assert record(asked.root, "1") == before
     assert asked.creates() == 1
