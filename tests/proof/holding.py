@@ -301,6 +301,9 @@ def judge(world: World) -> None:
                 assert name in stuck, f"{key} has no end, and nobody is told of {name}"
             if key in wronged or name in copies:
                 continue
+            if row is None and name in world.users.overtaken:
+                # Nobody can know what its provider still has.
+                continue
             if row is None:
                 _excused(world, name, key, stuck[name])
                 continue

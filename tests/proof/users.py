@@ -48,6 +48,7 @@ class Users:
         after: Batches that wait for a sample, with that sample.
         said: Metadata as an author has written it.
         loose: Batches whose metadata a user may have taken away, with what its author had said.
+        overtaken: Those of them whose metadata a pass has written anew before it was put back.
         latest: The latest time that there ever was.
     """
 
@@ -66,6 +67,7 @@ class Users:
     after: dict[str, str] = attrs.field(factory=dict)
     said: dict[str, bytes] = attrs.field(factory=dict)
     loose: set[str] = attrs.field(factory=set)
+    overtaken: set[str] = attrs.field(factory=set)
     latest: float = 0.0
 
     def path(self, name: str, role: str = "input") -> Path:
@@ -278,6 +280,8 @@ class Users:
                     self.replace(each, was)
         elif not path.exists() and not (self.root / "done" / batch_of(path)).exists():
             self.write(path, was)
+        elif path.name.startswith("batch_metadata_"):
+            self.overtaken.add(root_of(path))
         self.note(f"put {path.name} back")
 
     def _touch(self, path: Path, data: bytes | None) -> None:
