@@ -301,9 +301,6 @@ def judge(world: World) -> None:
                 assert name in stuck, f"{key} has no end, and nobody is told of {name}"
             if key in wronged or name in copies:
                 continue
-            if row is None and name in world.users.overtaken:
-                # Nobody can know what its provider still has.
-                continue
             if row is None:
                 _excused(world, name, key, stuck[name])
                 continue
@@ -330,5 +327,5 @@ def _excused(world: World, name: str, key: str, report: BatchReport) -> None:
         assert world.provider in NUMBERED or not world.fortunes.paid()[key], f"{key} lies there: {report}"
     elif isinstance(failure, Refused):
         assert world.fortunes.refusals, f"nobody refused {name}: {report}"
-    elif not _awaits_person(world, name):
+    elif name not in world.users.overtaken and not _awaits_person(world, name):
         raise AssertionError(f"a person is asked for no reason: {report}")
