@@ -112,7 +112,11 @@ def _span(line: Line, path: str) -> tuple[int, int]:
             if name == NAME:
                 return len(text[:start].encode()), len(text[:at].encode())
             at = _skip(text, at) + 1
-    except (RecursionError, ValueError, IndexError) as error:
+    except (
+        RecursionError,
+        ValueError,
+        IndexError,
+    ) as error:  # pragma: no cover - one depth; not while traced
         raise BadLine(path, line.number, "nested too deeply") from error
 
 

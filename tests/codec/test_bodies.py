@@ -17,6 +17,7 @@ from reconciler.model.exchange import Dialect
 
 ASKED: Final = (Message("user", ("How high is the tower?",)),)
 WORD: Final = Attachment("letter.docx", DOCX, b"PK\x03\x04")
+ZIP: Final = Attachment("all.zip", "application/zip", b"PK\x03\x04")
 DIALECTS: Final = {
     Api.CHAT: Dialect.OPENAI,
     Api.RESPONSES: Dialect.OPENAI,
@@ -97,6 +98,17 @@ def test_a_document_of_a_word_processor_is_refused_with_a_way_out(api: Api) -> N
     assert "responses" in (refused.value.hint or "")
 
 
+@pytest.mark.parametrize("api", list(Api))
+def test_a_file_that_nobody_takes_is_refused_with_what_is_taken(api: Api) -> None:
+    """The refusal names the file and the kinds that could be sent, and no other API: none takes it."""
+    described = Described("m", (Message("user", (ZIP, "Summarise.")),))
+    with pytest.raises(UsageError, match=r"does not take all\.zip \(application/zip\)") as refused:
+        line_of(described, api, "r-1")
+    hint = refused.value.hint or ""
+    assert hint.startswith("it takes images")
+    assert "endpoint" not in hint
+
+
 @pytest.mark.parametrize("api", [each for each in Api if each is not Api.ANTHROPIC])
 def test_citations_are_refused_where_there_are_none(api: Api) -> None:
     """Asking for citations where none come would be paid for in vain."""
@@ -115,6 +127,25 @@ def test_what_json_cannot_hold_is_refused() -> None:
     """A parameter that is no JSON is an error of its author, told as one."""
     with pytest.raises(UsageError, match="cannot be sent"):
         line_of(Described("m", ASKED, params={"x": object()}), Api.CHAT, "r-1")
+
+
+def _circle() -> dict[str, Any]:
+    """A schema that has itself as a value, not by a reference."""
+    circle: dict[str, Any] = {"type": "object"}
+    circle["properties"] = {"again": circle}
+    return circle
+
+
+@pytest.mark.parametrize("api", list(Api))
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "object", "properties": {"x": {"default": object()}}}, {"default": object()}, _circle()],
+    ids=["member", "root", "circle"],
+)
+def test_a_schema_that_json_cannot_hold_is_refused(schema: dict[str, Any], api: Api) -> None:
+    """However its form would be asked for, by name or in the prompt, its author is told what is wrong."""
+    with pytest.raises(UsageError, match="cannot be sent"):
+        line_of(Described("m", ASKED, schema=Schema("S", schema)), api, "r-1")
 
 
 def test_objects_are_closed_all_the_way_down() -> None:

@@ -312,6 +312,53 @@ def test_nothing_that_is_no_schema_breaks_it(value: Any) -> None:
         assert found is None or msgspec.json.encode(found)
 
 
+def _member(sent: Any) -> Any:
+    """What is sent of the one member of a form."""
+    return sent["properties"]["a"]
+
+
+REFERRED: Final = {"$defs": {"Word": {"type": "string", "maxLength": 3}}}
+
+
+@pytest.mark.parametrize(
+    ("member", "takes", "expected"),
+    [
+        # As Pydantic's version 1 writes a described reference.
+        (
+            {"allOf": [{"$ref": "#/$defs/Word"}], "description": "One."},
+            OPENAI,
+            {"type": "string", "description": "One."},
+        ),
+        ({"$ref": "#/$defs/Word", "minLength": 1}, OPENAI, {"$ref": "#/$defs/Word"}),
+        ({"enum": ["x", None]}, GEMINI, {"type": ["string", "null"]}),
+        ({"enum": ["x", 1]}, GEMINI, {"type": ["string", "integer"], "enum": ["x", 1]}),
+        ({"enum": ["x", None]}, OPENAI, {"type": ["string", "null"], "enum": ["x", None]}),
+        (
+            {"type": "object", "additionalProperties": {"type": "string", "maxLength": 3}},
+            GEMINI,
+            {"type": "object", "additionalProperties": {"type": "string"}},
+        ),
+    ],
+)
+def test_a_member_in_the_words_of_its_provider(
+    member: dict[str, Any], takes: Takes, expected: dict[str, Any]
+) -> None:
+    """What a provider refuses is said in other words or left out; answers are never held to more by it."""
+    sent = closed({"type": "object", "properties": {"a": member}, "required": ["a"], **REFERRED}, takes)
+    assert sent is not None
+    assert _member(sent) == expected
+
+
+@pytest.mark.parametrize("reference", ["https://example.org/a", "#/nowhere", "#"])
+def test_a_form_that_leads_nowhere_is_asked_for_in_the_prompt(reference: str) -> None:
+    """Nobody can say that it is an object, so no provider is sent it by name."""
+    described = Described("m", (Message("user", ("?",)),), schema=Schema("S", {"$ref": reference}))
+    for api in (Api.CHAT, Api.RESPONSES, Api.MISTRAL, Api.ANTHROPIC):
+        line = line_of(described, api, "r-1").decode()
+        assert "satisfies this JSON Schema" in line
+        assert '"json_schema"' not in line
+
+
 def test_moments_keep_their_format() -> None:
     """What a provider does take of a format arrives."""
     schema = {"type": "object", "properties": {"when": {"type": "string", "format": "date-time"}}}

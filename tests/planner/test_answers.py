@@ -8,8 +8,8 @@ import pytest
 from reconciler.model.coverage import Coverage
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Download, ProcessErrors, ProcessOutput, Quarantine, RetryLeftovers
-from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ErrorClass
-from reconciler.model.plan import Attention
+from reconciler.model.outcome import RETRYABLE, RETRYABLE_ONCE, ClassPolicy, ErrorClass
+from reconciler.model.plan import Attention, Held
 from reconciler.model.policy import Policy
 from reconciler.model.record import Counts, Odd, Online, Record
 from reconciler.model.snapshot import ChildFact, Mismatch, Place, Snapshot
@@ -69,7 +69,9 @@ def test_an_open_role_is_fetched_first(known: Record, letters: str, role: Role) 
     (step,) = plan(snapshot, POLICY_OPENAI_REACHABLE).steps
     assert isinstance(step, Download)
     assert step.roles == (role,)
-    for policy in (POLICY_OPENAI, POLICY_NONE):
+    keyless = attrs.evolve(POLICY_OPENAI, keyless={"openai": "export OPENAI_API_KEY=..."})
+    assert plan(snapshot, keyless).then == Held("export OPENAI_API_KEY=...", Trouble.NO_KEY)
+    for policy in (POLICY_OPENAI, POLICY_NONE, keyless):
         assert told(plan(snapshot, policy)) == ": held"
         assert told(plan(attrs.evolve(snapshot, matched=matched(coverage(3))), policy)) == ": held"
 
@@ -311,6 +313,29 @@ def test_missing_ids_are_named_with_the_ways_out() -> None:
     assert isinstance(decided.then, Attention)
     assert f"reconcile retry WORKSPACE {NAME}" in decided.then.hint
     assert f"reconcile dismiss WORKSPACE {NAME}" in decided.then.hint
+
+
+@pytest.mark.parametrize(
+    ("word", "because"),
+    [
+        pytest.param(ClassPolicy.NEVER, '[policy.classes] missing = "never"', id="never"),
+        pytest.param(ClassPolicy.ATTENTION, '[policy.classes] missing = "attention"', id="attention"),
+        pytest.param(ClassPolicy.ONCE, "no attempt is left", id="once"),
+        pytest.param(ClassPolicy.RETRY, "no attempt is left", id="retry"),
+    ],
+)
+def test_what_keeps_missing_ids_is_named(word: ClassPolicy, because: str) -> None:
+    """Where settings say that nobody asks again, it is these that are told, and not a lack of attempts."""
+    policy = attrs.evolve(
+        POLICY_OPENAI_REACHABLE, classes={**POLICY_OPENAI_REACHABLE.classes, ErrorClass.MISSING: word}
+    )
+    known = remote("expired", attempt=1 if word in (ClassPolicy.NEVER, ClassPolicy.ATTENTION) else 3)
+    decided = plan(answered(coverage(2, missing=1), known), policy)
+    assert told(decided) == STAYS
+    assert because in decided.because
+    assert isinstance(decided.then, Attention)
+    assert f"reconcile dismiss WORKSPACE {NAME}" in decided.then.hint
+    assert ("max_attempts" in decided.then.hint) is (because == "no attempt is left")
 
 
 def test_missing_and_failed_go_to_one_child() -> None:

@@ -10,12 +10,13 @@ from hypothesis import given
 
 from reconciler.model.canary import Sample
 from reconciler.model.identity import BatchName, Role
-from reconciler.model.operation import RetryLeftovers, Submit
+from reconciler.model.operation import EndHere, RetryLeftovers, Submit
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.plan import Attention, Waiting
-from reconciler.model.policy import Policy
+from reconciler.model.plan import Attention, Held, Waiting
+from reconciler.model.policy import InDoubtPolicy, Policy
 from reconciler.model.record import After, Limit, Odd, Online, Record, Refusal, Submission
 from reconciler.model.snapshot import Snapshot
+from reconciler.model.trouble import Trouble
 from reconciler.planner import plan
 from reconciler.planner.crowding import in_turn, is_under_way
 from tests.planner.builders import (
@@ -97,6 +98,50 @@ def test_what_is_done_when_the_time_is_over(
     """One step for each case; nothing is sent."""
     decided = plan(snap("i", record=attrs.evolve(known, limit=OVER), asked=asked), policy)
     assert " ".join(step.verb for step in decided.steps) == wanted, decided.explain()
+
+
+def test_what_a_person_has_ended_is_ended_though_its_file_is_missing() -> None:
+    """A pass that died between the record and the file that says so is gone on with; nothing is sent."""
+    known = record(
+        provider="openai", online=Online(stopped=True), roles={Role.ERROR: digest(Role.ERROR, size=9)}
+    )
+    (step,) = plan(snap("i", record=known), STOPPABLE).steps
+    assert isinstance(step, EndHere)
+    assert step.why is ErrorClass.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted"),
+    [
+        pytest.param(SOON, "submit: pending", id="in-time"),
+        pytest.param(OVER, ": held", id="over"),
+    ],
+)
+def test_a_create_in_doubt_is_not_repeated_once_the_time_is_over(limit: Limit, wanted: str) -> None:
+    """Settings that send again what was not found do so in time; after that a person decides."""
+    policy = attrs.evolve(STOPPABLE, in_doubt=InDoubtPolicy.RESUBMIT)
+    known = record(provider="openai", state=Submission.CREATING, sent_at=0.0, limit=limit)
+    decided = plan(snap("i", record=known, asked=True), policy)
+    assert told(decided) == wanted
+    if limit is OVER:
+        assert isinstance(decided.then, Held)
+        assert decided.then.trouble is Trouble.IN_DOUBT
+        assert "reconcile adopt WORKSPACE 7" in decided.then.hint
+        assert "time limit" in decided.because
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted", "because"),
+    [
+        pytest.param(SOON, "process-output retry-leftovers move-to-done: pending", "", id="in-time"),
+        pytest.param(OVER, ": needs attention", "1 id never got an answer", id="over"),
+    ],
+)
+def test_ids_without_an_answer_stay_once_the_time_is_over(limit: Limit, wanted: str, because: str) -> None:
+    """They are asked again in time; after that a person decides, and no id is lost."""
+    decided = plan(answered(coverage(2, missing=1), remote("expired", limit=limit)), STOPPABLE)
+    assert told(decided) == wanted
+    assert because in decided.because
 
 
 def test_an_input_that_is_written_still_is_not_ended_short() -> None:

@@ -7,7 +7,8 @@ from reconciler.model.identity import Role
 from reconciler.model.operation import Download, Submit
 from reconciler.model.plan import Attention, Held, Settled, Waiting
 from reconciler.model.policy import Policy
-from reconciler.model.record import Odd, Online, Record
+from reconciler.model.record import Odd, Online, Record, Refusal
+from reconciler.model.trouble import Trouble
 from reconciler.planner import plan
 from tests.planner.builders import (
     NAME,
@@ -215,3 +216,31 @@ def test_no_provider_says_the_way_out() -> None:
     assert by_hand == "put the answer files beside the input; or"
     assert setting.startswith('set [provider] name = "local" in reconciler.toml')
     assert there.startswith("or name a remote provider there")
+
+
+@pytest.mark.parametrize(
+    ("seen_at", "policy", "expected"),
+    [
+        pytest.param(NOW, POLICY_OPENAI_REACHABLE, ": waiting", id="not-yet"),
+        pytest.param(NOW + 900, POLICY_OPENAI_REACHABLE, "submit: pending", id="then"),
+        pytest.param(NOW + 900, POLICY_MANUAL, ": needs attention", id="a-person-sends"),
+        pytest.param(NOW + 900, POLICY_OPENAI, ": needs attention", id="nobody-to-send-it"),
+    ],
+)
+def test_a_full_quota_is_waited_for(seen_at: float, policy: Policy, expected: str) -> None:
+    """What was sent away for its size goes again by itself where batches do; else a person is told why."""
+    full = Online(refusals=(Refusal("token_limit_exceeded", "Enqueued tokens: full."),), not_before=NOW + 900)
+    decided = plan(snap("i", record=remote("failed", online=full), seen_at=seen_at), policy)
+    assert told(decided) == expected
+    assert "token_limit_exceeded" in decided.because or expected == "submit: pending"
+
+
+@pytest.mark.parametrize(("count", "rest"), [(5, ""), (7, "; and 2 more")])
+def test_many_refusals_are_counted(count: int, rest: str) -> None:
+    """The first five findings are told with their lines, and how many more there are."""
+    refusals = tuple(Refusal("bad", f"wrong {line}", line) for line in range(1, count + 1))
+    decided = plan(snap("i", record=remote("failed", online=Online(refusals=refusals))), POLICY_NONE)
+    assert decided.because.endswith(f"workdir/batch_input_7.jsonl:5: wrong 5 (bad){rest}")
+    assert "workdir/batch_input_7.jsonl:1: wrong 1 (bad); " in decided.because
+    assert isinstance(decided.then, Attention)
+    assert decided.then.trouble is Trouble.REFUSED

@@ -12,7 +12,7 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from reconciler.codec.bodies import anthropic, chat, gemini, mistral, responses
-from reconciler.codec.bodies.words import in_words, spoken
+from reconciler.codec.bodies.words import spoken
 from reconciler.errors import UsageError
 from reconciler.model.described import Api, Described
 
@@ -45,19 +45,22 @@ def line_of(described: Described, api: Api, custom_id: str) -> bytes:
             f"{_NAMES[api]} gives no citations of files that are sent with a request",
             hint="citations are Anthropic's; choose a claude model",
         )
-    body = _BODIES[api](spoken(described) if in_words(described, api) else described)
-    match api:
-        case Api.CHAT | Api.RESPONSES:
-            line = {"custom_id": custom_id, "method": "POST", "url": _URLS[api], "body": body}
-        case Api.ANTHROPIC:
-            line = {"custom_id": custom_id, "params": body}
-        case Api.GEMINI:
-            line = {"key": custom_id, "request": body}
-        case Api.MISTRAL:
-            line = {"custom_id": custom_id, "body": body}
-        case _:
-            assert_never(api)
     try:
-        return msgspec.json.encode(line) + b"\n"
+        return msgspec.json.encode(_line(described, api, custom_id)) + b"\n"
     except (TypeError, UnicodeEncodeError, msgspec.MsgspecError, RecursionError) as error:
         raise UsageError(f"this request cannot be sent: {error}") from error
+
+
+def _line(described: Described, api: Api, custom_id: str) -> dict[str, Any]:
+    body = _BODIES[api](spoken(described, api))
+    match api:
+        case Api.CHAT | Api.RESPONSES:
+            return {"custom_id": custom_id, "method": "POST", "url": _URLS[api], "body": body}
+        case Api.ANTHROPIC:
+            return {"custom_id": custom_id, "params": body}
+        case Api.GEMINI:
+            return {"key": custom_id, "request": body}
+        case Api.MISTRAL:
+            return {"custom_id": custom_id, "body": body}
+        case _:
+            assert_never(api)

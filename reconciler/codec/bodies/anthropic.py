@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from reconciler.codec.bodies.parts import content_of, encoded, listed, refuse, renamed, text_in
 from reconciler.codec.bodies.strict import ANTHROPIC, closed
-from reconciler.errors import UsageError
-from reconciler.model.described import PDF, Described, Part, Schema
+from reconciler.model.described import PDF, Described, Part
 
 API: Final = "Anthropic"
 MAX_TOKENS: Final = 1000
@@ -41,21 +40,10 @@ def body(described: Described) -> dict[str, Any]:
     if described.system:
         found["system"] = described.system
     if described.schema is not None:
-        found["output_config"] = {"format": _form(described.schema)}
+        # Never None: `words` asks in the prompt for what cannot be said here.
+        said = closed(described.schema.schema, ANTHROPIC)
+        found["output_config"] = {"format": {"type": "json_schema", "schema": said}}
     return {**params, **found}
-
-
-def _form(schema: Schema) -> dict[str, Any]:
-    """
-    A schema; `words` asks for what cannot be said here.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    said = closed(schema.schema, ANTHROPIC)
-    if said is None:
-        raise UsageError(f"{API} does not take the schema {schema.name}")
-    return {"type": "json_schema", "schema": said}
 
 
 def _part(file: Part, *, cited: bool) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def is_object(schema: Mapping[str, Any]) -> bool:
     """Whether all values of a schema are objects, as its root says, or what that refers to."""
     try:
         root = _Saying(schema, GEMINI).root()
-    except (_UnsayableError, RecursionError):
+    except _UnsayableError:
         return False
     return root.get("type") == "object"
 

@@ -35,9 +35,9 @@ def in_words(described: Described, api: Api) -> bool:
     return not is_object(schema)
 
 
-def spoken(described: Described) -> Described:
-    """The same request, its form behind the last words of the prompt."""
-    if described.schema is None:
+def spoken(described: Described, api: Api) -> Described:
+    """The same request; a form that cannot be named stands behind the last words of the prompt."""
+    if described.schema is None or not in_words(described, api):
         return described
     told = _ASKED % msgspec.json.encode(described.schema.schema).decode()
     *before, last = described.messages
