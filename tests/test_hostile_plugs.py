@@ -166,6 +166,21 @@ def test_an_error_body_in_the_shape_of_anthropic_has_failed(root: Path, log: Pat
     assert ids(root / "done/1/batch_error_1.jsonl") == ["q-0"]
 
 
+def test_an_answer_that_could_not_be_read_from_its_file_has_failed(root: Path, log: Path) -> None:
+    """A body that is another provider's wrapping, and a broken one, fails by itself; matching finds no fault."""
+    contents = [{"role": "user", "parts": [{"text": "hi"}]}]
+    put(root, "1", input=[{"key": f"q-{n}", "request": {"contents": contents}} for n in range(2)])
+    fine = {"candidates": [{"content": {"parts": [{"text": "fine"}]}, "finishReason": "STOP"}]}
+    wrong = {"status_code": "soon", "body": {}}
+    worker = Noted(log, lambda asked: wrong if asked.custom_id == "q-1" else fine)
+    assert answer(root, worker).exit_code == 0
+    assert noted(log) == Counter(names(2))
+    answered_, failed_ = results(root, "1")
+    assert (answered_["outcome"], answered_["text"], failed_["outcome"]) == ("answered", "fine", "failed")
+    (line,) = (root / "done/1/batch_error_1.jsonl").read_bytes().splitlines()
+    assert b"the worker returned no response body: response.status_code is no HTTP status" in line
+
+
 def test_progress_that_was_emptied_needs_a_person(root: Path, log: Path) -> None:
     """A progress file of no bytes has lost what had ended: calling it all again would pay again."""
     begun(root, log)

@@ -14,6 +14,7 @@ import pytest
 
 from reconciler import decide, engine
 from reconciler.errors import NeedsPerson, PermanentError, TransientError
+from reconciler.executor.changing import REASONS
 from reconciler.explaining import explain
 from reconciler.model.report import State
 from reconciler.model.rows import Standing
@@ -92,6 +93,7 @@ def other_model(asked: dict[str, Any]) -> Any:
         pytest.param(lambda asked: {**asked, "body": {"it": nested(900)}}, "it returned ", id="deep"),
         pytest.param(lambda asked: {**asked, "body": {"it": nested(9000)}}, "it returned ", id="deeper"),
         pytest.param(other_model, "it returned a request for another model", id="model"),
+        pytest.param(lambda asked: {**asked, "pad": "x" * 4096}, "it returned more than", id="long"),
         pytest.param(lambda _asked: "text", "it returned no request: ", id="text"),
         pytest.param(lambda _asked: {}, "it returned no request: ", id="nothing-in-it"),
         pytest.param(lambda asked: {**asked, "body": 7}, "it returned no request: ", id="body"),
@@ -105,7 +107,7 @@ def test_code_at_fault_needs_a_person(root: Path, then: Callable[[dict[str, Any]
     """What code failed on is not sent; the others go on, and the batch stays until a person looks."""
     put_long(root, 1, 2)
     code = Noting(lambda asked: then(asked) if asked["custom_id"] == "q-1" else shorten(asked))
-    report = changing(code).run(root, provider="openai")
+    report = changing(code).run(root, provider="openai", line_bytes=4096)
     batch = report.batch("1")
     assert (report.exit_code, batch.state) == (3, State.ATTENTION)
     assert "1 failed request could not be changed and was not asked again: " in batch.because
@@ -117,7 +119,7 @@ def test_code_at_fault_needs_a_person(root: Path, then: Callable[[dict[str, Any]
     (life,) = explain(str(root), settings(), "q-1").lives
     assert life.attempts[0].unchanged == told
     still = tree(root)
-    changing(code).run(root, provider="openai")
+    changing(code).run(root, provider="openai", line_bytes=4096)
     assert code.ids == ["q-1", "q-2"]
     assert {path: data for path, data in tree(root).items() if "logs" not in path} == still
     sound(root)
@@ -152,6 +154,22 @@ def test_what_code_cannot_change_is_given_up(
     assert manifest(root, "1")["receipts"]["change-requests"]["kept"][0]["why"] == why
     (life,) = explain(str(root), settings(), "q-1").lives
     assert (life.outcome, life.attempts[0].unchanged) == (Standing.FAILED, why)
+    sound(root)
+
+
+def test_more_reasons_than_are_kept_apart(root: Path) -> None:
+    """Code with a reason of its own for each request does not make metadata grow: the last ones share one."""
+    count = REASONS + 3
+    put_long(root, *range(count), count=count)
+
+    def each_its_own(asked: dict[str, Any]) -> Any:
+        raise ValueError(f"no {asked['custom_id']}")
+
+    assert changing(each_its_own).run(root, provider="openai").exit_code == 3
+    found = kept(root)
+    assert found[0] == ("ValueError: no q-0", True, 1)
+    assert found[REASONS:] == [("further reasons, each of its own", True, 3)]
+    assert not list(live(root).glob("*.r1.jsonl"))
     sound(root)
 
 

@@ -7,13 +7,15 @@ Each test makes real passes over a real workspace with a function plugged in.
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler import decide
 from reconciler.check import check
+from reconciler.errors import TransientError
 from reconciler.explaining import explain
 from reconciler.model.changes import line_digest
 from reconciler.model.life import Change
@@ -83,6 +85,11 @@ def test_what_is_left_once_the_lines_are_removed(root: Path) -> None:
     sound(root)
     (life,) = explain(str(root), settings(), "q-1").lives
     assert [each.changed for each in life.attempts] == [None, Change("tests:change/1")]
+
+
+def damage(path: Path) -> None:
+    """Change what stands there."""
+    path.write_bytes(path.read_bytes().replace(SHORT.encode(), b"shor7"))
 
 
 @pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
@@ -159,6 +166,32 @@ def test_changed_lines_that_are_gone_are_made_anew(root: Path) -> None:
     changing(code).run(root, provider="openai")
     assert [failure.redelivery for _, failure in code.calls][:1] == [False]
     assert [content(line) for line in child_lines(root)] == [SHORT]
+    sound(root)
+
+
+@pytest.mark.parametrize("lost", [Path.unlink, damage], ids=["removed", "altered"])
+@pytest.mark.parametrize("stop", ["batch_metadata_1.r1", "batch_input_1.r1"])
+def test_a_retry_whose_changed_lines_are_lost(root: Path, lost: Callable[[Path], object], stop: str) -> None:
+    """By hand too: stopped before the child has them, lost lines are never sent as they were, but made anew."""
+    put_long(root, 1)
+    code = Noting()
+    changing(code).run(root)
+
+    def tap(change: str, path: str) -> None:
+        if change == "create" and stop in path:
+            raise Crash
+
+    with pytest.raises(Crash):
+        changing(code, tap=tap).decide(decide.retry, root)
+    lost(root / ".reconciler/changed/1.jsonl")
+    with pytest.raises(TransientError, match="changed") as caught:
+        changing(code).decide(decide.retry, root)
+    assert caught.value.hint == "the same command again changes them anew"
+    assert not (live(root) / "batch_input_1.r1.jsonl").exists()
+    sound(root)
+    changing(code).decide(decide.retry, root)
+    assert [content(line) for line in child_lines(root)] == [SHORT]
+    assert code.ids == ["q-1", "q-1"]
     sound(root)
 
 

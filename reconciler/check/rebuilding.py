@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reconciler.check.batches import record_in
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError
-from reconciler.executor.answers import joined, places
+from reconciler.executor.answers import places, read_at
 from reconciler.executor.context import View
 from reconciler.executor.hashing import digest_of
 from reconciler.executor.matching import match
@@ -139,8 +139,8 @@ def _receipts(
     receipts: dict[str, dict[str, Any]] = {ProcessOutput.verb: proof}
     answers = places(view, facts, account)
     failures = (
-        (custom_id, result, hashed in owners)
-        for custom_id, hashed, _, result in joined(view, facts, answers, only=dict(answers.failures()))
+        (result.custom_id, result, hashed in owners)
+        for hashed, _, result in read_at(view, facts, answers, answers.failures())
     )
     classes = summary.summarise(failures)
     if classes:

@@ -67,27 +67,27 @@ def places(
 
 
 def joined(
-    view: View, files: Mapping[Role, FileFact], answers: Answers, only: Iterable[int] | None = None
+    view: View, files: Mapping[Role, FileFact], answers: Answers
 ) -> Iterator[tuple[str, int, Place | None, Result | None]]:
-    """
-    Id, hash, place and result of requests, in input order; None where no answer stands.
-
-    Args:
-        view: Rooms and settings.
-        files: The triple.
-        answers: Where each answer stands.
-        only: The positions to go through; all of them unless it is given.
-    """
-    wanted = range(len(answers)) if only is None else only
-    names = silent(view, files, answers) if only is None else {}
+    """Id, hash, place and result of all requests, in input order; None where no answer stands."""
+    names = silent(view, files, answers)
     with opened(view, files) as read:
-        for at in wanted:
+        for at in range(len(answers)):
             place = answers.place(at)
             if place is None:
                 yield names[at], answers.hashed(at), None, None
                 continue
             result = read_result(place, files, read, answers.extraction)
             yield result.custom_id, answers.hashed(at), place, result
+
+
+def read_at(
+    view: View, files: Mapping[Role, FileFact], answers: Answers, wanted: Iterable[tuple[int, Place]]
+) -> Iterator[tuple[int, Place, Result]]:
+    """Hash, place and result of the answers at some places, each given with its position, in their order."""
+    with opened(view, files) as read:
+        for at, place in wanted:
+            yield answers.hashed(at), place, read_result(place, files, read, answers.extraction)
 
 
 @contextlib.contextmanager

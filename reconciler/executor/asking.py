@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from reconciler.executor.answers import joined
+from reconciler.executor.answers import read_at
 from reconciler.executor.begun import begun
 from reconciler.executor.calling import Ended, Outcome
 from reconciler.executor.context import Run
@@ -47,13 +47,13 @@ class Asking:
     answers: Answers
     faults: list[str] = attrs.field(factory=list)
     failures: Mapping[int, Place] = attrs.field(init=False)
-    only: list[int] = attrs.field(init=False)
+    mine: list[tuple[int, Place]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         taken = owners_of(self.run.ctx, self.record.children)
-        mine = [(at, place) for at, place in self.answers.failures() if self.answers.hashed(at) not in taken]
-        self.only = [at for at, _ in mine]
-        self.failures = {self.answers.hashed(at): place for at, place in mine}
+        failures = self.answers.failures()
+        self.mine = [(at, place) for at, place in failures if self.answers.hashed(at) not in taken]
+        self.failures = {self.answers.hashed(at): place for at, place in self.mine}
 
     def ask(self) -> tuple[Overrides, dict[str, Any]]:
         """
@@ -88,15 +88,12 @@ class Asking:
 
     def _results(self, token: str, *, redelivery: bool) -> Iterator[Result]:
         """The failures, each with what is planned for it."""
-        rows = joined(self.run.ctx, self.step.expects.files, self.answers, only=self.only)
-        for custom_id, _, place, result in rows:
-            if result is None or place is None:
-                continue
+        for _, place, result in read_at(self.run.ctx, self.step.expects.files, self.answers, self.mine):
             yield attrs.evolve(
                 result,
                 batch=self.step.name,
                 attempt=self.record.attempt,
-                token=record_token(token, custom_id),
+                token=record_token(token, result.custom_id),
                 redelivery=redelivery,
                 planned=(Answer.RETRY if place.failed in self.step.classes else Answer.GIVE_UP).value,
             )
@@ -137,7 +134,7 @@ class Asking:
             return None
         try:
             return Answer(outcome.value)
-        except ValueError:
+        except Exception:  # noqa: BLE001 - what it returned is compared, by its own `__eq__` if it has one
             words = ", ".join(each.value for each in Answer)
             self.faults.append(f"returned {_shown(outcome.value)}, expected {words} or None")
             return Answer.ATTENTION

@@ -16,14 +16,14 @@ import msgspec
 from reconciler.codec.jsonl import Line, decode_value
 from reconciler.codec.request import decode_request
 from reconciler.errors import BadLine
-from reconciler.executor.answers import joined, places
+from reconciler.executor.answers import places, read_at
 from reconciler.executor.begun import REMEMBERED
 from reconciler.executor.calling import Ended, Outcome
 from reconciler.executor.changed import changed_path
 from reconciler.executor.context import Context, Run
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.values import NoJson, as_json, is_plain
-from reconciler.model.answers import Answers
+from reconciler.model.answers import Answers, Place
 from reconciler.model.changes import VERB, Changes, Kept, changes_fields
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect, Request, Result
@@ -169,16 +169,15 @@ class Changing:
     def _lines(self, failed: ErrorClass, code: Transform, token: str, *, redelivery: bool) -> Iterator[bytes]:
         """The lines of one class that its transform has changed, in input order; what it did not is kept."""
         wanted = [
-            at
+            (at, place)
             for at, place in self.answers.failures()
             if place.failed is failed and self.answers.hashed(at) not in self.skip
         ]
         if not wanted:
             return
         given = self._given(wanted, token, redelivery=redelivery)
-        for (line, hashed), outcome in self.ctx.calls.ordered(_spread(code), given):
-            if outcome is None:
-                continue
+        ended = self.ctx.calls.ordered(_spread(code), given)
+        for (line, hashed), outcome in ((key, outcome) for key, outcome in ended if outcome is not None):
             try:
                 data = self._usable(line, outcome)
             except _Unusable as problem:
@@ -188,20 +187,18 @@ class Changing:
                 yield data + b"\n"
 
     def _given(
-        self, wanted: list[int], token: str, *, redelivery: bool
+        self, wanted: list[tuple[int, Place]], token: str, *, redelivery: bool
     ) -> Iterator[tuple[tuple[Line, int], tuple[Any, Result]]]:
         """Each failed request with its failure, in input order."""
-        fact, left = self.files[Role.INPUT], frozenset(wanted)
+        fact, left = self.files[Role.INPUT], dict(wanted)
         lines = (line for at, line in enumerate(Lines(self.ctx, fact)) if at in left)
-        failures = joined(self.ctx, self.files, self.answers, only=sorted(wanted))
-        for line, (custom_id, hashed, _, result) in zip(lines, failures, strict=True):
-            if result is None:
-                continue
+        failures = read_at(self.ctx, self.files, self.answers, wanted)
+        for line, (hashed, _, result) in zip(lines, failures, strict=True):
             failure = attrs.evolve(
                 result,
                 batch=self.name,
                 attempt=self.attempt,
-                token=record_token(token, custom_id),
+                token=record_token(token, result.custom_id),
                 redelivery=redelivery,
                 planned=Answer.RETRY.value,
             )
@@ -243,8 +240,6 @@ class Changing:
             return data, _sorted(value), decode_request(Line(line.number, 0, data), path)
         except NoJson as error:
             raise _Unusable(f"it {error}") from None
-        except RecursionError:
-            raise _Unusable("it returned what is nested too deeply") from None
         except BadLine as error:
             raise _Unusable(f"it returned no request: {error.reason}") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from reconciler.executor.answers import ChildOf, joined, places
+from reconciler.executor.answers import ChildOf, places, read_at
 from reconciler.executor.begun import begun
 from reconciler.executor.context import Context, Run
 from reconciler.executor.publishing import publish_results
@@ -110,8 +110,8 @@ def _failures(
         for at, place in failed.items():
             yield known[at].custom_id, known[at], child_of(answers.hashed(at), place) is not None
         return
-    for custom_id, hashed, where, result in joined(run.ctx, step.expects.files, answers, only=failed):
-        yield custom_id, result, child_of(hashed, where) is not None
+    for hashed, where, result in read_at(run.ctx, step.expects.files, answers, failed.items()):
+        yield result.custom_id, result, child_of(hashed, where) is not None
 
 
 def _disposition(ctx: Context, record: Record, step: ProcessOutput | ProcessErrors) -> ChildOf:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from reconciler.executor.answers import joined
+from reconciler.executor.answers import read_at
 from reconciler.executor.context import Context
 from reconciler.model.answers import Answers
 from reconciler.model.coverage import Tally
@@ -177,11 +177,11 @@ class Unhandleds:
             if each.at is None:
                 yield self._line(each, processor, {})
         told = {each.at: each for each in group if each.at is not None}
-        rows = joined(ctx, files, answers, only=sorted(told))
-        for at, (_, _, _, result) in zip(sorted(told), rows, strict=True):
-            if result is not None:
-                answer = {"finish_reason": result.finish_reason, "model": result.model, "text": result.text}
-                yield self._line(told[at], processor, answer)
+        there = [(at, place) for at in sorted(told) if (place := answers.place(at)) is not None]
+        rows = read_at(ctx, files, answers, there)
+        for (at, _), (_, _, result) in zip(there, rows, strict=True):
+            answer = {"finish_reason": result.finish_reason, "model": result.model, "text": result.text}
+            yield self._line(told[at], processor, answer)
 
     def _line(self, each: Unhandled, processor: str, answer: Mapping[str, Any]) -> bytes:
         """One line, newline included."""

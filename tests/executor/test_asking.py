@@ -223,6 +223,18 @@ def bad_data(_batch: ProcessedBatch, context: BatchContext) -> Any:
     context.publish("a.txt", 7)  # type: ignore[arg-type]
 
 
+class Hostile:
+    """What cannot be compared, hashed or shown."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("the truth value is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]  # as of any list
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
 @pytest.mark.parametrize(
     ("function", "fault"),
     [
@@ -231,6 +243,7 @@ def bad_data(_batch: ProcessedBatch, context: BatchContext) -> Any:
         pytest.param(lambda result: 7, "returned 7, expected", id="number"),  # noqa: ARG005 - the name of a parameter
         pytest.param(lambda result: ["retry"], "returned ['retry'], expected", id="list"),  # noqa: ARG005 - likewise
         pytest.param(lambda result: True, "returned True, expected", id="true"),  # noqa: ARG005 - likewise
+        pytest.param(lambda result: Hostile(), "returned a Hostile, expected retry", id="hostile"),  # noqa: ARG005
         pytest.param(raises_whole, "ValueError: no use", id="batch-raises"),
         pytest.param(lambda batch: ["retry"], "returned ['retry'], expected", id="batch-list"),  # noqa: ARG005
         pytest.param(lambda batch: object(), "NoJson: returned object", id="batch-object"),  # noqa: ARG005

@@ -209,6 +209,21 @@ def test_an_exit_is_an_error_too() -> None:
         assert calls.one(raising(SystemExit(3)), 1) == Raised("SystemExit", "3")
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_what_would_end_the_loop_ends_one_call(error: BaseException) -> None:
+    """An async function that exits fails by itself: the calls beside it and after it come to their ends."""
+    fail = raising_later(error)
+
+    async def some(n: int) -> int:
+        return await fail(n) if n == 1 else await double_later(n)
+
+    told = Raised("RuntimeError", f"{type(error).__name__} in user code")
+    with Calls(never) as calls:
+        found: list[tuple[int, Outcome | None]] = list(calls.ordered(some, [(n, n) for n in range(3)]))
+        assert found == [(0, Ended(0)), (1, told), (2, Ended(4))]
+        assert calls.one(double_later, 21) == Ended(42)
+
+
 @pytest.mark.parametrize("make", [raising, raising_later], ids=["plain", "async"])
 @pytest.mark.parametrize("error", [TransientError("later"), StaleSnapshot("moved"), Interrupted("stop")])
 def test_what_is_not_its_fault(make: Callable[..., Any], error: ReconcilerError) -> None:
@@ -249,6 +264,25 @@ def test_stopping_during_a_call() -> None:
     with Calls(lambda: next(asked, True)) as calls, pytest.raises(Interrupted):
         calls.one(forever, 1)
     assert cancelled.is_set()
+
+
+def test_a_call_that_takes_its_time() -> None:
+    """A call that outlasts a look at whether someone asked for an end is waited for."""
+    looks, looked = [], threading.Event()
+
+    def stopping() -> bool:
+        looks.append(len(looks))
+        if len(looks) > 1:
+            looked.set()
+        return False
+
+    async def until_looked(n: int) -> int:
+        await asyncio.to_thread(looked.wait)
+        return n
+
+    with Calls(stopping) as calls:
+        assert calls.one(until_looked, 7) == Ended(7)
+    assert len(looks) == 2
 
 
 def test_no_thread_is_left() -> None:
