@@ -20,14 +20,15 @@ from reconciler.executor.lineages import Member
 from reconciler.executor.matching import match
 from reconciler.executor.published import Published, has_values, published_of
 from reconciler.model.answers import Answers
-from reconciler.model.coverage import NOTHING, FileDigest
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest
 from reconciler.model.exchange import Result
 from reconciler.model.identity import Role
 from reconciler.model.outcome import Outcome
 from reconciler.model.record import Submission
 from reconciler.model.rows import ResultRow, Standing
-from reconciler.model.snapshot import Matched, Place
+from reconciler.model.snapshot import Place
 from reconciler.processors.results import published_as
+from reconciler.workspace import settled
 
 _UNDER_WAY: Final = frozenset({Submission.CREATING, Submission.SUBMITTED})
 
@@ -106,7 +107,7 @@ class Raw:
     asked: FileDigest | None
     given_up: bool
     silent: Standing
-    read: Mapping[Role, Read]
+    read: Mapping[Role, Read] = attrs.field(factory=dict)
     values: Published | None = None
     problems: list[str] = attrs.field(factory=list)
 
@@ -183,8 +184,8 @@ def source_of(view: View, member: Member, *, finished: bool = False) -> Iterator
     if member.set_aside and not (finished and member.place is not Place.DONE):
         gone = Standing.DISMISSED if member.place is Place.DONE else Standing.QUARANTINED
         yield _untold(view, member, gone)
-    elif member.place is Place.DONE:
-        with _settled(view, member) as source:
+    elif member.manifest is not None:
+        with _settled(view, member, member.manifest.coverage) as source:
             yield source
     elif finished or not any(role is not Role.INPUT for role in member.files):
         yield _untold(view, member, _waiting(member))
@@ -220,7 +221,8 @@ def _matched(view: View, member: Member) -> Iterator[Source]:
     account = None if member.record is None else member.record.coverage
     held = None if member.record is None else member.record.held_to
     matched = match(view, member.files, None, held)
-    if matched.coverage is None or matched.answers is None:
+    coverage, answers = matched.coverage, matched.answers
+    if coverage is None or answers is None:
         raise PermanentError("; ".join(matched.bad_input))
     if matched.mismatch is not None:
         told = f"the answers of {member.name} do not match its input; none of them counts"
@@ -229,17 +231,17 @@ def _matched(view: View, member: Member) -> Iterator[Source]:
     dismissed = {} if member.record is None else member.record.dismissed
     silent = Standing.DISMISSED if "missing" in dismissed else Standing.MISSING
     given_up = "failed" in dismissed and account is not None and account.failed == NOTHING
-    with _raw(view, member, matched, silent, given_up=given_up) as source:
+    with _opened(view, Raw(member, answers, coverage.digests[Role.INPUT], given_up, silent)) as source:
         yield source
 
 
 @contextlib.contextmanager
-def _settled(view: View, member: Member) -> Iterator[Source]:
+def _settled(view: View, member: Member, account: Coverage) -> Iterator[Source]:
     """A settled batch: from its files, or from what it published where they were removed."""
-    manifest = member.manifest
-    if manifest is None:
-        raise PermanentError(f"{member.folder}/ has no manifest that can be read")
-    kept = manifest.coverage.digests
+    kept = account.digests
+    if Role.INPUT not in kept:
+        message = f"{member.folder}/{settled.MANIFEST} does not say what the input was"
+        raise PermanentError(message, hint="reconcile check WORKSPACE")
     if not kept.keys() <= member.files.keys():
         with published_of(view, member) as published:
             if published is None:
@@ -248,25 +250,23 @@ def _settled(view: View, member: Member) -> Iterator[Source]:
             yield published
         return
     files = {role: fact for role, fact in member.files.items() if role in kept}
-    matched = match(view, files, None, manifest.coverage.extraction)
-    if matched.coverage is None or matched.mismatch is not None or matched.coverage.digests != kept:
+    matched = match(view, files, None, account.extraction)
+    coverage, answers = matched.coverage, matched.answers
+    same = coverage is not None and coverage.digests == kept
+    if answers is None or matched.mismatch is not None or not same:
         message = f"{member.folder}/: its files are not those that settled"
         raise PermanentError(message, hint="reconcile check WORKSPACE")
-    dismissed = manifest.coverage.dismissed != NOTHING
-    given_up = dismissed and manifest.coverage.failed == NOTHING
+    dismissed = account.dismissed != NOTHING
+    given_up = dismissed and account.failed == NOTHING
     silent = Standing.DISMISSED if dismissed else Standing.MISSING
-    with _raw(view, member, matched, silent, given_up=given_up) as source:
+    with _opened(view, Raw(member, answers, kept[Role.INPUT], given_up, silent)) as source:
         yield source
 
 
 @contextlib.contextmanager
-def _raw(
-    view: View, member: Member, matched: Matched, silent: Standing, *, given_up: bool
-) -> Iterator[Source]:
-    """The files of a batch, with the values that were published of it."""
-    answers, coverage = matched.answers, matched.coverage
-    if answers is None or coverage is None:
-        raise PermanentError(f"{member.name} cannot be matched")
+def _opened(view: View, raw: Raw) -> Iterator[Source]:
+    """The same with its files open, and with the values that were published of it."""
+    member, answers = raw.member, raw.answers
     answers.heads = None
     problems: list[str] = []
     with contextlib.ExitStack() as stack:
@@ -279,5 +279,4 @@ def _raw(
                     f"{published_as(member.name)} is not what was published; its values are left out"
                 )
         read = stack.enter_context(opened(view, member.files))
-        asked = coverage.digests.get(Role.INPUT)
-        yield Raw(member, answers, asked, given_up, silent, read, values, problems)
+        yield attrs.evolve(raw, read=read, values=values, problems=problems)

@@ -182,9 +182,8 @@ class _Names:
         raise StaleSnapshot(f"the input of {self._root.name} changed while it was read")
 
     def _read(self) -> Iterator[str]:
-        fact = self._root.files.get(Role.INPUT)
-        if fact is None:
-            raise PermanentError(f"the input of {self._root.name} is not there")
+        # Its source has read it: only what was published does without.
+        fact = self._root.files[Role.INPUT]
         for line in Lines(self._view, fact):
             yield request_id(line, fact.path)
 
@@ -211,16 +210,18 @@ def standings_of(view: View, lineage: Lineage, *, finished: bool = False) -> Ite
         for member in lineage.members[1:]:
             try:
                 source = stack.enter_context(source_of(view, member, finished=finished))
-                given = _given(lineage, member)
-                if given is not None and given.digest != source.asked:
+                if _given(lineage, member).digest != source.asked:
                     raise PermanentError(f"{member.name} does not hold the requests that it was given")
-                positions, order = _positions(root.digests, source.digests)
+                found = _positions(root.digests, source.digests)
+                if found is None:
+                    told = f"retry child {member.name} holds requests that {lineage.root.name} does not"
+                    raise PermanentError(told)
             except (Interrupted, StaleSnapshot):
                 raise
             except ReconcilerError as error:
                 problems.append(error.message)
                 continue
-            followed.append(Followed(member, source, positions, order))
+            followed.append(Followed(member, source, *found))
             problems += source.problems
         yield Standings(view, lineage, followed, problems)
 
@@ -268,23 +269,20 @@ def _patiently(view: View, lineage: Lineage, stack: contextlib.ExitStack, *, fin
     return stack.enter_context(standings_of(view, lineage, finished=finished))
 
 
-def _given(lineage: Lineage, member: Member) -> Child | None:
-    """What a child was given, as its parent says."""
-    for each in lineage.members:
-        if member.name in each.children:
-            return each.children[member.name]
-    return None
+def _given(lineage: Lineage, member: Member) -> Child:
+    """What a child was given, as its parent says: it is in the lineage because a batch there names it."""
+    return next(each.children[member.name] for each in lineage.members if member.name in each.children)
 
 
-def _positions(whole: bytes | bytearray, part: bytes | bytearray) -> tuple[array[int], array[int] | None]:
+def _positions(
+    whole: bytes | bytearray, part: bytes | bytearray
+) -> tuple[array[int], array[int] | None] | None:
     """
     Where each request of a child stands in the first batch of its lineage.
 
     Returns:
-        The positions, rising, and where each of them stands in the child if that has another order.
-
-    Raises:
-        PermanentError: The child holds a request that the first batch does not.
+        The positions, rising, and where each of them stands in the child if that has another order; None when
+        the child holds a request that the first batch does not.
     """
     found: array[int] = array("Q")
     at = 0
@@ -299,7 +297,7 @@ def _positions(whole: bytes | bytearray, part: bytes | bytearray) -> tuple[array
     return found, None
 
 
-def _looked_up(whole: bytes | bytearray, part: bytes | bytearray) -> tuple[array[int], array[int] | None]:
+def _looked_up(whole: bytes | bytearray, part: bytes | bytearray) -> tuple[array[int], array[int]] | None:
     """The same for a child in another order, such as one that a person has put together."""
     wanted = {bytes(part[at : at + WIDTH]): at // WIDTH for at in range(0, len(part), WIDTH)}
     found: array[int] = array("Q")
@@ -309,6 +307,4 @@ def _looked_up(whole: bytes | bytearray, part: bytes | bytearray) -> tuple[array
         if place is not None:
             found.append(at // WIDTH)
             order.append(place)
-    if len(found) != len(wanted):
-        raise PermanentError("a retry child holds requests that its parent does not")
-    return found, order
+    return (found, order) if len(found) == len(wanted) else None
