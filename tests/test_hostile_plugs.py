@@ -167,7 +167,7 @@ def test_an_error_body_in_the_shape_of_anthropic_has_failed(root: Path, log: Pat
 
 
 def test_an_answer_that_could_not_be_read_from_its_file_has_failed(root: Path, log: Path) -> None:
-    """A body that is another provider's wrapping, and a broken one, fails by itself; matching finds no fault."""
+    """A body in another provider's wrapping, and a broken one, fails by itself; matching finds no fault."""
     contents = [{"role": "user", "parts": [{"text": "hi"}]}]
     put(root, "1", input=[{"key": f"q-{n}", "request": {"contents": contents}} for n in range(2)])
     fine = {"candidates": [{"content": {"parts": [{"text": "fine"}]}, "finishReason": "STOP"}]}

@@ -45,7 +45,8 @@ def instead_of(
         ChangesGone: Some of them are nowhere to be found.
     """
     if not wanted:
-        yield {}.__getitem__  # nothing was changed, so nobody asks
+        nothing: dict[int, bytes] = {}
+        yield nothing.__getitem__  # nothing was changed, so nobody asks
         return
     fact, path = view.look.fact(changed_path(parent)), changed_path(parent)
     ours = fact is not None

@@ -268,7 +268,8 @@ def test_stopping_during_a_call() -> None:
 
 def test_a_call_that_takes_its_time() -> None:
     """A call that outlasts a look at whether someone asked for an end is waited for."""
-    looks, looked = [], threading.Event()
+    looks: list[int] = []
+    looked = threading.Event()
 
     def stopping() -> bool:
         looks.append(len(looks))
