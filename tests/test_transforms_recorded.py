@@ -172,7 +172,7 @@ def test_changed_lines_that_are_gone_are_made_anew(root: Path) -> None:
 @pytest.mark.parametrize("lost", [Path.unlink, damage], ids=["removed", "altered"])
 @pytest.mark.parametrize("stop", ["batch_metadata_1.r1", "batch_input_1.r1"])
 def test_a_retry_whose_changed_lines_are_lost(root: Path, lost: Callable[[Path], object], stop: str) -> None:
-    """By hand too: stopped before the child has them, lost lines are made anew, and never sent as they were."""
+    """By hand too: stopped before the child has them, lost lines are made anew, never sent as they were."""
     put_long(root, 1)
     code = Noting()
     changing(code).run(root)

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from reconciler.errors import Clash, PermanentError
+from reconciler.errors import Clash
 from reconciler.executor.arriving import Arrival, Digests
 from reconciler.executor.context import Context, Run
 from reconciler.executor.foreign import Found, Taken, path_of, stage_answers, stage_input
@@ -71,7 +71,7 @@ def take_over(ctx: Context, taken: Taken, before: Before) -> tuple[bool, str]:
         record = _record(taken, asked, roles, found)
         if not here.begun(record):
             here.refuse_taken(before)
-        here.publish(record, before)
+        here.publish(record, asked, before)
     finally:
         here.drop()
     told = many(asked.requests, "request")
@@ -171,12 +171,9 @@ class _Here:
             told = f"the name {name} is taken by something else ({taken})"
             raise Clash(f"{told}; nothing was copied", hint="import with another --name PREFIX")
 
-    def publish(self, record: Record, before: Before) -> None:
+    def publish(self, record: Record, asked: InputFact, before: Before) -> None:
         """History, metadata, answers, input: each in its turn."""
         fx = self._ctx.fx
-        asked = record.input
-        if asked is None:
-            raise PermanentError(f"{self._name} has no input")
         if (self._name, record.batch_id, asked.digest.sha256) not in before.history:
             facts: Mapping[str, object] = {"input": asked.digest.sha256, "requests": asked.requests}
             if record.batch_id is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,11 +31,13 @@ from tests.registries.ancestor import (
 from tests.stopping import client_of
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import (
+    answered,
     files,
     ledger,
     leftovers,
     put,
     record,
+    request,
     results,
     run,
     scratch,
@@ -293,20 +295,64 @@ def test_a_row_without_paths_is_refused(place: Path) -> None:
     assert tree(place / "ws") == {}
 
 
-def test_a_name_that_is_taken_is_refused(place: Path) -> None:
-    """Something else under the name stays as it is; another prefix takes the batch in."""
+def _live(root: Path) -> None:
+    put(root, "out_01", input=[request(0)])
+
+
+def _live_but_for_case(root: Path) -> None:
+    put(root, "OUT_01", input=[request(0)])
+
+
+def _metadata_alone(root: Path) -> None:
+    own = {"schema": 1, "generation": 1, "name": "out_01", "attempt": 1, "state": "submitted"}
+    put(root, "out_01", metadata={**own, "batch_id": "batch_9", "provider": "openai"})
+
+
+def _quarantined(root: Path) -> None:
+    put(root, "out_01", input=[request(0)], output=[answered(0), answered(0)])
+    run(root)
+
+
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        (_live, "the name out_01 is taken by something else (workdir/batch_input_out_01.jsonl)"),
+        (_live_but_for_case, "the name out_01 is taken by something else (workdir/batch_input_OUT_01.jsonl)"),
+        (_metadata_alone, "workdir/batch_metadata_out_01.jsonl is there already and speaks of another batch"),
+        (_quarantined, "the name out_01 is taken by something else (quarantine/out_01.1)"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(place: Path, taken: Callable[[Path], None], told: str) -> None:
+    """Something else under the name stays as it is, wherever it is; another prefix takes the batch in."""
     folder = OutputDir(place / "out")
     folder.add("openai", "batch_1", ids_of("openai", 2))
     root = place / "ws"
-    put(root, "out_01", input=[{"custom_id": "a", "method": "POST", "url": "/v1", "body": {}}])
+    taken(root)
     before = tree(root)
 
     found = take(root, folder.write())
 
-    assert found.rows[0].outcome == "refused"
-    assert "out_01" in found.rows[0].because
+    assert (found.rows[0].outcome, found.rows[0].because.partition(";")[0]) == ("refused", told)
+    assert "--name" in found.rows[0].hint
     assert tree(root) == before
     assert [row.name for row in take(root, folder.write(), name="mine").rows] == ["mine_01"]
+
+
+def test_another_input_under_the_name_of_an_import_is_refused(place: Path) -> None:
+    """Without an id of a provider a batch is known by its input; another one takes no name and no file."""
+    root = place / "ws"
+    for first in (1, 10):
+        folder = OutputDir(place / str(first) / "out")
+        ids = ids_of("openai", 2, first)
+        folder.add("openai", "", ids, done="TRUE")
+        folder.output(1).write_text(openai_outputs(ids))
+        before = tree(root)
+
+        found = take(root, folder.write())
+
+    assert [row.outcome for row in found.rows] == ["refused"]
+    assert "batch_metadata_out_01.jsonl is there already and speaks of another batch" in found.rows[0].because
+    assert tree(root) == before
 
 
 def test_a_batch_that_is_here_under_another_name_is_known(place: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import Report, Workspace, reconcile
-from reconciler.errors import BadLine, Clash, NeedsPerson, UsageError
+from reconciler.errors import BadLine, Clash, Interrupted, NeedsPerson, StaleSnapshot, UsageError
 from reconciler.executor.context import View
 from reconciler.executor.splitting import cut, write_parts
 from reconciler.model.coverage import FileDigest
@@ -23,7 +24,7 @@ from reconciler.splitting import Asked, Split, split_into_folder, split_into_wor
 from reconciler.workspace.layout import Layout
 from reconciler.workspace.reading import Reading
 from tests.workspace.faults import Crash, Trip
-from tests.workspaces import encoded, jsonl, ledger, leftovers, request, scratch, settings
+from tests.workspaces import answered, encoded, jsonl, ledger, leftovers, put, request, run, scratch, settings
 
 
 @pytest.fixture
@@ -318,3 +319,68 @@ def test_from_python(place: Path) -> None:
     assert json.loads((place / "ws/workdir/batch_input_py_02.jsonl").read_text().splitlines()[0]) == request(
         6
     )
+
+
+# --- what happens to the file meanwhile ---------------------------------------------------------------------
+
+
+def _longer(path: Path) -> None:
+    with path.open("ab") as stream:
+        stream.write(jsonl([request(99)]))
+
+
+def _emptied(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _changed_in_silence(path: Path) -> None:
+    seen = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"question 9", b"question X"))
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [_longer, _emptied, _changed_in_silence])
+def test_a_file_that_changes_while_it_is_copied_makes_nothing(
+    place: Path, change: Callable[[Path], None]
+) -> None:
+    """No part of what was looked at is left, nor of what it became; the same again takes what is there."""
+    path = source(place)
+
+    def tap(_change: str, at: str) -> None:
+        if "batch_input_reqs_01" in at and not changed:
+            changed.append(at)
+            change(path)
+
+    changed: list[str] = []
+    with pytest.raises(StaleSnapshot, match=r"reqs\.jsonl was written to while it was read"):
+        into(place, path, Shares(batch_size=4), tap=tap)
+    assert changed
+    assert (inputs(place / "ws/workdir"), leftovers(place / "ws"), ledger(place / "ws")) == ({}, [], [])
+
+    source(place)
+    assert into(place, path, Shares(batch_size=4)).requests == 10
+
+
+def test_an_end_that_is_asked_for_while_copying_makes_nothing(place: Path) -> None:
+    """Between two blocks it is obeyed; no input is there, not even one that was whole already."""
+    path = source(place)
+    trip = Trip()
+    halted = Options(tap=trip, stopping=lambda: any("batch_input_reqs_02" in at for _, at in trip.seen))
+
+    with pytest.raises(Interrupted, match="stopped while copying; nothing was published"):
+        split_into_workspace(str(path), str(place / "ws"), settings(), Asked(Shares(batch_size=4)), halted)
+
+    assert (inputs(place / "ws/workdir"), leftovers(place / "ws"), ledger(place / "ws")) == ({}, [], [])
+
+
+def test_a_name_in_quarantine_is_taken(place: Path) -> None:
+    """What was set aside under a name may come back: the name is not given to anything else."""
+    put(place / "ws", "reqs_02", input=[request(50)], output=[answered(50), answered(50)])
+    run(place / "ws")
+    assert (place / "ws/quarantine/reqs_02.1").is_dir()
+
+    with pytest.raises(Clash, match=r"reqs_02 \(quarantine/reqs_02\.1\); nothing was made") as caught:
+        into(place, source(place), Shares(batch_size=4))
+
+    assert caught.value.hint == "give them another --name"
+    assert inputs(place / "ws/workdir") == {}
