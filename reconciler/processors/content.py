@@ -75,6 +75,7 @@ DEPTH: Final = 100
 """How deep a value may be nested: readers, repair and schemas work by recursion, and the stack has an end."""
 
 _BRACKET: Final = re.compile(r"[\[{\]}]")
+_CLOSED_BY: Final = {"[": "]", "{": "}"}
 # A string that does not end reaches to the end of the text: looking on inside of it would take for ever.
 _STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
@@ -232,11 +233,19 @@ def nested_text(text: str) -> bool:
 
 
 def _depth(text: str) -> int:
-    """How deep brackets nest."""
-    deepest = depth = 0
+    """
+    How deep brackets nest.
+
+    Repair passes over a bracket that closes another kind, so that what it should have closed stays open.
+    """
+    open_: list[str] = []
+    deepest = 0
     for found in _BRACKET.finditer(text):
-        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
-        deepest = max(deepest, depth)
+        if found[0] in _CLOSED_BY:
+            open_.append(_CLOSED_BY[found[0]])
+            deepest = max(deepest, len(open_))
+        elif open_ and open_[-1] == found[0]:
+            open_.pop()
     return deepest
 
 

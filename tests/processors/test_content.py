@@ -341,3 +341,12 @@ def test_what_is_nested_deeply_is_not_repaired(begin: str) -> None:
         assert isinstance(found, Unreadable)
         assert "deep" in found.reason
     assert time.process_time() - began < 1
+
+
+def test_what_closes_another_bracket_closes_none() -> None:
+    """Repair passes over it, so that a thousand lines of it nest a thousand deep, and took seconds."""
+    found = read(Result("a", Outcome.ANSWERED, text='{"a": 1}\n' + '{"b": 2]\n' * 1000), Content.JSON)
+    assert isinstance(found, Unreadable)
+    assert "nest more than" in found.reason
+    few = read(Result("a", Outcome.ANSWERED, text='[{"b": 2]' + ', {"c": 3}' * 3 + "]"), Content.JSON)
+    assert isinstance(few, Parsed)
