@@ -179,9 +179,9 @@ class Unhandleds:
         told = {each.at: each for each in group if each.at is not None}
         rows = joined(ctx, files, answers, only=sorted(told))
         for at, (_, _, _, result) in zip(sorted(told), rows, strict=True):
-            if result is not None:
-                answer = {"finish_reason": result.finish_reason, "model": result.model, "text": result.text}
-                yield self._line(told[at], processor, answer)
+            assert result is not None  # noqa: S101 - only answers can be left unhandled
+            answer = {"finish_reason": result.finish_reason, "model": result.model, "text": result.text}
+            yield self._line(told[at], processor, answer)
 
     def _line(self, each: Unhandled, processor: str, answer: Mapping[str, Any]) -> bytes:
         """One line, newline included."""
