@@ -122,3 +122,19 @@ def test_whoever_was_held_keeps_its_turn(tmp_path: Path, fake_provider: FakeProv
         online.run()
         made = [each["batch"] for each in ledger(online.root) if each["event"] == "batch.creating"]
         assert made == ["1", "5", "3"]
+
+
+@pytest.mark.parametrize("became", [b"", b"{\n"])
+def test_an_input_that_says_no_more_what_it_asks_for_keeps_no_other_back(
+    tmp_path: Path, fake_provider: FakeProvider, became: bytes
+) -> None:
+    """What somebody did to the input of a batch under way is a finding about that one alone."""
+    fake_provider.default(Fate(seconds=600.0))
+    with crowded(tmp_path / "w", fake_provider, batches=1, max_enqueued_tokens=1000) as online:
+        online.run()
+        (online.root / "workdir/batch_input_1.jsonl").write_bytes(became)
+        put(online.root, "2", input=[request(n) | {"custom_id": f"2-{n}"} for n in range(2)])
+        fake_provider.clock.advance(60)
+        report = online.run()
+        assert report.batch("2").state is State.WAITING
+        assert online.creates() == 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import attrs
@@ -27,6 +28,7 @@ from reconciler.errors import (
 from reconciler.model.identity import Role
 from reconciler.model.record import Counts
 from reconciler.model.remote import Limits, Order, RemoteBatch
+from reconciler.model.report import State
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Call, Kind, Reply, Sink, Source, Wire
 from reconciler.providers.keys import ProviderOptions
@@ -362,6 +364,62 @@ def test_what_it_takes_is_held_to(fake_provider: FakeProvider) -> None:
         assert "acme takes 2 in one batch" in report.batch("1").because
         assert "acme takes lines of openai" in report.batch("2").because
         assert online.heard.exchanges == []
+
+
+def test_a_file_that_is_larger_than_it_takes_is_not_sent(fake_provider: FakeProvider) -> None:
+    """Few requests may be many bytes: how many, what would go, and what to do is told, and nothing sent."""
+
+    class Small(Acme):
+        limits = Limits(requests=None, size=100)
+
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, Small)
+        size = (online.root / "workdir/batch_input_1.jsonl").stat().st_size
+        found = online.run().batch("1")
+        assert found.because == (
+            f"workdir/batch_input_1.jsonl has {size} bytes; acme takes 100 in one batch; nothing was sent"
+        )
+        assert found.hint == "make several inputs of it"
+        assert online.heard.exchanges == []
+
+
+def test_an_upload_may_go_on_anywhere(fake_provider: FakeProvider) -> None:
+    """Of what is sent, every end is what is left of the whole; blank lines are no part of it."""
+    seen: list[bytes] = []
+
+    class Resuming(Acme):
+        def upload(self, wire: Wire, source: Source, name: str) -> str:
+            seen.extend(b"".join(source.read(offset)) for offset in range(source.size + 1))
+            return super().upload(wire, source, name)
+
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, Resuming)
+        path = online.root / "workdir/batch_input_1.jsonl"
+        whole = path.read_bytes()
+        path.write_bytes(b"\xef\xbb\xbf" + whole.replace(b"\n", b"\n\n").rstrip())
+        fake_provider.clock.advance(60.0)
+        assert online.wait(DAYS).batch("1").state is State.SETTLED
+        assert seen == [whole[offset:] for offset in range(len(whole) + 1)]
+
+
+def test_an_upload_that_is_not_ready_is_waited_for(fake_provider: FakeProvider) -> None:
+    """It is asked less and less often, given once, and made a batch of once it is ready."""
+    asked: list[float] = []
+
+    class Slow(Acme):
+        def is_ready(self, wire: Wire, file_id: str) -> bool:  # noqa: ARG002 - the protocol's
+            asked.append(fake_provider.clock.now)
+            return len(asked) > 3
+
+    with begun(PLUGGED, fake_provider) as online:
+        online.client = own(fake_provider, Slow)
+        found = online.run().batch("1")
+        assert (found.state, found.because) == (State.WAITING, "acme is still processing the upload")
+        assert online.wait(DAYS).batch("1").state is State.SETTLED
+        waits = [later - before for before, later in pairwise(asked)]
+        assert waits == sorted(waits)
+        assert waits[-1] > waits[0]
+        assert fake_provider.calls.count("upload") == fake_provider.calls.count("create") == 1
 
 
 def test_a_list_with_overlapping_pages_cancels_nothing(fake_provider: FakeProvider) -> None:

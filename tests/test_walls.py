@@ -237,6 +237,24 @@ def test_a_probe_that_was_refused_at_its_create_holds_nobody_up(
     assert sorted(each.name for each in (tmp_path / "w" / "done").iterdir()) == ["2", "3"]
 
 
+def test_a_probe_whose_metadata_cannot_be_read_may_still_be_answered(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """It was sent, and nobody can say what became of it: the others wait, and go once it is mended."""
+    asked = walled(tmp_path / "w", fake_provider, 3, probe_batches=1)
+    asked.run()
+    path = tmp_path / "w" / "workdir" / "batch_metadata_1.jsonl"
+    known = path.read_bytes()
+    path.write_bytes(known[:20])
+    report = asked.run()
+    assert report.batch("1").state is State.ATTENTION
+    assert report.batch("2").because.startswith("1 goes ahead; the others follow")
+    assert fake_provider.calls.count("create") == 1
+    path.write_bytes(known)
+    assert until_still(asked).exit_code == 0
+    assert fake_provider.calls.count("create") == 3
+
+
 def test_resume_lifts_every_wall_at_a_place(tmp_path: Path, fake_provider: FakeProvider) -> None:
     """Want of credit and a model that is refused, both: one word lifts both."""
     fake_provider.script(refusing("insufficient_quota"), refusing("model_not_found", 404))

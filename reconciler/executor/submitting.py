@@ -85,7 +85,8 @@ def submit(step: Submit, run: Run) -> Receipt:
     asked = check_input(ctx, fact, take)
     shape.whole()
     if record.input is not None and record.input != asked:
-        raise PermanentError(f"{fact.path} is not the input that its metadata knows; nothing was sent")
+        told = f"{fact.path} is not the input that its metadata knows; nothing was sent"
+        raise PermanentError(told, hint="put that input back; another one needs a name of its own")
     _refuse_size(remote, fact, asked)
     if record.parent is None and not step.again and record.state in _BEFORE_CREATE:
         # Also where a submission was cut off: a copy may have been sent since.
@@ -241,7 +242,8 @@ def _upload(run: Run, remote: Remote, record: Record, source: Source) -> Record:
 def _create(run: Run, remote: Remote, record: Record, source: Source, model: str | None) -> Receipt:
     """The create, and what came of it."""
     if record.input is None or record.intent is None:
-        raise PermanentError(f"the metadata of {record.name} lacks what its submission needs")
+        told = f"{run.ctx.record_path(record.name)} lacks what its submission needs; nothing was created"
+        raise PermanentError(told, hint="put it back as it was")
     ctx, requests = run.ctx, record.input.requests
     if record.is_over(ctx.fx.now()):
         # An upload may take long. Nothing was created, so the next pass ends it here.

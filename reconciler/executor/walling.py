@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.codec.request import decode_request
-from reconciler.errors import BadMetadata, Later, Walled
+from reconciler.errors import BadLine, BadMetadata, Later, Walled
 from reconciler.executor.answers import opened, read_result
 from reconciler.executor.context import Context, View
 from reconciler.executor.reading import Lines
+from reconciler.model.answers import Answers
 from reconciler.model.coverage import NOTHING
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
@@ -73,11 +74,10 @@ def place_of(remote: Remote, model: str | None) -> Place:
 
 
 def take_note(ctx: Context, record: Record | None, files: Mapping[Role, FileFact], matched: Matched) -> None:
-    """Write down whether a batch of a remote provider was refused as a whole, or was answered."""
-    coverage = matched.coverage
-    if record is None or record.provider is None or record.account is None or coverage is None:
-        return
-    if record.batch_id is None or matched.mismatch is not None:
+    """Write down whether a batch of a remote provider was refused as a whole, or answered; it matches."""
+    coverage, answers = matched.coverage, matched.answers
+    sent = record is not None and None not in (record.provider, record.account, record.batch_id)
+    if record is None or not sent or coverage is None or answers is None:
         return
     refused = coverage.answered == NOTHING and coverage.failed == coverage.input
     if not refused or len(coverage.by_class) != 1:
@@ -87,7 +87,7 @@ def take_note(ctx: Context, record: Record | None, files: Mapping[Role, FileFact
     (error_class,) = coverage.by_class
     if error_class in walls.WALLS:
         place = _place(ctx, record, files)
-        told = _words(ctx, files, matched)
+        told = _words(ctx, files, answers)
         requests = coverage.input.requests
         walls.met(ctx.fx, place, Met(record.name, place.provider, place.model, error_class, told, requests))
 
@@ -104,19 +104,17 @@ def _place(ctx: Context, record: Record, files: Mapping[Role, FileFact]) -> Plac
 
 
 def model_of(view: View, fact: FileFact) -> str | None:
-    """The model that the first line of an input names."""
-    for line in Lines(view, fact):
-        return decode_request(line, fact.path).model
-    return None
+    """The model that the first line of an input names; None also where no request stands there any more."""
+    line = next(iter(Lines(view, fact)), None)
+    try:
+        return None if line is None else decode_request(line, fact.path).model
+    except BadLine:
+        return None
 
 
-def _words(view: View, files: Mapping[Role, FileFact], matched: Matched) -> str:
-    """The provider's own words for the first failure."""
-    answers = matched.answers
-    if answers is None:
-        return ""
+def _words(view: View, files: Mapping[Role, FileFact], answers: Answers) -> str:
+    """The provider's own words for the first failure, which there is."""
+    _, place = next(iter(answers.failures()))
     with opened(view, files) as read:
-        for _, place in answers.failures():
-            result = read_result(place, files, read, answers.extraction)
-            return (result.error_message or result.error_code or "")[:_LONGEST]
-    return ""
+        result = read_result(place, files, read, answers.extraction)
+    return (result.error_message or result.error_code or "")[:_LONGEST]

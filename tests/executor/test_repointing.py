@@ -69,6 +69,29 @@ def test_a_line_that_somebody_edited_stays(tmp_path: Path) -> None:
     assert b'"outcome":"retried"' in path.read_bytes()
 
 
+def test_a_table_of_lines_that_somebody_edited_stays(tmp_path: Path) -> None:
+    """The CSV is made of the lines; where one of them is none of ours it stays as it was; retry goes on."""
+    put(tmp_path, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
+    assert Plugs(loud).run(tmp_path, csv=True).exit_code == 0
+    lines, table = tmp_path / "target" / "1.results.jsonl", tmp_path / "target" / "1.results.csv"
+    before = table.read_bytes()
+    lines.write_bytes(lines.read_bytes() + b"not ours\n")
+    assert decide.retry(str(tmp_path), settings(csv=True), ["1"]).told
+    assert b'"outcome":"retried"' in lines.read_bytes()
+    assert table.read_bytes() == before
+    assert not [path for path in (tmp_path / "target").iterdir() if path.name.startswith(".")]
+    assert (tmp_path / "batch_input_1.r1.jsonl").exists()
+
+
+def test_a_table_says_what_its_lines_say(tmp_path: Path) -> None:
+    """Once a child asks a request again, the CSV says so, too."""
+    put(tmp_path, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
+    assert Plugs(loud).run(tmp_path, csv=True).exit_code == 0
+    decide.retry(str(tmp_path), settings(csv=True), ["1"])
+    table = (tmp_path / "target" / "1.results.csv").read_text("utf-8").splitlines()
+    assert [("retried" in line, "1.r1" in line) for line in table[1:]] == [(False, False), (True, True)]
+
+
 def test_a_processor_that_was_chosen_clears_what_another_left(tmp_path: Path) -> None:
     """Settled by `results` because somebody said so: no file says any more that answers were not handled."""
     put_answers(tmp_path, 2, output=texts("{", "no"))
