@@ -38,7 +38,7 @@ def wanted(settings: Settings, own_file: str) -> tuple[Extraction | None, bool]:
         message = f'[output] content is "jsonl", and a {kind.value} is for an answer that is one JSON value'
         raise ConfigError(message, hint='content = "json", or extraction by tags')
     # Imported here for what they import: most passes hold answers to nothing.
-    from reconciler.processors.content import repair_version  # noqa: PLC0415
+    from reconciler.processors.repair import repair_version  # noqa: PLC0415
 
     schema = _schema(settings, own_file) if kind is Kind.SCHEMA else ""
     extraction = made(kind, settings.values, settings.origins, schema=schema, repair=repair_version())

@@ -53,7 +53,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
         "importlib.resources.files": "the list of prices is a resource of the package, read only",
         ".read_text": "the same",
     },
-    "processors/content.py": {"importlib.metadata.version": "which version of an extra repairs JSON"},
+    "processors/repair.py": {"importlib.metadata.version": "which version of an extra repairs JSON"},
     "processors/parquet.py": _LAZY,
     "providers/__init__.py": _LAZY,
     "providers/http.py": {"httpx.*": "the room for the network", "ssl.SSLContext": "what it believes"},

@@ -29,7 +29,7 @@ from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.record import InputFact, Limit, Record
 from reconciler.model.snapshot import Place
 from reconciler.pricing import LISTED, Book, Quote, dollars
-from reconciler.processors.content import repair_version
+from reconciler.processors.repair import repair_version
 from reconciler.session import Options, session
 from reconciler.workspace import metadata
 from reconciler.workspace.effects import Effects

@@ -22,7 +22,7 @@ from reconciler.model.operation import ProcessOutput
 from reconciler.model.record import Record
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.words import many
-from reconciler.processors.content import repair_version
+from reconciler.processors.repair import repair_version
 from reconciler.workspace import fields, metadata, settled, tombstones
 from reconciler.workspace.effects import TEMPORARY
 from reconciler.workspace.observe import TRIPLE, observe

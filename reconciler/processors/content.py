@@ -8,7 +8,6 @@ what was cut off by the length limit is never repaired into something that looks
 from __future__ import annotations
 
 import enum
-import functools
 import json
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import msgspec
 
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
+from reconciler.processors.repair import BeyondRepair, repaired
 
 
 class How(enum.StrEnum):
@@ -66,19 +66,6 @@ _FENCE: Final = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)(```|\Z)", re.DOTALL)
 _ARRAY: Final = re.compile(r"""\[\s*[{"\[]""")
 # What follows says whether a brace begins an object, well written or not, or is a word in braces.
 _OBJECT: Final = re.compile(r"""\{\s*(?:["'}]|[A-Za-z_]\w*\s*:)""")
-_HUGE: Final = re.compile(r"[0-9]{300,}")
-_REPAIRABLE: Final = 100_000
-_BRACKETS: Final = 5_000
-"""Characters and brackets up to which repair is tried: its cost grows faster than the text."""
-
-DEPTH: Final = 100
-"""How deep a value may be nested: readers, repair and schemas work by recursion, and the stack has an end."""
-
-_BRACKET: Final = re.compile(r"[\[{\]}]")
-_CLOSED_BY: Final = {"[": "]", "{": "}"}
-# A string that does not end reaches to the end of the text: looking on inside of it would take for ever.
-_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-
 _CANDIDATES: Final = 200
 """Places in one text where a value is looked for; hostile text may hold a million brackets."""
 
@@ -202,59 +189,10 @@ def _begin(text: str, after: int) -> int:
 
 def _repaired(text: str) -> Parsed | Unreadable:
     """What a broken value probably was."""
-    if _HUGE.search(text):
-        return Unreadable(Why.BROKEN, "it holds a number of hundreds of digits, which no reader keeps exact")
-    if len(text) > _REPAIRABLE or text.count("{") + text.count("[") > _BRACKETS:
-        return Unreadable(Why.BROKEN, f"no JSON, and too large to be repaired ({len(text)} characters)")
-    # One quotation mark too many turns strings inside out: repair follows brackets that others take for text.
-    if nested_text(text) or _depth(text) > DEPTH:
-        return Unreadable(Why.BROKEN, f"no JSON, and its brackets nest more than {DEPTH} deep")
-    import json_repair  # noqa: PLC0415 - 57 ms that most passes never need
-
     try:
-        value = json_repair.loads(text, skip_json_loads=True)
-        written = json.dumps(value, allow_nan=False).encode()
-    except (ValueError, TypeError, RecursionError) as error:
-        return Unreadable(Why.BROKEN, f"no JSON, and beyond repair ({str(error)[:100]})")
-    if not isinstance(value, dict | list) or not value:
-        return Unreadable(Why.BROKEN, "no JSON, and beyond repair")
-    # A half surrogate pair is written as an escape that nobody reads back.
-    strict = _strict(written.decode())
-    if strict is _NOTHING:
-        return Unreadable(Why.BROKEN, "no JSON, and beyond repair")
-    return Parsed(strict, How.REPAIRED)
-
-
-def nested_text(text: str) -> bool:
-    """Whether brackets outside of strings nest too deep to be read; told without recursion."""
-    if text.count("{") + text.count("[") <= DEPTH:
-        return False
-    return _depth(_STRINGS.sub("", text)) > DEPTH
-
-
-def _depth(text: str) -> int:
-    """
-    How deep brackets nest.
-
-    Repair passes over a bracket that closes another kind, so that what it should have closed stays open.
-    """
-    open_: list[str] = []
-    deepest = 0
-    for found in _BRACKET.finditer(text):
-        if found[0] in _CLOSED_BY:
-            open_.append(_CLOSED_BY[found[0]])
-            deepest = max(deepest, len(open_))
-        elif open_ and open_[-1] == found[0]:
-            open_.pop()
-    return deepest
-
-
-@functools.cache
-def repair_version() -> str:
-    """The version of what repairs broken JSON; another one may repair otherwise."""
-    from importlib.metadata import version  # noqa: PLC0415 - where an account hangs on it
-
-    return version("json-repair")
+        return Parsed(repaired(text), How.REPAIRED)
+    except BeyondRepair as error:
+        return Unreadable(Why.BROKEN, str(error))
 
 
 def _no_constant(word: str) -> NoReturn:

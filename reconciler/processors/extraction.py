@@ -18,7 +18,8 @@ from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.processors.citing import mapped
-from reconciler.processors.content import DEPTH, TRUNCATING, How, Unreadable, nested_text, read
+from reconciler.processors.content import TRUNCATING, How, Unreadable, read
+from reconciler.processors.repair import DEPTH, nested_text
 
 BACKTRACKS: Final = 1_000_000
 """Steps that a regular expression of a schema may take back on one string."""

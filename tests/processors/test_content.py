@@ -7,7 +7,7 @@ The table holds what models really write; the laws hold for any text.
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -350,3 +350,38 @@ def test_what_closes_another_bracket_closes_none() -> None:
     assert "nest more than" in found.reason
     few = read(Result("a", Outcome.ANSWERED, text='[{"b": 2]' + ', {"c": 3}' * 3 + "]"), Content.JSON)
     assert isinstance(few, Parsed)
+
+
+TANGLED: Final = {
+    "quotation marks in an array": '["*1' + '"*1' * 3000,
+    "escapes and quotation marks": '["' + '\\n"' * 3000,
+    "parentheses": "[" + "(" * 5000,
+    "objects with arrays": "{a[b]}" * 2000,
+}
+
+
+@pytest.mark.parametrize("text", TANGLED.values(), ids=TANGLED)
+def test_what_is_tangled_is_not_repaired(text: str) -> None:
+    """Repair that reads a text over and over ends after a bounded number of looks, and says so."""
+    found = read(Result("a", Outcome.ANSWERED, text=text), Content.JSON)
+    assert isinstance(found, Unreadable)
+    assert (found.why, "tangled" in found.reason) == (Why.BROKEN, True)
+
+
+BROKEN_ONCE: Final = {
+    "many brackets": lambda text: text[:-2],
+    "many commas": lambda text: text.replace("}, {", "},, {"),
+    "single quotation marks": lambda text: text.replace('"', "'"),
+    "keys without": lambda text: text.replace('"n"', "n"),
+    "commas forgotten": lambda text: text.replace(', "t"', ' "t"'),
+}
+
+
+@pytest.mark.parametrize("breaks", BROKEN_ONCE.values(), ids=BROKEN_ONCE)
+def test_what_is_large_and_broken_is_repaired(breaks: Callable[[str], str]) -> None:
+    """An ordinary answer of 90,000 characters, broken in an ordinary way, comes nowhere near the bound."""
+    value = [{"n": [number], "t": "some words, as they come"} for number in range(1800)]
+    found = read(Result("a", Outcome.ANSWERED, text=breaks(json.dumps(value))), Content.JSON)
+    assert isinstance(found, Parsed)
+    assert found.how is How.REPAIRED
+    assert len(found.value) == len(value)

@@ -13,8 +13,8 @@ from reconciler.codec.result import decode_result
 from reconciler.model.exchange import Result
 from reconciler.model.extraction import TAG_PREFIX, TAG_SUFFIX, Extraction, Kind, Think
 from reconciler.model.outcome import ErrorClass, Outcome
-from reconciler.processors.content import DEPTH
 from reconciler.processors.extraction import BadSchema, Invalid, Taken, compile_schema, held_to, take
+from reconciler.processors.repair import DEPTH
 
 TAGS: Final = Extraction(Kind.TAGS, TAG_PREFIX, TAG_SUFFIX)
 A, B = f"{TAG_PREFIX}A{TAG_SUFFIX}", f"{TAG_PREFIX}B{TAG_SUFFIX}"

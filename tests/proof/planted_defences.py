@@ -26,6 +26,13 @@ DEFENCES: Final = (
         ("tests/codec/test_jsonl.py",),
     ),
     Planted(
+        "repair may look at a text for ever",
+        "processors/repair.py",
+        "        if left[0] < 0:",
+        "        if left[0] is None:",
+        ("tests/processors/test_content.py",),
+    ),
+    Planted(
         "a line may be of any length",
         "codec/jsonl.py",
         "    if not terminated and len(raw) > limit:",
