@@ -11,9 +11,7 @@ import contextlib
 import json
 import os
 import shlex
-import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -84,20 +82,16 @@ def _demo(keep: str | None, call: Call) -> int:
 
 @contextlib.contextmanager
 def _own_settings() -> Iterator[None]:
-    """Let no setting of the user tell another story, and let SIGTERM clean up as Ctrl-C does."""
+    """Let no setting of the user tell another story."""
     ours = {name: value for name, value in os.environ.items() if name.startswith("RECONCILER_")}
     for name in ours:
         del os.environ[name]
     os.environ["RECONCILER_USER_CONFIG"] = ""
     # The demo's inputs are whole: nobody has to wait for them to stand still.
     os.environ["RECONCILER_POLICY_SETTLE_SECONDS"] = "0"
-    main_thread = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if main_thread else None
     try:
         yield
     finally:
-        if main_thread:
-            signal.signal(signal.SIGTERM, before)
         del os.environ["RECONCILER_USER_CONFIG"], os.environ["RECONCILER_POLICY_SETTLE_SECONDS"]
         os.environ.update(ours)
 

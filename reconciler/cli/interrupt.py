@@ -1,17 +1,32 @@
 """
-Ctrl-C and SIGTERM: the first asks for an end between two effects, the second ends now.
+Ctrl-C and SIGTERM: in a pass the first asks for an end between two effects, the second ends now.
 
 Nothing depends on this: a killed pass is resumable at any point. It only makes leaving tidy.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 from reconciler.cli.console import err
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, where this thread may: what was begun cleans up behind itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Stop:

@@ -12,6 +12,7 @@ import click
 from reconciler import __version__
 from reconciler.cli import commands, options
 from reconciler.cli.console import complain, err, out, safe, safe_json
+from reconciler.cli.interrupt import sigterm_as_ctrl_c
 from reconciler.cli.prepare import Time
 from reconciler.errors import ReconcilerError
 
@@ -29,6 +30,9 @@ Exit codes:
   130  interrupted; everything is resumable
   141  the reader of stdout has gone"""
 
+
+INTERRUPTED: Final = 130
+"""What a shell reports for a program that Ctrl-C has ended."""
 
 HUNG_UP: Final = 141
 """What a shell reports for a program that writes to a closed pipe."""
@@ -174,6 +178,15 @@ def main(args: Sequence[str] | None = None, time: Time | None = None) -> int:
     if not sys.platform.startswith(("linux", "darwin")):
         err("error: reconcile runs on Linux and macOS; on Windows, use WSL")
         return 1
+    try:
+        with sigterm_as_ctrl_c():
+            return _ended(words, time)
+    except KeyboardInterrupt:
+        return INTERRUPTED  # nothing was left but to print
+
+
+def _ended(words: list[str], time: Time | None) -> int:
+    """Carry out the words and print what is left."""
     code = _run(words or ["--help"], time)
     if not words:
         code = 2
@@ -211,7 +224,7 @@ def _run(words: list[str], time: Time | None) -> int:
         # click leaves like this when it notices that the reader of stdout has gone.
         return HUNG_UP
     except (KeyboardInterrupt, click.Abort):
-        return _tell(words, "interrupted; everything is resumable", "", 130)
+        return _tell(words, "interrupted; everything is resumable", "", INTERRUPTED)
     except Exception as error:
         # Even a fault of ours is told in a line or two; --debug shows where it was.
         if "--debug" in words and not isinstance(error, click.ClickException):

@@ -224,8 +224,8 @@ class Delivery:
                 return handed.publish(self.origin.batch, outcome.value)
             except FaultyData as error:
                 outcome = error.raised
-        if self.record.coverage is not None:
-            self.unhandled.whole = self.record.coverage.answered
+        account = self.record.coverage
+        self.unhandled.whole = None if account is None else account.answered
         self.unhandled.found.append(Unhandled(None, None, 0, PROCESSOR, outcome.told, self.token))
         return {}
 

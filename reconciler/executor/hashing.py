@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Protocol
 
 from reconciler.model.coverage import FileDigest
-
-_PATIENCE: Final = 10.0
-"""Seconds after which a thread that does not come to its end is left alone."""
 
 
 def digest_of(blocks: Iterable[bytes]) -> FileDigest:
@@ -38,10 +35,15 @@ class Beside:
 
     One block is under way at a time. The thread is given its turn explicitly: left to itself, the
     interpreter lets a thread that is ready wait for five milliseconds, ten times as long as a block takes.
+
+    Args:
+        hasher: Takes in the blocks; SHA-256 unless it is given.
+        patience: Seconds after which a thread that does not come to its end is left alone.
     """
 
-    def __init__(self) -> None:
-        self._hasher = hashlib.sha256()
+    def __init__(self, hasher: Hasher | None = None, patience: float = 10.0) -> None:
+        self._hasher: Hasher = hasher or hashlib.sha256()
+        self._patience = patience
         self._block: memoryview | None = None
         self._go, self._begun, self._free = (threading.Lock() for _ in range(3))
         self._go.acquire()
@@ -63,7 +65,7 @@ class Beside:
     def close(self) -> None:
         """Let the thread come to its end; called again, it does nothing."""
         # A block takes milliseconds. Who was interrupted between two of these locks shall not wait for ever.
-        if self._thread.is_alive() and self._free.acquire(timeout=_PATIENCE):
+        if self._thread.is_alive() and self._free.acquire(timeout=self._patience):
             self._block = None
             self._go.release()
             self._thread.join()

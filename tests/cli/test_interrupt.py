@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM end a pass with 130, lose nothing, and the next pass goes on from there."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -233,3 +234,23 @@ def test_signals_are_given_back() -> None:
         stop.restore()
 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="only Linux makes a pipe smaller")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_while_the_last_words_are_printed(number: signal.Signals, workspace: Path) -> None:
+    """Also when only the report is left, for a slow reader, the code is 130 and there is no traceback."""
+    for name in range(40):
+        put_settled(workspace, str(name))
+    reads, writes = os.pipe()
+    fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, 4096)
+    words = [*COMMAND, str(workspace), "--json"]
+    with os.fdopen(reads, "rb") as reader:
+        running = subprocess.Popen(words, env=environment(), stdout=writes, stderr=subprocess.PIPE)
+        os.close(writes)
+        assert reader.read(1)
+        running.send_signal(number)
+        assert len(reader.read()) >= 4095
+        _, told = running.communicate(timeout=WAIT)
+    assert running.returncode == 130, told
+    assert b"Traceback" not in told

@@ -1,6 +1,7 @@
 """A digest that is computed in a thread is the digest."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,31 @@ def test_blocks_are_taken_in_order(count: int) -> None:
         expected.update(buffer)
         beside.update(memoryview(buffer))
     assert beside.hexdigest() == expected.hexdigest() == beside.hexdigest()
+
+
+class Hung:
+    """A hasher that takes in its block once it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def update(self, _block: memoryview, /) -> None:
+        """Hang."""
+        self.go.wait()
+
+    def hexdigest(self) -> str:
+        """Nothing was taken in."""
+        return ""
+
+
+def test_a_thread_that_hangs() -> None:
+    """There is no digest as long as a block is not taken in, rather than one of what came before it."""
+    hung = Hung()
+    beside = Beside(hung, patience=0.01)
+    beside.update(memoryview(b"x"))
+    with pytest.raises(RuntimeError, match="has not come to its end"):
+        beside.hexdigest()
+    hung.go.set()
 
 
 @pytest.mark.parametrize("size", [BESIDE - 1, BESIDE, 2 * BESIDE + 7])

@@ -2,10 +2,12 @@
 
 import json
 import pickle  # noqa: TID251 - what crosses between processes is pickled; nothing foreign is read
+import re
 from pathlib import Path
 
 import pytest
 
+from reconciler.errors import PermanentError
 from reconciler.executor.answers import joined, places
 from reconciler.executor.context import Context
 from reconciler.executor.matching import match
@@ -98,6 +100,17 @@ def test_the_generic_way_goes_through_everything_in_input_order(root: Path) -> N
     assert [place.failed for _, _, place, _ in rows if place is not None and place.failed is not None][
         1
     ] is ErrorClass.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("role", [Role.INPUT, Role.OUTPUT, Role.ERROR])
+def test_no_places_in_what_cannot_be_read(root: Path, role: Role) -> None:
+    """A broken line of any file is told with its place; no answers are joined around it."""
+    ctx = context(root)
+    path = facts(ctx)[role].path
+    first, *rest = (root / path).read_bytes().splitlines(keepends=True)
+    (root / path).write_bytes(b"".join([first, b'{"custom_id": \n', *rest]))
+    with pytest.raises(PermanentError, match=f"{re.escape(path)}:2"):
+        places(ctx, facts(ctx), None)
 
 
 def test_equal_verdicts_are_equal_whatever_they_carry(root: Path) -> None:
