@@ -36,6 +36,8 @@ from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
+from reconciler.testing import FakeProvider
+from tests.five import client_of
 from tests.workers import Noted, answer, as_earlier, chat, ids, kept, note, noted, plugged, progress
 from tests.workspace.faults import Trip, errno_failure, in_child, plant
 from tests.workspaces import (
@@ -794,3 +796,16 @@ def test_the_input_is_never_touched(root: Path, log: Path) -> None:
     put(root, "1", input=[request(0), request(1)])
     answer(root, Noted(log))
     assert (root / "done/1/batch_input_1.jsonl").read_bytes() == jsonl([request(0), request(1)])
+
+
+def test_what_is_no_runner_of_ours_answers_nothing(
+    root: Path, log: Path, fake_provider: FakeProvider
+) -> None:
+    """Whatever else a program registers as `local` is told, and nothing is called or written as begun."""
+    put(root, "1", input=[request(0)])
+    made = Hooks(providers={LOCAL: client_of("openai", fake_provider)})
+    report = reconcile(str(root), settings(provider=LOCAL), Options(plugged=Plugged(lambda _name: made)))
+    assert "no worker was given for the provider 'local'" in report.batch("1").because
+    assert not (root / ".reconciler/live").exists()
+    assert ledger(root) == []
+    assert answer(root, Noted(log)).batch("1").state is State.SETTLED

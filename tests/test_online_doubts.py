@@ -292,6 +292,31 @@ def test_a_page_in_place_of_results(tmp_path: Path, fake: FakeProvider, name: st
     assert all_answered(asked)
 
 
+SAID: Final = {
+    "anthropic": '{"custom_id":"q-%d","result":{"type":"succeeded","message":{"model":"c","content":[{"type":'
+    '"text","text":"4"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}}}',
+    "gemini": '{"key":"q-%d","response":{"candidates":[{"content":{"parts":[{"text":"4"}]},'
+    '"finishReason":"STOP"}]}}',
+}
+"""A line of the one stream of a provider."""
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_line_of_one_stream_that_cannot_be_read(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """A stream that is made into two files here loses no line to that; what is broken is set aside, whole."""
+    lines = [SAID[name] % 1, '{"custom_id": ', *(SAID[name] % number for number in (3, 4, 5))]
+    asked = online(tmp_path / "ws", fake, name)
+    fake.fault("download", Reply(200, "\n".join([*lines, ""]).encode(), "application/jsonl"), times=None)
+    report = asked.wait()
+
+    assert report.batch("1").state is State.ATTENTION
+    assert "workdir/batch_output_1.jsonl:2: not JSON" in report.batch("1").because
+    kept = (asked.root / "quarantine/1.1/batch_output_1.jsonl").read_text("utf-8").splitlines()
+    assert kept == lines
+    asked.run()
+    assert asked.creates() == 1
+
+
 @provider
 def test_nothing_new_writes_nothing(tmp_path: Path, fake: FakeProvider, name: str) -> None:
     """A pass over a batch whose status has not changed changes no file, no time and no inode."""

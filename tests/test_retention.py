@@ -22,6 +22,7 @@ from reconciler.executor.standings import rows_of
 from reconciler.model.report import State
 from reconciler.model.rows import ResultRow
 from reconciler.registry import export
+from reconciler.repairing import repair
 from reconciler.retention import Jsonl
 from reconciler.session import Options, Workers
 from tests.plugging import Plugs, Seen, put_answers, refusing
@@ -372,6 +373,25 @@ def test_a_retry_by_hand_says_what_is_gone(tmp_path: Path) -> None:
         decide.retry(str(root), settings(), ["1"])
     assert "done/1/tombstone.json" in refused.value.hint
     assert files(root) == before
+
+
+@pytest.mark.parametrize("torn", [b'{"schema": 1', None], ids=["torn", "gone"])
+def test_a_retry_by_hand_needs_the_manifest(tmp_path: Path, torn: bytes | None) -> None:
+    """Without it nobody knows what stands where: nothing is asked again, and a lost one can be made anew."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(0), answered(1)], error=[failed(2, 400)])
+    run(root)
+    path = root / "done/1/manifest.json"
+    path.unlink() if torn is None else path.write_bytes(torn)
+    before = files(root)
+    with pytest.raises(NeedsPerson, match="done/1/ has no manifest that can be read") as refused:
+        decide.retry(str(root), settings(provider="openai"), ["1"], classes=["invalid-request"])
+    assert "check WORKSPACE --repair" in refused.value.hint
+    assert files(root) == before
+    if torn is None:
+        assert repair(str(root), settings()).verdict.findings == []
+        decision = decide.retry(str(root), settings(provider="openai"), ["1"], classes=["invalid-request"])
+        assert "1 request goes to 1.r1" in str(decision)
 
 
 def test_results_and_registry_say_what_they_said(tmp_path: Path) -> None:

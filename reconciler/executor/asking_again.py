@@ -122,7 +122,8 @@ def _settled(ctx: Context, name: BatchName) -> Manifest:
     try:
         manifest = settled.read(ctx.fx, name)
     except (BadMetadata, FileNotFoundError) as error:
-        raise NeedsPerson(f"done/{name}/ has no manifest that can be read: {error}") from error
+        message = f"done/{name}/ has no manifest that can be read: {error}"
+        raise NeedsPerson(message, hint="reconcile check WORKSPACE --repair makes a lost one anew") from error
     if is_gone(ctx.fx, name):
         message = f"the JSONL of {name} was removed by [retain], its requests with it"
         hint = f"{path_of(name)} says what is gone; its results are where they were published"

@@ -381,6 +381,25 @@ def test_a_re_run_may_mend_it(root: Path) -> None:
     assert seen.handed[1] == (seen.handed[0][0], True)
 
 
+def test_what_it_publishes_may_be_mended_by_a_re_run(root: Path) -> None:
+    """A TransientError of the data that it publishes, read after its return, records nothing either."""
+    put_answers(root)
+    seen = Taken()
+
+    def pieces() -> Iterator[bytes]:
+        yield b"some"
+        raise TransientError("busy")
+
+    def streams(batch: ProcessedBatch, context: BatchContext) -> Any:
+        seen(batch, context)
+        context.publish("a.txt", pieces())
+
+    assert Plugs(streams).run(root).exit_code == 1
+    assert (items(root), published(root)) == ([], {})
+    assert Plugs(seen).run(root).exit_code == 0
+    assert seen.handed[1] == (seen.handed[0][0], True)
+
+
 def test_a_process_that_dies_in_it(root: Path) -> None:
     """Killed half way, nothing was published; the same token comes again, as a redelivery."""
     put_answers(root)

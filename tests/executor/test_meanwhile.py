@@ -4,6 +4,7 @@ What somebody does between a plan and its effects: it is noticed, and nothing is
 A watcher that is told of a plan, and a tap that is told of a change, are where a test can be that somebody.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,31 @@ def test_metadata_without_an_account_that_comes_back_is_counted_anew(root: Path,
     ]
     assert sum(each["event"] == "batch.settled" for each in ledger(root)) == 1
     sound(root)
+
+
+def put_known(root: Path) -> dict[str, Any]:
+    """A batch that was sent earlier, with an answer to each request; gives its metadata."""
+    old = {"schema": 1, "generation": 3, "name": "7", "attempt": 1, "provider": "openai"}
+    put(root, "7", input=[request(0)], output=[answered(0)], metadata=old)
+    return old
+
+
+def test_metadata_that_is_written_anew_after_the_plan(root: Path) -> None:
+    """What was planned on older metadata is dropped, and what is there now is planned on."""
+    old = put_known(root)
+    report = meanwhile(root, "match-request-ids", lambda: put(root, "7", metadata={**old, "generation": 8}))
+    assert report.batch("7").state is State.SETTLED
+    assert json.loads(files(root)["done/7/batch_metadata_7.jsonl"])["generation"] > 8
+    sound(root)
+
+
+def test_metadata_that_is_torn_after_the_plan(root: Path) -> None:
+    """The plan is dropped, nothing moves, and metadata that cannot be read is a person's affair."""
+    put_known(root)
+    path = live(root) / "batch_metadata_7.jsonl"
+    report = meanwhile(root, "match-request-ids", lambda: path.write_bytes(b'{"schema": 1, "gen'))
+    assert report.batch("7").state is State.ATTENTION
+    assert "batch_metadata_7.jsonl" in report.batch("7").because
+    assert path.read_bytes() == b'{"schema": 1, "gen'
+    assert {path.name for path in live(root).iterdir()} >= {"batch_input_7.jsonl", "batch_output_7.jsonl"}
+    assert not (root / "done").exists()

@@ -427,6 +427,14 @@ def test_rows_from_python(place: Path) -> None:
     assert [(each.name, each.outcome) for each in found.rows] == [("p_03", "imported")]
 
 
+def test_no_rows_from_python(place: Path) -> None:
+    """An empty registry is one: there is nothing to import, and that is no error."""
+    found = take(place / "ws", [], name="p")
+
+    assert (found.rows, found.exit_code) == ((), 0)
+    assert tree(place / "ws") == {}
+
+
 def test_rows_of_a_data_frame(place: Path) -> None:
     """What gives its rows as pandas does is a registry too."""
     path = OutputDir(place / "out").add("openai", "batch_1", ids_of("openai", 2))

@@ -1,0 +1,45 @@
+"""Files outside of the workspace, which a person has named, are read as those within it are."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import PermanentError
+from reconciler.executor.context import Context
+from reconciler.executor.reading import Lines
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.layout import find
+from reconciler.workspace.reading import Reading
+from tests.workspaces import put
+
+
+def context(root: Path) -> Context:
+    """A workspace at hand, without a lock."""
+    put(root, "1", input=[])
+    layout = find(str(root))
+    return Context(look=Effects(layout.root), layout=layout, line_limit=10)
+
+
+def test_a_file_elsewhere_is_held_to_the_same_bounds(tmp_path: Path) -> None:
+    """Its lines come as they stand, under its own name, and none is longer than the settings allow."""
+    (tmp_path / "a.jsonl").write_bytes(b"{}\n" + b"x" * 11 + b"\n")
+    look = Reading(str(tmp_path))
+    view, fact = context(tmp_path / "w").elsewhere(look, "a.jsonl")
+    lines = iter(Lines(view, fact))
+    assert next(lines).data == b"{}"
+    with pytest.raises(PermanentError, match=r"a\.jsonl:2: "):
+        next(lines)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path.parent / "gone"), lambda _path: None],
+    ids=["folder", "fifo", "link", "nothing"],
+)
+def test_what_is_no_file_elsewhere(tmp_path: Path, made: Callable[[Path], object]) -> None:
+    """What has come to lie under a name since it was found to be a file is not waited for or followed."""
+    made(tmp_path / "a.jsonl")
+    with pytest.raises(PermanentError, match=r"/a\.jsonl is no file that can be read"):
+        context(tmp_path / "w").elsewhere(Reading(str(tmp_path)), "a.jsonl")
