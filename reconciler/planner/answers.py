@@ -64,6 +64,10 @@ def _fetch(snap: Snapshot, policy: Policy, roles: tuple[Role, ...]) -> Plan:
     """One file came down and the other did not: an archived half would lose paid answers."""
     record = snap.record
     if record is not None and record.provider == LOCAL and LOCAL in policy.reachable:
+        if record.status is None:
+            because = "its metadata promises answers of this process, and says that none was ever begun"
+            hint = "nothing is called: restore its metadata, or move away what answers are here"
+            return Plan(snap.name, because, then=Attention(hint))
         # It was answered here; what is not published yet stands in its durable progress.
         because = "it was answered here, and not every answer file is published yet"
         return Plan(snap.name, because, (answer_here(snap, policy),))

@@ -39,6 +39,12 @@ def plan_cancel(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(snap.name, "a person decides so", (end_here(snap, ErrorClass.CANCELLED),))
     if record is not None and is_turned_away(record) and not snap.answers and not record.roles:
         return Plan(snap.name, "a person decides so", (end_here(snap, ErrorClass.CANCELLED),))
+    if record is not None and record.state is Submission.CREATING and record.batch_id is None:
+        because = "its create has left, and nobody knows yet which batch came of it"
+        told = (
+            f"reconcile WORKSPACE    looks for it\nreconcile adopt WORKSPACE {snap.name} BATCH_ID    names it"
+        )
+        return Plan(snap.name, because, then=Attention(told))
     if record is None or record.batch_id is None:
         because = "it is at no provider, so there is nothing to stop"
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))

@@ -89,6 +89,13 @@ def test_a_publication_that_was_cut_off_is_completed_here() -> None:
     assert told(plan(snap("i", record=known), POLICY_LOCAL)) == "answer-here: pending"
 
 
+def test_promised_answers_of_a_run_that_never_began_are_nobodys() -> None:
+    """Metadata that contradicts itself is for a person: called now, a request might be answered twice."""
+    decided = plan(snap("ie", record=record(provider=LOCAL, roles=BOTH)), POLICY_LOCAL)
+    assert told(decided) == ": needs attention"
+    assert "none was ever begun" in decided.because
+
+
 def test_answers_that_are_whole_are_not_asked_for_again() -> None:
     """Both files there: they are matched like anybody's."""
     known = record(provider=LOCAL, status="completed", roles=BOTH)

@@ -53,7 +53,7 @@ def test_what_stands_against_a_batch_comes_first(decide: Decide) -> None:
         ("cancel", snap("i", record=remote("in_progress")), "cancel: pending", "a person"),
         ("cancel", snap("i"), "end-here: pending", "a person"),
         ("cancel", snap("i", record=record(state="prepared")), "end-here: pending", "a person"),
-        ("cancel", snap("i", record=CREATING), STAYS, "at no provider"),
+        ("cancel", snap("i", record=CREATING), STAYS, "nobody knows yet which"),
         ("cancel", snap("io"), STAYS, "at no provider"),
         ("cancel", snap("i", record=remote("completed")), STAYS, "has ended already"),
         ("adopt", snap("i"), "adopt: pending", "a person"),
