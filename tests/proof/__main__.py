@@ -4,7 +4,7 @@ Run the proofs in full and write what came out into `docs/guarantees.md`.
     python -m tests.proof                 everything
     python -m tests.proof power seeds     only these; the figures of the others stay
     python -m tests.proof kills=500       only so many; likewise twice, seeds, machine, runner, fuzz,
-                                          races and watchers
+                                          races, watchers and mutation
     python -m tests.proof soak=6          six virtual hours, with so many fewer requests and kills
     python -m tests.proof outside=2       two calls of each case
 
@@ -27,7 +27,7 @@ from reconciler import __version__
 from reconciler.testing import FakeProvider
 from tests.five import SIX
 from tests.fuzz.running import proof as fuzz
-from tests.proof import branches, machine, mutants
+from tests.proof import branches, machine, mutants, mutation
 from tests.proof.outside import full
 from tests.proof.power import CASES, online_cuts, sweep, sweep_after_kills
 from tests.proof.runner import live as lived
@@ -55,6 +55,7 @@ _counts: Final[dict[str, int]] = {
     "kills": 10_000,
     "watchers": 40,
     "soak": soak.HOURS,
+    "mutation": mutation.DRAWN,
 }
 """How many, by proof, unless the command says otherwise; of the soak hours."""
 
@@ -198,6 +199,11 @@ PROOFS: Final[Mapping[str, tuple[str, str, Callable[[], str]]]] = {
     ),
     "mutants": ("planted faults of the protocol", "25 or more, all caught", planted),
     "coverage": ("branches of state, effects and verification that the tests reach", "100 %", branches.proof),
+    "mutation": (
+        "mutation score of the same code: small changes at random that some test notices",
+        "90 %",
+        lambda: mutation.proof(_counts["mutation"]),
+    ),
 }
 """By name: what is measured, the bar of this project, and what measures it."""
 

@@ -25,6 +25,9 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("check", "codec", "executor", "model", "planner", "workspace")
 """What reads, decides and changes: state, effects and their audit."""
 
+PLAIN: Final = ("-n", "auto", "--dist", "worksteal", "--ignore=tests/proof", "--ignore=tests/fuzz")
+"""Plain tests: what is drawn at random may reach a line today, and another tomorrow."""
+
 
 @attrs.frozen
 class Reached:
@@ -79,10 +82,8 @@ def measure(words: Sequence[str] = ()) -> Reached:
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
-        command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal", "--cov"]
-        # What is drawn at random may reach a line today, and another tomorrow.
-        command += ["--ignore=tests/proof", "--ignore=tests/fuzz"]
-        ended = subprocess.run([*command, f"--cov-report=json:{report}", *words], cwd=ROOT, check=False)
+        command = [sys.executable, "-m", "pytest", *PLAIN, "--cov", f"--cov-report=json:{report}"]
+        ended = subprocess.run([*command, *words], cwd=ROOT, check=False)
         found = reached(json.loads(report.read_bytes())) if report.exists() else Reached()
         if ended.returncode:
             left = "\n".join(("left out in that:", *found.left)) if found.left else ""
