@@ -264,8 +264,9 @@ def _children(value: Any) -> list[Any]:
 
 
 def _shown(text: str) -> str:
-    """A text of an answer as people may safely see it: quoted, escaped, cut."""
-    return ascii(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    """A text of an answer as people may safely see it: quoted, escaped, cut; an escape is ten characters."""
+    shown = repr(text[: _SHOWN + 1])
+    return shown if len(shown) <= _SHOWN + 2 else f"{shown[:_SHOWN]}...{shown[0]}"
 
 
 def _cut(text: str) -> str:

@@ -149,7 +149,7 @@ def _result(result: Result, pairs: Any) -> None:
     """An answer is written as one line of results, which says the same; an error is never an answer."""
     if result.outcome is Outcome.ANSWERED:
         error = dict(pairs).get("error")
-        lost = isinstance(error, str) and error not in ("", "0") and not error.startswith("0.")
+        lost = isinstance(error, str) and error != "" and not _is_zero(error)
         expect(not lost, "a line with an error counts as answered", error)
         expect(result.error_class is None, "a class of an answer", result)
     else:
@@ -168,6 +168,14 @@ def _result(result: Result, pairs: Any) -> None:
         told,
     )
     expect(len(told.get("citations", ())) == len(result.citations), "citations of a line of results", told)
+
+
+def _is_zero(text: str) -> bool:
+    """Whether a number is none, however it is written; numbers are text where pairs are read."""
+    try:
+        return float(text) == 0
+    except ValueError:
+        return False
 
 
 def _cells(result: Result, readers: Readers) -> None:

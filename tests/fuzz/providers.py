@@ -7,6 +7,7 @@ the byte 0x1e between them, which stands unescaped in no JSON.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -213,7 +214,7 @@ def _all_listed(name: str, pages: list[bytes], listed: set[str]) -> None:
 
 
 def _results(client: Remote, wire: Replies, batch_id: str) -> None:
-    """Results come as whole lines, or as the bytes that were served."""
+    """Results come as whole lines, or as the bytes that were served; matching tells what is no text."""
     sink = Kept()
     size = refused(partial(client.download, wire, batch_id, sink))
     if size is None:
@@ -225,7 +226,9 @@ def _results(client: Remote, wire: Replies, batch_id: str) -> None:
     rows = sink.data.split(b"\n")
     expect(rows.pop() == b"", "a line without an end", sink.data)
     for row in rows:
-        expect(isinstance(msgspec.json.decode(row, type=dict[str, msgspec.Raw]), dict), "no line", row)
+        with contextlib.suppress(UnicodeDecodeError):
+            row.decode()
+            expect(isinstance(msgspec.json.decode(row, type=dict[str, msgspec.Raw]), dict), "no line", row)
 
 
 def _refused(bodies: list[bytes], status: int, readers: Readers) -> None:

@@ -328,3 +328,14 @@ def test_tags_as_a_plain_reading_has_it(pieces: list[str]) -> None:
         assert {got} == expected
     else:
         assert got in ({"no-tag"} if not found else {"empty-tag", "tags-differ"})
+
+
+@pytest.mark.parametrize("text", ["\U0010ffff", "\x1b", "\u202e", "問", "a"])
+def test_a_reason_is_short_whatever_it_shows(text: str) -> None:
+    """What differs is shown as it can be read, escaped where a terminal would obey, and cut after that."""
+    said = f"<T>{text * 500}</T> and <T>{text * 501}</T>"
+    found = take(result(said), Extraction(Kind.TAGS, "<T>", "</T>"))
+    assert isinstance(found, Invalid)
+    assert (found.why, found.reason.isprintable()) == ("tags-differ", True)
+    assert len(found.reason) < 500
+    assert (text in found.reason) is text.isprintable()
