@@ -363,6 +363,19 @@ def test_a_copy_of_a_removed_input_is_still_refused(tmp_path: Path) -> None:
     assert noted(tmp_path / "log") == {}
 
 
+def test_what_cannot_be_vouched_for_is_kept(tmp_path: Path) -> None:
+    """Without a manifest that can be read nobody knows what may go: all of it stays, and it is told."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED[:1], output=[answered(0)])
+    run(root)
+    (root / "done/1/manifest.json").write_bytes(b'{"schema": 1, "coverage": {}}')
+    before = files(root)
+    (kept,) = retention.retain(str(root), settings(**REMOVE)).batches
+    assert (kept.jsonl, kept.failure) == (Jsonl.KEPT, None)
+    assert "done/1/ cannot be read" in kept.because
+    assert files(root) == before
+
+
 def test_a_retry_by_hand_says_what_is_gone(tmp_path: Path) -> None:
     """The requests are not here any more, and the tombstone that says so is named."""
     root = tmp_path / "w"

@@ -46,15 +46,22 @@ def hold_folder(opened: int, root: str, path: str) -> Iterator[None]:
         WorkspaceLocked: Another process holds it, under whatever name.
     """
     try:
-        try:
+        with where_folders_lock():
             shared = f"{root}/{path}" if path else root
             _take(opened, f"another reconciler is working in {shared}, as part of another workspace")
-        except OSError as error:
-            if error.errno not in _NO_FOLDERS:
-                raise
         yield
     finally:
         os.close(opened)
+
+
+@contextmanager
+def where_folders_lock() -> Iterator[None]:
+    """Let a file system say that it cannot lock a folder; whatever else goes wrong is an error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_FOLDERS:
+            raise
 
 
 def _take(opened: int, message: str) -> None:

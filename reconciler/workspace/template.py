@@ -86,9 +86,9 @@ def _make_root(path: str, root: str) -> None:
 
 def _files() -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of the template."""
-    for entry in sorted(_source().iterdir(), key=lambda each: each.name):
-        if entry.is_file():
-            yield entry.name, entry.read_bytes()
+    files = (entry for entry in _source().iterdir() if entry.is_file())
+    for entry in sorted(files, key=lambda each: each.name):
+        yield entry.name, entry.read_bytes()
 
 
 def _source() -> Traversable:

@@ -295,3 +295,23 @@ def test_a_line_nested_to_the_end_of_the_stack_hides_nothing(fx: Effects, tmp_pa
             ledger_file.write(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body))
     append(fx, "batch.begun", "last", input="ab")
     assert History().payers(fx, "ab") == ("500", *map(str, range(940, 1000)), "last")
+
+
+def test_what_is_new_since_a_place(fx: Effects, tmp_path: Path) -> None:
+    """Whole lines from there on, and where the next begins; blanks are passed over, a torn tail is left."""
+    look = Reading(str(tmp_path))
+    assert ledger.since(look, 0) == ([], 0)
+    append(fx, "batch.settled", "1")
+    place = ledger.size(look)
+    append(fx, "batch.settled", "2")
+    whole = ledger.size(look)
+    (tmp_path / PATH).write_bytes((tmp_path / PATH).read_bytes() + b'   \n{"torn')
+    found, end = ledger.since(look, place)
+    assert ([entry.fields["batch"] for entry in found], end) == (["2"], whole + 4)
+
+
+def test_what_is_new_since_a_place_that_is_not_there(fx: Effects, tmp_path: Path) -> None:
+    """A shorter history is another one: nothing of it is told as new, and it goes on from its end."""
+    append(fx, "batch.settled", "1")
+    look = Reading(str(tmp_path))
+    assert ledger.since(look, 10_000) == ([], ledger.size(look))

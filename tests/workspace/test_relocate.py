@@ -14,7 +14,7 @@ from reconciler.errors import Clash, StaleSnapshot
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import Role, file_name
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.relocate import Moving, move_group, remove_sources, twins
+from reconciler.workspace.relocate import Moving, make_lasting, move_group, remove_sources, twins
 from tests.workspace.faults import Crash, Trip, errno_failure, nothing, refusing, tree
 
 CONTENT = {role: f"{role.value} of 7\n".encode() for role in Role}
@@ -352,3 +352,12 @@ def test_a_source_that_vanished_is_not_missed(tmp_path: Path) -> None:
     kept = {source(role): CONTENT[role] for role in (Role.METADATA, Role.ERROR)}
     twins_there = {f"{FOLDER}/{file_name(role, '7')}": CONTENT[role] for role in (Role.INPUT, Role.OUTPUT)}
     assert {path: data for path, data in tree(tmp_path).items() if data is not None} == kept | twins_there
+
+
+def test_only_what_is_there_is_made_lasting(tmp_path: Path) -> None:
+    """A folder that somebody put there in part is brought to disk as it is; what it lacks is no error."""
+    (tmp_path / "done/1").mkdir(parents=True)
+    (tmp_path / "done/1/a").write_bytes(b"x")
+    trip = Trip()
+    make_lasting(Effects(str(tmp_path), tap=trip), "done/1", ("a", "b"))
+    assert trip.seen == [("fsync-folder", "done/1"), ("fsync-folder", "done")]

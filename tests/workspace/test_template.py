@@ -97,3 +97,10 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path) -> None:
 
     assert in_child(work) == errno.EFBIG
     assert tree(tmp_path) == {"new": None}
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_what_names_no_folder(path: str) -> None:
+    """Nothing, and what no file system takes, are told before anything is made."""
+    with pytest.raises(UsageError, match="names no folder"):
+        create(path)
