@@ -23,7 +23,7 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Cut, Fault, Refuse, Reply, ReplyDropped, Reset
 from tests.spending import spending
 from tests.workers import AT_ONCE
-from tests.workspaces import files, put, results, scratch, settings
+from tests.workspaces import files, ledger, put, results, scratch, settings
 
 KEYS: Final = (
     "OPENAI_API_KEY",
@@ -313,6 +313,19 @@ def test_live_requests_are_held_to_the_limit_at_their_full_price(root: Path, fak
     used = [tokens_of(json.loads(line)["response"]["body"]["usage"]) for line in _output(root, "a")]
     assert charge.nano == sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
     assert check(str(root), settings()).findings == []
+
+
+def test_what_is_reserved_is_for_the_model_that_is_asked(root: Path, fake: FakeProvider) -> None:
+    """Where the environment names the model, the lines' own is asked by nobody, and no price of it counts."""
+    put(root, "a", input=priced("a", 1))
+    worker = HttpWorker(environment(fake, MODEL="x/dear"), "openrouter", fake.url("openai"))
+    live(root, worker)
+
+    assert results(root, "a")[0]["model"] == "x/dear"
+    (charge,) = spending(root).charges.values()
+    assert charge.reserved is None
+    (told,) = [each for each in ledger(root) if each["event"] == "spend.reserved"]
+    assert told["models"] == {"openrouter/x/dear": None}
 
 
 def _output(root: Path, name: str) -> list[str]:
