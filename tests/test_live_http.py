@@ -1,6 +1,7 @@
 """Batches that live endpoints answer, through the built-in worker `http`, against the fake provider."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ import pytest
 
 from reconciler import engine
 from reconciler.check import check
+from reconciler.costs import costs
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.failure import NoKey
@@ -326,6 +328,50 @@ def test_what_is_reserved_is_for_the_model_that_is_asked(root: Path, fake: FakeP
     assert charge.reserved is None
     (told,) = [each for each in ledger(root) if each["event"] == "spend.reserved"]
     assert told["models"] == {"openrouter/x/dear": None}
+
+
+def test_what_is_asked_live_once_more_costs_once_more(root: Path, fake: FakeProvider) -> None:
+    """Where a person has taken a settled batch back, what its first run has cost counts beside the second."""
+    put(root, "a", input=priced("a", 3))
+    worker = HttpWorker(environment(fake))
+    live(root, worker, max_cost_usd=1.0)
+    first = spending(root)
+    again = (root / "done" / "a" / "batch_input_a.jsonl").read_bytes()
+    shutil.rmtree(root / "done" / "a")
+    put(root, "a", input=again.splitlines())
+
+    (estimate,) = [each["nano_usd"] for each in ledger(root) if each["event"] == "spend.reserved"]
+    both = first.spent + estimate
+
+    assert live(root, worker, max_cost_usd=(both - 1) / 10**9).batch("a").state is State.HELD
+    live(root, worker, max_cost_usd=both / 10**9)
+    assert (spending(root).spent, spending(root).reserved) == (first.spent * 2, 0)
+    assert costs(str(root), settings()).batches == {"a": first.spent * 2}
+    assert check(str(root), settings()).findings == []
+
+
+def test_a_run_whose_progress_was_taken_away_has_cost_what_it_might(root: Path, fake: FakeProvider) -> None:
+    """Nobody can tell what it has used, so that what was reserved for it counts beside the run made anew."""
+    put(root, "a", input=priced("a", 3))
+    worker = HttpWorker(environment(fake))
+    fake.fault("live", Refuse(429, "no credit", "insufficient_quota"), nth=2)
+    live(root, worker, max_cost_usd=1.0)
+    estimate = spending(root).reserved
+    assert estimate > 0
+    (root / "workdir" / "batch_metadata_a.jsonl").unlink()
+    for path in (root / ".reconciler" / "live").iterdir():
+        path.unlink()
+
+    held = live(root, worker, max_cost_usd=(2 * estimate - 1) / 10**9).batch("a")
+    assert held.state is State.HELD
+    assert spending(root).committed == estimate
+    live(root, worker, max_cost_usd=2 * estimate / 10**9)
+    used = [tokens_of(json.loads(line)["response"]["body"]["usage"]) for line in _output(root, "a")]
+    price = price_of("openai", "gpt-4o-mini")
+    assert price is not None
+    second = sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
+    assert (spending(root).spent, spending(root).reserved) == (estimate + second, 0)
+    assert check(str(root), settings()).findings == []
 
 
 def _output(root: Path, name: str) -> list[str]:

@@ -206,6 +206,14 @@ def release(ctx: Context, name: BatchName, key: str | None) -> None:
         ledger.append(ctx.fx, SETTLED, name, key=key, nano_usd=0, models={}, why=NOTHING_RAN)
 
 
+def forgotten(ctx: Context, name: BatchName, key: str) -> None:
+    """Count what a live run might cost as spent, where a person has taken away what it was answered."""
+    charge = ctx.history.spending(ctx.fx).charges.get(key)
+    if charge is not None and not charge.settled:
+        facts = {"models": charge.models, "nano_usd": charge.nano, "tokens": {}, "live": True}
+        ledger.append(ctx.fx, SETTLED, name, key=key, why=NO_USAGE, **facts)
+
+
 def settle(run: Run, record: Record, files: Mapping[Role, FileFact]) -> None:
     """Correct what was reserved for a batch by what its answers have used; once, when it settles."""
     ctx = run.ctx
