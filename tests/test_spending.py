@@ -21,7 +21,7 @@ from reconciler.errors import CostLimitExceeded
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report, State
 from reconciler.testing import FakeProvider
-from reconciler.testing.faults import Refuse, ReplyDropped
+from reconciler.testing.faults import LateEffect, Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects
 from tests.five import OTHER_KEY
@@ -193,6 +193,23 @@ def test_what_its_provider_refused_costs_nothing(fake_provider: FakeProvider) ->
 
         assert len(reserved(online.root)) == 1
         assert spending(online.root).committed == 0
+        sound(online.root)
+
+
+def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvider) -> None:
+    """A batch that a refused create has made, and that a person adopts, costs what its answers have used."""
+    with priced(fake_provider, {"a": 3}) as online:
+        fake_provider.fault("create", LateEffect(seconds=5, reply=400))
+        online.run()
+        assert spending(online.root).committed == 0
+        fake_provider.clock.advance(60)
+        put(online.root, "b", input=[line("b", 0)])
+        online.run()
+        batch_id = fake_provider.batches[0].id
+        decide_online.adopt(str(online.root), online.settings(), "a", batch_id, online.options)
+        online.wait(DAYS)
+
+        assert spending(online.root).spent == truly(online.root) > 0
         sound(online.root)
 
 

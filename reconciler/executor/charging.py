@@ -215,15 +215,21 @@ def forgotten(ctx: Context, name: BatchName, key: str) -> None:
 
 
 def settle(run: Run, record: Record, files: Mapping[Role, FileFact]) -> None:
-    """Correct what was reserved for a batch by what its answers have used; once, when it settles."""
+    """
+    Correct what was reserved for a batch by what its answers have used; once, when it settles.
+
+    What was given back because nothing ran is corrected too: answers that came all the same are paid for.
+    """
     ctx = run.ctx
     key = key_of(record)
     charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
-    if key is None or (charge is not None and charge.settled):
+    if key is None or (charge is not None and charge.settled and charge.why != NOTHING_RAN):
         return
     if charge is None and (record.provider in (None, LOCAL) or record.batch_id is None):
         return
     facts = actual(ctx, ctx.prices, record, charge, files)
+    if charge is not None and charge.settled and facts["nano_usd"] == 0:
+        return
     ledger.append(ctx.fx, SETTLED, record.name, key=key, **facts)
 
 
@@ -238,7 +244,7 @@ def actual(
     provider = record.provider or ""
     live, asked = provider == LOCAL, () if charge is None else tuple(charge.models)
     used = used_by(view, book, provider, asked, files, live=live)
-    reserved = None if charge is None else charge.nano
+    reserved = None if charge is None else charge.reserved
     total, why = used.nano, ANSWERED
     if used.silent or total is None:
         why = NO_USAGE
