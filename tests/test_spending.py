@@ -14,13 +14,13 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from reconciler import decide_online
+from reconciler import decide, decide_online
 from reconciler.check import check
 from reconciler.costs import costs
 from reconciler.errors import CostLimitExceeded
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report, State
-from reconciler.testing import FakeProvider
+from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.faults import LateEffect, Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects
@@ -213,6 +213,30 @@ def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvide
         sound(online.root)
 
 
+@pytest.mark.parametrize("how", ["whole", "cut", "gone"])
+def test_a_batch_that_is_given_up_costs_what_its_answers_have_used(
+    how: str, fake_provider: FakeProvider
+) -> None:
+    """A dismissal corrects what was reserved; answers that cannot be read, or are gone, leave it as it is."""
+    with priced(fake_provider, {"a": 3}) as online:
+        fake_provider.script(Fate(foreign=("nobody-s",)))
+        online.wait(DAYS)
+        before = spending(online.root)
+        assert before.reserved > before.spent == 0
+        output = online.root / "quarantine" / "a.1" / "batch_output_a.jsonl"
+        if how == "cut":
+            output.write_bytes(output.read_bytes()[:-100])
+        elif how == "gone":
+            output.unlink()
+        online.decide(decide.dismiss, "a")
+        after = spending(online.root)
+
+        assert (after.reserved == 0) == (how != "gone")
+        assert (after.committed == before.reserved) == (how != "whole")
+        assert after.committed > 0
+        sound(online.root)
+
+
 def test_the_limit_that_is_kept_here_holds_for_everybody(fake_provider: FakeProvider) -> None:
     """A pass without any setting of its own obeys it; one that cannot be read lets nothing go."""
     with priced(fake_provider, {"a": 3}) as online:
@@ -296,7 +320,7 @@ def test_check_counts_what_answers_have_used(fake_provider: FakeProvider) -> Non
 
 def test_a_child_counts_like_any_batch(fake_provider: FakeProvider) -> None:
     """What is asked again is reserved again, and waits where there is no room for it."""
-    from reconciler.testing import Fate, Outcome  # noqa: PLC0415 - the extra
+    from reconciler.testing import Outcome  # noqa: PLC0415 - the extra
 
     with priced(fake_provider, {"a": 4}) as online:
         fake_provider.script(Fate(outcomes={"a-1": Outcome("http", status=429, code="rate_limit_exceeded")}))

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.config.table import THIS_CALL
 from reconciler.errors import CostLimitExceeded
-from reconciler.executor.context import Context, Run, View
+from reconciler.executor.context import Context, View
 from reconciler.executor.used import used_by
 from reconciler.model.exchange import Request
 from reconciler.model.facts import FileFact
@@ -214,13 +214,18 @@ def forgotten(ctx: Context, name: BatchName, key: str) -> None:
         ledger.append(ctx.fx, SETTLED, name, key=key, why=NO_USAGE, **facts)
 
 
-def settle(run: Run, record: Record, files: Mapping[Role, FileFact]) -> None:
+def settle(ctx: Context, record: Record, files: Mapping[Role, FileFact], name: str = "") -> None:
     """
     Correct what was reserved for a batch by what its answers have used; once, when it settles.
 
     What was given back because nothing ran is corrected too: answers that came all the same are paid for.
+
+    Args:
+        ctx: Rooms, and prices.
+        record: The batch.
+        files: Its answers.
+        name: What it is called from now on, if not as before.
     """
-    ctx = run.ctx
     key = key_of(record)
     charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
     if key is None or (charge is not None and charge.settled and charge.why != NOTHING_RAN):
@@ -230,7 +235,7 @@ def settle(run: Run, record: Record, files: Mapping[Role, FileFact]) -> None:
     facts = actual(ctx, ctx.prices, record, charge, files)
     if charge is not None and charge.settled and facts["nano_usd"] == 0:
         return
-    ledger.append(ctx.fx, SETTLED, record.name, key=key, **facts)
+    ledger.append(ctx.fx, SETTLED, name or record.name, key=key, **facts)
 
 
 def actual(
