@@ -16,7 +16,7 @@ from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.failure import NoKey
 from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report, State
-from reconciler.pricing import price_of, tokens_of
+from reconciler.pricing import cost_of, price_of, tokens_of
 from reconciler.providers.http_worker import HttpWorker
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
@@ -371,6 +371,25 @@ def test_a_run_whose_progress_was_taken_away_has_cost_what_it_might(root: Path, 
     assert price is not None
     second = sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
     assert (spending(root).spent, spending(root).reserved) == (estimate + second, 0)
+    assert check(str(root), settings()).findings == []
+
+
+def test_another_model_halfway_is_paid_besides_the_first(root: Path, fake: FakeProvider) -> None:
+    """What a run has asked of a dear model costs its price, though a cheap one answers the rest of it."""
+    put(root, "a", input=priced("a", 4))
+    fake.fault("live", Refuse(429, "no credit", "insufficient_quota"), nth=3)
+    live(root, HttpWorker(environment(fake), model="gpt-4o"), max_cost_usd=1.0)
+    dear = spending(root).reserved
+    cheap = HttpWorker(environment(fake), model="gpt-4o-mini")
+
+    assert live(root, cheap, max_cost_usd=(dear - 1) / 10**9).batch("a").state is State.HELD
+    assert live(root, cheap, max_cost_usd=dear / 10**9).batch("a").state is State.SETTLED
+    told = [each["nano_usd"] for each in ledger(root) if each["event"] == "spend.reserved"]
+    assert min(told) == dear
+    bodies = [json.loads(line)["response"]["body"] for line in _output(root, "a")]
+    assert {body["model"] for body in bodies} == {"gpt-4o", "gpt-4o-mini"}
+    costs_of_each = [cost_of(body["usage"], "openai", body["model"], live=True) for body in bodies]
+    assert spending(root).spent == sum(int(each * 10**9) for each in costs_of_each if each is not None)
     assert check(str(root), settings()).findings == []
 
 

@@ -118,7 +118,8 @@ def refuse(ctx: Context, name: BatchName, quote: Quote, key: str | None, *, unse
     Raises:
         CostLimitExceeded: It may; or nobody knows what it costs.
     """
-    why = over(ctx, ctx.history.spending(ctx.fx), quote, key)
+    spending = ctx.history.spending(ctx.fx)
+    why = over(ctx, spending, quote, key, least=0 if unsent else _begun(spending, key))
     if why is None:
         return
     told, hint = why
@@ -131,8 +132,25 @@ def refuse(ctx: Context, name: BatchName, quote: Quote, key: str | None, *, unse
     raise CostLimitExceeded(told, hint=hint)
 
 
-def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tuple[str, str] | None:
-    """Why a batch is held back by the limit, and what to do about it; None where it is not."""
+def _begun(spending: Spending, key: str | None) -> int:
+    """What is reserved for an attempt that has begun, in nano-dollars."""
+    charge = None if key is None else spending.charges.get(key)
+    return 0 if charge is None or charge.settled else charge.nano or 0
+
+
+def over(
+    ctx: Context, spending: Spending, quote: Quote, key: str | None, *, least: int = 0
+) -> tuple[str, str] | None:
+    """
+    Why a batch is held back by the limit, and what to do about it; None where it is not.
+
+    Args:
+        ctx: Rooms, and the limit.
+        spending: What was spent and reserved.
+        quote: What it may cost by now.
+        key: Its attempt.
+        least: What it may have cost by now, by the prices and the model of earlier passes.
+    """
     cap = ctx.cap
     if cap.nano is None:
         return None
@@ -144,7 +162,7 @@ def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tup
         if share is not None:
             hint = f"{PRICE.format(provider=_key(share.provider), model=share.model or '*')}\n{hint}"
         return f"{cap.origin} limits the cost, and what this costs is not known: {unknown}", hint
-    left = cap.nano - spending.without(key)
+    needs, left = max(needs, least), cap.nano - spending.without(key)
     if needs <= max(left, 0) or needs == 0:
         return None
     told = (
@@ -168,27 +186,33 @@ def reserve(ctx: Context, name: BatchName, quote: Quote, key: str, *, unsent: bo
     """
     Have on disk what an attempt may cost, before anything of it leaves.
 
+    Of one that has begun no less than before, and by every model that was asked: what was answered is paid.
+
     Raises:
         CostLimitExceeded: It is more than what is left.
     """
     with ctx.history.spending_lock:
         refuse(ctx, name, quote, key, unsent=unsent)
-        known = ctx.history.spending(ctx.fx).charges.get(key)
-        models = dict(quote.by_model)
-        if known is not None and not known.settled and (known.nano, known.models) == (quote.nano, models):
+        spending = ctx.history.spending(ctx.fx)
+        known = spending.charges.get(key)
+        models, amount = dict(quote.by_model), quote.nano
+        if known is not None and not known.settled and not unsent:
+            models = {**known.models, **models}
+            amount = None if amount is None else max(amount, _begun(spending, key))
+        if known is not None and not known.settled and (known.nano, known.models) == (amount, models):
             return
         providers = sorted({each.provider for each in quote.shares.values()})
         facts: dict[str, Any] = {
             "key": key,
             "provider": ", ".join(providers),
             "models": models,
-            "nano_usd": quote.nano,
+            "nano_usd": amount,
             "cap": ctx.cap.nano,
             "live": any(each.live for each in quote.shares.values()),
             "requests": quote.requests,
             "assumed": quote.assumed,
         }
-        if quote.nano is None:
+        if amount is None:
             facts["unknown"] = list(quote.not_known())
         ledger.append(ctx.fx, RESERVED, name, **facts)
 
