@@ -162,7 +162,8 @@ def over(
         if share is not None:
             hint = f"{PRICE.format(provider=_key(share.provider), model=share.model or '*')}\n{hint}"
         return f"{cap.origin} limits the cost, and what this costs is not known: {unknown}", hint
-    needs, left = max(needs, least), cap.nano - spending.without(key)
+    needs = max(needs, least)
+    left = cap.nano - spending.without(key)
     if needs <= max(left, 0) or needs == 0:
         return None
     told = (
