@@ -196,6 +196,21 @@ def test_what_its_provider_refused_costs_nothing(fake_provider: FakeProvider) ->
         sound(online.root)
 
 
+def test_a_batch_that_is_adopted_counts_while_it_is_away(fake_provider: FakeProvider) -> None:
+    """Whoever made it, it is paid for: what it may cost is no room for others, whatever the limit says."""
+    fake_provider.default(Fate(seconds=7200))
+    with priced(fake_provider, {"a": 5}) as online:
+        online.run()
+        batch_id = fake_provider.batches[0].id
+        with priced(fake_provider, {"a": 5, "b": 5}, max_cost_usd=nano_for(8) / DOLLAR) as other:
+            decide_online.adopt(str(other.root), other.settings(), "a", batch_id, other.options)
+            assert spending(other.root).reserved == spending(online.root).reserved
+            assert states(other.run()) == {"a": "waiting", "b": "held"}
+            other.wait(DAYS)
+            assert spending(other.root).spent == truly(other.root) > 0
+            sound(other.root)
+
+
 def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvider) -> None:
     """A batch that a refused create has made, and that a person adopts, costs what its answers have used."""
     with priced(fake_provider, {"a": 3}) as online:

@@ -202,20 +202,30 @@ def reserve(ctx: Context, name: BatchName, quote: Quote, key: str, *, unsent: bo
             amount = None if amount is None else max(amount, _begun(spending, key))
         if known is not None and not known.settled and (known.nano, known.models) == (amount, models):
             return
-        providers = sorted({each.provider for each in quote.shares.values()})
-        facts: dict[str, Any] = {
-            "key": key,
-            "provider": ", ".join(providers),
-            "models": models,
-            "nano_usd": amount,
-            "cap": ctx.cap.nano,
-            "live": any(each.live for each in quote.shares.values()),
-            "requests": quote.requests,
-            "assumed": quote.assumed,
-        }
-        if amount is None:
-            facts["unknown"] = list(quote.not_known())
-        ledger.append(ctx.fx, RESERVED, name, **facts)
+        _write(ctx, name, quote, key, models=models, nano_usd=amount, cap=ctx.cap.nano)
+
+
+def taken_over(ctx: Context, name: BatchName, quote: Quote, key: str) -> None:
+    """Count what a batch may cost that a person takes over: it is paid for, whatever a limit says."""
+    with ctx.history.spending_lock:
+        known = ctx.history.spending(ctx.fx).charges.get(key)
+        if known is None or (known.settled and known.why == NOTHING_RAN):
+            _write(ctx, name, quote, key, models=dict(quote.by_model), nano_usd=quote.nano, cap=None)
+
+
+def _write(ctx: Context, name: BatchName, quote: Quote, key: str, **amount: Any) -> None:
+    """Add a reservation to history."""
+    facts: dict[str, Any] = {
+        "key": key,
+        "provider": ", ".join(sorted({each.provider for each in quote.shares.values()})),
+        **amount,
+        "live": any(each.live for each in quote.shares.values()),
+        "requests": quote.requests,
+        "assumed": quote.assumed,
+    }
+    if amount["nano_usd"] is None:
+        facts["unknown"] = list(quote.not_known())
+    ledger.append(ctx.fx, RESERVED, name, **facts)
 
 
 def reserved(ctx: Context, key: str) -> int | None:
