@@ -228,7 +228,7 @@ def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvide
         sound(online.root)
 
 
-@pytest.mark.parametrize("how", ["whole", "cut", "gone"])
+@pytest.mark.parametrize("how", ["whole", "cut", "long", "gone"])
 def test_a_batch_that_is_given_up_costs_what_its_answers_have_used(
     how: str, fake_provider: FakeProvider
 ) -> None:
@@ -241,9 +241,11 @@ def test_a_batch_that_is_given_up_costs_what_its_answers_have_used(
         output = online.root / "quarantine" / "a.1" / "batch_output_a.jsonl"
         if how == "cut":
             output.write_bytes(output.read_bytes()[:-100])
+        elif how == "long":
+            output.write_bytes(b"x" * 5000)
         elif how == "gone":
             output.unlink()
-        online.decide(decide.dismiss, "a")
+        attrs.evolve(online, flags={**online.flags, "line_bytes": 4096}).decide(decide.dismiss, "a")
         after = spending(online.root)
 
         assert (after.reserved == 0) == (how != "gone")

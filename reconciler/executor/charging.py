@@ -241,11 +241,11 @@ def release(ctx: Context, name: BatchName, key: str | None) -> None:
         ledger.append(ctx.fx, SETTLED, name, key=key, nano_usd=0, models={}, why=NOTHING_RAN)
 
 
-def forgotten(ctx: Context, name: BatchName, key: str) -> None:
-    """Count what a live run might cost as spent, where a person has taken away what it was answered."""
-    charge = ctx.history.spending(ctx.fx).charges.get(key)
+def forgotten(ctx: Context, name: BatchName, key: str | None) -> None:
+    """Count what an attempt might cost as spent, where nobody can tell any more what it has used."""
+    charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
     if charge is not None and not charge.settled:
-        facts = {"models": charge.models, "nano_usd": charge.nano, "tokens": {}, "live": True}
+        facts = {"models": charge.models, "nano_usd": charge.nano, "tokens": {}, "live": charge.live}
         ledger.append(ctx.fx, SETTLED, name, key=key, why=NO_USAGE, **facts)
 
 

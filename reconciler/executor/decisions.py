@@ -168,7 +168,10 @@ def _charge(ctx: Context, name: BatchName, paths: Mapping[Role, str], now: Batch
     named = {role for role, digest in record.roles.items() if digest is not None}
     if files and named <= files.keys():
         # Of what was taken out of it, nobody could tell what it has used.
-        charging.settle(ctx, record, files, now)
+        try:
+            charging.settle(ctx, record, files, now)
+        except BadLine:
+            charging.forgotten(ctx, now, charging.key_of(record))
 
 
 def _archive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -102,38 +102,25 @@ def used_by(  # noqa: PLR0913 - what an answer costs hangs on
     tokens: dict[str, Tokens] = {}
     prices: dict[str, Price | None] = {}
     silent = 0
-    for role, line in _lines(view, files):
-        if line is None:
-            silent += 1
-            continue
-        found, answered, model = _look(line, files[role].path)
-        if found is None or (answered and found == Tokens()):
-            # Nothing is answered with nothing: who reports no tokens at all does not count them.
-            silent += answered
-            continue
-        name = one or f"{payee}/{model or ''}"
-        if name not in prices:
-            prices[name] = book.price_of(*name.split("/", 1))
-        price = prices[name]
-        tokens[name] = tokens.get(name, Tokens()) + found
-        if price is None:
-            cost[name] = None
-            continue
-        before = cost.get(name, Decimal(0))
-        cost[name] = None if before is None else before + price.of(found, live=live)
+    for role in ANSWERS:
+        for line in Lines(view, files[role]) if role in files else ():
+            found, answered, model = _look(line, files[role].path)
+            if found is None or (answered and found == Tokens()):
+                # Nothing is answered with nothing: who reports no tokens at all does not count them.
+                silent += answered
+                continue
+            name = one or f"{payee}/{model or ''}"
+            if name not in prices:
+                prices[name] = book.price_of(*name.split("/", 1))
+            price = prices[name]
+            tokens[name] = tokens.get(name, Tokens()) + found
+            if price is None:
+                cost[name] = None
+                continue
+            before = cost.get(name, Decimal(0))
+            cost[name] = None if before is None else before + price.of(found, live=live)
     by_model = {name: None if each is None else nano(each) for name, each in cost.items()}
     return Used(by_model, {name: list(attrs.astuple(each)) for name, each in tokens.items()}, silent)
-
-
-def _lines(view: View, files: Mapping[Role, FileFact]) -> Iterator[tuple[Role, Line | None]]:
-    """The lines of all answers; None in place of the rest of a file that cannot be read on."""
-    for role in ANSWERS:
-        if role in files:
-            try:
-                for line in Lines(view, files[role]):
-                    yield role, line
-            except BadLine:
-                yield role, None
 
 
 def _look(line: Line, path: str) -> tuple[Tokens | None, bool, str | None]:

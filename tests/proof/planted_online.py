@@ -291,8 +291,9 @@ ONLINE: Final = (
     Planted(
         "a sum is corrected by less than was used",
         "executor/used.py",
-        "        tokens[name] = tokens.get(name, Tokens()) + found\n",
-        "        found = Tokens(found.input)\n        tokens[name] = tokens.get(name, Tokens()) + found\n",
+        "            tokens[name] = tokens.get(name, Tokens()) + found\n",
+        "            found = Tokens(found.input)\n"
+        "            tokens[name] = tokens.get(name, Tokens()) + found\n",
         ("tests/test_spending.py", "-k", "used_takes_the_place"),
     ),
 )
