@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import attrs
@@ -63,9 +64,18 @@ class Cache:
                     found[name] = (row, max(turn, 0 if before is None else before[1]))
         return found
 
-    def add(self, lines: Iterable[bytes]) -> str:
-        """Make a batch of request lines, whole or not at all; gives its name."""
+    def add(self, wanted: Callable[[Known], Iterable[bytes]]) -> None:
+        """
+        Make a batch of request lines, whole or not at all; of none, none is made.
+
+        Args:
+            wanted: Gives the lines, by what is known while nobody else can add any.
+        """
         with session(self.path, settle(), Options()) as held:
+            lines = iter(wanted(self.known()))
+            first = next(lines, None)
+            if first is None:
+                return
             taken = {lineage.root.name for lineage in lineages(held.ctx)}
             number = 1
             while f"{self.prefix}-{number:04}" in taken:
@@ -73,8 +83,8 @@ class Cache:
             name = parse_name(f"{self.prefix}-{number:04}")
             if name is None:
                 raise UsageError(f"{self.prefix}-{number:04} is no name of a batch")
-            held.ctx.fx.publish(held.layout.live_path(file_name(Role.INPUT, name)), lines)
-        return name
+            path = held.layout.live_path(file_name(Role.INPUT, name))
+            held.ctx.fx.publish(path, itertools.chain((first,), lines))
 
     def prompts(self) -> Iterator[tuple[str, Any]]:
         """Id and prompt of each request, in the order in which they were first asked."""

@@ -35,6 +35,8 @@ from reconciler.prompting import (
 MAX_ATTEMPTS: Final = 8
 RETURNS: Final = ("records", "text", "pairs", "dataframe")
 ORDERS: Final = ("original", "unique")
+_ASKED: Final = (Standing.PENDING, Standing.IN_FLIGHT, Standing.RETRIED)
+"""Where a prompt stands that a batch asks, or a retry child of it."""
 
 
 @attrs.frozen
@@ -166,14 +168,11 @@ def _run(
 ) -> Known:
     """Ask what has no answer yet; what is known then."""
     known = cache.known()
-    wanted: dict[str, Prompt] = {}
-    for name, prompt in named:
-        row, turn = known.get(name, (None, 0))
-        if row is None or row.outcome not in (Standing.ANSWERED, Standing.PENDING, Standing.IN_FLIGHT):
-            wanted[asked_as(name, turn + 1)] = prompt
+    wanted = _wanted(named, known)
     if wanted:
-        cache.add(ask.line(custom_id, prompt) for custom_id, prompt in wanted.items())
-    waiting = any(row.outcome in (Standing.PENDING, Standing.IN_FLIGHT) for row, _ in known.values())
+        # Another call may have asked some of it since.
+        cache.add(lambda known: (ask.line(*each) for each in _wanted(named, known).items()))
+    waiting = any(row.outcome in _ASKED for row, _ in known.values())
     if wanted or waiting:
         report = _passed(cache, worker, asking)
         if report.exit_code == Interrupted.exit_code:
@@ -184,6 +183,16 @@ def _run(
         report.raise_for_failures()
         known = cache.known()
     return known
+
+
+def _wanted(named: Sequence[tuple[str, Prompt]], known: Known) -> dict[str, Prompt]:
+    """What is to be asked, by the ids of the requests."""
+    wanted: dict[str, Prompt] = {}
+    for name, prompt in named:
+        row, turn = known.get(name, (None, 0))
+        if row is None or row.outcome not in (Standing.ANSWERED, *_ASKED):
+            wanted[asked_as(name, turn + 1)] = prompt
+    return wanted
 
 
 def _passed(cache: Cache, worker: Answering, asking: Asking) -> Report:
@@ -237,7 +246,7 @@ def _records(named: Sequence[tuple[str, Prompt]], known: Known, model: Any) -> d
 
 def _record(prompt: Prompt, row: ResultRow | None, made: Callable[[str], Any] | None) -> PromptRecord:
     """What became of one prompt."""
-    if row is None or row.outcome in (Standing.PENDING, Standing.IN_FLIGHT):
+    if row is None or row.outcome in _ASKED:
         return PromptRecord(prompt, "pending")
     if row.outcome is Standing.ANSWERED:
         value = made(row.text) if made is not None and row.text is not None else None

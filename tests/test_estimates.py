@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
 
 from reconciler.model.exchange import Dialect, Request
-from reconciler.pricing import LISTED, Quote, estimate, price_of, tokens_of
+from reconciler.pricing import LISTED, Quote, Tokens, estimate, price_of, tokens_of
 from reconciler.providers.base import Remote
 from reconciler.providers.http import Http
 from reconciler.providers.keys import ProviderOptions
@@ -122,6 +123,15 @@ def test_text_is_counted_by_its_bytes(text: str, tokens: int) -> None:
         ({}, 1000, False),
         ({"max_tokens": 0}, 1000, False),
         ({"max_tokens": "many"}, 1000, False),
+        ({"max_tokens": True}, 1000, False),
+        # who does not know one of them obeys the other
+        ({"max_completion_tokens": 7, "max_tokens": 50}, 50, True),
+        # all of them are made, and the best is shown
+        ({"max_tokens": 5, "n": 2, "best_of": 4}, 20, True),
+        # an answer to each prompt; a list of numbers is one prompt
+        ({"max_tokens": 5, "prompt": ["a", "b", "c"], "n": 2}, 30, True),
+        ({"max_tokens": 5, "prompt": [[1, 2], [3]]}, 10, True),
+        ({"max_tokens": 5, "prompt": [1, 2, 3]}, 5, True),
     ],
 )
 def test_output_is_the_limit_or_the_most(body: dict[str, Any], output: int, limited: bool) -> None:  # noqa: FBT001 - expected
@@ -129,6 +139,42 @@ def test_output_is_the_limit_or_the_most(body: dict[str, Any], output: int, limi
     found = estimate(request(body), 1000)
 
     assert (found.tokens.output, found.limited) == (output, limited)
+
+
+@pytest.mark.parametrize("name", ["candidateCount", "candidate_count"])
+def test_every_candidate_is_an_answer(name: str) -> None:
+    """Gemini takes its settings in either way of writing, and so does an estimate."""
+    body = {"contents": [], "generation_config": {"max_output_tokens": 5, name: 3}}
+
+    assert estimate(request(body, Dialect.GEMINI), 1000).tokens.output == 15
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"cachedContent": "cachedContents/1", "contents": []}, "a cached prompt"),
+        ({"previous_response_id": "resp_1", "input": "And then?"}, "an earlier answer"),
+        ({"conversation": {"id": "conv_1"}, "input": "And then?"}, "a conversation"),
+        ({"previous_response_id": None, "input": "And then?"}, ""),
+    ],
+)
+def test_what_lies_at_the_provider_has_no_estimate(body: dict[str, Any], told: str) -> None:
+    """What a body names and does not hold is read and paid for, however much it is."""
+    found = estimate(request(body), 1000).unknown
+
+    assert found == (f"{told} that the body only names" if told else "")
+
+
+@pytest.mark.parametrize(("kept", "factor"), [({}, "1.25"), ({"ttl": "5m"}, "1.25"), ({"ttl": "1h"}, "2")])
+def test_what_may_be_written_to_a_cache_costs_more(kept: dict[str, str], factor: str) -> None:
+    """Where a body asks for a cache, all of it is estimated at what writing there costs."""
+    price = price_of("anthropic", "claude-sonnet-4-5")
+    assert price is not None
+    text = {"type": "text", "text": TEXT, "cache_control": {"type": "ephemeral", **kept}}
+    body = {"max_tokens": 1, "messages": [{"role": "user", "content": [text]}]}
+    tokens = estimate(request(body, Dialect.ANTHROPIC), 1000).tokens
+
+    assert price.of(tokens) == price.of(Tokens(tokens.read)) * Decimal(factor) + price.of(Tokens(output=1))
 
 
 def image(wide: int, high: int) -> str:

@@ -1,6 +1,7 @@
 """Batches that live endpoints answer, through the built-in worker `http`, against the fake provider."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,12 +10,13 @@ import pytest
 
 from reconciler import engine
 from reconciler.check import check
+from reconciler.costs import costs
 from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.failure import NoKey
 from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report, State
-from reconciler.pricing import price_of, tokens_of
+from reconciler.pricing import cost_of, price_of, tokens_of
 from reconciler.providers.http_worker import HttpWorker
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
@@ -23,7 +25,7 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Cut, Fault, Refuse, Reply, ReplyDropped, Reset
 from tests.spending import spending
 from tests.workers import AT_ONCE
-from tests.workspaces import files, put, results, scratch, settings
+from tests.workspaces import files, ledger, put, results, scratch, settings
 
 KEYS: Final = (
     "OPENAI_API_KEY",
@@ -312,6 +314,82 @@ def test_live_requests_are_held_to_the_limit_at_their_full_price(root: Path, fak
     assert charge.reserved > most
     used = [tokens_of(json.loads(line)["response"]["body"]["usage"]) for line in _output(root, "a")]
     assert charge.nano == sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
+    assert check(str(root), settings()).findings == []
+
+
+def test_what_is_reserved_is_for_the_model_that_is_asked(root: Path, fake: FakeProvider) -> None:
+    """Where the environment names the model, the lines' own is asked by nobody, and no price of it counts."""
+    put(root, "a", input=priced("a", 1))
+    worker = HttpWorker(environment(fake, MODEL="x/dear"), "openrouter", fake.url("openai"))
+    live(root, worker)
+
+    assert results(root, "a")[0]["model"] == "x/dear"
+    (charge,) = spending(root).charges.values()
+    assert charge.reserved is None
+    (told,) = [each for each in ledger(root) if each["event"] == "spend.reserved"]
+    assert told["models"] == {"openrouter/x/dear": None}
+
+
+def test_what_is_asked_live_once_more_costs_once_more(root: Path, fake: FakeProvider) -> None:
+    """Where a person has taken a settled batch back, what its first run has cost counts beside the second."""
+    put(root, "a", input=priced("a", 3))
+    worker = HttpWorker(environment(fake))
+    live(root, worker, max_cost_usd=1.0)
+    first = spending(root)
+    again = (root / "done" / "a" / "batch_input_a.jsonl").read_bytes()
+    shutil.rmtree(root / "done" / "a")
+    put(root, "a", input=again.splitlines())
+
+    (estimate,) = [each["nano_usd"] for each in ledger(root) if each["event"] == "spend.reserved"]
+    both = first.spent + estimate
+
+    assert live(root, worker, max_cost_usd=(both - 1) / 10**9).batch("a").state is State.HELD
+    live(root, worker, max_cost_usd=both / 10**9)
+    assert (spending(root).spent, spending(root).reserved) == (first.spent * 2, 0)
+    assert costs(str(root), settings()).batches == {"a": first.spent * 2}
+    assert check(str(root), settings()).findings == []
+
+
+def test_a_run_whose_progress_was_taken_away_has_cost_what_it_might(root: Path, fake: FakeProvider) -> None:
+    """Nobody can tell what it has used, so that what was reserved for it counts beside the run made anew."""
+    put(root, "a", input=priced("a", 3))
+    worker = HttpWorker(environment(fake))
+    fake.fault("live", Refuse(429, "no credit", "insufficient_quota"), nth=2)
+    live(root, worker, max_cost_usd=1.0)
+    estimate = spending(root).reserved
+    assert estimate > 0
+    (root / "workdir" / "batch_metadata_a.jsonl").unlink()
+    for path in (root / ".reconciler" / "live").iterdir():
+        path.unlink()
+
+    held = live(root, worker, max_cost_usd=(2 * estimate - 1) / 10**9).batch("a")
+    assert held.state is State.HELD
+    assert spending(root).committed == estimate
+    live(root, worker, max_cost_usd=2 * estimate / 10**9)
+    used = [tokens_of(json.loads(line)["response"]["body"]["usage"]) for line in _output(root, "a")]
+    price = price_of("openai", "gpt-4o-mini")
+    assert price is not None
+    second = sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
+    assert (spending(root).spent, spending(root).reserved) == (estimate + second, 0)
+    assert check(str(root), settings()).findings == []
+
+
+def test_another_model_halfway_is_paid_besides_the_first(root: Path, fake: FakeProvider) -> None:
+    """What a run has asked of a dear model costs its price, though a cheap one answers the rest of it."""
+    put(root, "a", input=priced("a", 4))
+    fake.fault("live", Refuse(429, "no credit", "insufficient_quota"), nth=3)
+    live(root, HttpWorker(environment(fake), model="gpt-4o"), max_cost_usd=1.0)
+    dear = spending(root).reserved
+    cheap = HttpWorker(environment(fake), model="gpt-4o-mini")
+
+    assert live(root, cheap, max_cost_usd=(dear - 1) / 10**9).batch("a").state is State.HELD
+    assert live(root, cheap, max_cost_usd=dear / 10**9).batch("a").state is State.SETTLED
+    told = [each["nano_usd"] for each in ledger(root) if each["event"] == "spend.reserved"]
+    assert min(told) == dear
+    bodies = [json.loads(line)["response"]["body"] for line in _output(root, "a")]
+    assert {body["model"] for body in bodies} == {"gpt-4o", "gpt-4o-mini"}
+    costs_of_each = [cost_of(body["usage"], "openai", body["model"], live=True) for body in bodies]
+    assert spending(root).spent == sum(int(each * 10**9) for each in costs_of_each if each is not None)
     assert check(str(root), settings()).findings == []
 
 

@@ -394,6 +394,26 @@ def test_sends_are_counted_over_runs_that_are_stopped(root: Path, log: Path) -> 
     assert ids(root / "done/1/batch_error_1.jsonl") == ["q-0"]
 
 
+def test_sends_are_counted_over_runs_that_are_killed(root: Path, log: Path) -> None:
+    """What has failed is kept before it is asked again, though nothing ends; what is under way is not."""
+    put(root, "1", input=[request(0)])
+
+    def then(_request: Request) -> Any:
+        if noted(log).total() % 3 == 0:
+            os._exit(9)
+        raise TimeoutError
+
+    def killed() -> int:
+        return answer(root, Noted(log, then), max_attempts=4).exit_code
+
+    # Two sends of each process have failed; the third, which was under way, is not counted.
+    assert in_child(killed) == 9
+    assert noted(log).total() == 3
+    assert in_child(killed) == 0
+    assert noted(log).total() == 5
+    assert ids(root / "done/1/batch_error_1.jsonl") == ["q-0"]
+
+
 def test_an_invalid_answer_counts_the_sends_before_it(root: Path, log: Path) -> None:
     """A child asks no request more often than `max_attempts`, though it was answered at a second send."""
 

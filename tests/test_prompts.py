@@ -15,11 +15,14 @@ import pytest
 from pydantic import BaseModel
 
 from reconciler import export_jsonl, prompt_map, prompt_map_sync
-from reconciler.errors import Interrupted, KeyRefused, PermanentError, UsageError
+from reconciler.caches import Known, open_cache
+from reconciler.decide import retry
+from reconciler.errors import Interrupted, KeyRefused, PermanentError, UsageError, WorkspaceLocked
+from reconciler.prompting import Ask
 from reconciler.testing import FakeProvider
 from tests.workers import note, noted
 from tests.workspace.faults import in_child
-from tests.workspaces import files, scratch
+from tests.workspaces import files, scratch, settings
 
 
 @pytest.fixture
@@ -132,6 +135,47 @@ def test_failed_prompts_come_back_with_their_reason_and_are_asked_again(root: Pa
     assert bad.error_class == "invalid-request"
     assert asked(root, ["good", "bad"], worker, returns="text") == ["about good", "about bad"]
     assert Counter(calls) == Counter({"bad": 2, "good": 1})
+
+
+def test_what_a_retry_child_asks_already_is_not_asked_beside_it(root: Path) -> None:
+    """A failed prompt that a person has had asked again waits in its child, and is asked there, once."""
+    calls: list[str] = []
+
+    async def worker(prompt: str) -> str:
+        calls.append(prompt)
+        if len(calls) == 1:
+            raise PermanentError("no such thing")
+        return f"about {prompt}"
+
+    workspace = root / "w"
+    (failed,) = prompt_map_sync(["bad"], worker=worker, workspace=workspace)
+    (name,) = [each.name for each in (workspace / "done").iterdir()]
+    # Nobody answers here, so that the child stays as it is.
+    retry(str(workspace), settings(provider="none"), [name], classes=["invalid-request"])
+    (again,) = prompt_map_sync(["bad"], worker=worker, workspace=workspace)
+
+    assert (failed.outcome, again.outcome, again.text) == ("failed", "answered", "about bad")
+    assert calls == ["bad", "bad"]
+    assert sorted(each.name for each in (workspace / "done").iterdir()) == [name, f"{name}.r1"]
+
+
+def test_what_is_added_is_decided_while_nobody_else_can_add(root: Path) -> None:
+    """Of two calls at once that miss the same prompt, the second sees what the first has added."""
+    cache = open_cache(root / "cache", "key")
+    ask = Ask(worker="echo")
+    seen: list[set[str]] = []
+
+    def wanted(known: Known) -> list[bytes]:
+        seen.append(set(known))
+        with pytest.raises(WorkspaceLocked):
+            cache.add(wanted)
+        return [] if known else [ask.line("a", "one"), ask.line("b", "two")]
+
+    cache.add(wanted)
+    cache.add(wanted)
+
+    assert seen == [set(), {"a", "b"}]
+    assert [name for name, _ in cache.prompts()] == ["a", "b"]
 
 
 def test_a_plain_function_is_taken_and_may_return_json(root: Path) -> None:

@@ -14,14 +14,14 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from reconciler import decide_online
+from reconciler import decide, decide_online
 from reconciler.check import check
 from reconciler.costs import costs
 from reconciler.errors import CostLimitExceeded
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report, State
-from reconciler.testing import FakeProvider
-from reconciler.testing.faults import Refuse, ReplyDropped
+from reconciler.testing import FakeProvider, Fate
+from reconciler.testing.faults import LateEffect, Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
 from reconciler.workspace.effects import Effects
 from tests.five import OTHER_KEY
@@ -196,6 +196,64 @@ def test_what_its_provider_refused_costs_nothing(fake_provider: FakeProvider) ->
         sound(online.root)
 
 
+def test_a_batch_that_is_adopted_counts_while_it_is_away(fake_provider: FakeProvider) -> None:
+    """Whoever made it, it is paid for: what it may cost is no room for others, whatever the limit says."""
+    fake_provider.default(Fate(seconds=7200))
+    with priced(fake_provider, {"a": 5}) as online:
+        online.run()
+        batch_id = fake_provider.batches[0].id
+        with priced(fake_provider, {"a": 5, "b": 5}, max_cost_usd=nano_for(8) / DOLLAR) as other:
+            decide_online.adopt(str(other.root), other.settings(), "a", batch_id, other.options)
+            assert spending(other.root).reserved == spending(online.root).reserved
+            assert states(other.run()) == {"a": "waiting", "b": "held"}
+            other.wait(DAYS)
+            assert spending(other.root).spent == truly(other.root) > 0
+            sound(other.root)
+
+
+def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvider) -> None:
+    """A batch that a refused create has made, and that a person adopts, costs what its answers have used."""
+    with priced(fake_provider, {"a": 3}) as online:
+        fake_provider.fault("create", LateEffect(seconds=5, reply=400))
+        online.run()
+        assert spending(online.root).committed == 0
+        fake_provider.clock.advance(60)
+        put(online.root, "b", input=[line("b", 0)])
+        online.run()
+        batch_id = fake_provider.batches[0].id
+        decide_online.adopt(str(online.root), online.settings(), "a", batch_id, online.options)
+        online.wait(DAYS)
+
+        assert spending(online.root).spent == truly(online.root) > 0
+        sound(online.root)
+
+
+@pytest.mark.parametrize("how", ["whole", "cut", "long", "gone"])
+def test_a_batch_that_is_given_up_costs_what_its_answers_have_used(
+    how: str, fake_provider: FakeProvider
+) -> None:
+    """A dismissal corrects what was reserved; answers that cannot be read, or are gone, leave it as it is."""
+    with priced(fake_provider, {"a": 3}) as online:
+        fake_provider.script(Fate(foreign=("nobody-s",)))
+        online.wait(DAYS)
+        before = spending(online.root)
+        assert before.reserved > before.spent == 0
+        output = online.root / "quarantine" / "a.1" / "batch_output_a.jsonl"
+        if how == "cut":
+            output.write_bytes(output.read_bytes()[:-100])
+        elif how == "long":
+            output.write_bytes(b"x" * 5000)
+        elif how == "gone":
+            output.unlink()
+        attrs.evolve(online, flags={**online.flags, "line_bytes": 4096}).decide(decide.dismiss, "a")
+        after = spending(online.root)
+
+        assert (after.reserved == 0) == (how != "gone")
+        assert (after.committed == before.reserved) == (how != "whole")
+        assert after.committed > 0
+        sound(online.root)
+
+
 def test_the_limit_that_is_kept_here_holds_for_everybody(fake_provider: FakeProvider) -> None:
     """A pass without any setting of its own obeys it; one that cannot be read lets nothing go."""
     with priced(fake_provider, {"a": 3}) as online:
@@ -279,7 +337,7 @@ def test_check_counts_what_answers_have_used(fake_provider: FakeProvider) -> Non
 
 def test_a_child_counts_like_any_batch(fake_provider: FakeProvider) -> None:
     """What is asked again is reserved again, and waits where there is no room for it."""
-    from reconciler.testing import Fate, Outcome  # noqa: PLC0415 - the extra
+    from reconciler.testing import Outcome  # noqa: PLC0415 - the extra
 
     with priced(fake_provider, {"a": 4}) as online:
         fake_provider.script(Fate(outcomes={"a-1": Outcome("http", status=429, code="rate_limit_exceeded")}))

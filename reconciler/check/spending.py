@@ -27,6 +27,7 @@ PROMISE: Final = 9
 def check_spending(view: View, verdict: Verdict) -> None:
     """No create without its reservation, no reservation past its limit, no sum that answers do not bear."""
     spending = Spending()
+    told: dict[str, tuple[str, Any, tuple[str, ...]]] = {}
     for entry in ledger.entries(view.look):
         if entry.problem is not None:
             continue  # told of with the rest of history
@@ -36,8 +37,15 @@ def check_spending(view: View, verdict: Verdict) -> None:
         elif entry.event == RESERVED:
             _within(spending, fields, where, verdict)
         elif entry.event == SETTLED:
-            _sums(view, spending, fields, where, verdict)
+            _sums(fields, where, verdict)
+            if fields.get("why") != NOTHING_RAN:
+                # Of a live run that a person has made anew, the answers of the last one are here.
+                charge = spending.charges.get(str(fields.get("key")))
+                asked = () if charge is None else tuple(charge.models)
+                told[str(fields.get("batch"))] = where, fields, asked
         spending.take(entry.event, fields)
+    for where, fields, asked in told.values():
+        _used(view, asked, fields, where, verdict)
 
 
 def _reserved(spending: Spending, fields: Any, where: str, verdict: Verdict) -> None:
@@ -66,24 +74,28 @@ def _within(spending: Spending, fields: Any, where: str, verdict: Verdict) -> No
         verdict.object(PROMISE, where, what, "spend-past-limit")
 
 
-def _sums(view: View, spending: Spending, fields: Any, where: str, verdict: Verdict) -> None:
-    """What a batch is said to have used stands in its answers, and its parts are the whole."""
-    why, total, name = fields.get("why"), fields.get("nano_usd"), parse_name(str(fields.get("batch")))
-    models = fields.get("models")
+def _sums(fields: Any, where: str, verdict: Verdict) -> None:
+    """The parts of what a batch is said to have cost are the whole."""
+    why, total, models = fields.get("why"), fields.get("nano_usd"), fields.get("models")
     parts = list(models.values()) if isinstance(models, dict) else []
     if why == NOTHING_RAN and total != 0:
         verdict.object(PROMISE, where, "nothing ran, and it has cost something", "spend-differs")
     if why == ANSWERED and (not all(isinstance(part, int) for part in parts) or sum(parts) != total):
         verdict.object(PROMISE, where, "its parts are not the sum", "spend-differs")
-    if why == NOTHING_RAN or name is None or is_gone(view.look, name):
+
+
+def _used(view: View, asked: tuple[str, ...], fields: Any, where: str, verdict: Verdict) -> None:
+    """What a batch is said to have used stands in its answers."""
+    name = parse_name(str(fields.get("batch")))
+    if name is None or is_gone(view.look, name):
         return
-    found = _tokens(view, spending, fields, name)
+    found = _tokens(view, asked, fields, name)
     if found is not None and found != fields.get("tokens"):
         what = f"{name} is said to have used other tokens than its answers say"
         verdict.object(PROMISE, where, what, "spend-differs")
 
 
-def _tokens(view: View, spending: Spending, fields: Any, name: BatchName) -> Any:
+def _tokens(view: View, asked: tuple[str, ...], fields: Any, name: BatchName) -> Any:
     """The tokens in the answers of a settled batch; None where these are not there to be read."""
     folder = settled.folder_of(name)
     files = {
@@ -93,8 +105,6 @@ def _tokens(view: View, spending: Spending, fields: Any, name: BatchName) -> Any
     }
     if not files or view.look.kind(f"{folder}/{settled.MANIFEST}") is None:
         return None
-    charge = spending.charges.get(str(fields.get("key")))
-    asked = () if charge is None else tuple(charge.models)
     provider = LOCAL if fields.get("live") else str(fields.get("provider", ""))
     try:
         return used_by(view, LISTED, provider, asked, files, live=bool(fields.get("live"))).tokens

@@ -12,7 +12,7 @@ import click
 
 from reconciler.cli.console import data, err, out, safe
 from reconciler.cli.options import DEBUG, with_options
-from reconciler.errors import UsageError
+from reconciler.errors import Later, UsageError
 
 if TYPE_CHECKING:
     from reconciler.prompts import PromptRecord
@@ -69,7 +69,8 @@ def prompt_(
 
     FILE holds one prompt a line, or is a .csv or .jsonl file whose rows --template makes prompts of;
     - is stdin. Run it again to go on where it stopped: what has an answer is not asked again.
-    Exit 3 when a prompt has failed. Without a single prompt it says so, and exits 0.
+    Exit 3 when a prompt has failed, 75 when one has no answer yet.
+    Without a single prompt it says so, and exits 0.
     """
     from reconciler.cli.interrupt import Stop
     from reconciler.cli.progress import watched
@@ -112,7 +113,10 @@ def prompt_(
     failed = sum(record.outcome == "failed" for record in records)
     if failed:
         err(f"{failed} of {len(records)} prompts failed; the same command asks them again")
-    return 3 if failed else 0
+    pending = sum(record.outcome == "pending" for record in records)
+    if pending:
+        err(f"{pending} of {len(records)} prompts have no answer yet; the same command later goes on there")
+    return 3 if failed else Later.exit_code if pending else 0
 
 
 def _kind_of(output: str | None) -> str:

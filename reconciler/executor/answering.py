@@ -149,7 +149,11 @@ def _reserve(step: AnswerHere, run: Run, provider: Embedded, record: Record, ask
     if quoting.is_priced:
         check_input(ctx, fact, lambda request, _line: quoting.take(request))
         key = charging.live_key(attrs.evolve(record, input=asked))
-        charging.reserve(ctx, step.name, quoting.quote, key, unsent=record.status is None)
+        # What was begun may have been paid for, whatever has become of its metadata since.
+        begun = record.status is not None or step.name in ctx.history.payers(ctx.fx, asked.digest.sha256)
+        if begun and not live.has_progress(ctx.fx, step.name):
+            charging.forgotten(ctx, step.name, key)
+        charging.reserve(ctx, step.name, quoting.quote, key, unsent=not begun)
 
 
 def _provider(ctx: Context, step: AnswerHere) -> Embedded:

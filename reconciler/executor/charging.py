@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.config.table import THIS_CALL
 from reconciler.errors import CostLimitExceeded
-from reconciler.executor.context import Context, Run, View
+from reconciler.executor.context import Context, View
 from reconciler.executor.used import used_by
 from reconciler.model.exchange import Request
 from reconciler.model.facts import FileFact
@@ -118,7 +118,8 @@ def refuse(ctx: Context, name: BatchName, quote: Quote, key: str | None, *, unse
     Raises:
         CostLimitExceeded: It may; or nobody knows what it costs.
     """
-    why = over(ctx, ctx.history.spending(ctx.fx), quote, key)
+    spending = ctx.history.spending(ctx.fx)
+    why = over(ctx, spending, quote, key, least=0 if unsent else _begun(spending, key))
     if why is None:
         return
     told, hint = why
@@ -131,8 +132,25 @@ def refuse(ctx: Context, name: BatchName, quote: Quote, key: str | None, *, unse
     raise CostLimitExceeded(told, hint=hint)
 
 
-def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tuple[str, str] | None:
-    """Why a batch is held back by the limit, and what to do about it; None where it is not."""
+def _begun(spending: Spending, key: str | None) -> int:
+    """What is reserved for an attempt that has begun, in nano-dollars."""
+    charge = None if key is None else spending.charges.get(key)
+    return 0 if charge is None or charge.settled else charge.nano or 0
+
+
+def over(
+    ctx: Context, spending: Spending, quote: Quote, key: str | None, *, least: int = 0
+) -> tuple[str, str] | None:
+    """
+    Why a batch is held back by the limit, and what to do about it; None where it is not.
+
+    Args:
+        ctx: Rooms, and the limit.
+        spending: What was spent and reserved.
+        quote: What it may cost by now.
+        key: Its attempt.
+        least: What it may have cost by now, by the prices and the model of earlier passes.
+    """
     cap = ctx.cap
     if cap.nano is None:
         return None
@@ -144,6 +162,7 @@ def over(ctx: Context, spending: Spending, quote: Quote, key: str | None) -> tup
         if share is not None:
             hint = f"{PRICE.format(provider=_key(share.provider), model=share.model or '*')}\n{hint}"
         return f"{cap.origin} limits the cost, and what this costs is not known: {unknown}", hint
+    needs = max(needs, least)
     left = cap.nano - spending.without(key)
     if needs <= max(left, 0) or needs == 0:
         return None
@@ -168,29 +187,45 @@ def reserve(ctx: Context, name: BatchName, quote: Quote, key: str, *, unsent: bo
     """
     Have on disk what an attempt may cost, before anything of it leaves.
 
+    Of one that has begun no less than before, and by every model that was asked: what was answered is paid.
+
     Raises:
         CostLimitExceeded: It is more than what is left.
     """
     with ctx.history.spending_lock:
         refuse(ctx, name, quote, key, unsent=unsent)
-        known = ctx.history.spending(ctx.fx).charges.get(key)
-        models = dict(quote.by_model)
-        if known is not None and not known.settled and (known.nano, known.models) == (quote.nano, models):
+        spending = ctx.history.spending(ctx.fx)
+        known = spending.charges.get(key)
+        models, amount = dict(quote.by_model), quote.nano
+        if known is not None and not known.settled and not unsent:
+            models = {**known.models, **models}
+            amount = None if amount is None else max(amount, _begun(spending, key))
+        if known is not None and not known.settled and (known.nano, known.models) == (amount, models):
             return
-        providers = sorted({each.provider for each in quote.shares.values()})
-        facts: dict[str, Any] = {
-            "key": key,
-            "provider": ", ".join(providers),
-            "models": models,
-            "nano_usd": quote.nano,
-            "cap": ctx.cap.nano,
-            "live": any(each.live for each in quote.shares.values()),
-            "requests": quote.requests,
-            "assumed": quote.assumed,
-        }
-        if quote.nano is None:
-            facts["unknown"] = list(quote.not_known())
-        ledger.append(ctx.fx, RESERVED, name, **facts)
+        _write(ctx, name, quote, key, models=models, nano_usd=amount, cap=ctx.cap.nano)
+
+
+def taken_over(ctx: Context, name: BatchName, quote: Quote, key: str) -> None:
+    """Count what a batch may cost that a person takes over: it is paid for, whatever a limit says."""
+    with ctx.history.spending_lock:
+        known = ctx.history.spending(ctx.fx).charges.get(key)
+        if known is None or (known.settled and known.why == NOTHING_RAN):
+            _write(ctx, name, quote, key, models=dict(quote.by_model), nano_usd=quote.nano, cap=None)
+
+
+def _write(ctx: Context, name: BatchName, quote: Quote, key: str, **amount: Any) -> None:
+    """Add a reservation to history."""
+    facts: dict[str, Any] = {
+        "key": key,
+        "provider": ", ".join(sorted({each.provider for each in quote.shares.values()})),
+        **amount,
+        "live": any(each.live for each in quote.shares.values()),
+        "requests": quote.requests,
+        "assumed": quote.assumed,
+    }
+    if amount["nano_usd"] is None:
+        facts["unknown"] = list(quote.not_known())
+    ledger.append(ctx.fx, RESERVED, name, **facts)
 
 
 def reserved(ctx: Context, key: str) -> int | None:
@@ -206,17 +241,36 @@ def release(ctx: Context, name: BatchName, key: str | None) -> None:
         ledger.append(ctx.fx, SETTLED, name, key=key, nano_usd=0, models={}, why=NOTHING_RAN)
 
 
-def settle(run: Run, record: Record, files: Mapping[Role, FileFact]) -> None:
-    """Correct what was reserved for a batch by what its answers have used; once, when it settles."""
-    ctx = run.ctx
+def forgotten(ctx: Context, name: BatchName, key: str | None) -> None:
+    """Count what an attempt might cost as spent, where nobody can tell any more what it has used."""
+    charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
+    if charge is not None and not charge.settled:
+        facts = {"models": charge.models, "nano_usd": charge.nano, "tokens": {}, "live": charge.live}
+        ledger.append(ctx.fx, SETTLED, name, key=key, why=NO_USAGE, **facts)
+
+
+def settle(ctx: Context, record: Record, files: Mapping[Role, FileFact], name: str = "") -> None:
+    """
+    Correct what was reserved for a batch by what its answers have used; once, when it settles.
+
+    What was given back because nothing ran is corrected too: answers that came all the same are paid for.
+
+    Args:
+        ctx: Rooms, and prices.
+        record: The batch.
+        files: Its answers.
+        name: What it is called from now on, if not as before.
+    """
     key = key_of(record)
     charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
-    if key is None or (charge is not None and charge.settled):
+    if key is None or (charge is not None and charge.settled and charge.why != NOTHING_RAN):
         return
     if charge is None and (record.provider in (None, LOCAL) or record.batch_id is None):
         return
     facts = actual(ctx, ctx.prices, record, charge, files)
-    ledger.append(ctx.fx, SETTLED, record.name, key=key, **facts)
+    if charge is not None and charge.settled and facts["nano_usd"] == 0:
+        return
+    ledger.append(ctx.fx, SETTLED, name or record.name, key=key, **facts)
 
 
 def actual(
@@ -230,7 +284,7 @@ def actual(
     provider = record.provider or ""
     live, asked = provider == LOCAL, () if charge is None else tuple(charge.models)
     used = used_by(view, book, provider, asked, files, live=live)
-    reserved = None if charge is None else charge.nano
+    reserved = None if charge is None else charge.reserved
     total, why = used.nano, ANSWERED
     if used.silent or total is None:
         why = NO_USAGE

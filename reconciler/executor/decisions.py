@@ -13,6 +13,7 @@ import attrs
 
 from reconciler.codec.request import request_id
 from reconciler.errors import BadLine, BadMetadata, NeedsPerson
+from reconciler.executor import charging
 from reconciler.executor.context import Context, Run
 from reconciler.executor.given_up import collect_unread
 from reconciler.executor.moving import REASON
@@ -21,6 +22,7 @@ from reconciler.executor.unhandled import items_of
 from reconciler.model.changes import read_changes
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import (
+    ANSWERS,
     BatchName,
     Role,
     file_name,
@@ -30,7 +32,7 @@ from reconciler.model.operation import ChangeRequests, ProcessOutput
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
-from reconciler.workspace import combined, ledger, settled
+from reconciler.workspace import combined, ledger, metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.relocate import Moving, clear_staging, move_group, remove_sources
 
@@ -145,10 +147,31 @@ def dismiss_quarantined(ctx: Context, name: BatchName, folder: str) -> str:
         receipts={"quarantine": {"folder": there, "reason": _reason(ctx, there)}},
     )
     ledger.append_once(ctx.fx, ctx.history, "batch.dismissed", name, ids={"all": asked.digest}, folder=folder)
+    _charge(ctx, name, paths, manifest.name)
     collect_unread(ctx, manifest.name, fact, manifest.dismissed or "")
     _archive(ctx, files, manifest, there, target)
     told = f"{many(asked.requests, 'id')} given up ({items_of(manifest.name)})"
     return f"{told}; the files are in {target}/"
+
+
+def _charge(ctx: Context, name: BatchName, paths: Mapping[Role, str], now: BatchName) -> None:
+    """Correct what was reserved for a batch by what its answers have used, as when it settles."""
+    if Role.METADATA not in paths:
+        return
+    try:
+        record = metadata.decode(ctx.fx.read(paths[Role.METADATA]), paths[Role.METADATA], name)
+    except BadMetadata:
+        # Which attempt it was is not known, so that what was reserved for it stays.
+        return
+    facts = {role: ctx.fx.fact(paths[role]) for role in ANSWERS if role in paths}
+    files = {role: fact for role, fact in facts.items() if fact is not None}
+    named = {role for role, digest in record.roles.items() if digest is not None}
+    if files and named <= files.keys():
+        # Of what was taken out of it, nobody could tell what it has used.
+        try:
+            charging.settle(ctx, record, files, now)
+        except BadLine:
+            charging.forgotten(ctx, now, charging.key_of(record))
 
 
 def _archive(

@@ -16,6 +16,7 @@ from reconciler.codec.jsonl import Line
 from reconciler.codec.result import decode_verdict
 from reconciler.codec.wire import line_number
 from reconciler.errors import BadLine, NotThere, PermanentError
+from reconciler.executor import charging
 from reconciler.executor.context import Run
 from reconciler.executor.inputs import check_input
 from reconciler.executor.remotes import remote_of
@@ -104,7 +105,11 @@ def adopt(step: Adopt, run: Run) -> Receipt:
     if total not in (None, 0, asked.requests):
         told = f"{step.batch_id} has {many(total or 0, 'request')}, {step.name} has {asked.requests}"
         raise PermanentError(f"{told}: it is another batch")
-    adopted(run, attrs.evolve(record, input=asked, provider=remote.name, account=remote.account), found)
+    record = attrs.evolve(record, input=asked, provider=remote.name, account=remote.account)
+    quoting = charging.Quoting(ctx.prices, remote)
+    check_input(ctx, step.expects.files[Role.INPUT], lambda request, _line: quoting.take(request))
+    charging.taken_over(ctx, step.name, quoting.quote, record.intent or found.batch_id)
+    adopted(run, record, found)
     return Receipt(step.name, step.verb, f"adopted {found.batch_id}", {"batch_id": found.batch_id})
 
 

@@ -154,8 +154,13 @@ def _begins(
 def _lineage(view: View, listing: Listing, root: Member, members: dict[BatchName, list[Member]]) -> Lineage:
     """A batch with its children, then theirs, and so on: an id that is asked again stands further down."""
     found, lost = [root], []
+    seen = {root.name}
     for member in found:
         for name in member.children:
+            if name in seen:
+                # Whoever edits a manifest may have it name itself.
+                continue
+            seen.add(name)
             if name not in members:
                 # Only settled batches were listed: a child that still lives is asked for by its name.
                 members[name] = list(_members(view, listing, name, settled_too=False))

@@ -70,7 +70,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
     if step.removable:
         # Before the batch leaves the live folder: a pass never looks for batches in done/.
         removable.note(run.ctx.fx, step.name)
-    charging.settle(run, record, step.expects.files)
+    charging.settle(run.ctx, record, step.expects.files)
     settle(run.ctx, files, manifest, folder)
     run.account = record.coverage
     facts = {"path": folder, "requests": record.coverage.input.requests, "attempt": record.attempt}

@@ -62,7 +62,7 @@ class Used:
     Attributes:
         by_model: Nano-dollars by `provider/model`; None where there is no price.
         tokens: Tokens by the same: input, output, cached, written, written for long.
-        silent: Answers for which no usage is reported.
+        silent: Answers for which no usage is reported, or none of any token.
     """
 
     by_model: Mapping[str, int | None]
@@ -105,7 +105,8 @@ def used_by(  # noqa: PLR0913 - what an answer costs hangs on
     for role in ANSWERS:
         for line in Lines(view, files[role]) if role in files else ():
             found, answered, model = _look(line, files[role].path)
-            if found is None:
+            if found is None or (answered and found == Tokens()):
+                # Nothing is answered with nothing: who reports no tokens at all does not count them.
                 silent += answered
                 continue
             name = one or f"{payee}/{model or ''}"

@@ -4,14 +4,15 @@ How many tokens a request may take, told by its bytes: more rather than fewer, a
 Text: three letters or spaces are one token, each digit and each other sign is one, and of whatever is not
 ASCII each two bytes are one. That is above what the tokenizers of the four providers make of ordinary text.
 All of a body counts, its keys too, which stands for what a provider adds around messages.
-Images and PDFs are counted by the providers' own rules (`pictures.py`). What no rule knows has no estimate.
-Output: the limit that the request sets, else the most that the model may answer.
+Images and PDFs are counted by the providers' own rules (`pictures.py`). What no rule knows has no estimate,
+nor has what lies at the provider and is only named. Where anything may be written to a cache, all of it may.
+Output: the limit that the request sets, else the most that the model may answer, for each answer it asks for.
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -38,6 +39,15 @@ _LIMITS: Final = {
 }
 _ABSURD: Final = 1 << 40
 """Tokens, and answers to one request, that nobody gives; more are counted as these."""
+_NAMED: Final = {
+    "cachedContent": "a cached prompt that the body only names",
+    "cached_content": "a cached prompt that the body only names",
+    "previous_response_id": "an earlier answer that the body only names",
+    "conversation": "a conversation that the body only names",
+}
+"""What is read, and paid for, besides the body itself."""
+_CACHED: Final = "cache_control"
+_LONG: Final = "1h"
 _NO_OUTPUT: Final = ("/embeddings", "/moderations")
 
 
@@ -69,12 +79,13 @@ def estimate(request: Request, most: int, model: str = "") -> Guess:
     found = _Found(request.dialect, model or request.model or "")
     found.walk(request.body)
     body = request.body
-    read = found.tokens + _AROUND + (_TOOLS if body.get("tools") else 0)
+    read = found.read(_AROUND + (_TOOLS if body.get("tools") else 0))
+    unknown = found.unknown or next((told for name, told in _NAMED.items() if body.get(name)), "")
     limit, answers = _limit(request.dialect, body), _answers(request.dialect, body)
     if (request.url or "").endswith(_NO_OUTPUT) or ("input" in body and most == 0):
-        return Guess(Tokens(read), limited=True, unknown=found.unknown)
-    output = most if limit is None else limit
-    return Guess(Tokens(read, output * answers), limited=limit is not None, unknown=found.unknown)
+        return Guess(read, limited=True, unknown=unknown)
+    output = Tokens(output=(most if limit is None else limit) * answers)
+    return Guess(read + output, limited=limit is not None, unknown=unknown)
 
 
 def text_tokens(text: str) -> int:
@@ -94,6 +105,14 @@ class _Found:
         self._model = model
         self.tokens = 0
         self.unknown = ""
+        self._written = self._written_long = False
+
+    def read(self, more: int) -> Tokens:
+        """What is read, with *more* around it, by the dearest way that it may be."""
+        tokens = self.tokens + more
+        if self._written_long:
+            return Tokens(written_long=tokens)
+        return Tokens(written=tokens) if self._written else Tokens(tokens)
 
     def walk(self, body: Any) -> None:
         """Count all that stands in a value."""
@@ -103,6 +122,9 @@ class _Found:
             if isinstance(value, str):
                 self.tokens += text_tokens(value)
             elif isinstance(value, Mapping):
+                if isinstance(kept := value.get(_CACHED), Mapping):
+                    self._written = True
+                    self._written_long |= kept.get("ttl") == _LONG
                 if not self._file(value):
                     self.tokens += sum(map(text_tokens, value))
                     left.extend(value.values())
@@ -142,14 +164,23 @@ def _limit(dialect: Dialect, body: Mapping[str, Any]) -> int | None:
         found = [config.get("maxOutputTokens"), config.get("max_output_tokens")]
     else:
         found = [body.get(name) for name in _LIMITS[dialect]]
-    return next((min(each, _ABSURD) for each in found if isinstance(each, int) and each > 0), None)
+    return max(_counts(found), default=None)
 
 
 def _answers(dialect: Dialect, body: Mapping[str, Any]) -> int:
-    """How many answers one request asks for."""
+    """How many answers one request asks for, those included of which it is shown the best alone."""
     if dialect is Dialect.GEMINI:
         config = body.get("generationConfig") or body.get("generation_config")
-        found = config.get("candidateCount", 1) if isinstance(config, Mapping) else 1
-    else:
-        found = body.get("n", 1)
-    return min(found, _ABSURD) if isinstance(found, int) and found > 0 else 1
+        config = config if isinstance(config, Mapping) else {}
+        return max(_counts([config.get("candidateCount"), config.get("candidate_count")]), default=1)
+    prompts = body.get("prompt")
+    several = isinstance(prompts, list) and any(isinstance(each, str | list) for each in prompts)
+    each = max(_counts([body.get("n"), body.get("best_of")]), default=1)
+    return each * len(prompts) if several and isinstance(prompts, list) else each
+
+
+def _counts(found: Iterable[Any]) -> Iterator[int]:
+    """Those that are a number of anything."""
+    for each in found:
+        if isinstance(each, int) and not isinstance(each, bool) and each > 0:
+            yield min(each, _ABSURD)

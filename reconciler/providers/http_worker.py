@@ -70,7 +70,8 @@ class HttpWorker:
 
     def payee(self, request: Request) -> tuple[str, str]:
         """Who is paid for a request, and for which model."""
-        return self.service or BY_DIALECT[request.dialect], self.model or request.model or ""
+        name = self.service or BY_DIALECT[request.dialect]
+        return name, self._model(request, SERVICES[name])
 
     async def __call__(self, request: Request) -> Body:
         """
@@ -102,7 +103,7 @@ class HttpWorker:
 
     def _wanted(self, request: Request, service: Service, origin: Origin) -> tuple[str, Mapping[str, Any]]:
         """The path below the base URL, and the body."""
-        model = self.model or told(self.environment, service.model_variable) or request.model or ""
+        model = self._model(request, service)
         if request.dialect is Dialect.GEMINI:
             if not _MODEL.fullmatch(model):
                 raise PermanentError("Gemini's lines name no model", hint="set model under [local]")
@@ -112,6 +113,10 @@ class HttpWorker:
             return "/messages", body
         path = request.url or _CHAT
         return path.removeprefix("/v1") if origin.base_url.endswith("/v1") else path, body
+
+    def _model(self, request: Request, service: Service) -> str:
+        """The model that is asked for; empty where nobody names one."""
+        return self.model or told(self.environment, service.model_variable) or request.model or ""
 
     def _origin(self, name: str, service: Service) -> Origin:
         """Where a service is, and what proves who asks."""

@@ -35,6 +35,7 @@ class Keeper(Generic[T]):
         self._kept = kept
         self._failed = failed
         self._unkept: list[T] = []
+        self._waiting: list[asyncio.Future[None]] = []
         self._writing = False
         self._fault = False
         self._loop = asyncio.get_running_loop()
@@ -47,6 +48,16 @@ class Keeper(Generic[T]):
         if not self._writing and not self._fault:
             self._writing = True
             self._loop.call_soon(self._hand_over)
+
+    async def noted(self) -> None:
+        """Wait until a group has been written that begins from now on, be it an empty one."""
+        if not self._fault:
+            place = self._loop.create_future()
+            self._waiting.append(place)
+            if not self._writing:
+                self._writing = True
+                self._loop.call_soon(self._hand_over)
+            await place
 
     async def last(self) -> None:
         """
@@ -69,19 +80,27 @@ class Keeper(Generic[T]):
     def _hand_over(self) -> None:
         """Give all that has ended to the thread."""
         ends, self._unkept = self._unkept, []
+        waiting, self._waiting = self._waiting, []
         writing = self._loop.run_in_executor(self._writer, self._keep, ends)
-        writing.add_done_callback(partial(self._written, ends))
+        writing.add_done_callback(partial(self._written, ends, waiting))
 
-    def _written(self, ends: list[T], writing: asyncio.Future[None]) -> None:
+    def _written(
+        self, ends: list[T], waiting: list[asyncio.Future[None]], writing: asyncio.Future[None]
+    ) -> None:
         """A group has been written, or could not be."""
         error = None if writing.cancelled() else writing.exception()
         if error is None:
-            self._kept(len(ends))
+            if ends:
+                self._kept(len(ends))
         else:
             self._unkept = ends + self._unkept
             self._fault = True
             self._failed(error)
-        self._writing = bool(self._unkept) and not self._fault
+            waiting, self._waiting = waiting + self._waiting, []
+        for place in waiting:
+            if not place.done():
+                place.set_result(None)
+        self._writing = bool(self._unkept or self._waiting) and not self._fault
         if self._writing:
             self._hand_over()
         elif self._over is not None and not self._over.done():

@@ -42,9 +42,9 @@ async def answer_all(
     Args:
         provider: Who answers.
         requests: Number and request; taken one by one, as there is room.
-        ended: Called, in a thread of its own, with whatever has ended since the last call; when it returns,
-            that is kept. When it raises, nothing new begins, what is under way is waited for, and it gets all
-            of it once more.
+        ended: Called, in a thread of its own, with whatever has ended since the last call, be it nothing;
+            when it returns, that is kept, and so is what was missed before. When it raises, nothing new
+            begins, what is under way is waited for, and it gets all of it once more.
         stopping: Whether someone asked for an end: what is under way is waited for, nothing new begins, and
             nothing is asked again.
         rules: What is made of ends.
@@ -81,8 +81,8 @@ class _Crowd(Generic[T]):
         self._heard = rules.heard
         self._most = provider.concurrency
         self._seconds = provider.pace.run_seconds
-        self._sending = Sending(provider, rules, self._end)
         self._keeper = Keeper(ended, self._kept, self._end)
+        self._sending = Sending(provider, rules, self._end, self._keeper.noted)
         self._lanes: list[asyncio.Task[None]] = []
         self._idle: deque[asyncio.Future[None]] = deque()
         self._called = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 from reconciler.errors import Later
@@ -41,14 +41,20 @@ class Sending(Generic[T]):
         provider: Who answers.
         rules: What is made of ends.
         end: Told when no request should begin any more, and why.
+        noted: Waits until what was missed is kept.
     """
 
     def __init__(
-        self, provider: Embedded, rules: Rules[T], end: Callable[[BaseException | None], None]
+        self,
+        provider: Embedded,
+        rules: Rules[T],
+        end: Callable[[BaseException | None], None],
+        noted: Callable[[], Awaitable[None]],
     ) -> None:
         self._provider = provider
         self._rules = rules
         self._end = end
+        self._noted = noted
         self._time = asyncio.get_running_loop().time
         self._counts_tokens = bool(provider.pace.tokens_per_minute)
         seconds = provider.pace.request_seconds
@@ -124,6 +130,9 @@ class Sending(Generic[T]):
             if away is None:
                 rules.missed(number, sends)
             self._missed[number] = failed.message if failed is not None else judged.failed.value
+            if away is None:
+                # A kill must not make it a send that nobody knows of.
+                await self._noted()
             after = failed.after if failed is not None else None
             if after is not None and after > LONGEST_ASKED:
                 self._end(Later(f"{self._missed[number]}; asked to come back in {after:.0f} s", after))

@@ -24,8 +24,13 @@ def sample_of(look: Reading, layout: Layout, after: After) -> Sample:
     going: dict[BatchName, Record | None] = {}
     gone: list[BatchName] = []
     left = [(name, True) for name in reversed(after.batches)]
+    seen: set[BatchName] = set()
     while left:
         name, first = left.pop()
+        if name in seen:
+            # Whoever edits a manifest may have it name itself.
+            continue
+        seen.add(name)
         try:
             manifest = settled.read(look, name)
         except (BadMetadata, OSError):

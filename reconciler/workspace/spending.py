@@ -3,7 +3,8 @@ What was spent and what is reserved, as the ledger tells it.
 
 Three kinds of lines: `spend.reserved` before anything of a batch is sent, `spend.settled` when it has ended
 or nothing of it came to be, and `spend.held` when a limit of cost keeps it back. The first two speak of one
-attempt, by its key: the intent of a create, or a live run. The last line of a key counts.
+attempt, by its key: the intent of a create, or a live run. The last line of a key counts; where something is
+reserved under a key that has cost something already, a person has a live run made anew, and both count.
 """
 
 from __future__ import annotations
@@ -103,6 +104,9 @@ class Spending:
     def _charge(self, event: str, batch: str, fields: Mapping[str, Any]) -> None:
         key = str(fields.get("key", ""))
         before = self.charges.get(key)
+        if event == RESERVED and before is not None and before.settled and before.nano != 0:
+            self.charges[f"{key} {len(self.charges)}"] = before
+            before = None
         nano, models = _nano(fields.get("nano_usd")), fields.get("models")
         settled = event == SETTLED
         reserved, cap = (None, None) if before is None else (before.reserved, before.cap)
@@ -123,9 +127,9 @@ class Spending:
         self.committed += (nano or 0) - ((before.nano or 0) if before else 0)
 
     def without(self, key: str | None) -> int:
-        """Spent and reserved together, but for one attempt."""
+        """Spent and reserved together, but for what is reserved for one attempt."""
         own = None if key is None else self.charges.get(key)
-        return self.committed - ((own.nano or 0) if own is not None else 0)
+        return self.committed - ((own.nano or 0) if own is not None and not own.settled else 0)
 
     @property
     def spent(self) -> int:

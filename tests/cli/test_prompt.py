@@ -269,6 +269,22 @@ def test_a_prompt_that_fails(
     assert "2 of 3 prompts failed" in said.err
 
 
+def test_a_run_that_is_put_off(
+    capsys: pytest.CaptureFixture[str], lines: Path, fake_provider: FakeProvider, monkeypatch: Any
+) -> None:
+    """75: who is asked to come back in hours has not asked everything, and says so; later all is answered."""
+    monkeypatch.setenv("OPENAI_API_KEY", fake_provider.key)
+    monkeypatch.setenv("OPENAI_BASE_URL", fake_provider.url("openai"))
+    fake_provider.fault("live", Refuse(429, "come back later", headers={"retry-after": "7200"}), nth=2)
+    command = ("prompt", lines, "--model", "m", "--concurrency", "1")
+    said = call(capsys, *command)
+    assert said.code == 75
+    assert "3 of 3 prompts have no answer yet" in said.err
+    said = call(capsys, *command)
+    assert (said.code, said.out) == (0, "first\nsecond\nfirst\n")
+    assert fake_provider.calls.count("live") == 3
+
+
 def test_prompts_on_stdin() -> None:
     """Without a file, or with -, stdin is read."""
     assert piped("a\nb\n", "--worker", "echo").out == "a\nb\n"

@@ -18,7 +18,10 @@ from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.executor.lineages import lineages
 from reconciler.executor.standings import rows_of, standings_of
+from reconciler.model.identity import BatchName
+from reconciler.model.record import After
 from reconciler.model.rows import ResultRow
+from reconciler.workspace.canaries import sample_of
 from tests import plugging
 from tests.workspaces import answered, failed, live, put, request, run, scratch, settings, stats
 
@@ -326,6 +329,21 @@ def test_a_child_that_is_nowhere_is_told(root: Path) -> None:
     assert [row.outcome.value for row in found if row.lineage == "7"] == [
         *("failed", "failed", "answered", "failed"),
     ]
+
+
+def test_a_manifest_that_names_itself_as_its_child_ends_somewhere(root: Path) -> None:
+    """Whoever edits a manifest holds up nobody: each batch of a lineage is looked at once, canaries too."""
+    three_attempts(root)
+    path = root / "done" / "7.r1" / "manifest.json"
+    found = json.loads(path.read_bytes())
+    found["children"]["7.r1"] = found["children"]["7.r2"]
+    path.write_text(json.dumps(found), "utf-8")
+    with viewing(str(root), settings()) as view:
+        (lineage,) = lineages(view)
+        sample = sample_of(view.look, view.layout, After((BatchName("7"), BatchName("7.r1")), 0.5))
+
+    assert [each.name for each in lineage.members] == ["7", "7.r1", "7.r2"]
+    assert (sample.answered, sample.requests) == (3, 4)
 
 
 def test_an_answer_in_a_child_that_was_put_together_in_another_order(root: Path) -> None:

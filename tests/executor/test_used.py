@@ -14,6 +14,7 @@ from reconciler.pricing import LISTED
 from tests.workspaces import answered, live, put, request, settings
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
+NOTHING = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
 def with_usage(usage: Any) -> dict[str, Any]:
@@ -33,6 +34,8 @@ def refused(response: Any) -> dict[str, Any]:
     [
         pytest.param(with_usage(USAGE), {"openai/m": [3, 5, 0, 0, 0]}, 0, id="told"),
         pytest.param(answered(0), {}, 1, id="untold"),
+        pytest.param(with_usage(NOTHING), {}, 1, id="told-as-nothing"),
+        pytest.param(with_usage({"prompt_tokens": None}), {}, 1, id="told-as-null"),
         pytest.param(with_usage([1, 2]), {}, 1, id="told-in-no-shape"),
         pytest.param(refused({"status_code": 500, "body": {"error": {}}}), {}, 0, id="refused"),
         pytest.param(refused({"status_code": 500}), {}, 0, id="refused-without-a-word"),
