@@ -20,7 +20,7 @@ from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import token_limit_exceeded
 from tests.online import Online
 from tests.stopping import client_of
-from tests.workspaces import Line, ledger, put, request
+from tests.workspaces import Line, ledger, live, put, request
 
 
 @contextmanager
@@ -138,3 +138,16 @@ def test_an_input_that_says_no_more_what_it_asks_for_keeps_no_other_back(
         report = online.run()
         assert report.batch("2").state is State.WAITING
         assert online.creates() == 2
+
+
+def test_metadata_that_cannot_be_read_stops_no_other_batch(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """Nobody knows where such a batch is: a person is asked for it, and the others take their turns."""
+    with crowded(tmp_path / "w", fake_provider, 3, max_in_flight=1) as online:
+        path = live(online.root) / "batch_metadata_1.jsonl"
+        path.write_bytes(b'{"schema": 1, "gen')
+        report = online.run()
+        assert report.batch("1").state is State.ATTENTION
+        assert (online.creates(), waiting(report)) == (1, ["3"])
+        assert path.read_bytes() == b'{"schema": 1, "gen'

@@ -81,3 +81,20 @@ def test_a_file_that_changes_meanwhile_is_not_taken_over(tmp_path: Path) -> None
 
     assert not (root / "workdir" / "batch_output_1.jsonl").exists()
     assert not (root / "done").exists()
+
+
+def test_answers_to_an_input_that_was_changed(tmp_path: Path) -> None:
+    """Metadata knows which input was sent; answers to it are not taken for those of another one."""
+    root, path = tmp_path / "w", tmp_path / "mine.jsonl"
+    sent = {"sha256": "0" * 64, "bytes": len(jsonl([request(0)])), "requests": 1, "ids": "0" * 32}
+    known = {"schema": 1, "generation": 1, "name": "1", "provider": "openai", "input": sent}
+    put(
+        root,
+        "1",
+        input=[request(0)],
+        metadata={**known, "state": "creating", "intent": "0" * 32, "sent_at": 1},
+    )
+    path.write_bytes(jsonl([answered(0)]))
+    with pytest.raises(PermanentError, match="is not the one that its metadata knows"):
+        adopt(str(root), settings(provider="openai"), "1", str(path))
+    assert not list((root / "workdir").glob("batch_output*"))

@@ -6,11 +6,11 @@ from functools import partial
 import attrs
 import pytest
 
-from reconciler.model.identity import Role
+from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Submit
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
-from reconciler.model.record import Limit, Record
+from reconciler.model.record import Child, Limit, Record
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.remotely import plan_adopt, plan_adopt_file, plan_cancel, plan_resubmit, plan_submit
 from tests.planner.builders import (
@@ -23,6 +23,7 @@ from tests.planner.builders import (
     record,
     remote,
     snap,
+    tally,
     told,
 )
 
@@ -30,6 +31,7 @@ STAYS = ": needs attention"
 OVER = Limit(60.0, NOW - 1)
 KEYLESS = attrs.evolve(POLICY_OPENAI_REACHABLE, keyless={"openai": "export OPENAI_API_KEY=..."})
 CREATING = record(provider="openai", state="creating", intent="0" * 32, sent_at=NOW - 5)
+ASKS = {BatchName("7.r1"): Child(tally("q-1"), digest())}
 
 Decide = Callable[[Snapshot, Policy], Plan]
 DECISIONS: dict[str, Decide] = {
@@ -56,6 +58,7 @@ def test_what_stands_against_a_batch_comes_first(decide: Decide) -> None:
         ("cancel", snap("i", record=CREATING), STAYS, "nobody knows yet which"),
         ("cancel", snap("io"), STAYS, "at no provider"),
         ("cancel", snap("i", record=remote("completed")), STAYS, "has ended already"),
+        ("resubmit", snap("i", record=remote("expired", children=ASKS)), STAYS, "7.r1 asks some of its"),
         ("adopt", snap("i"), "adopt: pending", "a person"),
         ("adopt", snap("i", record=CREATING), "adopt: pending", "a person"),
         ("adopt", snap("i", record=remote("in_progress")), "adopt: pending", "a person"),

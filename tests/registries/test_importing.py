@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -392,6 +393,67 @@ def test_an_input_in_the_wrong_shape_is_refused(place: Path) -> None:
     found = take(place / "ws", folder.write())
 
     assert "batch_01_input.jsonl:1: a line in the shape of openai" in found.rows[0].because
+
+
+def test_a_document_that_is_larger_than_memory_is_refused(place: Path) -> None:
+    """One document is read whole; lines are not, and may be as many as there are."""
+    folder = OutputDir(place / "out")
+    path = Path(folder.add("anthropic", "batch_1", ids_of("anthropic", 2)))
+    with path.open("r+b") as stream:
+        stream.truncate((1 << 30) + 1)
+
+    found = take(place / "ws", folder.write())
+
+    assert found.rows[0].outcome == "refused"
+    assert "1073741825 bytes in one document" in found.rows[0].because
+    assert tree(place / "ws") == {}
+
+
+def test_a_document_of_another_provider(place: Path) -> None:
+    """What is wrong with one of its requests is told by its number, since the lines are its own affair."""
+    folder = OutputDir(place / "out")
+    folder.add("gemini", "batches/1", ids_of("gemini", 2))
+    folder.rows[0][1] = "anthropic"
+
+    found = take(place / "ws", folder.write())
+
+    assert found.rows[0].outcome == "refused"
+    assert "batch_01_input.jsonl: request 1: a line in the shape of gemini" in found.rows[0].because
+    assert leftovers(place / "ws") == []
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_an_input_that_is_written_to_meanwhile_is_refused(place: Path, provider: str) -> None:
+    """What was copied is not what stands there any more: nobody knows which of both was sent."""
+    folder = OutputDir(place / "out")
+    path = Path(folder.add(provider, "batch_1", ids_of(provider, 2)))
+
+    def tap(change: str, written: str) -> None:
+        if change == "write" and "batch_input" in written:
+            os.utime(path, ns=(0, 0))
+
+    found = take(place / "ws", folder.write(), options={"tap": tap})
+
+    assert found.rows[0].outcome == "refused"
+    assert "was written to while it was read" in found.rows[0].because
+    assert leftovers(place / "ws") == []
+
+
+def test_a_copy_that_somebody_takes_away_meanwhile(place: Path) -> None:
+    """A temporary file that is gone before it was looked at is told, and the next import has it."""
+    folder = OutputDir(place / "out")
+    folder.add("anthropic", "batch_1", ids_of("anthropic", 2))
+    registry = folder.write()
+
+    def tap(change: str, written: str) -> None:
+        if change == "fsync" and "batch_input" in written:
+            (place / "ws" / written).unlink()
+
+    found = take(place / "ws", registry, options={"tap": tap})
+
+    assert found.rows[0].outcome == "refused"
+    assert "has just gone" in found.rows[0].because
+    assert take(place / "ws", registry).rows[0].outcome == "imported"
 
 
 # --- where files are ----------------------------------------------------------------------------------------
