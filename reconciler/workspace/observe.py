@@ -6,7 +6,6 @@ Reads metadata and asks the file system for facts; never opens an input or an an
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 from reconciler.errors import BadMetadata, PermanentError, ReconcilerError
@@ -144,7 +143,9 @@ def children_of(look: Reading, layout: Layout, listing: Listing, name: BatchName
     root = lineage_root(name)
     last = max(child_number(name), listing.last_child.get(root, 0))
     found: list[ChildFact] = []
-    for k in itertools.count(1):
+    k = 0
+    while True:
+        k += 1
         child = child_name(root, k)
         paths = [layout.live_path(file_name(role, child)) for role in (Role.INPUT, Role.METADATA)]
         if any(look.kind(path) is not None for path in paths):

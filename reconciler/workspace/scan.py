@@ -6,7 +6,6 @@ Names only; nothing is opened and no file is asked for its size. What is not our
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -140,7 +139,8 @@ def scan_kin(look: Reading, layout: Layout, kin: Kin) -> Listing:
     batches: dict[BatchName, Mapping[Role, Kind]] = {}
     odd: set[BatchName] = set(quarantined)
     for root in in_order(kin.roots):
-        for k in itertools.count():
+        k = 0
+        while True:
             name = child_name(root, k) if k else root
             kinds = ((role, look.kind(layout.live_path(file_name(role, name)))) for role in _ROLES)
             there = {role: kind for role, kind in kinds if kind is not None}
@@ -150,6 +150,7 @@ def scan_kin(look: Reading, layout: Layout, kin: Kin) -> Listing:
                     odd.add(name)
             if k > max(0, last.get(root, 0)) and not there:
                 break
+            k += 1
     return Listing(batches, {}, (), quarantined, (), odd, last)
 
 

@@ -83,10 +83,9 @@ def schema_file(settings_file: str, origin: str, path: str) -> bytes:
         if fact.size > SCHEMA_BYTES:
             raise ConfigError(f"{where}, which has {fact.size} bytes; {SCHEMA_BYTES} are the most")
         return look.read(path)
-    except PermanentError as error:
-        raise ConfigError(f"{where}, which cannot be read: {error}", hint=hint) from error
-    except OSError as error:
-        raise ConfigError(f"{where}, which cannot be read: {error.strerror or error}", hint=hint) from error
+    except (PermanentError, OSError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{where}, which cannot be read: {told}", hint=hint) from error
     finally:
         look.close()
 

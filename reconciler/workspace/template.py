@@ -87,8 +87,7 @@ def _make_root(path: str, root: str) -> None:
 def _files() -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of the template."""
     for entry in sorted(_source().iterdir(), key=lambda each: each.name):
-        if entry.is_file():
-            yield entry.name, entry.read_bytes()
+        yield entry.name, entry.read_bytes()
 
 
 def _source() -> Traversable:
