@@ -3,7 +3,8 @@
 import errno
 import hashlib
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from reconciler.errors import Clash, StaleSnapshot
 from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import Role, file_name
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.relocate import Moving, move_group, remove_sources, twins
+from reconciler.workspace.relocate import Moving, make_lasting, move_group, remove_sources, twins
 from tests.workspace.faults import Crash, Trip, errno_failure, nothing, refusing, tree
 
 CONTENT = {role: f"{role.value} of 7\n".encode() for role in Role}
@@ -352,3 +353,21 @@ def test_a_source_that_vanished_is_not_missed(tmp_path: Path) -> None:
     kept = {source(role): CONTENT[role] for role in (Role.METADATA, Role.ERROR)}
     twins_there = {f"{FOLDER}/{file_name(role, '7')}": CONTENT[role] for role in (Role.INPUT, Role.OUTPUT)}
     assert {path: data for path, data in tree(tmp_path).items() if data is not None} == kept | twins_there
+
+
+def test_what_is_there_is_made_lasting(tmp_path: Path) -> None:
+    """Of the files that a manifest names, those that are left are brought to disk, and then their names."""
+    synced: list[int] = []
+
+    def syncs(opened: Sequence[int]) -> None:
+        synced.extend(os.fstat(each).st_ino for each in opened)
+
+    (tmp_path / FOLDER).mkdir(parents=True)
+    for leaf in ("manifest.json", "mine"):
+        (tmp_path / FOLDER / leaf).write_bytes(b"")
+    before, fx = tree(tmp_path), Effects(str(tmp_path), syncs=syncs)
+    make_lasting(fx, FOLDER, ("manifest.json", file_name(Role.INPUT, "7")))
+    fx.close()
+    places = ("done/7/manifest.json", "done/7", "done")
+    assert synced == [(tmp_path / each).stat().st_ino for each in places]
+    assert tree(tmp_path) == before
