@@ -317,6 +317,42 @@ def test_what_cannot_be_verified_is_kept(spoil: Callable[[Path], None], tmp_path
     assert jsonl_of(root, "1") == before
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({"path": "../1.results.jsonl"}, "no path inside the workspace", id="leads-out"),
+        pytest.param({"path": 7}, "expected a string", id="no-path"),
+        pytest.param({"files": []}, "expected an object", id="no-files"),
+        pytest.param({"sha256": None}, "expected a string", id="no-digest"),
+        pytest.param({"unhandled": [1]}, "no attribute", id="no-counts"),
+        pytest.param({"unhandled": {"requests": "many"}}, "invalid literal", id="no-count"),
+        pytest.param(None, "not a regular file", id="a-link"),
+    ],
+)
+def test_a_receipt_that_is_none_of_ours_keeps_every_file(
+    change: dict[str, Any] | None, words: str, tmp_path: Path
+) -> None:
+    """Whatever a manifest says was published, nothing goes on its word unless all of it can be read."""
+    root = tmp_path / "w"
+    put(root, "1", input=ASKED, output=[answered(n) for n in range(3)])
+    run(root, after_days=9.0, **REMOVE)
+    manifest = root / "done/1/manifest.json"
+    told = json.loads(manifest.read_bytes())
+    if change is None:
+        manifest.rename(root / "done/kept.json")
+        manifest.symlink_to("../kept.json")
+    else:
+        told["receipts"]["process-output"] |= change
+        manifest.write_text(json.dumps(told))
+    before = jsonl_of(root, "1")
+    assert run(root, **REMOVE).exit_code == 0
+    jsonl, because = apply(root)["1"]
+    assert jsonl is Jsonl.KEPT
+    assert because.startswith("done/1/ cannot be read: ")
+    assert words in because
+    assert jsonl_of(root, "1") == before
+
+
 def test_answers_that_nobody_could_handle_are_kept(tmp_path: Path) -> None:
     """They can be read in the output file alone, whatever the settings say of failures."""
     root = tmp_path / "w"

@@ -71,7 +71,7 @@ ALLOWED: Final[dict[str, dict[str, str]]] = {
     "workspace/exporting.py": {".expanduser": "a path that the user typed, not a file"},
     "workspace/template.py": {
         **dict.fromkeys(
-            (".is_dir", ".is_file", ".iterdir", ".read_bytes"),
+            (".is_dir", ".iterdir", ".read_bytes"),
             "the template is a resource of the package, read only",
         ),
         "importlib.resources.files": "the same",

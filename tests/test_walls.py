@@ -10,6 +10,8 @@ import pytest
 from reconciler.check import check
 from reconciler.cli import render
 from reconciler.model.failure import Held
+from reconciler.model.identity import BatchName
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.report import State
 from reconciler.resuming import resume
 from reconciler.status import status
@@ -17,10 +19,11 @@ from reconciler.testing import FakeProvider
 from reconciler.testing.fates import Fate, Outcome
 from reconciler.testing.faults import Refuse
 from reconciler.workspace import walls
+from reconciler.workspace.effects import Effects
 from reconciler.workspace.reading import Reading
 from tests.online import Online
 from tests.stopping import client_of
-from tests.workspace.faults import Crash
+from tests.workspace.faults import Crash, Trip, plant
 from tests.workspaces import put, settings, tree
 
 BATCHES = 10
@@ -298,6 +301,19 @@ def test_what_cannot_be_read_is_a_wall(change: dict[str, Any], words: str, tmp_p
     assert [each.batch for each in wall.met] == ["7"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "symlink", "fifo"])
+def test_what_is_no_file_is_a_wall(kind: str, tmp_path: Path) -> None:
+    """Whatever stands where one was written down, it is told of as what cannot be read, and ends no pass."""
+    path = tmp_path / walls.FOLDER / "0123456789abcdef" / "7.met.json"
+    path.parent.mkdir(parents=True)
+    plant(path, kind)
+    look = Reading(str(tmp_path))
+    (wall,) = walls.walls(look)
+    look.close()
+    assert [each.batch for each in wall.met] == ["7"]
+    assert "cannot be read" in wall.told
+
+
 def test_a_wall_that_is_nested_without_end_is_one(tmp_path: Path) -> None:
     """Lists in lists, deeper than any reader goes, are no error of another kind."""
     path = tmp_path / "w" / walls.FOLDER / "0123456789abcdef" / "7.met.json"
@@ -306,3 +322,22 @@ def test_a_wall_that_is_nested_without_end_is_one(tmp_path: Path) -> None:
     look = Reading(str(tmp_path / "w"))
     assert len(list(walls.walls(look))) == 1
     look.close()
+
+
+def test_marks_are_made_once_and_other_files_are_none(tmp_path: Path) -> None:
+    """Saying again that a batch goes ahead is no change; what somebody put beside the places is no wall."""
+    place, trip = walls.Place("openai", "f00", "m"), Trip()
+    fx = Effects(str(tmp_path), trip)
+    walls.sent(fx, place, BatchName("7"))
+    done = len(trip.seen)
+    assert done > 0
+    walls.sent(fx, place, BatchName("7"))
+    assert len(trip.seen) == done
+    assert walls.ahead(fx, place) == ["7"]
+
+    told = walls.Met("7", "openai", "m", ErrorClass.BILLING, "no credit", 12)
+    (tmp_path / walls.FOLDER / "notes.met.json").write_text("mine")
+    assert list(walls.walls(fx)) == []
+    walls.met(fx, place, told)
+    assert list(walls.walls(fx)) == [walls.Wall(place.folder, (told,))]
+    fx.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.errors import BadMetadata, PermanentError
+from reconciler.errors import BadMetadata
 from reconciler.model.archived import Archived
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
@@ -14,7 +14,7 @@ from reconciler.workspace.observe import TRIPLE
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.receipts import published_by
 
-_UNREADABLE = (BadMetadata, PermanentError, OSError)
+_UNREADABLE = (BadMetadata, OSError)
 
 
 def observe_archived(look: Reading, layout: Layout, name: BatchName) -> Archived:

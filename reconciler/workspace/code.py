@@ -74,12 +74,12 @@ def refer(setting: str, name: str, folder: str) -> Reference:
 
 def read_code(path: str) -> tuple[bytes, str]:
     """
-    The source of a file that holds code, and its SHA-256.
+    The source of a file that holds code, and its SHA-256; installed files may be links, and are followed.
 
     Raises:
         ConfigError: It cannot be read.
     """
-    folder, _, leaf = path.rpartition("/")
+    folder, _, leaf = locate(path)[0].rpartition("/")
     look = Reading(folder or "/")
     try:
         source = look.read(leaf)
@@ -134,11 +134,15 @@ def search_path() -> list[str]:
 
 def _files_of_module(setting: str, module: str) -> list[str]:
     """The files of an installed module and of the packages above it, found without importing any of them."""
-    path: list[str] | None = search_path()
+    path = search_path()
     parts = module.split(".")
     files: list[str] = []
     for count in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:count]), path)
+        try:
+            spec = PathFinder.find_spec(".".join(parts[:count]), path)
+        except KeyError:
+            # A package without a file, inside another one, would have that one imported: by its own name.
+            spec = PathFinder.find_spec(parts[count - 1], path)
         if spec is None:
             files = []
             break

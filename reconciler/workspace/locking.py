@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -46,32 +46,23 @@ def hold_folder(opened: int, root: str, path: str) -> Iterator[None]:
         WorkspaceLocked: Another process holds it, under whatever name.
     """
     try:
-        with where_folders_lock():
-            shared = f"{root}/{path}" if path else root
-            _take(opened, f"another reconciler is working in {shared}, as part of another workspace")
+        shared = f"{root}/{path}" if path else root
+        told = f"another reconciler is working in {shared}, as part of another workspace"
+        _take(opened, told, unlockable=_NO_FOLDERS)
         yield
     finally:
         os.close(opened)
 
 
-@contextmanager
-def where_folders_lock() -> Iterator[None]:
-    """Let a file system say that it cannot lock a folder; whatever else goes wrong is an error."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _NO_FOLDERS:
-            raise
-
-
-def _take(opened: int, message: str) -> None:
-    """Take a lock, now."""
+def _take(opened: int, message: str, unlockable: Collection[int] = ()) -> None:
+    """Take a lock, now; go without one where the file system says one of *unlockable*."""
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in _HELD:
+        if error.errno in _HELD:
+            raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
+        if error.errno not in unlockable:
             raise
-        raise WorkspaceLocked(message, hint="wait for it to end, then run again") from error
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def delivered(look: Reading) -> dict[str, int]:
         return {}
     try:
         found = msgspec.json.decode(look.read(DELIVERED), type=dict[str, int])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise BadMetadata(f"{DELIVERED} cannot be read ({error})", hint="move it away") from error
     return found
 
@@ -124,6 +124,6 @@ def _read(look: Reading, first: int) -> tuple[Posted, list[Mapping[str, Any]]]:
             raise BadMetadata(f"{path} was written by another version (schema {found['schema']})")
         told = {str(key): str(value) for key, value in found["told"].items()}
         return Posted(int(found["last"]), int(found["ledger"]), told), list(found["events"])
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         hint = "move the folder .reconciler/outbox away; hooks then hear of what happens from there on"
         raise BadMetadata(f"{path} cannot be read ({error})", hint=hint) from error

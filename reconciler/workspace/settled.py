@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from reconciler.errors import BadMetadata
+from reconciler.errors import BadMetadata, PermanentError
 from reconciler.model.coverage import Coverage, FileDigest
 from reconciler.model.facts import Kind
 from reconciler.model.identity import BatchName, Role, parse_file_name, parse_name
@@ -132,7 +132,11 @@ def read(look: Reading, name: str) -> Manifest:
         FileNotFoundError: There is none.
     """
     path = f"{folder_of(name)}/{MANIFEST}"
-    manifest = decode(look.read(path), path)
+    try:
+        data = look.read(path)
+    except PermanentError as error:
+        raise BadMetadata(error.message) from error
+    manifest = decode(data, path)
     if manifest.name != name:
         raise BadMetadata(f"{path} speaks of batch {manifest.name}; was the folder copied or renamed?")
     return manifest

@@ -84,8 +84,8 @@ def schema_file(settings_file: str, origin: str, path: str) -> bytes:
             raise ConfigError(f"{where}, which has {fact.size} bytes; {SCHEMA_BYTES} are the most")
         return look.read(path)
     except (PermanentError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{where}, which cannot be read: {why}", hint=hint) from error
+        told = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{where}, which cannot be read: {told}", hint=hint) from error
     finally:
         look.close()
 

@@ -86,8 +86,7 @@ def _make_root(path: str, root: str) -> None:
 
 def _files() -> Iterator[tuple[str, bytes]]:
     """Name and content of each file of the template."""
-    files = (entry for entry in _source().iterdir() if entry.is_file())
-    for entry in sorted(files, key=lambda each: each.name):
+    for entry in sorted(_source().iterdir(), key=lambda each: each.name):
         yield entry.name, entry.read_bytes()
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 import msgspec
 
-from reconciler.errors import BadMetadata
+from reconciler.errors import BadMetadata, PermanentError
 from reconciler.model.coverage import Coverage, FileDigest
 from reconciler.model.identity import BatchName
 from reconciler.workspace import fields
@@ -100,7 +100,11 @@ def read(look: Reading, name: str) -> Tombstone | None:
     path = path_of(name)
     if look.kind(path) is None:
         return None
-    tombstone = decode(look.read(path), path)
+    try:
+        data = look.read(path)
+    except PermanentError as error:
+        raise BadMetadata(error.message) from error
+    tombstone = decode(data, path)
     if tombstone.name != name:
         raise BadMetadata(f"{path} speaks of batch {tombstone.name}; was the folder copied or renamed?")
     return tombstone

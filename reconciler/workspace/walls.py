@@ -176,7 +176,8 @@ def _every(look: Reading, folder: str) -> Iterator[Met]:
     """Every batch that met the wall at a place; a file that cannot be read counts as one."""
     for name in _names(look, folder):
         if name.endswith(_MET):
-            yield _read(look.read(f"{folder}/{name}"), name.removesuffix(_MET))
+            path = f"{folder}/{name}"
+            yield _read(b"" if look.fact(path) is None else look.read(path), name.removesuffix(_MET))
 
 
 def _names(look: Reading, folder: str) -> list[str]:

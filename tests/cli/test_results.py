@@ -104,6 +104,8 @@ def test_only_and_columns_and_names(two: Path, capsys: pytest.CaptureFixture[str
         pytest.param(["9"], "no batch is called 9", id="name"),
         pytest.param(["-o", "{tmp}/x.docx"], "no format is known", id="suffix"),
         pytest.param(["-o", "{tmp}/no/x.csv"], "there is no folder", id="folder"),
+        pytest.param(["-o", "{tmp}/x.csv/", "--format", "csv"], "names no file", id="a-folder"),
+        pytest.param(["-o", "", "--format", "csv"], "names no file", id="nothing"),
         pytest.param(["-o", "/dev/null", "--format", "csv"], "no regular file", id="device"),
         pytest.param(["-o", "{root}/workdir/x.csv"], "files of its own", id="live"),
         pytest.param(["-o", "{root}/done/1/manifest.csv"], "files of its own", id="done"),

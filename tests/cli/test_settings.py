@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from tests.cli.calling import COMMAND, WAIT, Said, call, environment, named, put_held, put_settled
+from tests.workspace.faults import UNREADABLE, needs_unreadable
 from tests.workspaces import failed, files, put, request
 
 LAYERS: Final = ("user", "file", "environment", "flag")
@@ -277,3 +278,23 @@ def test_a_byte_order_mark_is_no_mistake(workspace: Path, capsys: pytest.Capture
     (workspace / "reconciler.toml").write_bytes(b"\xef\xbb\xbf" + provider("openai").encode())
 
     assert "openai" in call(capsys, workspace).out
+
+
+@needs_unreadable
+def test_settings_that_cannot_be_read(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are never passed over as if there were none: 78 and why, whatever stands there, for every verb."""
+    put_held(workspace)
+    own = workspace / "reconciler.toml"
+    (workspace / "elsewhere.toml").write_text(provider("mistral"), "utf-8")
+    own.symlink_to("elsewhere.toml")
+    for words in ([workspace], ["plan", workspace], ["status", workspace], ["check", workspace]):
+        said = call(capsys, *words)
+        assert (said.code, f"error: {own} cannot be read: " in said.err) == (78, True), said.err
+
+    own.unlink()
+    monkeypatch.setenv("RECONCILER_USER_CONFIG", str(UNREADABLE))
+    for words in ([workspace], ["plan", workspace], ["status", workspace], ["check", workspace]):
+        said = call(capsys, *words)
+        assert (said.code, "mem cannot be read: Input/output error" in said.err) == (78, True), said.err

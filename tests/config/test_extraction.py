@@ -11,6 +11,8 @@ from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks
 from reconciler.model.extraction import TAG_PREFIX, TAG_SUFFIX, Kind, Think
 from reconciler.plugins import Mode
+from reconciler.workspace.sources import schema_file
+from tests.workspace.faults import UNREADABLE, needs_unreadable
 from tests.workspaces import put, request
 
 PAIR: Final = 'tag_prefix = "<a>"\ntag_suffix = "</a>"'
@@ -111,3 +113,11 @@ def test_environment_and_think() -> None:
         *("<x>", "</x>"),
         "search",
     )
+
+
+@needs_unreadable
+def test_a_schema_that_cannot_be_read() -> None:
+    """What the disk does not give is a setting that cannot be obeyed, with the way to give it otherwise."""
+    with pytest.raises(ConfigError, match="which cannot be read: Input/output error") as caught:
+        schema_file(str(UNREADABLE.with_name("reconciler.toml")), "here", UNREADABLE.name)
+    assert "write the schema itself" in caught.value.hint

@@ -16,6 +16,7 @@ from reconciler.check import check
 from reconciler.errors import NeedsPerson, UsageError
 from reconciler.failed_requests import failed_requests
 from reconciler.model.report import State
+from tests.workspace.faults import plant
 from tests.workspaces import (
     answered,
     encoded,
@@ -481,3 +482,17 @@ def test_failed_lines_are_printed_and_nothing_is_touched(root: Path) -> None:
     assert list(failed_requests(path, chosen, ["2"])) == [encoded(request(2)) + b"\n"]
     with pytest.raises(UsageError):
         list(failed_requests(path, chosen, ["9"]))
+
+
+@pytest.mark.parametrize("kind", ["symlink", "folder", "fifo"])
+def test_a_parent_whose_manifest_is_no_file(root: Path, kind: str) -> None:
+    """Its child is not sent, as one whose parent cannot be asked; every other batch settles."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
+    run(root, provider="openai")
+    put(root, "2", input=[request(2)], output=[answered(2)])
+    told = root / "done/1/manifest.json"
+    told.rename(root / "kept.json")
+    plant(told, kind, "../../kept.json")
+    report = run(root, provider="openai")
+    assert report.batch("1.r1").because == "its parent 1 has not handed these requests over to it"
+    assert report.batch("2").state is State.SETTLED

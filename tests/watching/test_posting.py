@@ -313,19 +313,27 @@ def test_hooks_that_cannot_be_obeyed_are_refused(setting: str, value: str) -> No
         hooks_of(config.settle(flags={setting: value}), {}, Http, lambda: 0.0)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("leaf", "data"),
+    [
+        pytest.param("000000000000.json", b"{", id="cut"),
+        pytest.param("000000000000.json", b"[" * 5000, id="nested"),
+        pytest.param("delivered.json", b'{"\xff":1}', id="no-text"),
+    ],
+)
 def test_an_outbox_that_cannot_be_read_is_told_once(
-    tmp_path: Path, receiver: Receiver, webhook: Hook
+    leaf: str, data: bytes, tmp_path: Path, receiver: Receiver, webhook: Hook
 ) -> None:
     """Batches are settled all the same; when it is moved away, what happens from there on is told."""
     posted = Posted(tmp_path / "w", [webhook])
     outbox = posted.living.root / ".reconciler" / "outbox"
-    (outbox / "000000000000.json").write_text("{")
+    (outbox / leaf).write_bytes(data)
     posted.begin()
     batches(posted, "1")
     posted.live_for(1800.0)
     assert len(posted.living.told.of("workspace.trouble")) == 1
     assert (tmp_path / "w" / "done" / "1").is_dir()
-    assert "outbox" in posted.living.told.of("workspace.trouble")[0]["hint"]
+    assert "away" in posted.living.told.of("workspace.trouble")[0]["hint"]
 
     for path in outbox.iterdir():
         path.unlink()

@@ -15,7 +15,7 @@ import watchdog
 
 from reconciler.watching.arrivals import Arrivals
 from reconciler.watching.seeing import Observing, is_blind
-from reconciler.workspace.mounts import filesystem, identity
+from reconciler.workspace.mounts import filesystem, identity, is_empty
 from tests.workspaces import scratch
 
 PATIENCE = 20.0
@@ -119,6 +119,16 @@ def test_where_the_kernel_is_blind_somebody_looks(tmp_path: Path) -> None:
         *(True, True, False),
     ]
     assert filesystem("/", str(tmp_path / "nothing")) == ""
+
+
+def test_only_a_folder_that_holds_nothing_is_empty(tmp_path: Path) -> None:
+    """The place where something was mounted holds nothing; what is no folder, or gone, is no such place."""
+    (tmp_path / "mounted").mkdir()
+    assert is_empty(str(tmp_path / "mounted"))
+    (tmp_path / "mounted/.hidden").touch()
+    assert not is_empty(str(tmp_path / "mounted"))
+    assert not is_empty(str(tmp_path / "mounted/.hidden"))
+    assert not is_empty(str(tmp_path / "gone"))
 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="elsewhere no part of watchdog's own is used")

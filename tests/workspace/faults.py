@@ -7,8 +7,15 @@ Nothing here replaces a part of the product: the room's own `tap` is the seam, a
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import attrs
+import pytest
+
+UNREADABLE: Final = Path("/proc/self/mem")
+"""A regular file of which nobody can read the first byte, as on a disk that fails."""
+
+needs_unreadable = pytest.mark.skipif(not UNREADABLE.exists(), reason="only Linux has such a file")
 
 
 class Crash(BaseException):

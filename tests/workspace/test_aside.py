@@ -1,48 +1,44 @@
-"""A room whose changes land aside: whatever is asked of it, the workspace stays as it is."""
+"""A room in which nothing of the workspace can change."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from reconciler.workspace.aside import ASIDE, AsideEffects
-from tests.workspaces import files, put, request
+from reconciler.workspace.aside import ASIDE, AsideEffects, aside
+from tests.workspace.faults import tree
 
-LIVE: Final = "workdir/batch_input_1.jsonl"
-CHANGES: Final[dict[str, Callable[[AsideEffects], object]]] = {
-    "publish": lambda fx: fx.publish(LIVE, (b"other",), replace=True),
-    "stage": lambda fx: fx.stage(LIVE, (b"other",)),
-    "append": lambda fx: fx.append(LIVE, b"a line"),
-    "remove": lambda fx: fx.remove(LIVE),
-    "discard": lambda fx: fx.discard(LIVE),
-    "make-folder": lambda fx: fx.make_folder("target"),
-    "sync-folder": lambda fx: fx.sync_folder("workdir"),
-}
+OLD = b"old\n"
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_nothing_outside_of_its_folder_changes(
-    tmp_path: Path, change: Callable[[AsideEffects], object]
+def staged(fx: AsideEffects, path: str) -> None:
+    """Write a file in two steps."""
+    fx.stage(path, [b"new\n"])
+    fx.place(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        pytest.param(lambda fx, path: fx.publish(path, [b"new\n"]), b"new\n", id="publish"),
+        pytest.param(staged, b"new\n", id="stage-and-place"),
+        pytest.param(lambda fx, path: fx.append(path, b"new"), b"new\n", id="append"),
+        pytest.param(lambda fx, path: fx.discard(path), None, id="discard"),
+        pytest.param(lambda fx, path: fx.remove(path), None, id="remove"),
+    ],
+)
+def test_every_change_lands_aside(
+    change: Callable[[AsideEffects, str], object], left: bytes | None, tmp_path: Path
 ) -> None:
-    """Each change is made below its own folder, or not at all."""
-    put(tmp_path / "w", "1", input=[request(0)])
-    fx = AsideEffects(str(tmp_path / "w"))
-    fx.make_folder("")
-    fx.make_folder(".reconciler")
-    fx.make_folder("workdir")
-    before = {path: data for path, data in files(tmp_path / "w").items() if not path.startswith(ASIDE)}
-    change(fx)
-    after = {path: data for path, data in files(tmp_path / "w").items() if not path.startswith(ASIDE)}
-    assert after == before
-    assert not (tmp_path / "w/target").exists()
-
-
-def test_a_line_that_is_added_is_there_aside(tmp_path: Path) -> None:
-    """What was appended can be read where it landed."""
-    put(tmp_path / "w", "1", input=[request(0)])
-    fx = AsideEffects(str(tmp_path / "w"))
-    fx.make_folder(".reconciler")
-    fx.make_folder("workdir")
-    fx.append("workdir/notes", b"one")
-    assert (tmp_path / "w" / ASIDE / "workdir/notes").read_bytes() == b"one\n"
+    """A file of the workspace keeps its bytes and its name, whatever is done to it; its twin changes."""
+    path = "target/7.results.jsonl"
+    (tmp_path / path).parent.mkdir()
+    (tmp_path / path).write_bytes(OLD)
+    fx = AsideEffects(str(tmp_path))
+    change(fx, path)
+    fx.close()
+    found = tree(tmp_path)
+    assert found.pop(path) == OLD
+    assert found.pop(aside(path), None) == left
+    assert aside(path) == f"{ASIDE}/{path}"
+    assert [each for each, data in found.items() if data is not None] == []

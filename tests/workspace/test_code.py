@@ -1,41 +1,59 @@
-"""Code by name: the files that importing it would run, found without importing any of them."""
+"""Which files a setting's code lies in; none of it is imported."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import ConfigError
-from reconciler.workspace.code import digest_of, read_code, refer
+from reconciler.workspace.code import digest_of, refer
+from tests.workspace.faults import UNREADABLE, needs_unreadable
 
-SETTING = "output_processor"
-
-
-def test_a_file_that_is_gone(tmp_path: Path) -> None:
-    """It was there when it was named; what cannot be read is told, and runs not at all."""
-    path = tmp_path / "mine.py"
-    path.write_text("def f(): ...\n")
-    found = refer(SETTING, "mine.py:f", str(tmp_path))
-    assert digest_of(found)
-    path.unlink()
-    with pytest.raises(ConfigError, match=r"mine\.py cannot be read: No such file"):
-        digest_of(found)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_code(str(path))
+SETTING = "output.processor"
 
 
-def test_a_folder_of_modules_without_a_file_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Such a folder runs nothing; the modules in it are what they are, and only they are vouched for."""
-    inner = tmp_path / "spread_out" / "inner"
-    inner.mkdir(parents=True)
-    (inner / "__init__.py").write_text("")
-    (inner / "mine.py").write_text("def f(): ...\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    found = refer(SETTING, "spread_out.inner.mine:f", ".")
-    assert (found.above, found.path) == ((str(inner / "__init__.py"),), str(inner / "mine.py"))
-    digests = [hashlib.sha256(data).hexdigest() for data in (b"", b"def f(): ...\n")]
-    assert read_code(found.path)[1] == digests[1]
-    with pytest.raises(ConfigError, match="'spread_out', which is not installed"):
-        refer(SETTING, "spread_out:f", ".")
+def test_folders_that_are_packages_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold no code that runs: what is trusted is the module, and those packages above it that do."""
+    sources = {"rk_space/inner/hooks.py": b"f = print\n", "rk_space/whole/__init__.py": b"import os\n"}
+    sources["rk_space/whole/hooks.py"] = b"f = len\n"
+    for path, source in sources.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    bare = refer(SETTING, "rk_space.inner.hooks:f", "/")
+    assert (bare.path, bare.above) == (str(tmp_path / "rk_space/inner/hooks.py"), ())
+    assert digest_of(bare) == hashlib.sha256(sources["rk_space/inner/hooks.py"]).hexdigest()
+    whole = refer(SETTING, "rk_space.whole.hooks:f", "/")
+    assert whole.above == (str(tmp_path / "rk_space/whole/__init__.py"),)
+    with pytest.raises(ConfigError, match="not installed"):
+        refer(SETTING, "rk_space.inner:f", "/")
+    assert [name for name in sys.modules if name.startswith("rk_space")] == []
+
+
+def test_code_that_went_away_is_named(tmp_path: Path) -> None:
+    """A file that was found and is gone when it is read is a setting that cannot be obeyed."""
+    (tmp_path / "hooks.py").write_bytes(b"f = print\n")
+    reference = refer(SETTING, "hooks.py:f", str(tmp_path))
+    (tmp_path / "hooks.py").unlink()
+    with pytest.raises(ConfigError, match=r"hooks\.py cannot be read: No such file"):
+        digest_of(reference)
+
+
+@needs_unreadable
+def test_code_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """So is one that the disk does not give."""
+    (tmp_path / "hooks.py").symlink_to(UNREADABLE)
+    with pytest.raises(ConfigError, match="cannot be read: Input/output error"):
+        digest_of(refer(SETTING, "hooks.py:f", str(tmp_path)))
+
+
+def test_an_installed_module_may_be_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some installers link to files of a store: what they hold is what is looked at."""
+    (tmp_path / "store").write_bytes(b"f = print\n")
+    (tmp_path / "rk_linked.py").symlink_to("store")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    reference = refer(SETTING, "rk_linked:f", "/")
+    assert reference.path == str(tmp_path / "rk_linked.py")
+    assert digest_of(reference) == hashlib.sha256(b"f = print\n").hexdigest()

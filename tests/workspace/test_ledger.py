@@ -298,20 +298,29 @@ def test_a_line_nested_to_the_end_of_the_stack_hides_nothing(fx: Effects, tmp_pa
 
 
 def test_what_is_new_since_a_place(fx: Effects, tmp_path: Path) -> None:
-    """Whole lines from there on, and where the next begins; blanks are passed over, a torn tail is left."""
-    look = Reading(str(tmp_path))
-    assert ledger.since(look, 0) == ([], 0)
-    append(fx, "batch.settled", "1")
-    place = ledger.size(look)
-    append(fx, "batch.settled", "2")
-    whole = ledger.size(look)
-    (tmp_path / PATH).write_bytes((tmp_path / PATH).read_bytes() + b'   \n{"torn')
-    found, end = ledger.since(look, place)
-    assert ([entry.fields["batch"] for entry in found], end) == (["2"], whole + 4)
+    """Whole lines from there on, blank ones left out; a line is read once, when it has its end."""
+    assert ledger.since(fx, 0) == ([], 0)
+    append(fx, "batch.begun", "7")
+    _, first = ledger.since(fx, 0)
+    with (tmp_path / PATH).open("ab") as history:
+        history.write(b"   \n\n")
+    append(fx, "batch.settled", "7")
+    whole = (tmp_path / PATH).read_bytes()
+    with (tmp_path / PATH).open("ab") as history:
+        history.write(b'{"event":"batch.cre')
+    found, end = ledger.since(fx, first)
+    assert [(each.event, each.problem) for each in found] == [("batch.settled", None)]
+    assert end == len(whole)
+    assert ledger.since(fx, end) == ([], end)
+    (tmp_path / PATH).write_bytes(whole + whole[:first])
+    assert [each.event for each in ledger.since(fx, end)[0]] == ["batch.begun"]
 
 
-def test_what_is_new_since_a_place_that_is_not_there(fx: Effects, tmp_path: Path) -> None:
-    """A shorter history is another one: nothing of it is told as new, and it goes on from its end."""
-    append(fx, "batch.settled", "1")
-    look = Reading(str(tmp_path))
-    assert ledger.since(look, 10_000) == ([], ledger.size(look))
+def test_nothing_is_new_in_another_history(fx: Effects, tmp_path: Path) -> None:
+    """A ledger that is shorter than what was read of it is another one: what it holds is not told as new."""
+    append(fx, "batch.begun", "7")
+    append(fx, "batch.settled", "7")
+    _, end = ledger.since(fx, 0)
+    (tmp_path / PATH).unlink()
+    append(fx, "batch.settled", "8")
+    assert ledger.since(fx, end) == ([], (tmp_path / PATH).stat().st_size)

@@ -1,54 +1,61 @@
-"""Locks: on regular files alone, and on folders where their file system can."""
+"""Locks on what is no lock file, and on file systems that have none."""
 
-import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ConfigError, WorkspaceLocked
-from reconciler.workspace.locking import hold, hold_folder, where_folders_lock
+from reconciler.errors import ConfigError
+from reconciler.workspace.effects import Effects
+from reconciler.workspace.locking import hold, hold_folder
+from tests.workspace.faults import plant, tree
+
+LOCK = ".reconciler/lock"
+
+needs_unlockable = pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="only Linux opens a mere place")
 
 
-@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDONLY | os.O_DIRECTORY])
-def test_what_is_no_regular_file_is_no_lock(tmp_path: Path, flags: int) -> None:
-    """A folder or a device in the place of the lock is told, and closed again."""
-    opened = os.open(tmp_path if flags & os.O_DIRECTORY else "/dev/null", flags)
-    with pytest.raises(ConfigError, match=r"/w/lock is not a regular file"), hold(opened, "/w", "lock"):
-        raise AssertionError("it was held")
-    with pytest.raises(OSError, match="Bad file descriptor"):
+def unlockable(path: Path) -> int:
+    """Something open that the kernel locks for nobody, as the folders of some file systems."""
+    return os.open(path, os.O_PATH)
+
+
+def is_open(opened: int) -> bool:
+    """Whether it was not closed yet."""
+    try:
         os.fstat(opened)
+    except OSError:
+        return False
+    return True
 
 
-def test_a_folder_is_held_once(tmp_path: Path) -> None:
-    """Under whatever name a second process comes to it, it is told so."""
-    first, second = (os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY) for _ in range(2))
-    with (
-        hold_folder(first, "/w", "workdir"),
-        pytest.raises(WorkspaceLocked, match="/w/workdir, as part of another workspace"),
-        hold_folder(second, "/w", "workdir"),
-    ):
-        raise AssertionError("it was held twice")
+def test_a_lock_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A FIFO under the lock's name is no lock: it is named, with what to do, and left as it is."""
+    (tmp_path / ".reconciler").mkdir()
+    plant(tmp_path / LOCK, "fifo")
+    before, fx = tree(tmp_path), Effects(str(tmp_path))
+    with pytest.raises(ConfigError, match="lock is not a regular file") as caught, fx.lock(LOCK):
+        pytest.fail("it was taken for a lock")
+    assert caught.value.hint == "move it away"
+    assert fx.locks == []
+    assert tree(tmp_path) == before
+    fx.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="only Linux has descriptors that cannot be locked")
-def test_a_folder_that_cannot_be_held(tmp_path: Path) -> None:
-    """Where folders cannot be locked, as on NFS, the pass goes on with the lock of its own file."""
-    opened = os.open(tmp_path, os.O_PATH)
-    with hold_folder(opened, "/w", ""):
-        assert os.fstat(opened)
+@needs_unlockable
+def test_a_folder_that_cannot_be_locked_is_worked_in(tmp_path: Path) -> None:
+    """Where folders have no locks the lock file is enough: the work is done, and the folder closed."""
+    opened = unlockable(tmp_path)
+    with hold_folder(opened, str(tmp_path), ""):
+        assert is_open(opened)
+    assert not is_open(opened)
 
 
-def test_an_error_of_the_disk_is_no_such_thing() -> None:
-    """What has nothing to do with folders is not passed over."""
-    with pytest.raises(OSError, match="Input/output"), where_folders_lock():
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
-@pytest.mark.skipif(not hasattr(os, "O_PATH"), reason="only Linux has descriptors that cannot be locked")
-def test_a_file_that_cannot_be_locked(tmp_path: Path) -> None:
-    """A lock that is refused for another reason than a holder is an error, and no workspace in use."""
+@needs_unlockable
+def test_a_lock_file_that_cannot_be_locked_is_an_error(tmp_path: Path) -> None:
+    """Nobody works without the lock, and nobody is said to hold it."""
     (tmp_path / "lock").touch()
-    opened = os.open(tmp_path / "lock", os.O_PATH)
-    with pytest.raises(OSError, match="Bad file descriptor"), hold(opened, "/w", "lock"):
-        raise AssertionError("it was held")
+    opened = unlockable(tmp_path / "lock")
+    with pytest.raises(OSError, match="Bad file descriptor"), hold(opened, str(tmp_path), "lock"):
+        pytest.fail("it works without a lock")
+    assert not is_open(opened)

@@ -449,13 +449,14 @@ def told(data: bytes) -> Record | None:
         return None
 
 
-@pytest.mark.parametrize("depth", [200, 900, 960, 980, 985, 990, 995, 1000, 5000])
-@pytest.mark.parametrize("key", ["state", "sent_at", "roles", "attempt", "receipts", "x-unknown"])
-def test_a_value_that_is_nested_deeply(key: str, depth: int) -> None:
+@pytest.mark.parametrize("key", ["state", "limit", "roles", "receipts", "schema", "x-unknown"])
+def test_a_value_that_is_nested_deeply(key: str) -> None:
     """Lists in lists, as deep as a reader goes and deeper, are kept or refused; no other error comes."""
-    data = encode(FULL)[:-2] + b',"%b":' % key.encode() + b"[" * depth + b"]" * depth + b"}"
-    with contextlib.suppress(BadMetadata):
-        assert decode(data, PATH, NAME).name == NAME
+    # Where the stack ends depends on who calls: the decoder may reach it, or only the words of a refusal.
+    for depth in (200, *range(880, 1001), 5000):
+        data = encode(FULL)[:-2] + b',"%b":' % key.encode() + b"[" * depth + b"]" * depth + b"}"
+        with contextlib.suppress(BadMetadata):
+            assert decode(data, PATH, NAME).name == NAME
 
 
 def test_a_schema_of_many_digits() -> None:

@@ -1,6 +1,6 @@
-"""What hooks were told: files that cannot be read are told, and never taken for nothing."""
+"""Documents of the outbox that nobody can read: refused with the way out, never an error of another kind."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,44 +8,66 @@ import pytest
 from reconciler.errors import BadMetadata
 from reconciler.workspace import outbox
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.outbox import DELIVERED, FOLDER, Posted, commit, delivered, newest, note_delivered
+from reconciler.workspace.outbox import DELIVERED, Posted
+
+FIRST = f"{outbox.FOLDER}/000000000000.json"
 
 
-def room(root: Path) -> Effects:
-    """A workspace with an outbox."""
-    fx = Effects(str(root))
-    for folder in (".reconciler", FOLDER):
-        fx.make_folder(folder)
-    return fx
+@pytest.fixture
+def fx(tmp_path: Path) -> Iterator[Effects]:
+    """The room, on a workspace whose hooks have heard of two events."""
+    room = Effects(str(tmp_path))
+    outbox.commit(room, None, [{"id": "a"}, {"id": "b"}], Posted(1, 17, {"7": "held"}))
+    outbox.note_delivered(room, {"post": 1})
+    yield room
+    room.close()
 
 
-def test_what_was_noted_comes_back(tmp_path: Path) -> None:
-    """How far each hook has heard is what was noted last; of an event that all have heard nothing stays."""
-    fx = room(tmp_path)
-    commit(fx, None, [{"event": "a"}], Posted(last=0))
-    commit(fx, Posted(last=0), [{"event": "b"}], Posted(last=1))
-    note_delivered(fx, {"mine": 1})
-    assert delivered(fx) == {"mine": 1}
-    assert list(outbox.pending(fx, 0)) == [(1, {"event": "b"})]
-    assert newest(fx) == Posted(last=1)
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b'{"mine": "1"}', b"[]"])
-def test_what_was_delivered_cannot_be_read(tmp_path: Path, data: bytes) -> None:
-    """A hook that may have heard is not told again as if it had not: a person is asked."""
-    fx = room(tmp_path)
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"{", id="cut"),
+        pytest.param(b'{"post":"1"}', id="no-number"),
+        pytest.param(b"[1]", id="no-object"),
+        pytest.param(b'{"\xff":1}', id="no-text"),
+        pytest.param(b"[" * 5000, id="nested"),
+    ],
+)
+def test_what_was_heard_cannot_be_read(fx: Effects, tmp_path: Path, data: bytes) -> None:
+    """Which hook has heard what is never guessed: it would be told twice, or not at all."""
+    assert outbox.delivered(fx) == {"post": 1}
     (tmp_path / DELIVERED).write_bytes(data)
-    with pytest.raises(BadMetadata, match=r"delivered\.json cannot be read") as told:
-        delivered(fx)
-    assert told.value.hint == "move it away"
+    with pytest.raises(BadMetadata, match=r"delivered\.json cannot be read") as caught:
+        outbox.delivered(fx)
+    assert caught.value.hint == "move it away"
 
 
-@pytest.mark.parametrize("change", [{"schema": 2}, {"last": None}, {"told": []}, {"events": 1}])
-def test_what_was_told_cannot_be_read(tmp_path: Path, change: dict[str, object]) -> None:
-    """A file of another version, or with something else in it, is told with what to do."""
-    fx = room(tmp_path)
-    commit(fx, None, [{"event": "a"}], Posted(last=0))
-    (path,) = [each for each in (tmp_path / FOLDER).iterdir() if each.name.endswith(".json")]
-    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(BadMetadata, match=path.name):
-        newest(fx)
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"{", id="cut"),
+        pytest.param(b"[1]", id="no-object"),
+        pytest.param(b'{"schema":1}', id="no-fields"),
+        pytest.param(b'{"schema":1,"told":[]}', id="no-states"),
+        pytest.param(b'{"schema":1,"told":{},"last":"x"}', id="no-number"),
+        pytest.param(b'{"schema":1,"told":{},"last":1,"ledger":1,"events":2}', id="no-events"),
+        pytest.param(b'{"schema":"\xff"}', id="no-text"),
+        pytest.param(b"[" * 5000, id="nested"),
+    ],
+)
+def test_events_that_cannot_be_read(fx: Effects, tmp_path: Path, data: bytes) -> None:
+    """No event is made up, and the hint says how hooks hear of what comes."""
+    assert outbox.newest(fx) == Posted(1, 17, {"7": "held"})
+    (tmp_path / FIRST).write_bytes(data)
+    for read in (outbox.newest, lambda look: list(outbox.pending(look, 0))):
+        with pytest.raises(BadMetadata, match=r"000000000000\.json cannot be read") as caught:
+            read(fx)
+        assert "outbox away" in caught.value.hint
+
+
+def test_events_of_another_version(fx: Effects, tmp_path: Path) -> None:
+    """What a newer version wrote is not taken for our own."""
+    written = (tmp_path / FIRST).read_bytes()
+    (tmp_path / FIRST).write_bytes(written.replace(b'"schema":1', b'"schema":2'))
+    with pytest.raises(BadMetadata, match=r"written by another version \(schema 2\)"):
+        outbox.newest(fx)

@@ -3,7 +3,8 @@
 import errno
 import hashlib
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -354,10 +355,19 @@ def test_a_source_that_vanished_is_not_missed(tmp_path: Path) -> None:
     assert {path: data for path, data in tree(tmp_path).items() if data is not None} == kept | twins_there
 
 
-def test_only_what_is_there_is_made_lasting(tmp_path: Path) -> None:
-    """A folder that somebody put there in part is brought to disk as it is; what it lacks is no error."""
-    (tmp_path / "done/1").mkdir(parents=True)
-    (tmp_path / "done/1/a").write_bytes(b"x")
-    trip = Trip()
-    make_lasting(Effects(str(tmp_path), tap=trip), "done/1", ("a", "b"))
-    assert trip.seen == [("fsync-folder", "done/1"), ("fsync-folder", "done")]
+def test_what_is_there_is_made_lasting(tmp_path: Path) -> None:
+    """Of the files that a manifest names, those that are left are brought to disk, and then their names."""
+    synced: list[int] = []
+
+    def syncs(opened: Sequence[int]) -> None:
+        synced.extend(os.fstat(each).st_ino for each in opened)
+
+    (tmp_path / FOLDER).mkdir(parents=True)
+    for leaf in ("manifest.json", "mine"):
+        (tmp_path / FOLDER / leaf).write_bytes(b"")
+    before, fx = tree(tmp_path), Effects(str(tmp_path), syncs=syncs)
+    make_lasting(fx, FOLDER, ("manifest.json", file_name(Role.INPUT, "7")))
+    fx.close()
+    places = ("done/7/manifest.json", "done/7", "done")
+    assert synced == [(tmp_path / each).stat().st_ino for each in places]
+    assert tree(tmp_path) == before

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.errors import BadMetadata, PermanentError
+from reconciler.errors import BadMetadata
 from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.record import Child
-from reconciler.workspace import settled
+from reconciler.workspace import settled, tombstones
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.settled import Manifest, decode, encode
+from tests.workspace.faults import plant
 from tests.workspace.records import CHILDREN, COVERAGES, DIGESTS, NAMES, NUMBERS, OBJECTS, TEXT, WHOLE
 
 PATH = "done/7/manifest.json"
@@ -203,8 +204,20 @@ def test_reading_one(tmp_path: Path) -> None:
     assert settled.read(look, "7") == FULL
     with pytest.raises(FileNotFoundError):
         settled.read(look, "9")
-    with pytest.raises(PermanentError, match="not a regular file"):
+    with pytest.raises(BadMetadata, match="not a regular file"):
         settled.read(look, "8")
+    look.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "symlink", "fifo"])
+def test_a_tombstone_that_is_no_file_cannot_be_read(tmp_path: Path, kind: str) -> None:
+    """It is never read as none: the files that it speaks of are gone."""
+    (tmp_path / "done/7").mkdir(parents=True)
+    look = Reading(str(tmp_path))
+    assert tombstones.read(look, "7") is None
+    plant(tmp_path / "done/7" / tombstones.TOMBSTONE, kind)
+    with pytest.raises(BadMetadata, match=r"tombstone\.json: not a regular file"):
+        tombstones.read(look, "7")
     look.close()
 
 

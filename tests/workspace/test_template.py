@@ -77,9 +77,11 @@ def test_twice(tmp_path: Path) -> None:
 def test_where_no_workspace_can_be(tmp_path: Path) -> None:
     """A file is in the way, or the folder above is missing: nothing is made."""
     (tmp_path / "file").write_bytes(b"")
-    for path in ("file", "nothing/new", "file/new"):
+    for path in ("file", "nothing/new", "file/new", "new\0"):
         with pytest.raises(UsageError):
             create(str(tmp_path / path))
+    with pytest.raises(UsageError, match="names no folder"):
+        create("")
     assert tree(tmp_path) == {"file": b""}
 
 
