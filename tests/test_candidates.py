@@ -14,13 +14,14 @@ import attrs
 import pytest
 
 from reconciler.errors import NeedsPerson
+from reconciler.executor.finding import HEAD
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.report import State
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Wire
 from reconciler.testing import FakeProvider
 from reconciler.testing.exchange import Exchange, replay
-from reconciler.testing.faults import LateEffect
+from reconciler.testing.faults import Cut, LateEffect, Reply
 from reconciler.testing.world import World
 from tests.online import put_input
 from tests.stopping import (
@@ -43,7 +44,7 @@ from tests.stopping import (
     sound,
     whole,
 )
-from tests.workspaces import ledger, results
+from tests.workspaces import ledger, put, results
 
 
 @attrs.frozen
@@ -202,3 +203,50 @@ def test_pages_that_overlap_cancel_nothing(fake_provider: FakeProvider) -> None:
         whole(online)
         settled(online, "named twice")
         assert fake_provider.calls.count("cancel") == 0
+
+
+@pytest.mark.parametrize(
+    "first",
+    [b"", b"\n", b"no line of results\n", b'{"custom_id": "q-1", ' + b" " * HEAD],
+    ids=["nothing", "blank", "odd", "endless"],
+)
+def test_a_candidate_whose_answers_say_nothing(
+    fake_provider: FakeProvider, tmp_path: Path, first: bytes
+) -> None:
+    """What does not begin with a line that bears our mark is another's: never adopted, never cancelled."""
+    with begun("anthropic", fake_provider) as online:
+        other_workspace(online, tmp_path)
+        fake_provider.fault("create", LATE)
+        online.run()
+        fake_provider.clock.advance(600)
+        fake_provider.fault("download", Reply(200, first, "application/x-jsonl"), times=None)
+        batch = online.wait(DAYS).batch("1")
+        assert batch.state is State.HELD
+        assert record_of(online)["state"] == "creating"
+        assert not fake_provider.calls.count("cancel")
+
+
+def test_a_candidate_whose_first_line_comes_in_pieces(fake_provider: FakeProvider) -> None:
+    """A connection that breaks within the first line hides nothing: it is read again, and tells."""
+    with begun("anthropic", fake_provider) as online:
+        fake_provider.fault("create", LateEffect(calls=1))
+        online.run()
+        for after in (10, 60):
+            fake_provider.fault("download", Cut(after, "reset"), times=1)
+        whole(online)
+        assert {row["custom_id"] for row in results(online.root, "1")} == {f"q-{n}" for n in range(REQUESTS)}
+        assert fake_provider.calls.count("create") == 1
+
+
+def test_a_create_whose_time_nobody_knows(fake_provider: FakeProvider, tmp_path: Path) -> None:
+    """Without the time of the create no batch is a candidate for its size; the create stays in doubt."""
+    with begun("anthropic", fake_provider) as online:
+        other_workspace(online, tmp_path)
+        fake_provider.fault("create", LATE)
+        online.run()
+        known = {key: value for key, value in record_of(online).items() if key not in {"sent_at", "crc"}}
+        put(online.root, "1", metadata=known)
+        batch = online.run().batch("1")
+        assert batch.state is State.HELD
+        assert record_of(online).get("candidates") is None
+        assert fake_provider.calls.count("create") == 2

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.decide_online import resubmit
 from reconciler.model.report import Report, State
 from reconciler.providers.calls import Call, Reply, Sink, Wire
 from reconciler.testing import FakeProvider, Fate
@@ -181,6 +182,20 @@ def test_refused_at_validation(tmp_path: Path, fake: FakeProvider, name: str) ->
         assert "workdir/batch_input_1.jsonl:4: no body (empty)" in told
     assert asked.run().exit_code == 3
     assert asked.creates() == 1
+
+
+@pytest.mark.parametrize("name", ["openai", "gemini", "mistral"])
+def test_refused_and_sent_again_by_a_person(tmp_path: Path, fake: FakeProvider, name: str) -> None:
+    """Nothing of a refused batch ran: once its provider takes it after all, `resubmit` pays for it once."""
+    root = tmp_path / "ws"
+    fake.script(refused(LineError("invalid_json_line", "no JSON", 2)), Fate())
+    asked = online(root, fake, name)
+    assert asked.wait().exit_code == 3
+
+    asked.decide(resubmit)
+    assert asked.wait().batch("1").state is State.SETTLED
+    assert set(outcomes(root).values()) == {"answered"}
+    assert asked.creates() == 2
 
 
 def test_findings_of_an_input_with_blank_lines(tmp_path: Path, fake: FakeProvider) -> None:

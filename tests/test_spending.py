@@ -18,8 +18,13 @@ from reconciler import decide, decide_online
 from reconciler.check import check
 from reconciler.costs import costs
 from reconciler.errors import CostLimitExceeded
+from reconciler.executor.charging import Quoting
+from reconciler.model.exchange import Dialect, Request
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report, State
+from reconciler.pricing import Book
+from reconciler.providers.echo import echo
+from reconciler.providers.local import Local
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.faults import LateEffect, Refuse, ReplyDropped
 from reconciler.workspace import cost_limit
@@ -421,3 +426,10 @@ def test_a_limit_that_is_no_file_of_ours_is_a_limit_of_nothing(
         assert states(report) == {"a": "settled", "b": "held"}
         assert "which cannot be read" in report.batch("b").because
         assert costs(str(online.root), online.settings()).cap.nano == 0
+
+
+def test_what_a_function_of_a_user_costs_is_its_own_affair() -> None:
+    """It has no price, and no request of it counts, whatever model its lines name."""
+    quoting = Quoting(Book(), Local(echo), 3)
+    quoting.take(Request("q-1", Dialect.OPENAI, CHAT, {"model": "gpt-4o", "messages": []}, "gpt-4o"))
+    assert (quoting.is_priced, quoting.quote.nano) == (False, 0)

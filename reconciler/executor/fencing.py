@@ -30,7 +30,8 @@ def fence(run: Run, remote: Remote, record: Record, not_before: float) -> None:
         ReconcilerError: The provider cannot be asked.
     """
     _refuse_living(run, remote, record)
-    for last in (False, True):
+    last = False
+    while True:
         found = search(run, remote, record)
         # What may be it and has ended will not tell any more: then the person who asks has decided.
         running = [each for each in found.possible if phase_of(each.status) is Phase.RUNNING]
@@ -52,6 +53,7 @@ def fence(run: Run, remote: Remote, record: Record, not_before: float) -> None:
             return
         with run.ctx.remotes.asking(remote) as wire:
             remote.delete_file(wire, record.input_file_id)
+        last = True
 
 
 def _refuse_living(run: Run, remote: Remote, record: Record) -> None:

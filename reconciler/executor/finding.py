@@ -64,9 +64,7 @@ def find_orphan(step: FindOrphan, run: Run) -> Receipt:
     Raises:
         ReconcilerError: The provider cannot be asked.
     """
-    ctx, record = run.ctx, run.ctx.record(step.name)
-    if record is None:
-        raise PermanentError(f"{step.name} has no metadata, so there is nothing to look for")
+    ctx, record = run.ctx, run.ctx.record(step.name) or Record(step.name)
     remote = remote_of(ctx.plugged.hooks_of(step.name).providers, step.provider)
     found = search(run, remote, record)
     if found.proven:
