@@ -11,6 +11,7 @@ from reconciler.errors import NeedsPerson, NotThere
 from reconciler.executor.context import Run
 from reconciler.executor.finding import search
 from reconciler.model.record import Record
+from reconciler.model.remote import RemoteBatch
 from reconciler.model.status import Phase, phase_of
 from reconciler.providers.base import Remote
 
@@ -35,9 +36,10 @@ def fence(run: Run, remote: Remote, record: Record, not_before: float) -> None:
         found = search(run, remote, record)
         # What may be it and has ended will not tell any more: then the person who asks has decided.
         running = [each for each in found.possible if phase_of(each.status) is Phase.RUNNING]
-        if found.proven or running:
-            names = ", ".join(each.batch_id for each in (*found.proven, *running))
-            where = "is" if found.proven else "may be"
+        proven = [each for each in found.proven if _may_have_run(each)]
+        if proven or running:
+            names = ", ".join(each.batch_id for each in (*proven, *running))
+            where = "is" if proven else "may be"
             raise NeedsPerson(
                 f"{record.name} {where} at {remote.name} already, as {names}; nothing was sent",
                 hint="reconcile WORKSPACE    to go on with it",
@@ -70,6 +72,11 @@ def _refuse_living(run: Run, remote: Remote, record: Record) -> None:
             told = remote.status(wire, record.batch_id)
     except NotThere:
         return
-    if phase_of(told.status) is not Phase.REFUSED or told.files:
+    if _may_have_run(told):
         message = f"{record.name} is at {remote.name} as {record.batch_id} ({told.status}); nothing was sent"
         raise NeedsPerson(message, hint="reconcile WORKSPACE    to go on with it")
+
+
+def _may_have_run(found: RemoteBatch) -> bool:
+    """Whether requests of a batch may have been answered; of one that was refused none was."""
+    return phase_of(found.status) is not Phase.REFUSED or bool(found.files)

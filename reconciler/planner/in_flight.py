@@ -180,7 +180,10 @@ def told_refusals(snap: Snapshot, record: Record, because: str) -> Plan:
     told = "; ".join(_words_of(each, path) for each in refusals[:FINDINGS])
     if len(refusals) > FINDINGS:
         told += f"; and {len(refusals) - FINDINGS} more"
-    hint = "mend the input and give it another name; its metadata holds all that was found"
+    hint = (
+        "mend the input and give it another name; its metadata holds all that was found\n"
+        f"reconcile resubmit WORKSPACE {snap.name}    sends it as it is, if it is not to blame"
+    )
     return Plan(snap.name, f"{because}{': ' if told else ''}{told}", then=Attention(hint, Trouble.REFUSED))
 
 
