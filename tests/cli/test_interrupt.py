@@ -244,7 +244,8 @@ def test_a_signal_while_the_last_words_are_printed(number: signal.Signals, works
         put_settled(workspace, str(name))
     reads, writes = os.pipe()
     fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, 4096)
-    words = [*COMMAND, str(workspace), "--json"]
+    # Whoever runs the tests in the background may have SIGINT ignored, and children inherit that.
+    words = ["env", "--default-signal=INT", *COMMAND, str(workspace), "--json"]
     with os.fdopen(reads, "rb") as reader:
         running = subprocess.Popen(words, env=environment(), stdout=writes, stderr=subprocess.PIPE)
         os.close(writes)
