@@ -107,6 +107,18 @@ def test_what_may_cost_more_than_is_left_waits_and_the_rest_goes(fake_provider: 
         sound(online.root)
 
 
+def test_a_price_does_not_tell_what_is_named_only_there(fake_provider: FakeProvider) -> None:
+    """Earlier turns that a request names are paid for too, and nobody here knows them."""
+    with priced(fake_provider, {}, max_cost_usd=100.0) as online:
+        put(online.root, "a", input=[line("a", 0, previous_response_id="resp_1")])
+        held = online.run().batch("a")
+
+        assert isinstance(held.failure, Capped)
+        assert "what this costs is not known" in held.because
+        assert held.hint == "take the limit out to send it all the same"
+        assert online.creates() == 0
+
+
 def test_a_limit_that_is_raised_lets_go(fake_provider: FakeProvider) -> None:
     """What was held goes once the limit has room, and what was in flight ends meanwhile."""
     with priced(fake_provider, {"a": 3, "b": 20}, max_cost_usd=nano_for(4) / DOLLAR) as online:

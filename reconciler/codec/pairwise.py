@@ -76,7 +76,7 @@ def request_lines(data: bytes, path: str) -> Iterator[bytes]:
             if bytes(payload) and bytes(item.custom_id):
                 yield b'{"%b":%b,"%b":%b}' % (
                     id_name.encode(),
-                    bytes(item.custom_id),
+                    msgspec.json.format(bytes(item.custom_id), indent=-1),
                     name.encode(),
                     msgspec.json.format(bytes(payload), indent=-1),
                 )

@@ -74,3 +74,9 @@ def test_a_result_that_is_not_one_answer(result: bytes) -> None:
     """Neither is a second answer dropped nor a missing one made up: the line is named."""
     with pytest.raises(BadLine, match=r"out\.jsonl:7: result is not one answer"):
         gemini_answer(Line(7, 0, b'{"custom_id": "a", "result": ' + result + b"}"), "out.jsonl")
+
+
+def test_an_id_over_several_lines_makes_one_line() -> None:
+    """What stands in the place of an id, and is none, is for the reader of lines to refuse, not two lines."""
+    document = b'{"requests": [{"custom_id": [1,\r\n 2], "params": {"a":\n 1}}]}'
+    assert list(request_lines(document, "a.json")) == [b'{"custom_id":[1,2],"params":{"a":1}}']

@@ -74,3 +74,12 @@ def test_a_folder_of_that_name_whose_manifest_is_torn(root: Path) -> None:
     decide.dismiss(str(root), settings(), ["7"])
     assert manifest(root, "7.q1")["coverage"]["dismissed"]["requests"] == 2
     assert (root / "done/7/manifest.json").read_bytes() == b"{"
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"schema": 1, "name": "8"}\n'])
+def test_metadata_that_cannot_be_read(root: Path, data: bytes) -> None:
+    """Nobody knows which create it speaks of: the batch is given up all the same, and it goes along."""
+    (root / "quarantine/7.1/batch_metadata_7.jsonl").write_bytes(data)
+    decide.dismiss(str(root), settings(), ["7"])
+    assert manifest(root, "7")["coverage"]["dismissed"]["requests"] == 2
+    assert (root / "done/7/batch_metadata_7.jsonl").read_bytes() == data

@@ -63,6 +63,7 @@ def _looking(check: Callable[[bytes], None], folder: Path, oracle: Any) -> Calla
             path = folder / hashlib.sha256(found.kind.encode()).hexdigest()[:16]
             if not path.exists() or path.stat().st_size > len(data):
                 path.write_bytes(data)
+                path.with_suffix(".why").write_text(f"{found.kind}\n{found.told}", "utf-8")
 
     return look
 

@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from reconciler.errors import BadMetadata
-from reconciler.model.facts import Kind
+from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import BatchName
 from reconciler.model.record import Record
 from reconciler.workspace import ledger, metadata, settled, tombstones, walls
@@ -60,6 +60,10 @@ class Held(Reading):
     def read(self, path: str) -> bytes:
         """All of the file."""
         return self.open(path).read()
+
+    def fact(self, path: str) -> FileFact | None:
+        """What can be seen of the file."""
+        return FileFact(path, len(self._data), 0, (1, 1)) if path == self._path else None
 
     def listing(self, folder: str) -> list[Entry]:
         """What stands in a folder on the way to the file, and the file."""

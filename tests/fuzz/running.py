@@ -66,7 +66,7 @@ def blind(target: Target, runs: int, seed: int) -> Ran:
     return replay(target, (target.mutated(chance.choice(pool), chance, pool) for _ in range(runs)))
 
 
-def guided(target: Target, runs: int, seed: int) -> tuple[int, list[bytes], list[bytes]]:
+def guided(target: Target, runs: int, seed: int) -> tuple[int, list[Found], list[bytes]]:
     """
     Let atheris look for inputs that reach something new.
 
@@ -87,16 +87,20 @@ def guided(target: Target, runs: int, seed: int) -> tuple[int, list[bytes], list
             left = "".join(f"\n{path.name}: {path.read_bytes()[:2000]!r}" for path in folder.glob("*-*"))
             raise RuntimeError(f"{target.name} ended with {ended.returncode}: {text[-2000:]}{left}")
         corpus = [path.read_bytes() for path in sorted((folder / "corpus").iterdir())]
-        suspects = [path.read_bytes() for path in sorted((folder / "found").iterdir())]
+        suspects = [
+            Found(path.read_bytes(), path.with_suffix(".why").read_text("utf-8"), "")
+            for path in sorted((folder / "found").iterdir())
+            if not path.suffix
+        ]
     return int(counted[1]), suspects, corpus
 
 
-def _seen_again(target: Target, inputs: int, suspects: list[bytes], corpus: list[bytes]) -> Ran:
+def _seen_again(target: Target, inputs: int, suspects: list[Found], corpus: list[bytes]) -> Ran:
     """What atheris found, looked at here."""
-    found = list(replay(target, suspects).found)
+    found = list(replay(target, (each.data for each in suspects)).found)
     if suspects and not found:
         # One that does not show itself again is no less a violation: it hangs on what was tried before it.
-        found = [Found(data, "seen once, and not again", "") for data in suspects]
+        found = [Found(each.data, f"seen once, and not again: {each.kind}", "") for each in suspects]
     return Ran(inputs, tuple(found), tuple(corpus))
 
 
