@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import attrs
 import pytest
@@ -17,8 +17,8 @@ from reconciler.errors import NeedsPerson
 from reconciler.executor.finding import HEAD
 from reconciler.model.remote import RemoteBatch
 from reconciler.model.report import State
-from reconciler.providers.base import Remote
 from reconciler.providers.calls import Wire
+from reconciler.providers.openai import OpenAI
 from reconciler.testing import FakeProvider
 from reconciler.testing.exchange import Exchange, replay
 from reconciler.testing.faults import Cut, LateEffect, Reply
@@ -181,25 +181,21 @@ def test_no_candidate(how: str, fake_provider: FakeProvider, tmp_path: Path) -> 
         assert known == {fake_provider.batches[1].id}
 
 
-class Overlapping:
+class Overlapping(OpenAI):
     """A client whose list names each batch twice, as pages do between which a batch came."""
-
-    def __init__(self, client: Remote) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
 
     def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:
         """Every batch, and every batch once more."""
-        for each in self._client.batches(wire, since):
+        for each in super().batches(wire, since):
             yield from (each, each)
 
 
 def test_pages_that_overlap_cancel_nothing(fake_provider: FakeProvider) -> None:
     """A batch that a list names twice is one: it is adopted, and not cancelled as one too many."""
     with begun("openai", fake_provider, "is-lost", polls=3) as online:
-        online.client = cast("Remote", Overlapping(client_of("openai", fake_provider)))
+        plain = client_of("openai", fake_provider)
+        assert isinstance(plain, OpenAI)
+        online.client = Overlapping(plain.origin, plain.account, plain.switches)
         whole(online)
         settled(online, "named twice")
         assert fake_provider.calls.count("cancel") == 0
