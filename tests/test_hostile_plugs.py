@@ -33,8 +33,7 @@ from tests.test_crash import (
     one_pass,
     whole,
 )
-from tests.test_local import begun, names
-from tests.workers import Noted, answer, chat, ids, noted, progress
+from tests.workers import Noted, answer, begun, chat, ids, names, noted, progress
 from tests.workspace.faults import in_child
 from tests.workspaces import answered, failed, put, request, results, run, scratch
 

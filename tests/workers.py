@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import struct
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -24,8 +25,11 @@ from reconciler.model.report import Report
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
-from tests.workspaces import settings
+from tests.workspaces import put, request, settings
 
+LIVE: Final = ".reconciler/live"
+PATIENCE: Final = 20.0
+"""Seconds after which calls that should meet are taken not to; nothing waits so long unless it is broken."""
 AT_ONCE: Final = Pace(retry_seconds=0)
 """What is sent again is sent at once."""
 
@@ -127,3 +131,32 @@ def as_earlier(path: Path) -> None:
 def ids(path: Path) -> list[str]:
     """The ids of an answer file, in its order."""
     return [json.loads(line)["custom_id"] for line in path.read_bytes().split(b"\n") if line]
+
+
+def names(count: int) -> list[str]:
+    """The ids of so many requests, in input order."""
+    return [f"q-{n}" for n in range(count)]
+
+
+def raising(error: BaseException) -> Callable[[Request], Any]:
+    """A worker's answer that is an exception."""
+
+    def then(_asked: Request) -> Any:
+        raise error
+
+    return then
+
+
+def begun(root: Path, log: Path, *, count: int = 6, ended: int = 2) -> None:
+    """A batch of which some requests have ended when the pass was stopped."""
+    put(root, "1", input=[request(n) for n in range(count)])
+    stop = threading.Event()
+
+    def then(asked: Request) -> dict[str, Any]:
+        if len(noted(log)) == ended:
+            stop.set()
+        return chat(asked.custom_id)
+
+    answer(root, Noted(log, then), concurrency=1, options={"stopping": stop.is_set})
+    assert kept(root, "1") == set(names(ended))
+    log.unlink()

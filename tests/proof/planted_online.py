@@ -183,8 +183,8 @@ ONLINE: Final = (
     Planted(
         "one look is enough before a second create",
         "executor/fencing.py",
-        "    for last in (False, True):",
-        "    for last in (True,):",
+        "    last = False\n    while True:",
+        "    last = True\n    while True:",
         DOUBT,
     ),
     Planted(

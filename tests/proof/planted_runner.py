@@ -92,14 +92,14 @@ RUNS: Final = (
         "executor/answering.py",
         "sends=lambda number: sent.get(number, before)",
         "sends=lambda _number: before",
-        ("tests/test_local.py", "-k", "sends"),
+        ("tests/test_local_stopped.py", "-k", "sends"),
     ),
     Planted(
         "sends of a run that is stopped are forgotten",
         "executor/answering.py",
         "        progress.keep_missed()",
         "        pass",
-        ("tests/test_local.py", "-k", "sends"),
+        ("tests/test_local_stopped.py", "-k", "sends"),
     ),
     Planted(
         "nobody looks whether there is room for answers",
