@@ -592,6 +592,13 @@ def test_what_is_raised_crosses_processes(found: Failure) -> None:
     assert (again.failures, again.message, again.hint) == (error.failures, error.message, error.hint)
 
 
+def test_how_many_there_are_is_said() -> None:
+    """One failure stands for itself, the first of several says how many more there are."""
+    found = Failure(batch=BatchName("1"), operation="o", because="b")
+    assert ReconciliationFailed((found,)).message == "1: b"
+    assert ReconciliationFailed((found, found, found)).message == "1: b, and 2 more"
+
+
 def test_the_hint_of_an_error_crosses_processes() -> None:
     """The next command to type is not lost on the way."""
     again = pickle.loads(pickle.dumps(TransientError("m", hint="h")))  # noqa: S301 - our own bytes

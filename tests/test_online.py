@@ -242,6 +242,10 @@ def test_a_full_queue_that_shows_later(tmp_path: Path, fake: FakeProvider, name:
     assert manifest(root, "1")["attempt"] == 1
     assert asked.creates() == 5
     grows(fake)
+    at = [call.at for call in fake.calls.of("create")]
+    waits = [after - before for before, after in pairwise(at)]
+    # Twice as long each time, within what a look at the batch takes besides.
+    assert all(1.6 < after / before < 2.4 for before, after in pairwise(waits)), waits
 
 
 def grows(fake: FakeProvider) -> None:

@@ -456,6 +456,15 @@ def test_both_kinds_of_trouble(root: Path) -> None:
     assert (failure.requests, failure.files) == (2, ("failed-json-repairs/1.jsonl", "failed-items/1.jsonl"))
 
 
+def test_what_can_be_read_after_all_is_no_trouble_any_more(root: Path) -> None:
+    """Handed over again as text, nothing is unread, and the file that told of it goes."""
+    put_answers(root, 3, output=texts("[0]", "I cannot say", "[2]"))
+    Plugs(Seen(), content="json").run(root)
+    assert [each["custom_id"] for each in unread(root)] == ["q-1"]
+    Plugs(Seen(), content="text").decide(decide.process, root)
+    assert not (root / "failed-json-repairs/1.jsonl").exists()
+
+
 def test_json_without_a_processor(root: Path) -> None:
     """The built-in `results` publishes the values, and counts how they were found."""
     put_answers(root, 3, output=texts('{"a": 1}', '{"a": 2,}', "so: [3]"))

@@ -100,6 +100,26 @@ def test_what_is_done_when_the_time_is_over(
     assert " ".join(step.verb for step in decided.steps) == wanted, decided.explain()
 
 
+@pytest.mark.parametrize(
+    ("known", "policy", "told"),
+    [
+        (remote("in_progress", online=LIMITED), STOPPABLE, "openai was asked to stop it, and has batch_1"),
+        (remote("cancelling"), POLICY_OPENAI_REACHABLE, "openai was asked to stop it, and has batch_1"),
+        (remote("in_progress"), POLICY_OPENAI_REACHABLE, "openai cannot be stopped: it goes on, and is paid"),
+        (
+            remote("in_progress", online=Online(limited=True, unstoppable=True)),
+            STOPPABLE,
+            "openai cannot be stopped: it goes on, and is paid for",
+        ),
+    ],
+)
+def test_what_goes_on_behind_the_time_is_told(known: Record, policy: Policy, told: str) -> None:
+    """Whether its provider was asked to stop, or never can be and is paid, is what a person has to know."""
+    decided = plan(snap("i", record=attrs.evolve(known, limit=OVER), asked=True), policy)
+    assert decided.steps == ()
+    assert told in decided.because
+
+
 def test_what_a_person_has_ended_is_ended_though_its_file_is_missing() -> None:
     """A pass that died between the record and the file that says so is gone on with; nothing is sent."""
     known = record(

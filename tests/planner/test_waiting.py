@@ -47,6 +47,18 @@ def test_who_sends_an_input(policy: Policy, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ahead", "told"), [(0.0, "a moment ago"), (10.0, "a moment ago"), (11.0, "a clock was wrong")]
+)
+def test_an_input_from_the_future_says_so(ahead: float, told: str) -> None:
+    """A time that is further ahead than an input has to lie still was written by a clock that was wrong."""
+    young = fact(Role.INPUT, mtime_ns=int((NOW + ahead) * 1e9))
+    policy = attrs.evolve(POLICY_OPENAI_REACHABLE, settle_seconds=10.0)
+    decided = plan(snap(files={Role.INPUT: young}), policy)
+    assert told in decided.because
+    assert decided.then == Waiting(NOW + ahead + 10.0)
+
+
+@pytest.mark.parametrize(
     ("age", "settle_seconds", "expected"),
     [
         pytest.param(0.0, 2.0, Waiting(NOW + 2.0), id="just-written"),

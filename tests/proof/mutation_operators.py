@@ -137,9 +137,10 @@ def _tests(node: ast.AST) -> list[ast.expr]:
 
 
 def _is_fixed(*nodes: ast.expr) -> bool:
-    """Whether one of them is text, of which nothing can be taken away, or None, as in a type."""
+    """Whether one of them is text, of which nothing can be taken away, or a type, as in `Words | None`."""
     return any(
         isinstance(node, ast.JoinedStr)
         or (isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)))
+        or (isinstance(node, ast.Name) and node.id[:1].isupper() and not node.id.isupper())
         for node in nodes
     )

@@ -20,6 +20,8 @@ CHANGED: Final = {
     "not a": ["(a)"],
     "a + b": ["(a - b)"],
     "a | None": [],
+    "Words = First | Second": [],
+    "WORDS | a": ["(WORDS & a)"],
     "a + 'text'": [],
     "f'{a + b}'": [],
     "True": ["False"],
