@@ -172,6 +172,18 @@ def test_objects_are_closed_all_the_way_down() -> None:
 
 
 @pytest.mark.parametrize(
+    "part",
+    [{"type": "string", "enum": "a"}, {"type": "object", "properties": {}, "required": "a"}, {"allOf": 1}],
+)
+def test_keywords_that_hold_something_else_are_not_closed(part: dict[str, Any]) -> None:
+    """What is no schema goes along as it is, for its provider to refuse in its own words."""
+    schema = {"type": "object", "properties": {"a": part}, "required": ["a"], "additionalProperties": False}
+    assert closed(schema) is None
+    body = _body(Described("m", ASKED, schema=Schema("S", schema)), Api.CHAT)
+    assert body["response_format"]["json_schema"] == {"name": "S", "schema": schema}
+
+
+@pytest.mark.parametrize(
     "schema",
     [
         {"type": "object"},
