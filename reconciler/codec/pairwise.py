@@ -67,7 +67,9 @@ def request_lines(data: bytes, path: str) -> Iterator[bytes]:
         data.decode()
         items = _DOCUMENT.decode(data.removeprefix(b"\xef\xbb\xbf")).requests
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadLine(path, 0, f"neither request lines nor a document of requests ({error})") from error
+        raise BadLine(
+            path, 0, f"neither request lines nor a document of requests ({str(error)[:200]})"
+        ) from error
     for number, item in enumerate(items, 1):
         for id_name, name, payload in (
             ("custom_id", "params", item.params),
@@ -104,7 +106,7 @@ def gemini_answer(line: Line, path: str) -> bytes:
             # R writes a row of a table as a list of one.
             (response,) = _LIST.decode(response)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise BadLine(path, line.number, f"result is not one answer ({error})") from error
+        raise BadLine(path, line.number, f"result is not one answer ({str(error)[:200]})") from error
     parts = [b'"key":' + bytes(members["custom_id"])]
     parts += [
         b'"%b":%b' % (name, bytes(value))

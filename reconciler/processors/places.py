@@ -18,7 +18,7 @@ Path: TypeAlias = "tuple[Path, str | int] | None"
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _STRINGS: Final = JSONDecoder()
-_SCALAR: Final = re.compile(r"[^\s,\]}]+")
+_SCALAR: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 
 
 @attrs.frozen

@@ -189,7 +189,7 @@ class Reply:
         try:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise TransientError(f"the reply is no JSON ({error})") from error
+            raise TransientError(f"the reply is no JSON ({str(error)[:200]})") from error
 
     def object(self) -> Mapping[str, Any]:
         """

@@ -107,7 +107,7 @@ def inline_lines(body: bytes) -> list[bytes]:
         lists = [_list_of(output) for output in outputs if output]
         return [_line(item) for item in next(filter(None, lists), [])]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise TransientError(f"the answers of the batch cannot be read ({error})") from error
+        raise TransientError(f"the answers of the batch cannot be read ({str(error)[:200]})") from error
 
 
 def _list_of(output: _Output) -> list[_Item]:

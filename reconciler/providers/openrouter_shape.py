@@ -123,7 +123,7 @@ class Head:
         try:
             found = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise TransientError(f"the reply is no JSON ({error})") from error
+            raise TransientError(f"the reply is no JSON ({str(error)[:200]})") from error
         if not isinstance(found, dict):
             raise TransientError(f"the reply is {type(found).__name__}, expected an object")
         return found
@@ -162,7 +162,7 @@ def page_of(body: bytes, provider: str) -> tuple[list[bytes], str | None]:
     try:
         page = _PAGE.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise TransientError(f"{provider}: a page of results cannot be read ({error})") from error
+        raise TransientError(f"{provider}: a page of results cannot be read ({str(error)[:200]})") from error
     if page.has_more and not page.next_cursor:
         raise TransientError(f"{provider}: its results go on, and it does not say where")
     return [_line(row, provider) for row in page.data], page.next_cursor if page.has_more else None
@@ -179,7 +179,9 @@ def held_rows(body: bytes, provider: str) -> list[bytes]:
     try:
         batch = _BATCH.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise TransientError(f"{provider}: the results of the batch cannot be read ({error})") from error
+        raise TransientError(
+            f"{provider}: the results of the batch cannot be read ({str(error)[:200]})"
+        ) from error
     if batch.results is None and phase_of(batch.status) is not Phase.PARTIAL:
         told = f"{provider}: the batch is {batch.status or 'in no state'}, and holds no results"
         raise NotThere(told, status=404)

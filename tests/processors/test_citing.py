@@ -210,3 +210,11 @@ def test_a_hostile_answer_costs_little(text: str, piece: int, count: int) -> Non
     assert sum(map(len, found.values())) <= MOST
     held = sum(len(each.citation.text) + len(each.citation.cited_text) for e in found.values() for each in e)
     assert held <= ROOM
+
+
+@pytest.mark.parametrize("value", ["1", "-2.5e3", "null", "true"])
+def test_a_bare_value_between_too_many_backticks(value: str) -> None:
+    """A value ends where JSON says that it does, whatever stands right behind it."""
+    found = answered(f"```\n{value}````\n", ("as said", value))
+    assert found.value == json.loads(value)
+    assert [leaf.value for leaf in leaves(f"{value}````", 0)] == [json.loads(value)]
