@@ -75,6 +75,15 @@ def test_what_the_policy_gives_up_is_collected(tmp_path: Path) -> None:
     assert audit(tmp_path) == ([], [])
 
 
+def test_a_long_reason_is_cut(tmp_path: Path) -> None:
+    """Providers repeat whole prompts in their messages; the answer itself has every word."""
+    body = {"error": {"message": "no " * 100}}
+    put(tmp_path, "1", input=ASKED[:1], error=[failed(0) | {"response": {"status_code": 400, "body": body}}])
+    run(tmp_path)
+    (item,) = items(tmp_path)
+    assert item["reason"] == ("no " * 100)[:200]
+
+
 def test_what_is_asked_again_is_not(tmp_path: Path) -> None:
     """Only what no child asks is given up; once no attempt is left, the child gives it up."""
     put_failures(tmp_path, 400, 429)

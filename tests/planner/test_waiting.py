@@ -10,6 +10,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.record import Odd, Online, Record, Refusal
 from reconciler.model.trouble import Trouble
 from reconciler.planner import plan
+from reconciler.planner.in_flight import LONGEST_RUN
 from tests.planner.builders import (
     NAME,
     NOW,
@@ -256,3 +257,15 @@ def test_many_refusals_are_counted(count: int, rest: str) -> None:
     assert "workdir/batch_input_7.jsonl:1: wrong 1 (bad); " in decided.because
     assert isinstance(decided.then, Attention)
     assert decided.then.trouble is Trouble.REFUSED
+
+
+@pytest.mark.parametrize(("left", "expected"), [(1.0, ": waiting"), (0.0, ": held")])
+def test_what_may_be_it_is_waited_for_until_it_must_have_ended(left: float, expected: str) -> None:
+    """No batch runs longer; a person decides from that moment on."""
+    known = record(
+        provider="openai",
+        state="creating",
+        sent_at=NOW - LONGEST_RUN + left,
+        online=Online(candidates=("msgbatch_1",)),
+    )
+    assert told(plan(snap("i", record=known, asked=True), POLICY_OPENAI_REACHABLE)) == expected

@@ -53,6 +53,14 @@ def test_no_row_grows_without_an_end() -> None:
     assert [number for row in found for number in numbers_of(row.lines)] == list(range(1, 20))
 
 
+def test_a_row_that_is_full_takes_no_more() -> None:
+    """An answer of the very size fills a row."""
+    found = list(
+        rows([(1, Role.OUTPUT, bytes(MOST)), (2, Role.OUTPUT, bytes(MOST - 1)), (3, Role.OUTPUT, b"x")])
+    )
+    assert [list(numbers_of(row.lines)) for row in found] == [[1], [2, 3]]
+
+
 def test_numbers_are_written_little_end_first() -> None:
     """A file may go to a machine of another kind."""
     (row,) = rows([(258, Role.ERROR, b"x")])
