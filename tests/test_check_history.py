@@ -507,6 +507,14 @@ def test_history_that_speaks_of_a_batch_without_a_name(root: Path) -> None:
     assert audit(root).findings == []
 
 
+def test_history_that_names_an_id_and_does_not_say_that_it_was_sent(root: Path) -> None:
+    """Only some events tell that a batch lies at a provider, whatever others say of its id."""
+    forget(root, "batch.submitted", "6")
+    (without,) = audit(root).findings
+    tell(root, {"event": "batch.cancelled", "batch": "6", "batch_id": "batch_6"})
+    assert audit(root).findings == [without]
+
+
 def test_a_removal_of_a_folder_that_is_gone(root: Path) -> None:
     """A whole folder that is gone is told of where it settled; that it was emptied is no second loss."""
     tell(root, {"event": "batch.removed", "batch": "9", "files": {}})

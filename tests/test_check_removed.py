@@ -10,7 +10,7 @@ import pytest
 
 from reconciler import retention
 from reconciler.check import check
-from tests.workspaces import answered, failed, files, put, request, run, settings
+from tests.workspaces import answered, digest_line, failed, files, put, request, run, settings
 
 TOMBSTONE: Final = "done/1/tombstone.json"
 RESULTS: Final = "target/1.results.jsonl"
@@ -141,6 +141,22 @@ def test_tampering_is_found(tamper: Callable[[Path], None], promise: int, where:
     found = check(str(root), settings()).findings
     assert [each for each in found if each.promise == promise and where in each.where], found
     assert files(root) == before
+
+
+def test_history_that_tells_of_other_files_is_found(root: Path) -> None:
+    """History pins what was removed, byte for byte: nothing but its line was changed here."""
+    sha256 = json.loads((root / TOMBSTONE).read_bytes())["files"]["batch_input_1.jsonl"]["sha256"]
+    path = root / ".reconciler/ledger.jsonl"
+    lines = path.read_bytes().splitlines()
+    for at, line in enumerate(lines):
+        told = json.loads(line)
+        if told["event"] == "batch.removed" and told["batch"] == "1":
+            told["files"]["batch_input_1.jsonl"] = sha256[::-1]
+            del told["crc"]
+            lines[at] = digest_line(told).rstrip(b"\n")
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    (found,) = check(str(root), settings()).findings
+    assert (found.promise, found.code, found.where) == (2, "tombstone-differs", TOMBSTONE)
 
 
 def test_a_removal_that_was_cut_off_is_noted(root: Path) -> None:

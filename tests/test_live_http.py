@@ -23,8 +23,10 @@ from reconciler.providers.pacing import Pace
 from reconciler.session import Options
 from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Cut, Fault, Refuse, Reply, ReplyDropped, Reset
+from reconciler.workspace.effects import Tap, no_tap
 from tests.spending import spending
 from tests.workers import AT_ONCE
+from tests.workspace.faults import Crash
 from tests.workspaces import files, ledger, put, results, scratch, settings
 
 KEYS: Final = (
@@ -60,11 +62,11 @@ def environment(fake: FakeProvider, **more: str) -> dict[str, str]:
     return found | more
 
 
-def live(root: Path, worker: HttpWorker, *, pace: Pace = AT_ONCE, **flags: Any) -> Report:
+def live(root: Path, worker: HttpWorker, *, pace: Pace = AT_ONCE, tap: Tap = no_tap, **flags: Any) -> Report:
     """One pass in which live endpoints answer."""
     made = Hooks(providers={LOCAL: Local(worker, 4, pace, worker.close)})
     chosen = settings(**{"provider": LOCAL, "settle_seconds": 0, **flags})
-    return engine.reconcile(str(root), chosen, Options(plugged=Plugged(lambda _name: made)))
+    return engine.reconcile(str(root), chosen, Options(plugged=Plugged(lambda _name: made), tap=tap))
 
 
 def lines(dialect: str, count: int = 3) -> list[dict[str, Any]]:
@@ -371,6 +373,23 @@ def test_a_run_whose_progress_was_taken_away_has_cost_what_it_might(root: Path, 
     assert price is not None
     second = sum(int(price.of(each, live=True) * 10**9) for each in used if each is not None)
     assert (spending(root).spent, spending(root).reserved) == (estimate + second, 0)
+    assert check(str(root), settings()).findings == []
+
+
+def test_what_has_been_answered_needs_no_room_below_a_limit(root: Path, fake: FakeProvider) -> None:
+    """Killed between the last answer and the files: a limit that is lower by now holds nothing back."""
+    put(root, "a", input=priced("a", 2))
+
+    def trip(change: str, path: str) -> None:
+        if path == "workdir/batch_output_a.jsonl":
+            raise Crash(change)
+
+    with pytest.raises(Crash):
+        live(root, HttpWorker(environment(fake)), tap=trip, max_cost_usd=1.0)
+    asked = fake.calls.count()
+
+    assert live(root, HttpWorker(environment(fake)), max_cost_usd=1e-6).batch("a").state is State.SETTLED
+    assert fake.calls.count() == asked == 2
     assert check(str(root), settings()).findings == []
 
 

@@ -33,7 +33,7 @@ from tests.five import OTHER_KEY
 from tests.online import CHAT
 from tests.spending import MODEL, line, nano_for, priced, spending, truly
 from tests.stopping import DAYS, client_of
-from tests.workspaces import Line, ledger, put, settings
+from tests.workspaces import Line, answered, ledger, put, settings
 
 DOLLAR: Final = 10**9
 
@@ -240,6 +240,21 @@ def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvide
         batch_id = fake_provider.batches[0].id
         decide_online.adopt(str(online.root), online.settings(), "a", batch_id, online.options)
         online.wait(DAYS)
+
+        assert spending(online.root).spent == truly(online.root) > 0
+        sound(online.root)
+
+
+def test_what_came_by_hand_after_a_refusal_counts(fake_provider: FakeProvider) -> None:
+    """Somebody fetched the answers of a batch that was said to be refused: they have been paid for."""
+    with priced(fake_provider, {"a": 1}) as online:
+        fake_provider.fault("create", Refuse(400, "no such model", "model_not_found"))
+        online.run()
+        assert spending(online.root).committed == 0
+        body = {**answered(0)["response"]["body"], "model": MODEL}
+        body["usage"] = {"prompt_tokens": 1000, "completion_tokens": 50}
+        put(online.root, "a", output=[{"custom_id": "a-0", "response": {"status_code": 200, "body": body}}])
+        online.run()
 
         assert spending(online.root).spent == truly(online.root) > 0
         sound(online.root)
