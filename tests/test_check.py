@@ -14,6 +14,7 @@ import pytest
 
 from reconciler import decide
 from reconciler.check import Verdict, check
+from reconciler.model.report import State
 from tests.workspaces import answered, digest_line, failed, files, put, request, run, settings, stats
 
 LEDGER: Final = ".reconciler/ledger.jsonl"
@@ -41,6 +42,11 @@ def root(tmp_path: Path) -> Path:
     put(root, "5", input=[request(9)])
     run(root, provider="openai")
     return root
+
+
+def further_down(levels: int, root: Path) -> Verdict:
+    """The verdict, as one gets it who calls from so many levels down the stack."""
+    return check(str(root), settings()) if levels == 0 else further_down(levels - 1, root)
 
 
 def flip(root: Path, path: str) -> None:
@@ -255,3 +261,15 @@ def test_a_staging_folder_that_nobody_completes_is_noted(root: Path) -> None:
     verdict = check(str(root), settings())
     assert verdict.findings == []
     assert "done/.staging-9/: left by a move that was cut off" in verdict.notes
+
+
+def test_what_has_settled_can_be_read_from_anywhere(tmp_path: Path) -> None:
+    """An answer so deep that it hangs on the stack whether it can be read does not settle."""
+    for depth in range(600, 1000, 5):
+        answer = answered(0)
+        answer["response"]["body"]["x"] = 0
+        line = json.dumps(answer).replace('"x": 0', '"x": ' + "[" * depth + "]" * depth)
+        put(tmp_path, str(depth), input=[request(0)], output=[line.encode()])
+    report = run(tmp_path)
+    assert State.SETTLED in {each.state for each in report.batches}
+    assert further_down(150, tmp_path).findings == []

@@ -8,7 +8,9 @@ kept per id is its hash; ids are named by a second reading, only when there is s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Final
 
 import attrs
 
@@ -28,6 +30,9 @@ from reconciler.model.record import InputFact, Record
 from reconciler.model.snapshot import Matched
 from reconciler.model.words import many
 
+_ROOM: Final = 200
+"""Levels of the stack that are left to those who read what has settled."""
+
 
 def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
     """
@@ -38,7 +43,7 @@ def match_request_ids(step: MatchRequestIds, run: Run) -> Receipt:
     """
     record = run.ctx.record(step.name)
     files = step.expects.files
-    matched = run.ctx.drawn(step.name, files, record) or match(run.ctx, files, record, step.extraction)
+    matched = run.ctx.drawn(step.name, files, record) or judged(run.ctx, files, record, step.extraction)
     run.matched = matched
     coverage = matched.coverage
     known = None if record is None else record.coverage
@@ -60,6 +65,23 @@ def answers_gone(known: Coverage, found: Coverage) -> int:
         return known.answered.requests - found.answered.requests
     # Held to something else, other answers are invalid; as lines they are here all the same.
     return known.given.requests - found.given.requests
+
+
+def judged(
+    view: View, files: Mapping[Role, FileFact], record: Record | None, extraction: Extraction | None = None
+) -> Matched:
+    """
+    The verdict on *files* by which a batch settles: `match`, with less of the stack than others will have.
+
+    Whether a line that is nested deep can be read hangs on the depth of the stack; whoever comes later, from
+    wherever, has to be able to read what was settled.
+    """
+    return _deeper(_ROOM, partial(match, view, files, record, extraction))
+
+
+def _deeper(levels: int, call: Callable[[], Matched]) -> Matched:
+    """Call from so many levels further down."""
+    return call() if levels == 0 else _deeper(levels - 1, call)
 
 
 def match(

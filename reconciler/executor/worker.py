@@ -12,7 +12,7 @@ import attrs
 
 from reconciler.errors import ReconcilerError
 from reconciler.executor.context import View
-from reconciler.executor.matching import match
+from reconciler.executor.matching import judged
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
 from reconciler.model.policy import Policy
 from reconciler.model.record import Record
@@ -82,7 +82,7 @@ def draw(task: Task) -> Drawn:
         facts = {role: look.fact(path) for role, path in paths.items()}
         files = {role: fact for role, fact in facts.items() if fact is not None}
         record = view.record(task.name)
-        return Drawn(task.name, record, match(view, files, record, extraction_of(record, task.policy)))
+        return Drawn(task.name, record, judged(view, files, record, extraction_of(record, task.policy)))
     except (ReconcilerError, OSError, KeyError):
         # The pass will look for itself, and say what is wrong.
         return Drawn(task.name)

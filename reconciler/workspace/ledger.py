@@ -8,7 +8,6 @@ Each line carries a checksum of its own content; a torn last line is skipped and
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from collections.abc import Iterator, Mapping
 from io import SEEK_END
@@ -19,6 +18,7 @@ import attrs
 import msgspec
 
 from reconciler.workspace.effects import Effects
+from reconciler.workspace.fields import shallow
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.spending import Spending
 
@@ -28,6 +28,7 @@ PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.imported", "bat
 """Events after which an input may have been paid for."""
 
 TORN: Final = "the line is torn"
+_DEEP: Final = "the line is nested too deeply"
 
 
 @attrs.frozen
@@ -131,8 +132,7 @@ class History:
     def _take(self, entry: Entry) -> None:
         """Keep what one line says."""
         told = {key: value for key, value in entry.fields.items() if key not in ("at", "crc")}
-        with contextlib.suppress(RecursionError):  # nested to the end of the stack: no line of ours
-            self._lines.add(_hash(told))
+        self._lines.add(_hash(told))
         self._spending.take(entry.event, entry.fields)
         digest = entry.fields.get("input")
         if entry.event in PAID and isinstance(digest, str):
@@ -192,8 +192,14 @@ def _entry(number: int, line: bytes) -> Entry:
     body, mark, crc = line.rstrip(b"\n").rpartition(b',"crc":"')
     try:
         fields = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except RecursionError:
+        return Entry(number, "", {}, _DEEP)
+    except (msgspec.MsgspecError, ValueError):
         return Entry(number, "", {}, TORN)
     if not isinstance(fields, dict) or not mark or b'%08x"}' % zlib.crc32(body + b"}") != crc:
         return Entry(number, "", {}, "the line does not match its checksum")
+    try:
+        shallow(line, fields)
+    except ValueError:
+        return Entry(number, "", {}, _DEEP)
     return Entry(number, str(fields.get("event", "")), fields)

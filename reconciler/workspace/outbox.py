@@ -17,6 +17,7 @@ import msgspec
 
 from reconciler.errors import BadMetadata
 from reconciler.workspace.effects import Effects
+from reconciler.workspace.fields import shallow
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.reading import Reading
 
@@ -119,7 +120,8 @@ def _numbers(look: Reading) -> list[int]:
 def _read(look: Reading, first: int) -> tuple[Posted, list[Mapping[str, Any]]]:
     path = _path(first)
     try:
-        found = msgspec.json.decode(look.read(path))
+        data = look.read(path)
+        found = shallow(data, msgspec.json.decode(data))
         if found["schema"] != SCHEMA:
             raise BadMetadata(f"{path} was written by another version (schema {found['schema']})")
         told = {str(key): str(value) for key, value in found["told"].items()}

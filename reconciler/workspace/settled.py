@@ -96,7 +96,7 @@ def decode(data: bytes, path: str) -> Manifest:
         BadMetadata: It is not what `encode` writes.
     """
     try:
-        found = fields.mapping(msgspec.json.decode(data), "the manifest")
+        found = fields.mapping(fields.shallow(data, msgspec.json.decode(data)), "the manifest")
         schema = fields.whole(found["schema"], "schema")
         if schema != SCHEMA:
             raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")

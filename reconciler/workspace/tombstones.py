@@ -73,7 +73,7 @@ def decode(data: bytes, path: str) -> Tombstone:
         BadMetadata: It is not what `encode` writes.
     """
     try:
-        found = fields.mapping(msgspec.json.decode(data), "the tombstone")
+        found = fields.mapping(fields.shallow(data, msgspec.json.decode(data)), "the tombstone")
         schema = fields.whole(found["schema"], "schema")
         if schema != SCHEMA:
             raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")

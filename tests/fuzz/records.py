@@ -19,7 +19,7 @@ from reconciler.errors import BadMetadata
 from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import BatchName
 from reconciler.model.record import Record
-from reconciler.workspace import ledger, metadata, settled, tombstones, walls
+from reconciler.workspace import fields, ledger, metadata, settled, tombstones, walls
 from reconciler.workspace.reading import Entry, Reading
 from reconciler.workspace.receipts import published_by
 from tests.fuzz.oracle import expect, is_deep, is_text, refused
@@ -142,7 +142,14 @@ def _sound(line: bytes) -> bool:
         found = msgspec.json.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and bool(mark) and crc == _seal(body)
+    return isinstance(found, dict) and bool(mark) and crc == _seal(body) and _levels(found) <= fields.NESTED
+
+
+def _levels(found: object) -> int:
+    """How many lists and objects stand within each other; of what is not `is_deep`."""
+    if not isinstance(found, dict | list):
+        return 0
+    return 1 + max(map(_levels, found.values() if isinstance(found, dict) else found), default=0)
 
 
 def _seal(body: bytes) -> bytes:

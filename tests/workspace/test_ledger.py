@@ -290,11 +290,24 @@ def test_a_line_nested_to_the_end_of_the_stack_hides_nothing(fx: Effects, tmp_pa
     """However deep a foreign line with a right checksum is, who has paid before and after it is known."""
     for depth in (500, *range(940, 1000)):
         append(fx, "batch.begun", str(depth), input="ab")
+        for foreign in (b'"batch":"x","a":%b', b'"batch":%b'):
+            deep = foreign % (b'{"a":' * depth + b"1" + b"}" * depth)
+            body = b'{"event":"batch.begun","input":"ab",%b}' % deep
+            with (tmp_path / PATH).open("ab") as ledger_file:
+                ledger_file.write(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body))
+    append(fx, "batch.begun", "last", input="ab")
+    assert History().payers(fx, "ab") == ("500", *map(str, range(940, 1000)), "last")
+    assert {each.problem for each in entries(fx)} == {None, "the line is nested too deeply"}
+
+
+def test_a_line_may_be_nested_as_deep_as_any_document_of_ours(fx: Effects, tmp_path: Path) -> None:
+    """A hundred levels are read, wherever the stack ends; of one level more the line is not believed."""
+    (tmp_path / PATH).parent.mkdir()
+    for depth in (99, 100):
         body = b'{"event":"batch.begun","batch":"x","a":%b}' % (b'{"a":' * depth + b"1" + b"}" * depth)
         with (tmp_path / PATH).open("ab") as ledger_file:
             ledger_file.write(body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body))
-    append(fx, "batch.begun", "last", input="ab")
-    assert History().payers(fx, "ab") == ("500", *map(str, range(940, 1000)), "last")
+    assert [each.problem for each in entries(fx)] == [None, "the line is nested too deeply"]
 
 
 def test_what_is_new_since_a_place(fx: Effects, tmp_path: Path) -> None:

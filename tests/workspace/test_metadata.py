@@ -459,6 +459,24 @@ def test_a_value_that_is_nested_deeply(key: str) -> None:
             assert decode(data, PATH, NAME).name == NAME
 
 
+@pytest.mark.parametrize("key", ["receipts", "x-unknown"])
+def test_a_value_may_be_nested_a_hundred_levels(key: str) -> None:
+    """What is read can be told and written again from wherever; what is nested deeper is refused."""
+    for depth in (99, 100):
+        nested = b'{"a":' * depth + b"1" + b"}" * depth
+        data = encode(attrs.evolve(FULL, receipts={}))[:-2] + b',"%b":%b}' % (key.encode(), nested)
+        if depth == 99:
+            assert decode(encode(decode(data, PATH, NAME)), PATH, NAME).name == NAME
+        else:
+            assert "nested too deeply" in refused(data)
+
+
+def test_a_value_may_be_as_wide_as_it_likes() -> None:
+    """Many brackets beside each other are not deep."""
+    data = encode(FULL)[:-2] + b',"x-unknown":[' + b",".join([b"[]"] * 500) + b"]}"
+    assert decode(data, PATH, NAME).extra["x-unknown"] == [[]] * 500
+
+
 def test_a_schema_of_many_digits() -> None:
     """A version without an end is named in few words."""
     assert len(refused(with_field("schema", 10**4000))) < 200

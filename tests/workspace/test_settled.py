@@ -102,6 +102,9 @@ def test_a_manifest_without_files_is_read_again() -> None:
         pytest.param(b"{}", id="no-fields"),
         pytest.param(b'{"schema":1}', id="schema-alone"),
         pytest.param(encode(FULL) * 2, id="twice"),
+        pytest.param(
+            encode(FULL).rstrip()[:-1] + b',"receipts":{"a":{"a":%b}}}' % (b"[" * 99 + b"]" * 99), id="nested"
+        ),
     ],
 )
 def test_corruption(data: bytes) -> None:
