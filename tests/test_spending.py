@@ -228,6 +228,23 @@ def test_a_batch_that_is_adopted_counts_while_it_is_away(fake_provider: FakeProv
             sound(other.root)
 
 
+@pytest.mark.parametrize("seconds", [0, 3600], ids=["at-once", "later"])
+def test_a_batch_that_is_adopted_and_refused_costs_nothing(seconds: int, fake_provider: FakeProvider) -> None:
+    """Whether its provider has refused it before or after somebody took it over, it takes no room."""
+    fake_provider.script(Fate(end="failed", seconds=seconds))
+    with priced(fake_provider, {"a": 3}) as online, priced(fake_provider, {"a": 3}) as other:
+        other.run()
+        batch_id = fake_provider.batches[0].id
+        decide_online.adopt(str(online.root), online.settings(), "a", batch_id, online.options)
+        assert (spending(online.root).committed > 0) == (seconds > 0)
+        online.wait(DAYS)
+        assert spending(online.root).committed == 0
+        decide_online.resubmit(str(online.root), online.settings(), "a", online.options)
+        online.wait(DAYS)
+        assert spending(online.root).committed == truly(online.root) > 0
+        sound(online.root)
+
+
 def test_what_was_refused_and_ran_all_the_same_counts(fake_provider: FakeProvider) -> None:
     """A batch that a refused create has made, and that a person adopts, costs what its answers have used."""
     with priced(fake_provider, {"a": 3}) as online:

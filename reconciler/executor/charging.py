@@ -18,9 +18,10 @@ from reconciler.executor.context import Context, View
 from reconciler.executor.used import used_by
 from reconciler.model.exchange import Request
 from reconciler.model.facts import FileFact
-from reconciler.model.identity import BatchName, Role
+from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.policy import LOCAL
 from reconciler.model.record import Record
+from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.pricing import Book, Cap, Quote, shown
 from reconciler.providers.base import Provider, Remote
@@ -239,6 +240,13 @@ def release(ctx: Context, name: BatchName, key: str | None) -> None:
     charge = None if key is None else ctx.history.spending(ctx.fx).charges.get(key)
     if charge is not None and not charge.settled:
         ledger.append(ctx.fx, SETTLED, name, key=key, nano_usd=0, models={}, why=NOTHING_RAN)
+
+
+def let_go(ctx: Context, record: Record) -> None:
+    """Give back what was reserved for a batch that its provider has refused, so that nothing of it ran."""
+    named = any(record.remote_file(role) for role in ANSWERS)
+    if phase_of(record.status) is Phase.REFUSED and not named:
+        release(ctx, record.name, key_of(record))
 
 
 def forgotten(ctx: Context, name: BatchName, key: str | None) -> None:

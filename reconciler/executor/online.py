@@ -12,7 +12,7 @@ from reconciler.executor.context import Run
 from reconciler.executor.reading import Lines
 from reconciler.executor.remotes import nameless, remote_of
 from reconciler.executor.submitted import heard
-from reconciler.model.identity import ANSWERS, Role
+from reconciler.model.identity import Role
 from reconciler.model.operation import Cancel, CheckOnline
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.receipt import Receipt
@@ -114,8 +114,7 @@ def _after(run: Run, record: Record, told: RemoteBatch) -> Record:
     """The record once the provider has spoken; what was reserved for a batch of which nothing ran is free."""
     after = heard(record, told)
     phase = phase_of(told.status)
-    if phase is Phase.REFUSED and not any(after.remote_file(role) for role in ANSWERS):
-        charging.release(run.ctx, record.name, record.intent)
+    charging.let_go(run.ctx, after)
     if phase in (Phase.DONE, Phase.PARTIAL) and not any(after.remote_file(role) for role in told.files):
         # It has ended and names no file: it is asked again, but not for ever.
         return attrs.evolve(after, online=after.online.heard(Odd.NO_FILE, run.ctx.fx.now()))

@@ -126,8 +126,9 @@ class _Alike:
         Raises:
             BadLine: It is of another shape, for another endpoint, or larger than a batch may be.
         """
-        if len(line.data) > self._most:
-            told = f"a line of {len(line.data)} bytes; the provider takes {self._most} in one batch"
+        size = len(line.data) + 1  # it is sent with its end
+        if size > self._most:
+            told = f"a line of {size} bytes; the provider takes {self._most} in one batch"
             raise BadLine(self._path, line.number, told)
         if request.dialect not in self._dialects:
             wanted = " or ".join(sorted(self._dialects))

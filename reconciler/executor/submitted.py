@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from reconciler.executor import charging
 from reconciler.executor.context import Run
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.record import Counts, Odd, Record, Submission
@@ -48,5 +49,7 @@ def _runs(status: str) -> bool:
 
 
 def submitted(run: Run, record: Record, made: RemoteBatch) -> Record:
-    """Write down which remote batch this is."""
-    return run.publish(heard(attrs.evolve(record, state=Submission.SUBMITTED, batch_id=made.batch_id), made))
+    """Write down which remote batch this is; what was reserved for one that was refused is free."""
+    after = heard(attrs.evolve(record, state=Submission.SUBMITTED, batch_id=made.batch_id), made)
+    charging.let_go(run.ctx, after)
+    return run.publish(after)

@@ -44,7 +44,6 @@ from reconciler.model.operation import Submit
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import PATIENCE, Counts, InputFact, Online, Record, Refusal, Submission
 from reconciler.model.remote import Order
-from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
 from reconciler.planner.in_flight import LONGEST_WAIT
 from reconciler.providers.base import Remote
@@ -190,7 +189,7 @@ def _source(ctx: Context, fact: FileFact) -> Source:
 
 def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: _Shape) -> Record:
     """Write down a new intent; from here on an upload may lie there that nobody knows of."""
-    if record.state in (Submission.PREPARED, Submission.UPLOADED) or _ran_nothing(record):
+    if record.state in (Submission.PREPARED, Submission.UPLOADED):
         charging.release(run.ctx, record.name, record.intent)
     return run.publish(
         attrs.evolve(
@@ -216,12 +215,6 @@ def _prepare(run: Run, remote: Remote, record: Record, asked: InputFact, shape: 
             online=Online(tries=record.online.tries),
         )
     )
-
-
-def _ran_nothing(record: Record) -> bool:
-    """Whether the provider has refused what it was sent, so that nothing of it was paid for."""
-    named = record.output_file_id or record.error_file_id
-    return record.batch_id is not None and phase_of(record.status) is Phase.REFUSED and not named
 
 
 def _upload(run: Run, remote: Remote, record: Record, source: Source) -> Record:

@@ -252,7 +252,7 @@ def next_child(name: BatchName, owned: Container[BatchName], taken: Sequence[Chi
     for fact in taken:
         if fact.parent == name and fact.name not in owned:
             return fact.name
-    k = max((child_number(each) for each in (name, *(fact.name for fact in taken))), default=0) + 1
+    k = max(child_number(each) for each in (name, *(fact.name for fact in taken))) + 1
     while child_name(lineage_root(name), k) in owned:
         k += 1
     return child_name(lineage_root(name), k)

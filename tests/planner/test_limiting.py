@@ -14,16 +14,18 @@ from reconciler.model.operation import EndHere, RetryLeftovers, Submit
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held, Waiting
 from reconciler.model.policy import InDoubtPolicy, Policy
-from reconciler.model.record import After, Limit, Odd, Online, Record, Refusal, Submission
+from reconciler.model.record import After, Counts, Limit, Odd, Online, Record, Refusal, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.planner import plan
 from reconciler.planner.crowding import in_turn, is_under_way
+from reconciler.planner.limiting import are_leftovers
 from tests.planner.builders import (
     NOW,
     POLICY_LOCAL,
     POLICY_OPENAI_REACHABLE,
     answered,
+    counts,
     coverage,
     digest,
     fact,
@@ -238,6 +240,18 @@ GOING: Final = remote("in_progress")
             Attention,
             id="stays",
         ),
+        pytest.param(
+            waits(answered=0, requests=0, going={FIRST: remote("in_progress", coverage=coverage(1))}),
+            False,
+            Waiting,
+            id="goes-on",
+        ),
+        pytest.param(
+            waits(answered=0, requests=0, going={FIRST: remote("completed")}),
+            False,
+            Waiting,
+            id="fetched-next",
+        ),
     ],
 )
 def test_when_a_batch_may_follow(snapshot: Snapshot, then: type | None, *, goes: bool) -> None:
@@ -276,3 +290,19 @@ def test_a_plan_shows_who_finds_no_room() -> None:
 def test_who_takes_room(known: Record | None, *, takes: bool) -> None:
     """What its provider may be working on, a create in doubt included."""
     assert is_under_way(known) is takes
+
+
+@pytest.mark.parametrize(
+    ("status", "counted", "rescue", "agrees"),
+    [
+        pytest.param("failed", None, False, False, id="refused"),
+        pytest.param("failed", None, True, True, id="refused-and-rescued"),
+        pytest.param("failed", 1, True, False, id="refused-after-an-answer"),
+        pytest.param("completed", 0, True, False, id="rescued-and-completed"),
+        pytest.param("in_progress", None, True, False, id="running"),
+    ],
+)
+def test_when_nothing_was_answered(status: str, counted: int | None, agrees: bool, *, rescue: bool) -> None:  # noqa: FBT001 - a row
+    """Of a batch without a line only one that was refused and that a person rescues is believed."""
+    said = Counts() if counted is None else counts(counted)
+    assert are_leftovers(remote(status, counts=said, online=Online(rescue=rescue)), 0, 0) is agrees

@@ -132,7 +132,8 @@ def test_limits_of_a_provider_end_a_batch_early(place: Path) -> None:
     with pytest.raises(UsageError, match="the provider takes 4 requests and"):
         cut(view, fact, Shares(segments=2), Limits(4, 1 << 30))
     with pytest.raises(BadLine, match=r"reqs.jsonl:1: a line of \d+ bytes"):
-        cut(view, fact, Shares(), Limits(None, length - 2))
+        cut(view, fact, Shares(), Limits(None, length - 1))
+    assert [part.requests for part in cut(view, fact, Shares(), Limits(None, length)).parts] == [1] * 10
     look.close()
 
 

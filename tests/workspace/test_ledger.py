@@ -132,6 +132,15 @@ def test_a_torn_tail_is_reported_and_mended(fx: Effects, tmp_path: Path) -> None
         assert after[1].problem is not None or size == len(both) - 1
 
 
+def test_a_line_of_which_one_byte_is_there(fx: Effects, tmp_path: Path) -> None:
+    """However short a torn line is, the next one begins behind it."""
+    (tmp_path / PATH).parent.mkdir()
+    (tmp_path / PATH).write_bytes(b"{")
+    append(fx, "batch.settled", "7")
+    torn, whole = seen(tmp_path)
+    assert (torn.number, torn.problem is None, whole.number, whole.problem) == (1, False, 2, None)
+
+
 def test_every_flipped_bit_is_noticed(fx: Effects, tmp_path: Path) -> None:
     """No single bit of the file can change without a line being reported, and no line changes its meaning."""
     append(fx, "batch.submitted", "7", input="ab")
