@@ -265,6 +265,9 @@ def test_close_releases_every_folder(root: Path) -> None:
     with pytest.raises(NotADirectoryError):
         look.listing("a/b/c/x/y")
     look.listing("nothing")
+    os.mkfifo(root / "a/fifo")
+    (root / "a/y").write_bytes(b"y")
+    assert [look.peek(path, 10) for path in ("a/y", "a/fifo", "a/nothing")] == [b"y", None, None]
     look.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
