@@ -85,6 +85,20 @@ def test_what_is_under_way_is_stopped_and_harvested(
     sound(online.root)
 
 
+def test_what_a_batch_left_out_that_ended_by_itself_has_failed(
+    tmp_path: Path, fake_provider: FakeProvider
+) -> None:
+    """Nobody had to stop it, and nothing of it is asked again: what has no line had no time."""
+    fake_provider.script(Fate(end="expired", seconds=HOUR / 2, done=3, outcomes={"q-3": MISSING}))
+    online = limited(tmp_path / "w", fake_provider)
+    online.run()
+    fake_provider.clock.advance(2 * HOUR)
+    assert online.wait().exit_code == 0
+    assert fake_provider.calls.count("cancel") == 0
+    assert ends(online.root) == dict.fromkeys(["q-0", "q-1", "q-2"], "answered") | {"q-3": "time-limit"}
+    sound(online.root)
+
+
 def test_a_provider_that_stops_nothing_is_waited_for(tmp_path: Path, fake_provider: FakeProvider) -> None:
     """It is said that the batch goes on and is paid for; what comes of it is kept."""
     fake_provider.default(Fate(seconds=5 * HOUR))

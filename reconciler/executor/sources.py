@@ -166,7 +166,7 @@ class Raw:
 
 
 @contextlib.contextmanager
-def source_of(view: View, member: Member, *, finished: bool = False) -> Iterator[Source]:
+def source_of(view: View, member: Member, *, finished: bool) -> Iterator[Source]:
     """
     What a batch says, its files open as long as this lasts.
 

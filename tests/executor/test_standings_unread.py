@@ -239,7 +239,7 @@ def test_a_line_that_does_not_stand_is_not_made_up(root: Path, roles: dict[str, 
     put(root, "1", input=ASKED[:2], **roles)
     with viewing(str(root), settings()) as view:
         (lineage,) = lineages(view)
-        with source_of(view, lineage.root) as source:
+        with source_of(view, lineage.root, finished=False) as source:
             assert not source.told(0)
             with pytest.raises(PermanentError, match=r"request 0 .*has no line here"):
                 source.row(0)

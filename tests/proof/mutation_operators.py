@@ -100,6 +100,8 @@ def _is_left_alone(node: ast.AST) -> bool:
     """Whether nothing is changed here, nor below."""
     if isinstance(node, ast.JoinedStr | ast.Assert | ast.Import | ast.ImportFrom):
         return True
+    if isinstance(node, ast.keyword) and node.arg == "kw_only":
+        return True
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 

@@ -33,6 +33,7 @@ CHANGED: Final = {
     "if TYPE_CHECKING:\n    import a": [],
     "x: Literal[1] = y": [],
     "@a(1)\ndef f(): return b": [],
+    "x: int = field(kw_only=True)": [],
     "assert a == b": [],
     '"""Words."""': [],
     "é = a == b": ["é = (a != b)"],
