@@ -88,7 +88,7 @@ DEFENCES: Final = (
         "workspace/effects.py",
         "_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW |",
         "_CREATE: Final = os.O_WRONLY | os.O_CREAT |",
-        ("tests/workspace/test_effects.py",),
+        ("tests/workspace/test_publishing.py",),
     ),
     Planted(
         "a cell of a table is a formula",
