@@ -8,7 +8,7 @@ from tests.proof.planted import Planted
 
 TERMINAL: Final = ("tests/cli/test_terminal.py",)
 REPAIR: Final = ("tests/test_repair.py",)
-AUDIT: Final = ("tests/test_check_history.py", "tests/test_check.py")
+AUDIT: Final = ("tests/test_check_tampered.py", "tests/test_check_history.py", "tests/test_check.py")
 
 DEFENCES: Final = (
     Planted(
