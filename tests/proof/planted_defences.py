@@ -7,7 +7,7 @@ from typing import Final
 from tests.proof.planted import Planted
 
 TERMINAL: Final = ("tests/cli/test_terminal.py",)
-REPAIR: Final = ("tests/test_repair.py",)
+REPAIR: Final = ("tests/test_repair.py", "tests/test_repair_left.py")
 AUDIT: Final = ("tests/test_check_tampered.py", "tests/test_check_history.py", "tests/test_check.py")
 
 DEFENCES: Final = (
