@@ -215,7 +215,7 @@ PLANTED: Final = (
         "workspace/locking.py",
         "        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "        pass",
-        ("tests/test_engine.py", "-k", "lock or race or Reconciler or one"),
+        ("tests/test_one_at_a_time.py",),
     ),
     Planted(
         "empty metadata is no metadata",
@@ -271,7 +271,7 @@ PLANTED: Final = (
         "session.py",
         "            fx.lock_folder(layout.live),\n",
         "",
-        ("tests/test_engine.py", "tests/proof/test_races.py", "-k", "live_folder"),
+        ("tests/proof/test_races.py", "-k", "live_folder"),
     ),
     Planted(
         "a retry child forgets what its author asks of answers",
