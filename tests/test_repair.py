@@ -17,8 +17,9 @@ from reconciler.workspace.effects import TEMPORARY, Effects
 from reconciler.workspace.layout import LOCK
 from tests import workspaces
 from tests.cli.calling import call
+from tests.crashing import killed_at
 from tests.damaging import DAMAGES, LEDGER, RESULTS, damage, forget_manifest, make, mend, spoil, tear, write
-from tests.test_crash import LOCALLY, killed_at, make_local
+from tests.scenarios import LOCALLY, make_local
 from tests.workspace.faults import Trip, errno_failure
 from tests.workspaces import digest_line, files, ledger, normal, run, scratch, settings, stats
 
