@@ -23,7 +23,7 @@ from reconciler.processors.base import OutputProcessor, Processor, wrap
 from reconciler.processors.transform import transform
 from reconciler.session import Options
 from reconciler.workspace.effects import Tap
-from tests.workspaces import Line, answered, put, request, settings
+from tests.workspaces import Line, answered, put, request, results, settings
 
 Function = Callable[..., Any]
 Verb = Callable[..., deciding.Decision]
@@ -119,6 +119,11 @@ def items(root: Path, name: str = "1") -> list[dict[str, Any]]:
 def unread(root: Path, name: str = "1") -> list[dict[str, Any]]:
     """Answers that could not be read as what was asked for."""
     return lines_of(root / "failed-json-repairs" / f"{name}.jsonl")
+
+
+def values(root: Path, name: str = "1") -> list[Any]:
+    """The values of the published lines, in order."""
+    return [line["value"] for line in results(root, name)]
 
 
 def sound(root: Path) -> None:

@@ -19,8 +19,8 @@ from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.outcome import ErrorClass
 from reconciler.processors.base import BatchContext, ProcessedBatch
+from tests.crashing import PASSES, normal, sound
 from tests.plugging import Plugs, Seen, Verb, put_answers, refusing, texts
-from tests.test_crash import PASSES, normal, sound
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, failed, leftovers, put, request, scratch
 

@@ -35,8 +35,8 @@ from reconciler.workspace.layout import find
 from reconciler.workspace.scan import Listing, scan
 from reconciler.workspace.together import sync_now
 from tests import workspaces
+from tests.crashing import asked, normal, sound
 from tests.hands import workers
-from tests.test_crash import asked, normal, sound
 from tests.workers import plugged
 from tests.workspace.faults import Crash
 from tests.workspaces import answered, failed, leftovers, put, request, run, scratch

@@ -1,22 +1,9 @@
-"""
-One pass does all that can be done, alone, and a pass over a settled workspace does nothing at all.
+"""One pass does all that can be done, whatever lies there; a pass over what has settled does nothing."""
 
-The world may move while it works: then it looks again, and loses nothing.
-"""
-
-import errno
-import fcntl
-import json
-import multiprocessing
-import os
 import random
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler import engine
 from reconciler.check import check
-from reconciler.errors import UsageError, WorkspaceLocked
+from reconciler.errors import UsageError
 from reconciler.model.operation import MatchRequestIds
 from reconciler.model.report import State
 from reconciler.preview import preview
@@ -36,8 +23,8 @@ from tests.workspaces import (
     failed,
     files,
     leftovers,
-    live,
     put,
+    put_mixture,
     request,
     run,
     scratch,
@@ -46,140 +33,12 @@ from tests.workspaces import (
     tree,
 )
 
-HOLD: Final = """
-import fcntl, sys
-held = open(sys.argv[1], "r+b")
-fcntl.flock(held, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
 
 @pytest.fixture
 def root() -> Iterator[Path]:
     """A place for a workspace."""
     with scratch() as folder:
         yield folder / "w"
-
-
-def put_mixture(root: Path) -> None:
-    """A batch of every kind."""
-    asked = [request(n) for n in range(3)]
-    put(root, "1", input=asked, output=[answered(n) for n in (2, 0, 1)])
-    put(root, "2", input=asked, output=[answered(0)], error=[failed(1, 429), failed(2)])
-    put(root, "3", input=asked, output=[answered(0)])
-    put(root, "4", input=asked, output=[answered(0), answered(0)])
-    put(root, "5", input=asked)
-    put(root, "6", output=[answered(0)])
-    put(root, "7", metadata={"batch_id": "batch_7"})
-    put(root, "8", input=[b"?"], output=[answered(0)])
-    (live(root) / "batch_metadata_9.jsonl").write_bytes(b"")
-    (live(root) / "notes.txt").write_bytes(b"mine")
-
-
-# One at a time
-
-
-@contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Another process holds the workspace."""
-    command = [sys.executable, "-c", HOLD, str(root / ".reconciler" / "lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        yield
-        assert other.stdin is not None
-        other.stdin.close()
-
-
-def test_one_reconciler_at_a_time(root: Path) -> None:
-    """While another process holds the workspace, a pass is refused with 4 and has changed nothing."""
-    put_mixture(root)
-    run(root)
-    put(root, "10", input=[request(0)], output=[answered(0)])
-    before = stats(root)
-    with locked(root):
-        with pytest.raises(WorkspaceLocked) as caught:
-            run(root)
-        assert caught.value.exit_code == 4
-        assert stats(root) == before
-        assert preview(str(root), settings()).batches
-        check(str(root), settings())
-        assert stats(root) == before
-    run(root)
-    assert (root / "done" / "10").is_dir()
-
-
-def test_the_lock_is_held_for_the_whole_pass_and_no_longer(root: Path) -> None:
-    """At each change of the pass after the first, nobody else gets the lock; afterwards anybody does."""
-    put_mixture(root)
-    path = root / ".reconciler" / "lock"
-    refused = []
-
-    def tap(change: str, _path: str) -> None:
-        if change in ("rename", "unlink") and path.exists():
-            refused.append(not free(path))
-
-    run(root, tap=tap)
-    assert refused
-    assert all(refused)
-    assert free(path)
-
-
-def free(path: Path) -> bool:
-    """Whether the lock could be had, if only to share it."""
-    with path.open("r+b") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-
-def work(root: str, start: Any, codes: Any) -> None:
-    """Run passes until one is let in; put down how it ended."""
-    start.wait()
-    try:
-        engine.reconcile(root, settings())
-        codes.put("done")
-    except WorkspaceLocked:
-        codes.put("locked")
-    except OSError as error:
-        codes.put(str(error))
-
-
-def test_a_race_of_processes_ends_as_one_pass_would(tmp_path: Path) -> None:
-    """Whoever wins, the workspace looks as if one pass had run; the others were refused or found it done."""
-    put_mixture(tmp_path / "alone")
-    run(tmp_path / "alone")
-    # A race of two first passes is the next test.
-    root = tmp_path / "w"
-    (root / "workdir").mkdir(parents=True)
-    run(root)
-    put_mixture(root)
-    spawn = multiprocessing.get_context("fork")
-    start, codes = spawn.Event(), spawn.Queue()
-    others = [spawn.Process(target=work, args=(str(root), start, codes)) for _ in range(4)]
-    for other in others:
-        other.start()
-    start.set()
-    ends = Counter(codes.get(timeout=30) for _ in others)
-    for other in others:
-        other.join()
-    assert ends["done"] >= 1
-    assert set(ends) <= {"done", "locked"}
-    assert tree(root) == tree(tmp_path / "alone")
-
-
-def test_a_race_of_first_passes(root: Path) -> None:
-    """Another process that makes the private folder at the same moment is no failure of this one."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-
-    def tap(change: str, path: str) -> None:
-        if (change, path) == ("mkdir", ".reconciler"):
-            (root / path).mkdir(exist_ok=True)
-
-    assert run(root, tap=tap).exit_code == 0
 
 
 # Fixpoint
@@ -333,143 +192,6 @@ def by_line(found: dict[str, bytes]) -> dict[str, bytes]:
     """A tree whose ledger is sorted: an interrupted pass takes up batches in another order."""
     path = ".reconciler/ledger.jsonl"
     return {**found, path: b"\n".join(sorted(found.get(path, b"").split(b"\n")))}
-
-
-# A moving world
-
-
-def move_once(root: Path, at: tuple[str, str], act: Callable[[Path], object]) -> Callable[[str, str], None]:
-    """A tap that lets somebody else change the workspace once, just before a change."""
-    moved = False
-
-    def tap(change: str, path: str) -> None:
-        nonlocal moved
-        if (change, path) == at and not moved:
-            moved = True
-            act(root)
-
-    return tap
-
-
-def append(path: str, line: dict[str, Any]) -> Callable[[Path], object]:
-    """Somebody else adds a line to a file."""
-
-    def act(root: Path) -> None:
-        with (root / path).open("ab") as stream:
-            stream.write(json.dumps(line).encode() + b"\n")
-
-    return act
-
-
-RECORD: Final = "workdir/.reconciler-tmp-batch_metadata_1.jsonl"
-
-
-def test_an_answer_that_arrives_while_others_are_matched(root: Path) -> None:
-    """The file grew after it was read: it is read again, and the late answer counts."""
-    put(root, "1", input=[request(0), request(1)], output=[answered(0)])
-    run(root, tap=move_once(root, ("create", RECORD), append("workdir/batch_output_1.jsonl", answered(1))))
-    assert (root / "done/1").is_dir()
-    assert check(str(root), settings()).account == {"answered": 2}
-    assert check(str(root), settings()).findings == []
-
-
-def test_a_wrong_answer_that_arrives_while_others_are_published(root: Path) -> None:
-    """What was matched is not what lies there any more: nothing moves to done/ on the old verdict."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-    at = ("create", "target/.reconciler-tmp-1.results.jsonl")
-    report = run(root, tap=move_once(root, at, append("workdir/batch_output_1.jsonl", answered(9))))
-    assert report.exit_code == 3
-    assert not (root / "done/1").exists()
-    kept = files(root)
-    assert sum(data.count(b'"q-9"') for path, data in kept.items() if "batch_output_1" in path) == 1
-
-
-def test_an_input_that_changes_while_answers_are_matched(root: Path) -> None:
-    """A request that is added late is a request without an answer, never a lost one."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-    report = run(
-        root, tap=move_once(root, ("create", RECORD), append("workdir/batch_input_1.jsonl", request(1)))
-    )
-    assert report.exit_code == 3
-    assert not (root / "done").exists()
-    assert (root / "workdir/batch_input_1.jsonl").read_bytes().count(b"\n") == 2
-
-
-@pytest.mark.parametrize(
-    "at",
-    [
-        ("mkdir", "done/.staging-1"),
-        ("link", "done/.staging-1/batch_input_1.jsonl"),
-        ("link", "done/.staging-1/batch_output_1.jsonl"),
-        ("rename", "done/1"),
-    ],
-    ids=":".join,
-)
-def test_an_answer_that_arrives_while_the_batch_moves(root: Path, at: tuple[str, str]) -> None:
-    """However late a line comes, it is on disk afterwards, and check sees a file that was not settled so."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-    run(root, tap=move_once(root, at, append("workdir/batch_output_1.jsonl", answered(9))))
-    kept = {path: data for path, data in files(root).items() if "batch_output_1" in path}
-    assert kept
-    assert all(b'"q-9"' in data for data in kept.values())
-    if any(path.startswith("done/") for path in kept):
-        assert [each.promise for each in check(str(root), settings()).findings] == [3]
-
-
-def test_a_file_that_is_replaced_while_the_batch_moves(root: Path) -> None:
-    """A file that takes another's live name during the move is not removed with it."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-    late = json.dumps(answered(5)).encode()
-
-    def replace(root: Path) -> None:
-        (root / "late").write_bytes(late)
-        (root / "late").rename(root / "workdir/batch_output_1.jsonl")
-
-    run(root, tap=move_once(root, ("rename", "done/1"), replace))
-    assert [path for path, data in files(root).items() if data == late]
-
-
-def test_an_answer_that_arrives_while_the_batch_is_copied(root: Path) -> None:
-    """Across devices a late line is not in the copy; then the file that has it must not be removed."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-    add = append("workdir/batch_output_1.jsonl", answered(9))
-    late = move_once(root, ("rename", "done/1"), add)
-
-    def tap(change: str, path: str) -> None:
-        late(change, path)
-        if change == "link" and "/.staging-" in path:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-
-    run(root, tap=tap)
-    assert [path for path, data in files(root).items() if b'"q-9"' in data]
-
-
-def test_a_file_that_vanishes_is_not_made_up(root: Path) -> None:
-    """The output is taken away while its batch is worked on: nothing settles, nothing fails for good."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-
-    def take(root: Path) -> None:
-        (root / "workdir/batch_output_1.jsonl").rename(root / "mine")
-
-    run(root, tap=move_once(root, ("create", RECORD), take))
-    assert not (root / "done/1").exists()
-    (root / "mine").rename(root / "workdir/batch_output_1.jsonl")
-    assert run(root).exit_code == 0
-    assert check(str(root), settings()).findings == []
-
-
-def test_a_world_that_never_stands_still_is_left_alone_after_a_while(root: Path) -> None:
-    """A file that somebody keeps writing to is given up for this pass, exit 1, and settles later."""
-    put(root, "1", input=[request(0)], output=[answered(0)])
-    path = root / "workdir/batch_output_1.jsonl"
-
-    def tap(_change: str, _path: str) -> None:
-        if path.exists():
-            seen = path.stat()
-            os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns + 1))
-
-    assert run(root, tap=tap).exit_code == 1
-    assert run(root).exit_code == 0
 
 
 # Work shrinks

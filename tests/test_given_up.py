@@ -19,7 +19,7 @@ from reconciler.failed_requests import failed_requests
 from reconciler.model.report import State
 from reconciler.retention import retain
 from tests.plugging import Plugs, items, refusing
-from tests.test_crash import SCENARIOS, make_local
+from tests.scenarios import SCENARIOS, make_local
 from tests.test_replay import again
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, failed, options, put, request, run, scratch, settings, stats, unknown

@@ -21,18 +21,8 @@ from reconciler.errors import BadLine, ConfigError, PermanentError, TransientErr
 from reconciler.library import Workspace, reconcile
 from reconciler.model.exchange import Request
 from reconciler.model.report import State
-from tests.test_crash import (
-    LOCALLY,
-    Scenario,
-    begin,
-    end_state,
-    fresh,
-    killed_at,
-    mend,
-    normal,
-    one_pass,
-    whole,
-)
+from tests.crashing import end_state, killed_at, mend, normal, whole
+from tests.scenarios import LOCALLY, Scenario, begin, fresh, one_pass
 from tests.workers import Noted, answer, begun, chat, ids, names, noted, progress
 from tests.workspace.faults import in_child
 from tests.workspaces import answered, failed, put, request, results, run, scratch

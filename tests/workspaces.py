@@ -115,6 +115,21 @@ def put(
     return files
 
 
+def put_mixture(root: Path) -> None:
+    """A batch of every kind."""
+    asked = [request(n) for n in range(3)]
+    put(root, "1", input=asked, output=[answered(n) for n in (2, 0, 1)])
+    put(root, "2", input=asked, output=[answered(0)], error=[failed(1, 429), failed(2)])
+    put(root, "3", input=asked, output=[answered(0)])
+    put(root, "4", input=asked, output=[answered(0), answered(0)])
+    put(root, "5", input=asked)
+    put(root, "6", output=[answered(0)])
+    put(root, "7", metadata={"batch_id": "batch_7"})
+    put(root, "8", input=[b"?"], output=[answered(0)])
+    (live(root) / "batch_metadata_9.jsonl").write_bytes(b"")
+    (live(root) / "notes.txt").write_bytes(b"mine")
+
+
 def settings(**flags: Any) -> Settings:
     """
     Settings by their keys: `provider="openai"`, `max_attempts=2`; the others are built-in.

@@ -33,6 +33,10 @@ POLICY_LOCAL: Final = Policy(provider=LOCAL, reachable=frozenset({LOCAL}))
 POLICY_MANUAL: Final = attrs.evolve(POLICY_OPENAI_REACHABLE, submit=SubmitPolicy.MANUAL)
 POLICY_ATTENTION: Final = attrs.evolve(POLICY_OPENAI_REACHABLE, failed=FailurePolicy.ATTENTION)
 
+STAYS: Final = ": needs attention"
+SETTLE: Final = "process-output move-to-done: pending"
+LIMITED: Final = {ErrorClass.RATE_LIMIT: 1}
+
 
 def told(plan: Plan) -> str:
     """A plan as a table has it: the verbs of its steps, a colon, the word for what follows."""

@@ -25,6 +25,7 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.testing import FakeProvider
+from tests.crashing import half, kill_everywhere, whole
 from tests.five import SIX
 from tests.fuzz.running import proof as fuzz
 from tests.proof import branches, machine, mutants, mutation
@@ -33,8 +34,8 @@ from tests.proof.power import CASES, online_cuts, sweep, sweep_after_kills
 from tests.proof.runner import live as lived
 from tests.proof.simulation import AGAIN, live_all
 from tests.proof.test_disk_faults import ERRNOS, SMALLEST, fail, fail_twice
+from tests.scenarios import SCENARIOS
 from tests.stopping import CREATES, PROVIDERS, kill
-from tests.test_crash import SCENARIOS, half, kill_everywhere, whole
 from tests.test_crash_online import all_of, stop_at
 from tests.test_faults_online import cells_of, run_all
 from tests.watching import soak

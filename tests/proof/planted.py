@@ -42,7 +42,8 @@ class Planted:
 
 POWER: Final = ("tests/proof/test_power.py", "-k", "cut[ or cut_of or online")
 MACHINE: Final = ("tests/proof/test_machine.py", "-k", "test_runs")
-EFFECTS: Final = ("tests/workspace/test_effects.py",)
+PUBLISHING: Final = ("tests/workspace/test_publishing.py",)
+APPENDING: Final = ("tests/workspace/test_appending.py",)
 
 PLANTED: Final = (
     Planted(
@@ -57,7 +58,7 @@ PLANTED: Final = (
         "workspace/effects.py",
         "        if sync and (size == 0 or path not in self._lasting):\n",
         "        if sync and size == 0:\n",
-        (EFFECTS[0], "-k", "name_last"),
+        (*APPENDING, "-k", "name_last"),
     ),
     Planted(
         "no fsync of folders",
@@ -78,7 +79,7 @@ PLANTED: Final = (
         "workspace/folders.py",
         "        if self._unsure:\n",
         "        if len(self._unsure) > 99:\n",
-        EFFECTS,
+        APPENDING,
     ),
     Planted(
         "files go beside a tombstone that a power cut may take",
@@ -149,7 +150,7 @@ PLANTED: Final = (
         "workspace/effects.py",
         "        if replace:\n            self.place(path)",
         "        if True:\n            self.place(path)",
-        EFFECTS,
+        PUBLISHING,
     ),
     Planted(
         "metadata is written in place",
@@ -164,21 +165,21 @@ PLANTED: Final = (
         "workspace/writing.py",
         "    view = memoryview(data)\n    while view:\n        view = view[os.write(opened, view) :]",
         "    os.write(opened, data)",
-        ("tests/workspace/test_effects.py", "tests/proof/test_power.py", "-k", "short or cut_of"),
+        (*PUBLISHING, *APPENDING, "tests/proof/test_power.py", "-k", "short or cut_of"),
     ),
     Planted(
         "the size on disk is believed",
         "workspace/writing.py",
         "    if found != size:",
         "    if found > size:",
-        EFFECTS,
+        PUBLISHING,
     ),
     Planted(
         "a torn line of history swallows the next",
         "workspace/effects.py",
         "torn = size > 0 and not self._ends_with_newline(path)",
         "torn = False",
-        ("tests/workspace/test_effects.py", "tests/workspace/test_ledger.py"),
+        (*APPENDING, "tests/workspace/test_ledger.py"),
     ),
     Planted(
         "a file whose write failed stays",
@@ -186,7 +187,7 @@ PLANTED: Final = (
         "            # A failed fsync may have dropped pages: this file must never get its final name.\n"
         "            with contextlib.suppress(OSError):\n                self.discard(path)\n",
         "",
-        EFFECTS,
+        PUBLISHING,
     ),
     Planted(
         "links are followed when a file is read",
@@ -207,14 +208,14 @@ PLANTED: Final = (
         "workspace/effects.py",
         '"create", path)\n            opened = os.open(leaf, _CREATE, 0o600, dir_fd=at)',
         '"create", path)\n            opened = os.open(leaf, _CREATE, 0o644, dir_fd=at)',
-        EFFECTS,
+        PUBLISHING,
     ),
     Planted(
         "nobody holds the lock",
         "workspace/locking.py",
         "        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)",
         "        pass",
-        ("tests/test_engine.py", "-k", "lock or race or Reconciler or one"),
+        ("tests/test_one_at_a_time.py",),
     ),
     Planted(
         "empty metadata is no metadata",
@@ -270,7 +271,7 @@ PLANTED: Final = (
         "session.py",
         "            fx.lock_folder(layout.live),\n",
         "",
-        ("tests/test_engine.py", "tests/proof/test_races.py", "-k", "live_folder"),
+        ("tests/proof/test_races.py", "-k", "live_folder"),
     ),
     Planted(
         "a retry child forgets what its author asks of answers",

@@ -7,8 +7,8 @@ from typing import Final
 from tests.proof.planted import Planted
 
 TERMINAL: Final = ("tests/cli/test_terminal.py",)
-REPAIR: Final = ("tests/test_repair.py",)
-AUDIT: Final = ("tests/test_check_history.py", "tests/test_check.py")
+REPAIR: Final = ("tests/test_repair.py", "tests/test_repair_left.py")
+AUDIT: Final = ("tests/test_check_tampered.py", "tests/test_check_history.py", "tests/test_check.py")
 
 DEFENCES: Final = (
     Planted(
@@ -88,7 +88,7 @@ DEFENCES: Final = (
         "workspace/effects.py",
         "_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW |",
         "_CREATE: Final = os.O_WRONLY | os.O_CREAT |",
-        ("tests/workspace/test_effects.py",),
+        ("tests/workspace/test_publishing.py",),
     ),
     Planted(
         "a cell of a table is a formula",

@@ -8,6 +8,7 @@ from tests.proof.planted import Planted
 
 _ONLINE: Final = ("tests/test_plugged_online.py",)
 _GUARD: Final = ("tests/providers/test_guarded.py",)
+_CREATE: Final = ("tests/providers/test_guarded_create.py",)
 _NAMED: Final = ("tests/cli/test_own_provider.py",)
 
 PLUGGED: Final = (
@@ -51,7 +52,7 @@ PLUGGED: Final = (
         "providers/guarded.py",
         "        if batch.intent not in (None, order.intent):\n",
         "        if batch.intent == batch.batch_id:\n",
-        (*_GUARD, "-k", "anothers_batch"),
+        (*_CREATE, "-k", "anothers_batch"),
     ),
     Planted(
         "a full disk is the provider's to swallow",

@@ -19,9 +19,10 @@ import attrs
 
 from reconciler.testing import FakeProvider
 from tests import stopping
+from tests.crashing import asked, end_state, mend, normal, sound
 from tests.proof.disk import Recorder, State
+from tests.scenarios import SCENARIOS, Scenario, fresh
 from tests.stopping import Shared, begun, ending, mended, whole
-from tests.test_crash import SCENARIOS, Scenario, asked, end_state, fresh, mend, normal, sound
 from tests.workspace.faults import Crash
 from tests.workspaces import leftovers, run, scratch
 

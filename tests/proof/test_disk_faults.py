@@ -11,8 +11,9 @@ import pytest
 
 from reconciler.errors import ReconcilerError
 from reconciler.executor.moving import REASON
+from tests.crashing import asked, end_state, mend, normal, sound
 from tests.proof.power import CASES
-from tests.test_crash import SCENARIOS, asked, end_state, fresh, mend, normal, sound
+from tests.scenarios import SCENARIOS, fresh
 from tests.workspace.faults import Crash, errno_failure
 from tests.workspaces import leftovers
 

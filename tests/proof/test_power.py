@@ -16,10 +16,11 @@ from reconciler.engine import reconcile
 from reconciler.model.policy import LOCAL
 from reconciler.session import Options
 from reconciler.testing import FakeProvider
+from tests.crashing import asked, end_state
 from tests.proof.disk import Recorder, State
 from tests.proof.power import CASES, Cutting, cuts_of, hold, online_cuts, sweep, sweep_after_kills
+from tests.scenarios import SCENARIOS, fresh
 from tests.stopping import PROVIDERS, begun, whole
-from tests.test_crash import SCENARIOS, asked, end_state, fresh
 from tests.workers import Noted, plugged
 from tests.workspaces import answered, put, request, run, settings
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
-import attrs
 import pytest
 
 import reconciler.providers
@@ -24,119 +23,10 @@ from reconciler.errors import (
 )
 from reconciler.model.identity import Role
 from reconciler.model.record import Counts, Refusal
-from reconciler.model.remote import Order, RemoteBatch, RemoteFile
-from reconciler.providers.base import Remote
-from reconciler.providers.calls import Call, Kind, Origin, Reply, Sink
-from reconciler.providers.keys import ProviderOptions
-from reconciler.providers.own import BatchProvider
-from reconciler.providers.plugged import plug
-from tests.providers.calling import Taken, source
-
-SECRET: Final = "acme-secret-0123456789"
-ORIGIN: Final = Origin("acme", "https://acme.example")
-GET: Final = Call(Kind.READ, ORIGIN, "GET", "/batches")
-POST: Final = Call(Kind.CREATE, ORIGIN, "POST", "/batches")
-INTENT: Final = "1" * 32
-ORDER: Final = Order(INTENT, "/v1/chat/completions", None, 1)
-MADE: Final = RemoteBatch("b-1", "in_progress", intent=INTENT)
-
-
-@attrs.define(eq=False)
-class Said:
-    """A wire in memory: what it answers or raises, call by call, and what it was asked."""
-
-    answers: list[Any] = attrs.field(factory=list)
-    calls: list[Call] = attrs.field(factory=list)
-
-    def send(self, call: Call) -> Reply:
-        """Give the next answer."""
-        self.calls.append(call)
-        answer = self.answers.pop(0) if self.answers else b"{}"
-        if isinstance(answer, BaseException):
-            raise answer
-        return Reply(200, {}, answer)
-
-    def fetch(self, call: Call, sink: Sink) -> Mapping[str, str]:
-        """Give the next answer to *sink*."""
-        sink.write(self.send(call).body)
-        return {}
-
-
-class Whole(BatchProvider):
-    """A provider that does what it should, and nothing in between."""
-
-    account = SECRET
-    takes_file = True
-    cancels = True
-
-    def upload(self, *_asked: Any) -> Any:
-        """Store nothing."""
-        return "f-1"
-
-    def create(self, wire: Any, *_asked: Any) -> Any:
-        """One call."""
-        wire.send(POST)
-        return MADE
-
-    def status(self, *_asked: Any) -> Any:
-        """It goes on."""
-        return MADE
-
-    def batches(self, *_asked: Any) -> Any:
-        """It is there."""
-        return iter([MADE])
-
-    def download(self, *_asked: Any) -> Any:
-        """There is nothing."""
-        return None
-
-    def cancel(self, *_asked: Any) -> Any:
-        """It stops."""
-        return None
-
-
-def plugged(**methods: Callable[..., Any]) -> Remote:
-    """That provider with other methods, behind its guard."""
-    kind = type("Own", (Whole,), methods)
-
-    def factory(_options: ProviderOptions, environment: Mapping[str, str]) -> Any:
-        assert environment["ACME_API_KEY"]
-        return kind()
-
-    found = plug("acme", factory, ProviderOptions(), {"ACME_API_KEY": SECRET})
-    assert isinstance(found, Remote)
-    return found
-
-
-ASKS: Final[dict[str, Callable[[Remote, Any], Any]]] = {
-    "upload": lambda remote, wire: remote.upload(wire, source(b"{}\n"), "batch_input.jsonl"),
-    "is_ready": lambda remote, wire: remote.is_ready(wire, "f-1"),
-    "status": lambda remote, wire: remote.status(wire, "b-1"),
-    "batches": lambda remote, wire: list(remote.batches(wire)),
-    "download": lambda remote, wire: remote.download(wire, "f-1", Taken()),
-    "cancel": lambda remote, wire: remote.cancel(wire, "b-1"),
-    "files": lambda remote, wire: list(remote.files(wire)),
-    "delete_file": lambda remote, wire: remote.delete_file(wire, "f-1"),
-}
-"""Each call but the create."""
-
-
-def raising(error: BaseException) -> Callable[..., Any]:
-    """A method that raises."""
-
-    def method(*_asked: Any) -> Any:
-        raise error
-
-    return method
-
-
-def sending(*answers: Any) -> tuple[Callable[..., Any], Said]:
-    """A method that makes a call, and the wire that answers it."""
-
-    def method(_self: Any, wire: Any, *_asked: Any) -> Any:
-        return wire.send(GET)
-
-    return method, Said([*answers])
+from reconciler.model.remote import RemoteBatch, RemoteFile
+from reconciler.providers.calls import Sink
+from tests.providers.calling import Taken
+from tests.providers.guarding import ASKS, INTENT, MADE, SECRET, Said, create, made, plugged, raising, sending
 
 
 class Unmade(CallRefused):
@@ -202,11 +92,6 @@ def test_how_long_to_wait_is_a_number(seconds: Any, waits: float) -> None:
     with pytest.raises(Later) as raised:
         plugged(status=raising(Later("later", seconds))).status(Said(), "b-1")
     assert raised.value.seconds == waits
-
-
-def made(**more: Any) -> RemoteBatch:
-    """A batch that says something else."""
-    return attrs.evolve(MADE, **more)
 
 
 NOTHING: Final[Any] = None
@@ -331,117 +216,6 @@ def test_a_list_that_never_ends() -> None:
 
     with pytest.raises(TransientError, match="goes in circles"):
         list(plugged(batches=circles).batches(Said()))
-
-
-# --- a create -----------------------------------------------------------------------------------------------
-
-
-def create(remote: Remote, wire: Said) -> RemoteBatch:
-    """Ask for one."""
-    return remote.create(wire, ORDER, source(b"{}\n"), "f-1")
-
-
-@pytest.mark.parametrize(
-    "error", [CallRefused("400"), KeyRefused("401"), Later("429", 1.0), TransientError("x")]
-)
-def test_the_wires_word_for_the_create_is_kept(error: ReconcilerError) -> None:
-    """What the wire says of that one call is known: nothing was made."""
-    with pytest.raises(ReconcilerError) as raised:
-        create(plugged(), Said([error]))
-    assert raised.value is error
-
-
-def test_an_error_of_another_call_says_nothing_of_the_create() -> None:
-    """A refusal of a look, before the create or after it, is no refusal of the create."""
-
-    def looks(self: Any, wire: Any, *asked: Any) -> Any:
-        wire.send(GET)
-        return Whole.create(self, wire, *asked)
-
-    with pytest.raises(Uncertain, match="its create raised NotThere"):
-        create(plugged(create=looks), Said([NotThere("404", status=404)]))
-
-
-def test_a_refusal_after_a_lost_reply_is_not_believed() -> None:
-    """Nobody who has lost the reply of a create knows that nothing was made."""
-
-    def gives_up(self: Any, *asked: Any) -> Any:
-        try:
-            return Whole.create(self, *asked)
-        except Uncertain as error:
-            raise CallRefused("it did not work") from error
-
-    with pytest.raises(Uncertain, match="its create raised CallRefused"):
-        create(plugged(create=gives_up), Said([Uncertain("no reply")]))
-
-
-def test_a_batch_that_was_found_by_its_tag_is_believed() -> None:
-    """A provider may look for the batch itself once the reply is lost; without the tag it is not believed."""
-
-    def searching(found: RemoteBatch) -> Callable[..., Any]:
-        def method(self: Any, *asked: Any) -> Any:
-            try:
-                return Whole.create(self, *asked)
-            except Uncertain:
-                return found
-
-        return method
-
-    assert create(plugged(create=searching(MADE)), Said([Uncertain("no reply")])) == MADE
-    with pytest.raises(Uncertain, match="came to nothing"):
-        create(plugged(create=searching(made(intent=None))), Said([Uncertain("no reply")]))
-
-
-@pytest.mark.parametrize(
-    "call", [POST, attrs.evolve(GET, method="PUT"), attrs.evolve(POST, kind=Kind.UPLOAD)]
-)
-def test_what_may_make_something_is_sent_as_a_create(call: Call) -> None:
-    """A call of a create that is no look goes out as one that is never repeated; a second one does not go."""
-
-    def twice(_self: Any, wire: Any, *_asked: Any) -> Any:
-        wire.send(call)
-        wire.send(call)
-
-    wire = Said()
-    with pytest.raises(Uncertain):
-        create(plugged(create=twice), wire)
-    assert [each.kind for each in wire.calls] == [Kind.CREATE]
-
-
-def test_anothers_batch_is_not_taken_for_ours() -> None:
-    """A create that gives a batch of another intent has made ours or not: it is in doubt."""
-
-    def another(self: Any, *asked: Any) -> RemoteBatch:
-        Whole.create(self, *asked)
-        return made(batch_id="b-0", intent="2" * 32)
-
-    with pytest.raises(Uncertain, match="b-0, which is of another intent"):
-        create(plugged(create=another), Said())
-
-
-def test_a_create_is_not_fetched() -> None:
-    """A stream is begun anew where it is cut, and so must not make anything."""
-    wire = Said()
-    with pytest.raises(Uncertain):
-        create(plugged(create=lambda _self, wire, *_asked: wire.fetch(POST, Taken())), wire)
-    assert wire.calls == []
-
-
-def test_a_broken_create_is_not_called_again_in_a_pass() -> None:
-    """One doubt is enough for a pass; the next pass, which has a wire of its own, asks again."""
-    remote, wire = plugged(create=raising(KeyError("id"))), Said()
-    with pytest.raises(Uncertain, match="its create raised KeyError"):
-        create(remote, wire)
-    for ask in (create, ASKS["upload"]):
-        with pytest.raises(TransientError, match="nothing more is sent in this pass") as raised:
-            ask(remote, wire)
-        assert not isinstance(raised.value, Uncertain)
-    assert ASKS["status"](remote, wire) == MADE
-    with pytest.raises(Uncertain):
-        create(remote, Said())
-
-
-# --- what stands there by name ------------------------------------------------------------------------------
 
 
 def test_public_names() -> None:

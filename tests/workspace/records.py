@@ -1,13 +1,64 @@
-"""Hypothesis strategies for what metadata and manifests hold."""
+"""One record that says everything, and Hypothesis strategies for what metadata and manifests hold."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
 from reconciler.model.coverage import Coverage, FileDigest, Tally
+from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.record import Child, Counts, InputFact, Odd, Online, Record, Refusal, Submission
+from reconciler.model.record import (
+    After,
+    Child,
+    Counts,
+    InputFact,
+    Limit,
+    Odd,
+    Online,
+    Record,
+    Refusal,
+    Submission,
+)
+
+PATH = "workdir/batch_metadata_7.jsonl"
+NAME = BatchName("7")
+FILES = "input_file_id output_file_id error_file_id".split()
+DIGEST = FileDigest("ab" * 32, 17)
+FULL = Record(
+    NAME,
+    generation=4,
+    input=InputFact(DIGEST, 3),
+    parent=BatchName("6"),
+    attempt=2,
+    provider="openai",
+    endpoint="/v1/chat/completions",
+    account="f00",
+    state=Submission.SUBMITTED,
+    sent_at=1.5,
+    intent="1234",
+    batch_id="batch_1",
+    input_file_id="file-1",
+    output_file_id="file-2",
+    error_file_id="file-3",
+    status="completed",
+    counts=Counts(3, 2, 1),
+    results_until=9.5,
+    online=Online(
+        (Refusal("invalid_json_line", "no", 3), Refusal("", "why")), ("msgbatch_1",), 7.5, 2, stopped=True
+    ),
+    roles={Role.OUTPUT: DIGEST, Role.ERROR: None},
+    coverage=Coverage(Tally(3, 7), Tally(2, 5), Tally(1, 2), by_class={ErrorClass.TIMEOUT: Tally(1, 2)}),
+    children={BatchName("6.r2"): Child(Tally(1, 2), DIGEST)},
+    dismissed={"missing": Tally(1, 2)},
+    receipts={"process-output": {"token": "ab"}},
+    imported={"segment_index": 3, "ids": "by-position"},
+    cost={"usd": 0.5},
+    extra={"of-tomorrow": [1, {"a": None}]},
+    asks=Extraction(Kind.SCHEMA, schema='{"type": "object"}', repair="0.1"),
+    limit=Limit(5400.0, 1_764_005_400.5),
+    after=After((BatchName("6"),), 0.9),
+)
 
 WHOLE = st.integers(0, 2**63 - 1)
 # Surrogates cannot be written as UTF-8; the codec refuses them wherever text comes in.

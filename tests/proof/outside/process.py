@@ -21,9 +21,10 @@ from typing import Final
 import attrs
 
 from reconciler.testing import FakeProvider
-from tests import stopping, test_crash
+from tests import crashing, stopping
+from tests.crashing import asked, normal
+from tests.scenarios import make_local, make_mixture
 from tests.stopping import KEYS, Shared, begun, ending, in_doubt, mended, record_of, settled
-from tests.test_crash import asked, make_local, make_mixture, normal
 from tests.workspaces import leftovers, scratch
 
 TIMEOUT: Final = 120.0
@@ -209,7 +210,7 @@ def _end_online(real: Real) -> object:
 
 
 def _sound_here(real: Real, when: str) -> None:
-    test_crash.sound(real.root, when)
+    crashing.sound(real.root, when)
     assert asked(real.root).items() >= real.before.items(), when
 
 

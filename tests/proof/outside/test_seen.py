@@ -11,7 +11,7 @@ from tests.proof.outside import tracing
 from tests.proof.outside.process import CASES, ENDS, at_provider, environment
 from tests.proof.outside.seen import Watch
 from tests.proof.outside.within import PLANTED
-from tests.test_crash import SCENARIOS, fresh
+from tests.scenarios import SCENARIOS, fresh
 from tests.test_rooms import ROOMS
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -19,8 +19,8 @@ from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.providers.keys import ProviderOptions
 from reconciler.providers.registry import make
 from reconciler.workspace.effects import Effects, Tap
+from tests.scenarios import SCENARIOS
 from tests.stopping import KEYS
-from tests.test_crash import SCENARIOS
 from tests.workspaces import run
 
 MARK: Final = "counted "
