@@ -93,6 +93,13 @@ def forget_and_change(root: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"answer 0", b"answer 9"))
 
 
+def forget_and_doubt(root: Path) -> None:
+    """A manifest that is gone, and a line of history of which nobody can say what it is about."""
+    forget_manifest(root)
+    with (root / LEDGER).open("ab") as stream:
+        stream.write(b'{"event":"batch.released","batch":"1"}\n')
+
+
 def forget_and_tell(root: Path) -> None:
     """A manifest that is gone, and history that tells of another account."""
     forget_manifest(root)
@@ -219,6 +226,7 @@ LEFT: Final[dict[str, tuple[Damage, str]]] = {
         "a pass makes it again",
     ),
     "staging-of-a-link": (link_into_staging, "no other file holds the same"),
+    "manifest-and-a-line-of-history": (forget_and_doubt, "may be about it"),
     "torn-and-emptied": (tear_and_empty, "a batch is in doubt"),
     "results-and-table": (claim_a_table, "it is made of the results beside it"),
     "progress-of-nobody": (lambda root: write(root, ".reconciler/live/9.sqlite"), "may hold answers"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.codec.jsonl import Line
-from reconciler.codec.wire import from_wire, line_number, to_wire, wire_id
+from reconciler.codec.wire import from_wire, line_number, to_item, to_wire, wire_id
 from reconciler.errors import BadLine
 
 INTENT = "0123456789abcdef0123456789abcdef"
@@ -90,6 +90,28 @@ def test_to_wire(data: bytes, expected: bytes | None) -> None:
             to_wire(Line(1, 0, data), "f", WIRE)
     else:
         assert to_wire(Line(1, 0, data), "f", WIRE) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            b'{"custom_id": "a", "url": "/v1", "body": {"a":  1}}',
+            b'{"custom_id":"01234567-12","body":{"a":  1}}',
+        ),
+        (b'{"custom_id":5,"body":{}}', None),
+        (b'{"custom_id":"","body":{}}', None),
+        (b'{"custom_id":"a"}', None),
+        (b'{"body":{}}', None),
+    ],
+)
+def test_to_item(data: bytes, expected: bytes | None) -> None:
+    """Id and body alone, the body byte for byte; a line without either is refused."""
+    if expected is None:
+        with pytest.raises(BadLine):
+            to_item(Line(1, 0, data), "f", WIRE)
+    else:
+        assert to_item(Line(1, 0, data), "f", WIRE) == expected
 
 
 def test_an_id_behind_any_depth() -> None:

@@ -536,6 +536,13 @@ def test_what_is_no_registry_is_refused_whole(place: Path, text: str, told: str)
     assert told in caught.value.message
 
 
+def test_rows_without_what_is_needed_are_refused_whole(place: Path) -> None:
+    """What a program hands over needs the same columns as a file; nothing is made."""
+    with pytest.raises(UsageError, match="the rows is no registry of batches: no column batch_input_path"):
+        take(place / "ws", [{"provider": "openai", "batch_id": "x"}])
+    assert not [*(place / "ws").rglob("batch_*")]
+
+
 # --- crashes ------------------------------------------------------------------------------------------------
 
 
