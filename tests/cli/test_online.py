@@ -16,7 +16,7 @@ from reconciler.testing.faults import Refuse, ReplyDropped
 from tests.cli.calling import named
 from tests.cli.remote import KEYS, There, asked, reach
 from tests.cli.test_interrupt import begin
-from tests.workspaces import files, put, results
+from tests.workspaces import answered, files, put, request, results
 
 DAY: Final = 86_400.0
 
@@ -405,6 +405,23 @@ def test_audit_finds_a_batch_whose_files_are_gone(there: There, workspace: Path)
 
     assert said.code == 3
     assert f"openai  {there.batch_id}: in_progress; made by this workspace, and not here any more" in said.out
+
+
+def test_audit_knows_what_was_set_aside(there: There, workspace: Path) -> None:
+    """A batch in quarantine is here, and so is one that was given up, whatever its folder is called then."""
+    there.fake.script(Fate(foreign=("q-99",)))
+    put_input(workspace, there)
+    there.call(workspace, "--wait")
+    assert (workspace / "quarantine" / "1.1").is_dir()
+    said = there.call("audit", workspace, "--json")
+    assert (said.code, said.document["findings"]) == (0, [])
+
+    put(workspace, "1", input=[request(7)], output=[answered(7)])
+    there.call(workspace)
+    there.call("dismiss", workspace, "1")
+    assert (workspace / "done" / "1.q1").is_dir()
+    said = there.call("audit", workspace, "--json")
+    assert (said.code, said.document["findings"]) == (0, [])
 
 
 def test_audit_finds_a_batch_that_the_provider_lost(there: There, workspace: Path) -> None:
