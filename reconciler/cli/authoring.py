@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.console import err, out, safe
-from reconciler.cli.options import DEBUG, DOLLARS, JSON, TALK, WORKSPACE, with_options
+from reconciler.cli.options import DEBUG, DOLLARS, JSON, TALK, WORKSPACE, verb, with_options
 
 if TYPE_CHECKING:
     from reconciler.authoring.adding import Added
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     help="The most that the workspace may spend, in all; kept there for every pass.",
 )
 @with_options(JSON, TALK[0], DEBUG)
+@verb
 def add_(
     workspace: str,
     file: str,

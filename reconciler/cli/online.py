@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Final
 
 import click
@@ -70,7 +71,7 @@ def resume_(workspace: str, as_json: bool) -> int:
         return 0
     for told in lifted:
         out(f"lifted: {safe(told)}")
-    err(f"then: reconcile {safe(workspace)}" if lifted else "nothing is held back")
+    err(f"then: reconcile {safe(shlex.quote(workspace))}" if lifted else "nothing is held back")
     return 0
 
 

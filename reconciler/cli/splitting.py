@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from reconciler.cli.console import err, out, safe
-from reconciler.cli.options import DEBUG, JSON, TALK, with_options
+from reconciler.cli.options import DEBUG, JSON, TALK, naming, with_options
 
 
 @click.command("split", short_help="Make inputs of a file of request lines.")
@@ -24,6 +24,7 @@ from reconciler.cli.options import DEBUG, JSON, TALK, with_options
 @click.option("--provider", metavar="NAME", default="", help="Whose limits and line shapes hold.")
 @click.option("--again", is_flag=True, help="Split it though it was split in this workspace before.")
 @with_options(JSON, TALK[0], DEBUG)
+@naming("into")
 def split_(
     file: str,
     batch_size: int | None,

@@ -419,6 +419,29 @@ def test_a_hint_of_an_error_can_be_pasted_into_a_shell(
     assert f"-> {typed.format(ws=root)}" in said.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("add", "{ws}", "{file}.txt", "--model", "m", "--provider", "openai"), id="add"),
+        pytest.param(("split", "{file}.jsonl", "--into", "{ws}", "--segments", "1"), id="split"),
+        pytest.param(("prompt", "{file}.txt", "--workspace", "{ws}", "--worker", "echo"), id="prompt"),
+    ],
+)
+def test_hints_of_verbs_that_make_inputs_name_the_workspace(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is refused for its workspace names that workspace, wherever the verb takes it."""
+    root = tmp_path / "my ws"
+    put_held(root)
+    root.chmod(0o777)
+    for end in ("jsonl", "txt"):
+        (tmp_path / f"asked.{end}").write_text(json.dumps(request(0)) + "\n")
+    said = call(capsys, *(word.format(ws=root, file=tmp_path / "asked") for word in words))
+
+    assert said.code == 78
+    assert f"-> reconcile trust '{root}' --owner" in said.err
+
+
 def painted(**changes: str) -> Said:
     """An error, said in a process with these changes to its environment."""
     return spawn("nowhere-at-all", cwd=None, **changes)
