@@ -613,6 +613,38 @@ def test_adopting_a_batch_of_another_size(there: There, workspace: Path) -> None
     assert f"{there.batch_id} has 4 requests, 2 has 3: it is another batch" in said.err
 
 
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["live", "settled"])
+def test_adopting_what_another_batch_is(wait: Sequence[str], there: There, workspace: Path) -> None:
+    """Answers to the requests of one batch are not taken for those of another, though ids are the same."""
+    put_input(workspace, there)
+    there.call(workspace, *wait)
+    put(workspace, "2", input=[{**asked(there.name, n), "url": "/v1/responses"} for n in range(4)])
+    there.fake.clock.advance(10)
+
+    before = files(workspace / "workdir")
+    said = there.call("adopt", workspace, "2", there.batch_id)
+
+    assert (said.code, files(workspace / "workdir")) == (3, before), said
+    assert f"{there.batch_id} is 1 here already" in said.err
+
+
+@pytest.mark.parametrize("left", [None, b"{"], ids=["gone", "torn"])
+def test_adopting_what_another_batch_was(left: bytes | None, there: There, workspace: Path) -> None:
+    """An input that was given another name gets its batch back, whatever is left under the earlier one."""
+    there.fake.default(Fate(polls=5))
+    put_input(workspace, there)
+    there.call(workspace)
+    live = workspace / "workdir"
+    (live / "batch_input_1.jsonl").rename(live / "batch_input_2.jsonl")
+    (live / "batch_metadata_1.jsonl").unlink()
+    if left is not None:
+        (live / "batch_metadata_1.jsonl").write_bytes(left)
+
+    said = there.call("adopt", workspace, "2", there.batch_id)
+
+    assert (said.code, record(workspace, "2")["batch_id"]) == (75, there.batch_id), said
+
+
 def test_adopting_a_batch_that_nobody_knows(there: There, workspace: Path) -> None:
     """The provider does not know the id: 3, and the input is as it was."""
     put_input(workspace, there)
