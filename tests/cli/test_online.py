@@ -586,6 +586,20 @@ def test_a_batch_that_is_not_there(verb: str, there: There, workspace: Path) -> 
 
 
 @pytest.mark.parametrize("words", [("submit",), ("cancel",), ("resubmit",), ("adopt", "batch_000001")])
+def test_a_batch_in_quarantine(words: Sequence[str], there: There, workspace: Path) -> None:
+    """It is said where it lies and what to do with it, not that nothing is there or was ever sent."""
+    there.fake.script(Fate(foreign=("q-99",)))
+    put_input(workspace, there)
+    there.call(workspace, "--wait")
+    calls = len(there.fake.calls)
+
+    said = there.call(words[0], workspace, "1", *words[1:])
+
+    assert (said.code, len(there.fake.calls)) == (3, calls), said
+    assert said.err.startswith("error: 1: it is in quarantine/1.1/\n  -> mend its files and move them back")
+
+
+@pytest.mark.parametrize("words", [("submit",), ("cancel",), ("resubmit",), ("adopt", "batch_000001")])
 def test_a_batch_that_is_settled(words: Sequence[str], there: There, workspace: Path) -> None:
     """What is in `done/` is beyond all of these decisions."""
     put_input(workspace, there)
