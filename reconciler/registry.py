@@ -8,6 +8,7 @@ give the same row, whoever looks.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
@@ -290,7 +291,7 @@ def export(path: str, settings: Settings, file: str) -> int:
     if kind is Kind.FOLDER:
         raise UsageError(f"{file} is a folder", hint=f"name a file: {file.rstrip('/')}/{FILE}")
     if not leaf or locate(folder or "/")[1] is not Kind.FOLDER:
-        raise UsageError(f"{file}: there is no folder {folder}", hint=f"mkdir -p {folder}")
+        raise UsageError(f"{file}: there is no folder {folder}", hint=f"mkdir -p {shlex.quote(folder)}")
     with viewing(path, settings) as view:
         rows = rows_of(view)
     with closing(Effects(folder or "/")) as fx:

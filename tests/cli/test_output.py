@@ -406,6 +406,8 @@ def test_a_relative_workspace_stays_relative_in_hints(tmp_path: Path) -> None:
         pytest.param(("{ws}/no such",), "reconcile init '{ws}/no such'", id="no-such-folder"),
         pytest.param(("init", "{ws}"), "reconcile '{ws}'", id="a-workspace-already"),
         pytest.param(("retry", "{ws}", "7"), "reconcile status '{ws}'", id="no-such-batch"),
+        pytest.param(("results", "{ws}", "-o", "{ws}2/x.csv"), "mkdir -p '{ws}2'", id="no-folder"),
+        pytest.param(("registry", "export", "{ws}", "{ws}2/x.csv"), "mkdir -p '{ws}2'", id="nor-there"),
     ],
 )
 def test_a_hint_of_an_error_can_be_pasted_into_a_shell(
