@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import Any
 
 import click
@@ -41,7 +40,7 @@ def split_(
     Everything that a pass would refuse is refused before the first input gets its name.
     """
     from reconciler.model.shares import Shares
-    from reconciler.model.words import many
+    from reconciler.model.words import many, pasted
     from reconciler.splitting import Asked, Split, split_into_folder, split_into_workspace, told_of
 
     if (into is None) == (output is None):
@@ -82,7 +81,7 @@ def split_(
         for line in told_of(found):
             out(safe(line))
         batches = many(len(found.batches), "batch", "batches")
-        then = f"; then: reconcile {shlex.quote(into)}" if into is not None else ""
+        then = f"; then: reconcile {pasted(into)}" if into is not None else ""
         err(safe(f"{many(found.requests, 'request')} in {batches}; nothing was sent{then}"))
     return 0
 

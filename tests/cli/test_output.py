@@ -444,6 +444,22 @@ def test_hints_of_verbs_that_make_inputs_name_the_workspace(
     assert f"-> reconcile trust '{root}' --owner" in said.err
 
 
+@pytest.mark.parametrize("words", [("status", "--", "-x"), ("--", "-x")], ids=["verb", "run"])
+def test_a_hint_names_a_folder_that_begins_with_a_dash(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is hinted at makes that folder, and is not taken for an option."""
+    monkeypatch.chdir(tmp_path)
+    said = call(capsys, *words)
+    (hint,) = [line.partition("-> ")[2] for line in said.err.splitlines() if "-> " in line]
+
+    assert call(capsys, *shlex.split(hint)[1:]).code == 0
+    assert (tmp_path / "-x" / "workdir").is_dir()
+
+
 def painted(**changes: str) -> Said:
     """An error, said in a process with these changes to its environment."""
     return spawn("nowhere-at-all", cwd=None, **changes)
