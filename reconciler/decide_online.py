@@ -34,6 +34,7 @@ from reconciler.planner import (
 from reconciler.session import Options, Session
 from reconciler.waiting import reconcile_until_settled
 from reconciler.workspace import settled
+from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import observe
 from reconciler.workspace.reading import locate
 from reconciler.workspace.scan import Listing
@@ -208,6 +209,10 @@ def _by(planning: Planning) -> Verb:
     """The verb that carries out the step that *planning* comes to."""
 
     def verb(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:
+        is_settled = held.ctx.fx.kind(settled.folder_of(name)) is not None
+        if name in listing.quarantined and name not in listing.batches and not is_settled:
+            hint = "mend its files and move them back to the live folder"
+            raise NeedsPerson(f"{name}: it is in {QUARANTINE}/{listing.quarantined[name][-1]}/", hint=hint)
         for _ in range(LOOKS):
             snap = observe(held.ctx.fx, held.layout, listing, name)
             execution = carry_out(held, planning(snap, held.policy_of(name)))

@@ -77,6 +77,7 @@ class _Search:
 
     def lives(self, lineage: Lineage) -> Iterator[Life]:
         """The life of the request in a lineage, if it has one there."""
+        self.unsearched += lineage.unread
         try:
             if not self._asked_by(lineage.root):
                 return

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from reconciler.config import Settings
-from reconciler.errors import NeedsPerson, UsageError
+from reconciler.errors import NeedsPerson, PermanentError, UsageError
 from reconciler.executor.answers import left_over, places
 from reconciler.executor.context import View, viewing
 from reconciler.executor.matching import match
@@ -19,6 +20,9 @@ from reconciler.planner import plan_match
 from reconciler.workspace import settled
 from reconciler.workspace.observe import TRIPLE, observe
 from reconciler.workspace.scan import Listing, scan
+
+SHOWN: Final = 3
+"""How many batches that cannot be read are named."""
 
 
 def failed_requests(
@@ -35,7 +39,8 @@ def failed_requests(
 
     Raises:
         UsageError: A name is no batch of the workspace, or a word no error class.
-        NeedsPerson: Nobody can say what failed in a batch that was named.
+        NeedsPerson: Nobody can say what failed in a batch that was named; or, at the end, one of the others
+            cannot be read.
     """
     chosen = parse_classes(classes)
     with viewing(path, settings) as view:
@@ -48,6 +53,7 @@ def failed_requests(
         if unknown:
             hint = "reconcile status WORKSPACE --all    lists them"
             raise UsageError(f"no live or settled batch is called {unknown[0]:.100}", hint=hint)
+        unread: list[str] = []
         for name in map(BatchName, names or every):
             try:
                 found = _live(view, listing, name) if name in listing.batches else _settled(view, name)
@@ -55,7 +61,15 @@ def failed_requests(
                 if names:
                     raise
                 continue
+            except PermanentError as error:
+                if names:
+                    raise
+                unread.append(error.message)
+                continue
             yield from _lines(view, *found, chosen)
+        if unread:
+            told = f"not all could be looked at: {'; '.join(unread[:SHOWN])}"
+            raise NeedsPerson(told, hint="reconcile check WORKSPACE")
 
 
 def _live(view: View, listing: Listing, name: BatchName) -> tuple[FileFact, Answers, dict[BatchName, Child]]:
@@ -74,7 +88,10 @@ def _live(view: View, listing: Listing, name: BatchName) -> tuple[FileFact, Answ
 def _settled(view: View, name: BatchName) -> tuple[FileFact, Answers, dict[BatchName, Child]]:
     """Input, answers and children of a settled batch."""
     folder = settled.folder_of(name)
-    manifest = settled.read(view.look, name)
+    try:
+        manifest = settled.read(view.look, name)
+    except FileNotFoundError as error:
+        raise PermanentError(f"{folder}/ has no {settled.MANIFEST}") from error
     facts = {role: view.look.fact(f"{folder}/{file_name(role, name)}") for role in TRIPLE}
     files = {role: fact for role, fact in facts.items() if fact is not None}
     if Role.INPUT not in files or "quarantine" in manifest.receipts:

@@ -18,7 +18,7 @@ from reconciler.config import Settings
 from reconciler.errors import BadMetadata, KeyRefused, NotThere, PermanentError, ReconcilerError
 from reconciler.executor.context import View, viewing
 from reconciler.executor.remotes import Remotes
-from reconciler.model.identity import ANSWERS, BatchName, Role, file_name
+from reconciler.model.identity import ANSWERS, BatchName, Role, parse_file_name
 from reconciler.model.policy import NO_PROVIDER
 from reconciler.model.record import Record
 from reconciler.model.remote import RemoteBatch, RemoteFile
@@ -26,6 +26,7 @@ from reconciler.model.status import Phase, phase_of
 from reconciler.providers.base import Remote
 from reconciler.session import Network, Options, Session, session
 from reconciler.workspace import ledger, metadata, settled
+from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.scan import scan
 
@@ -119,16 +120,17 @@ def audit(path: str, settings: Settings, options: Options, *, delete_remote: boo
 
 @attrs.frozen
 class _Here:
-    """What this workspace knows: live and settled records, and the ids and providers in its history."""
+    """What this workspace knows: records wherever they lie, and the ids and providers in its history."""
 
     live: Mapping[BatchName, Record]
     settled: Mapping[BatchName, Record]
+    quarantined: tuple[tuple[BatchName, Record], ...]
     history: frozenset[str]
     providers: frozenset[str]
 
     def of(self, provider: str) -> Iterator[tuple[BatchName, Record]]:
         """Records of one provider, with their names."""
-        for name, record in (*self.live.items(), *self.settled.items()):
+        for name, record in (*self.live.items(), *self.settled.items(), *self.quarantined):
             if record.provider == provider:
                 yield name, record
 
@@ -170,32 +172,50 @@ def _audit(
 def _known(view: View) -> _Here:
     """Every record of the workspace."""
     live: dict[BatchName, Record] = {}
-    for name in scan(view.look, view.layout).batches:
+    listing = scan(view.look, view.layout)
+    for name in listing.batches:
         try:
             record = view.record(name)
         except (BadMetadata, PermanentError):
             continue
         if record is not None:
             live[name] = record
-    done = {name: record for name in settled.names(view.look) if (record := _settled(view.look, name))}
+    done = {
+        name: record
+        for name in settled.names(view.look)
+        if (record := _archived(view.look, settled.folder_of(name)))
+    }
+    aside = tuple(
+        (name, record)
+        for name, folders in listing.quarantined.items()
+        for folder in folders
+        if (record := _archived(view.look, f"{QUARANTINE}/{folder}"))
+    )
     ids = {
         str(entry.fields[key])
         for entry in ledger.entries(view.look)
         for key in ("batch_id", "intent")
         if key in entry.fields
     }
-    named = {record.provider for record in (*live.values(), *done.values())}
+    named = {record.provider for record in (*live.values(), *done.values(), *(each for _, each in aside))}
     named |= {entry.fields.get("provider") for entry in ledger.entries(view.look)}
-    return _Here(live, done, frozenset(ids), frozenset(each for each in named if isinstance(each, str)))
+    return _Here(
+        live, done, aside, frozenset(ids), frozenset(each for each in named if isinstance(each, str))
+    )
 
 
-def _settled(look: Reading, name: BatchName) -> Record | None:
-    """The metadata of a settled batch, where it can be read."""
-    path = f"{settled.folder_of(name)}/{file_name(Role.METADATA, name)}"
-    try:
-        return metadata.decode(look.read(path), path, name)
-    except (BadMetadata, PermanentError, OSError):
-        return None
+def _archived(look: Reading, folder: str) -> Record | None:
+    """The metadata in a folder of `done/` or `quarantine/`, where it can be read."""
+    for entry in look.listing(folder):
+        # A dismissed twin lies under a name of its own, and its files keep theirs.
+        found = parse_file_name(entry.name)
+        if found is not None and found[0] is Role.METADATA:
+            path = f"{folder}/{entry.name}"
+            try:
+                return metadata.decode(look.read(path), path, found[1])
+            except (BadMetadata, PermanentError, OSError):
+                return None
+    return None
 
 
 def _strangers(provider: str, batches: Iterable[RemoteBatch], here: _Here) -> Iterator[Finding]:

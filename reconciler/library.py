@@ -76,8 +76,7 @@ def reconcile(
     """
     if timeout is not None and not wait:
         raise UsageError("a timeout goes with wait=True")
-    if isinstance(only, str):
-        raise UsageError(f"only takes a list of names, not {only!r:.80}", hint=f"only=[{only!r:.80}]")
+    _refuse_one(only)
     path = os.fspath(workspace)
     ready = prepared(path, choices)
     options = options_of(ready, choices, only)
@@ -142,6 +141,7 @@ class Workspace(Decisions):
 
     def preview(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Preview:
         """What the next pass would do for every batch; nothing is touched."""
+        _refuse_one(only)
         ready = prepared(self.path, merged(self.choices, choices), Mode.PLAN)
         return preview(self.path, ready.settings, only=only, deep=True, plugged=ready.plugged)
 
@@ -322,6 +322,12 @@ class WorkspaceBatch:
         """
         report = self.workspace.reconcile([_exactly(self.name)], wait=wait, timeout=timeout, **choices)
         return report.batch(self.name)
+
+
+def _refuse_one(only: Sequence[str]) -> None:
+    """Each letter of a name would be one."""
+    if isinstance(only, str):
+        raise UsageError(f"only takes a list of names, not {only!r:.80}", hint=f"only=[{only!r:.80}]")
 
 
 def _exactly(name: str) -> str:

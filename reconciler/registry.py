@@ -8,7 +8,8 @@ give the same row, whoever looks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
@@ -49,6 +50,7 @@ class _Known:
     state: str
     record: Record
     coverage: Coverage | None = None
+    leaves: Mapping[Role, str] = attrs.field(factory=dict)
 
 
 class Rows:
@@ -97,7 +99,10 @@ class Rows:
             return None
         record, coverage = known.record, known.coverage
         imported = record.imported or {}
-        asked, output = (f"{known.folder}{file_name(role, name)}" for role in (Role.INPUT, Role.OUTPUT))
+        asked, output = (
+            f"{known.folder}{known.leaves.get(role) or file_name(role, name)}"
+            for role in (Role.INPUT, Role.OUTPUT)
+        )
         csv = f"{TARGET}/{name}.results.csv"
         whole = f"{self._look.root}/"
         count = coverage.input.requests if coverage else record.input.requests if record.input else None
@@ -146,7 +151,8 @@ class Rows:
             parent=found.parent,
             attempt=found.attempt,
         )
-        return _Known(f"{folder}/", "settled", record, found.coverage)
+        # Files of a dismissed twin are not named like its folder.
+        return _Known(f"{folder}/", "settled", record, found.coverage, found.leaves)
 
     def _quarantined(self, name: BatchName) -> _Known | None:
         """A batch that was set aside; of several folders the last."""
@@ -285,7 +291,7 @@ def export(path: str, settings: Settings, file: str) -> int:
     if kind is Kind.FOLDER:
         raise UsageError(f"{file} is a folder", hint=f"name a file: {file.rstrip('/')}/{FILE}")
     if not leaf or locate(folder or "/")[1] is not Kind.FOLDER:
-        raise UsageError(f"{file}: there is no folder {folder}", hint=f"mkdir -p {folder}")
+        raise UsageError(f"{file}: there is no folder {folder}", hint=f"mkdir -p {shlex.quote(folder)}")
     with viewing(path, settings) as view:
         rows = rows_of(view)
     with closing(Effects(folder or "/")) as fx:

@@ -7,6 +7,7 @@ Takes no lock and changes nothing in the workspace, unless it is told to put a f
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -69,7 +70,12 @@ class Results:
                 yield row
 
     def write(
-        self, path: str, kind: str | None = None, columns: Sequence[str] = COLUMNS, *, raw: bool = False
+        self,
+        path: str | os.PathLike[str],
+        kind: str | None = None,
+        columns: Sequence[str] = COLUMNS,
+        *,
+        raw: bool = False,
     ) -> str:
         """
         Put them into a file, whole.
@@ -87,11 +93,15 @@ class Results:
             UsageError: No format, no column, or no file of that name can be.
             OSError: It cannot be written; what stood there stands.
         """
-        found = format_of(path) if kind is None else Format(kind)
+        named = os.fspath(path)
+        known = [each.value for each in Format]
+        if kind is not None and kind not in known:
+            raise UsageError(f"no format is called {kind!r:.40}", hint=f"one of: {', '.join(known)}")
+        found = format_of(named) if kind is None else Format(kind)
         if found is None:
-            known = ", ".join(each.value for each in Format)
-            raise UsageError(f"{path}: no format is known by that name", hint=f"--format is one of: {known}")
-        where = destination(find(self.path).root, path)
+            hint = f"--format is one of: {', '.join(known)}"
+            raise UsageError(f"{named}: no format is known by that name", hint=hint)
+        where = destination(find(self.path).root, named)
         export(where, written(self, found, chosen_columns(",".join(columns)), raw=raw))
         return where.whole
 

@@ -85,6 +85,14 @@ def test_nothing_to_do(root: Path, verb: Verb, name: str) -> None:
     assert files(root) == before
 
 
+@pytest.mark.parametrize("name", ["3", "5", "8"])
+def test_what_nobody_has_processed_yet(root: Path, name: str) -> None:
+    """Where answers are short or absent, or the input cannot be read, no pass hands them over."""
+    with pytest.raises(NeedsPerson, match="not handed to a processor yet") as caught:
+        decide.process(str(root), settings(), [name])
+    assert caught.value.hint == "reconcile plan WORKSPACE    tells what it needs"
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_locked_workspace(root: Path, verb: Verb) -> None:
     """Whoever changes something takes the lock: while another has it, 4, and nothing is touched."""

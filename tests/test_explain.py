@@ -201,3 +201,14 @@ def test_what_could_not_be_searched_is_said(root: Path) -> None:
     with pytest.raises(NeedsPerson, match="not all could be searched: 9"):
         explain(str(root), settings(), "q-77")
     assert life(root, "q-1").outcome is Standing.ANSWERED
+
+
+def test_a_request_of_a_batch_whose_name_has_settled_files(tmp_path: Path) -> None:
+    """Nobody says that no batch has asked it: one has that nobody can tell from the settled one."""
+    root = tmp_path / "w"
+    put(root, "1", input=[request(0)], output=[answered(0)])
+    run(root)
+    put(root, "1", input=[request(7)])
+    with pytest.raises(NeedsPerson, match=r"not all could be searched: workdir/batch_input_1\.jsonl is not"):
+        explain(str(root), settings(), "q-7")
+    assert life(root, "q-0").outcome is Standing.ANSWERED

@@ -5,6 +5,7 @@ Each point where a crash may come is in test_crash.py; here are those after whic
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import pytest
 
 from reconciler import decide
 from reconciler.check import check
+from reconciler.errors import NeedsPerson, PermanentError
 from reconciler.explaining import explain
 from reconciler.failed_requests import failed_requests
 from reconciler.model.report import State
@@ -175,6 +177,22 @@ def test_it_holds_what_retry_would_print(tmp_path: Path) -> None:
     run(tmp_path, provider="openai")
     printed = [json.loads(line)["custom_id"] for line in failed_requests(str(tmp_path), settings())]
     assert printed == [*given_up(tmp_path), *given_up(tmp_path, "1.r1")] == ["q-0", "q-2"]
+
+
+@pytest.mark.parametrize("damage", ["copy", "gone"])
+def test_what_cannot_be_read_keeps_no_other_from_being_printed(tmp_path: Path, damage: str) -> None:
+    """The failures of every other batch come first; then it is said what could not be looked at."""
+    put_failures(tmp_path, 400)
+    run(tmp_path)
+    (tmp_path / "done/0").mkdir()
+    if damage == "copy":
+        shutil.copy(tmp_path / "done/1/manifest.json", tmp_path / "done/0")
+    lines = failed_requests(str(tmp_path), settings())
+    assert json.loads(next(lines))["custom_id"] == "q-0"
+    with pytest.raises(NeedsPerson, match="not all could be looked at: done/0/"):
+        next(lines)
+    with pytest.raises(PermanentError, match="done/0/"):
+        next(failed_requests(str(tmp_path), settings(), ["0"]))
 
 
 def test_what_is_answered_here_is_collected_too(tmp_path: Path) -> None:

@@ -358,6 +358,16 @@ def test_choices_that_cannot_be_obeyed_are_refused(choices: dict[str, Any], word
     assert files(root) == before
 
 
+def test_one_name_is_no_list_of_names(root: Path) -> None:
+    """Each of its letters would be looked for, and found where batches are called `1` and `2`."""
+    put(root, "1", input=[request(0)])
+    put(root, "2", input=[request(1)])
+    workspace = Workspace.open(root, environment=False)
+    for call in (workspace.reconcile, workspace.preview):
+        with pytest.raises(UsageError, match="only takes a list of names, not '12'"):
+            call("12")
+
+
 def test_what_is_no_workspace_is_refused(tmp_path: Path) -> None:
     """A path that is not there, or a folder without batches, is told at once."""
     with pytest.raises(UsageError):

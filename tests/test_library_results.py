@@ -65,6 +65,15 @@ def test_wrong_words_are_refused(root: Path) -> None:
         workspace.results(only="all")  # type: ignore[arg-type] # the mistake that is refused
     with pytest.raises(UsageError, match="no column is called 'id'"):
         workspace.results().dataframe(["id"])
+    with pytest.raises(UsageError, match="no format is called 'table'"):
+        workspace.results().write("x.csv", "table")
+
+
+def test_a_file_may_be_a_path(root: Path, tmp_path: Path) -> None:
+    """`write` takes what every other call takes for a file."""
+    put(root, "1", input=[request(0)], output=[answered(0)])
+    found = Workspace.open(root, environment=False).results().write(tmp_path / "x.csv", columns=["custom_id"])
+    assert (found, (tmp_path / "x.csv").read_text()) == (str(tmp_path / "x.csv"), "custom_id\nq-0\n")
 
 
 def test_a_report_of_nobody_leads_nowhere() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.check import check
+from reconciler.decide import dismiss, retry
 from reconciler.decide_online import resubmit
 from reconciler.model.report import Report, State
 from reconciler.providers.calls import Call, Reply, Sink, Wire
@@ -196,6 +198,26 @@ def test_refused_and_sent_again_by_a_person(tmp_path: Path, fake: FakeProvider, 
     assert asked.wait().batch("1").state is State.SETTLED
     assert set(outcomes(root).values()) == {"answered"}
     assert asked.creates() == 2
+
+
+@pytest.mark.parametrize("verb", [retry, dismiss])
+@pytest.mark.parametrize("lost", [False, True], ids=["refused", "lost"])
+def test_refused_or_lost_and_decided_by_a_person(
+    tmp_path: Path, fake: FakeProvider, verb: Any, *, lost: bool
+) -> None:
+    """Once all of it is asked in a child, or given up, nothing of it needs a person any more: it settles."""
+    root = tmp_path / "ws"
+    fake.script(Fate(seconds=86_400.0) if lost else refused(LineError("invalid_json_line", "no JSON", 2)))
+    asked = online(root, fake, "openai")
+    asked.run()
+    fake.batches[0].deleted = lost
+    assert asked.wait().exit_code == 3
+
+    asked.decide(verb)
+    assert asked.wait().exit_code == 0
+    assert manifest(root, "1")["coverage"]["retried" if verb is retry else "dismissed"]["requests"] > 0
+    assert asked.creates() == (2 if verb is retry else 1)
+    assert check(str(root), asked.settings()).findings == []
 
 
 def test_findings_of_an_input_with_blank_lines(tmp_path: Path, fake: FakeProvider) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from reconciler.decide import retry
+from reconciler.decide import dismiss, retry
 from reconciler.decide_online import adopt, cancel, resubmit
 from reconciler.errors import NeedsPerson, ReconcilerError
+from reconciler.failed_requests import failed_requests
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import expired, http_error, token_limit_exceeded
@@ -162,13 +163,21 @@ def test_a_batch_is_adopted_after_its_metadata_was_lost(
 
 @pytest.mark.parametrize("fate", [Fate(polls=5), Fate(late=2), token_limit_exceeded()])
 def test_what_may_be_answered_yet_is_not_asked_again(tmp_path: Path, fake: FakeProvider, fate: Fate) -> None:
-    """A person's retry of a batch that is under way, or goes once more by itself, would pay twice."""
+    """
+    A person's retry of a batch that is under way, or goes once more by itself, would pay twice.
+
+    So would a new batch of the lines that `retry --print` shows; and what may come cannot be given up yet.
+    """
     asked = online(tmp_path / "ws", fake, "openai")
     fake.script(fate)
     for _ in range(4):
         asked.run()
+        for verb in (retry, dismiss):
+            with pytest.raises(NeedsPerson, match="may answer it yet"):
+                asked.decide(verb)
         with pytest.raises(NeedsPerson, match="may answer it yet"):
-            asked.decide(retry)
+            list(failed_requests(str(asked.root), asked.settings(), ["1"]))
+        assert list(failed_requests(str(asked.root), asked.settings())) == []
         if record(asked.root, "1")["status"] in ("completed", "failed"):
             break
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler import decide
+from reconciler import decide, retention
 from reconciler.check.audit import audit
 from reconciler.check.mending import Left
 from reconciler.check.repairs import diagnose
@@ -255,6 +255,14 @@ def test_what_is_not_proven_is_left(case: str, root: Path) -> None:
     assert found.done == ()
     assert [each for each in found.left if why in each.why], found.left
     assert files(root) == before
+
+
+def test_results_whose_answers_were_removed_are_restored_by_their_user(root: Path) -> None:
+    """No replay can make them again, whatever they were made by, and none is hinted at."""
+    retention.retain(str(root), settings(jsonl="remove"), ["3"])
+    (root / "target/3.results.jsonl").unlink()
+    (left,) = mend(root).left
+    assert left.hint == "restore target/3.results.jsonl from a backup"
 
 
 def test_what_is_not_progress_stays(root: Path) -> None:

@@ -262,6 +262,25 @@ def test_the_verb_goes_over_everything_that_has_settled(tmp_path: Path) -> None:
     sound(root)
 
 
+def given_up_twin(root: Path) -> None:
+    """A batch that has settled, and one of its name that was set aside before and is given up now."""
+    put(root, "1", input=ASKED[:1], output=[answered(0), answered(0)])
+    run(root)
+    put(root, "1", input=ASKED[:1], output=[answered(0)])
+    run(root)
+    decide.dismiss(str(root), settings(), ["1"])
+
+
+def test_what_was_given_up_under_another_name_is_kept_and_not_called_gone(tmp_path: Path) -> None:
+    """Files of a dismissed twin keep their names; why they stay is said as of any dismissed batch."""
+    root = tmp_path / "w"
+    given_up_twin(root)
+    jsonl, because = apply(root, "1.q1")["1.q1"]
+    assert jsonl is Jsonl.KEPT
+    assert "quarantine" in because
+    assert "batch_input_1.jsonl" in jsonl_of(root, "1.q1")
+
+
 def test_a_dry_run_knows_that_a_parent_goes_first(tmp_path: Path) -> None:
     """It says of a whole lineage what the verb then does."""
     root = tmp_path / "w"

@@ -21,6 +21,7 @@ from reconciler.testing.faults import Refuse
 from reconciler.workspace import walls
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.reading import Reading
+from tests.cli.calling import call
 from tests.online import Online
 from tests.stopping import client_of
 from tests.workspace.faults import Crash, Trip, plant
@@ -190,6 +191,16 @@ def test_plan_and_status_tell_of_it_and_touch_nothing(
     assert "nothing more is sent  openai for m refused all 12 requests of 1 alike (billing:" in printed
     assert "-> mend the cause, then: reconcile resume w" in printed
     assert tree(tmp_path / "w") == before
+
+
+def test_what_to_type_after_resume(
+    tmp_path: Path, fake_provider: FakeProvider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It can be pasted into a shell, whatever the workspace is called."""
+    root = tmp_path / "my w"
+    fake_provider.default(refusing("insufficient_quota"))
+    until_still(walled(root, fake_provider, 2, probe_batches=1))
+    assert call(capsys, "resume", root).err == f"then: reconcile '{root}'\n"
 
 
 def test_a_pass_before_a_wall_changes_nothing(tmp_path: Path, fake_provider: FakeProvider) -> None:

@@ -235,19 +235,22 @@ def _results(view: View, name: BatchName, verdict: Verdict) -> Iterator[Repair |
     except (ReconcilerError, FileNotFoundError, ValueError, TypeError, KeyError):
         return
     gone = [path for path in published if view.look.kind(path) is None]
-    again = f"reconcile replay WORKSPACE {name}"
+    whole = _sound(verdict, folder) and all(_is(view, folder, leaf) for leaf in manifest.files)
     for path in gone:
+        if not whole:
+            # No replay makes them again either: answers were removed or changed.
+            yield Left(
+                path, f"{folder}/ does not hold all that it is made of", f"restore {path} from a backup"
+            )
+            continue
         why = ""
         if receipt.get("processor") != PLAIN or manifest.coverage.extraction is not None:
             why = "it was made by other code than the built-in results"
         elif path != results.published_as(name):
             why = "it is made of the results beside it"
-        elif not _sound(verdict, folder) or any(
-            leaf for leaf in manifest.files if not _is(view, folder, leaf)
-        ):
-            why = f"{folder}/ does not hold all that it is made of"
         elif _derived(view, name, manifest) != published[path]:
             why = "what would be made of the answers today has other bytes"
+        again = f"reconcile replay WORKSPACE {name}"
         yield Left(path, why, again) if why else PublishAgain(path, name, published[path])
 
 

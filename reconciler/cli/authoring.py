@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli.console import err, out, safe
-from reconciler.cli.options import DEBUG, DOLLARS, JSON, TALK, WORKSPACE, with_options
+from reconciler.cli.options import DEBUG, DOLLARS, JSON, TALK, WORKSPACE, verb, with_options
+from reconciler.model.words import pasted
 
 if TYPE_CHECKING:
     from reconciler.authoring.adding import Added
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     help="The most that the workspace may spend, in all; kept there for every pass.",
 )
 @with_options(JSON, TALK[0], DEBUG)
+@verb
 def add_(
     workspace: str,
     file: str,
@@ -281,7 +282,7 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
         _tell_cost(added)
     there = f"{added.there} there already; " if added.there else ""
     what = f"{there}nothing was {'written' if dry_run else 'sent'}"
-    then = "" if dry_run or not added.requests else f"; then: reconcile {shlex.quote(workspace)} --wait"
+    then = "" if dry_run or not added.requests else f"; then: reconcile {pasted(workspace)} --wait"
     err(safe(f"{many(added.requests, 'new request')}; {what}{then}"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import Any, Final
 
 import click
@@ -35,6 +34,7 @@ from reconciler.cli.prompt import prompt_
 from reconciler.cli.results import results_
 from reconciler.cli.trusting import trust_
 from reconciler.cli.watching import watch_, watched
+from reconciler.model.words import pasted
 
 
 @click.command("run", short_help="One pass: do all that can be done now.")
@@ -192,7 +192,7 @@ def init_(path: str) -> int:
     from reconciler.workspace.template import create
 
     data((f"{create(path)}\n".encode(errors="surrogateescape"),), as_json=False)
-    name = safe(shlex.quote(path))
+    name = safe(pasted(path))
     err(f"put batch_input_<name>.jsonl files into {name}/workdir/, then: reconcile {name}")
     return 0
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-import shlex
 import sys
 import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+from reconciler.model.words import pasted
 from reconciler.screen import colourful as colourful  # noqa: PLC0414 - what people see has one home
 from reconciler.screen import lift
 from reconciler.screen import paint as paint  # noqa: PLC0414 - likewise
@@ -69,7 +69,7 @@ def data(blocks: Iterable[bytes], *, as_json: bool) -> None:
 
 def typed(hint: str, workspace: str) -> str:
     """A hint whose commands name the workspace as the user typed it, ready for a shell."""
-    name = shlex.quote(workspace)
+    name = pasted(workspace)
     return _PLACEHOLDER.sub(lambda found: found[1] + name, hint)
 
 

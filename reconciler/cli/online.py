@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     verb,
     with_options,
 )
+from reconciler.model.words import pasted
 
 
 @click.command("submit", short_help="Send inputs that a person has to send.")
@@ -70,7 +71,7 @@ def resume_(workspace: str, as_json: bool) -> int:
         return 0
     for told in lifted:
         out(f"lifted: {safe(told)}")
-    err(f"then: reconcile {safe(workspace)}" if lifted else "nothing is held back")
+    err(f"then: reconcile {safe(pasted(workspace))}" if lifted else "nothing is held back")
     return 0
 
 

@@ -157,18 +157,25 @@ def with_options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     return put
 
 
-def verb(command: _F) -> _F:
-    """Let the hints of a verb's errors name the workspace as it was typed."""
+def naming(parameter: str) -> Callable[[_F], _F]:
+    """Let the hints of a verb's errors name the workspace as it was typed, in the parameter of that name."""
 
-    @functools.wraps(command)
-    def run(workspace: str, *args: Any, **words: Any) -> Any:
-        try:
-            return command(workspace, *args, **words)
-        except ReconcilerError as error:
-            error.hint = typed(error.hint, workspace)
-            raise
+    def put(command: _F) -> _F:
+        @functools.wraps(command)
+        def run(**words: Any) -> Any:
+            try:
+                return command(**words)
+            except ReconcilerError as error:
+                if words[parameter] is not None:
+                    error.hint = typed(error.hint, words[parameter])
+                raise
 
-    return cast("_F", run)
+        return cast("_F", run)
+
+    return put
+
+
+verb: Final = naming("workspace")
 
 
 def decided(

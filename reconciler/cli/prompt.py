@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler.cli.console import data, err, out, safe
-from reconciler.cli.options import DEBUG, with_options
+from reconciler.cli.options import DEBUG, verb, with_options
 from reconciler.errors import Later, UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _SUFFIXES: Final = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "text": "
 )
 @click.option("-o", "--output", metavar="FILE", help="Write this file, whole, in place of an older one.")
 @with_options(DEBUG)
+@verb
 def prompt_(
     file: str,
     template: str | None,

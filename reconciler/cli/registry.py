@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Final
 
 import click
@@ -10,6 +9,7 @@ import click
 from reconciler.cli.console import complain, err, out, safe, typed
 from reconciler.cli.options import DEBUG, JSON, TALK, WORKSPACE, verb, with_options
 from reconciler.cli.prepare import Listening, load
+from reconciler.model.words import pasted
 
 
 @click.group("registry", no_args_is_help=False, short_help="One row a batch, as CSV: export and import.")
@@ -83,7 +83,7 @@ def import_(workspace: str, source: str, name: str, as_json: bool, quiet: bool) 
         counts = ", ".join(
             f"{found.count(word)} {word}" for word in ("imported", "known", "refused") if found.count(word)
         )
-        err(safe(f"{counts or 'no rows'}; nothing was sent; then: reconcile {shlex.quote(workspace)}"))
+        err(safe(f"{counts or 'no rows'}; nothing was sent; then: reconcile {pasted(workspace)}"))
     return found.exit_code
 
 

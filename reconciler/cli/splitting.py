@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import Any
 
 import click
 
 from reconciler.cli.console import err, out, safe
-from reconciler.cli.options import DEBUG, JSON, TALK, with_options
+from reconciler.cli.options import DEBUG, JSON, TALK, naming, with_options
 
 
 @click.command("split", short_help="Make inputs of a file of request lines.")
@@ -24,6 +23,7 @@ from reconciler.cli.options import DEBUG, JSON, TALK, with_options
 @click.option("--provider", metavar="NAME", default="", help="Whose limits and line shapes hold.")
 @click.option("--again", is_flag=True, help="Split it though it was split in this workspace before.")
 @with_options(JSON, TALK[0], DEBUG)
+@naming("into")
 def split_(
     file: str,
     batch_size: int | None,
@@ -40,7 +40,7 @@ def split_(
     Everything that a pass would refuse is refused before the first input gets its name.
     """
     from reconciler.model.shares import Shares
-    from reconciler.model.words import many
+    from reconciler.model.words import many, pasted
     from reconciler.splitting import Asked, Split, split_into_folder, split_into_workspace, told_of
 
     if (into is None) == (output is None):
@@ -81,7 +81,7 @@ def split_(
         for line in told_of(found):
             out(safe(line))
         batches = many(len(found.batches), "batch", "batches")
-        then = f"; then: reconcile {shlex.quote(into)}" if into is not None else ""
+        then = f"; then: reconcile {pasted(into)}" if into is not None else ""
         err(safe(f"{many(found.requests, 'request')} in {batches}; nothing was sent{then}"))
     return 0
 

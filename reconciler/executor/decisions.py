@@ -48,7 +48,7 @@ def process_again(ctx: Context, name: BatchName) -> str:
     receipt = None if record is None else record.receipts.get(ProcessOutput.verb)
     if record is None or receipt is None:
         message = f"the answers of {name} were not handed to a processor yet"
-        raise NeedsPerson(message, hint="reconcile WORKSPACE does that")
+        raise NeedsPerson(message, hint="reconcile plan WORKSPACE    tells what it needs")
     begun = {key: receipt[key] for key in ("token", "processor", "begun") if key in receipt}
     receipts = {**record.receipts, ProcessOutput.verb: {**begun, "state": STARTED}}
     changed = receipts.get(ChangeRequests.verb)

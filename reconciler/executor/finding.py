@@ -15,13 +15,13 @@ import attrs
 from reconciler.codec.jsonl import Line
 from reconciler.codec.result import decode_verdict
 from reconciler.codec.wire import line_number
-from reconciler.errors import BadLine, NotThere, PermanentError
+from reconciler.errors import BadLine, BadMetadata, NotThere, PermanentError
 from reconciler.executor import charging
-from reconciler.executor.context import Run
+from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input
 from reconciler.executor.remotes import remote_of
 from reconciler.executor.submitted import submitted
-from reconciler.model.identity import Role
+from reconciler.model.identity import BatchName, Role, parse_name
 from reconciler.model.operation import Adopt, FindOrphan
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record
@@ -31,13 +31,16 @@ from reconciler.model.words import many
 from reconciler.providers.base import Remote
 from reconciler.providers.calls import Wire
 from reconciler.providers.times import DAY
-from reconciler.workspace import ledger
+from reconciler.workspace import ledger, settled
 
 SKEW: Final = 900.0
 """Seconds by which the provider's clock may differ from ours."""
 
 LATE: Final = 900.0
 """Seconds after the create left within which it may still have been worked on."""
+
+_HOLDING: Final = frozenset({"batch.submitted", "batch.adopted", "batch.imported"})
+"""What history tells of a batch that has come to be a remote one."""
 
 HEAD: Final = 1 << 20
 """Bytes of answers that are read to see whose ids stand in them."""
@@ -103,12 +106,38 @@ def adopt(step: Adopt, run: Run) -> Receipt:
     if total not in (None, 0, asked.requests):
         told = f"{step.batch_id} has {many(total or 0, 'request')}, {step.name} has {asked.requests}"
         raise PermanentError(f"{told}: it is another batch")
+    other = _holder(ctx, step.name, found.batch_id)
+    if other is not None:
+        told = f"{found.batch_id} is {other} here already, and its answers are to the requests of {other}"
+        raise PermanentError(told, hint=f"move {other} out of the workspace first, if that was wrong")
     record = attrs.evolve(record, input=asked, provider=remote.name, account=remote.account)
     quoting = charging.Quoting(ctx.prices, remote)
     check_input(ctx, step.expects.files[Role.INPUT], lambda request, _line: quoting.take(request))
     charging.taken_over(ctx, step.name, quoting.quote, record.intent or found.batch_id)
     adopted(run, record, found)
     return Receipt(step.name, step.verb, f"adopted {found.batch_id}", {"batch_id": found.batch_id})
+
+
+def _holder(ctx: Context, name: BatchName, batch_id: str) -> BatchName | None:
+    """Another batch of the workspace, live or settled, that is this remote batch."""
+    for each in ledger.entries(ctx.fx):
+        if each.event not in _HOLDING or each.fields.get("batch_id") != batch_id:
+            continue
+        other = parse_name(str(each.fields.get("batch")))
+        if other is not None and other != name and _batch_id_of(ctx, other) == batch_id:
+            return other
+    return None
+
+
+def _batch_id_of(ctx: Context, name: BatchName) -> str | None:
+    """Which remote batch a live or settled one is; None where nobody can say."""
+    known: settled.Manifest | Record | None
+    try:
+        is_settled = ctx.fx.kind(settled.folder_of(name)) is not None
+        known = settled.read(ctx.fx, name) if is_settled else ctx.record(name)
+    except (BadMetadata, OSError):
+        return None
+    return None if known is None else known.batch_id
 
 
 def adopted(run: Run, record: Record, found: RemoteBatch) -> None:

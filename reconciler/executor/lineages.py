@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from reconciler.errors import BadMetadata, ReconcilerError, UsageError
+from reconciler.errors import BadMetadata, Clash, ReconcilerError, UsageError
 from reconciler.executor.context import View
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role, file_name, lineage_root
@@ -23,6 +23,7 @@ from reconciler.model.snapshot import Place
 from reconciler.workspace import metadata, settled
 from reconciler.workspace.layout import QUARANTINE
 from reconciler.workspace.observe import TRIPLE, observe
+from reconciler.workspace.relocate import twins
 from reconciler.workspace.scan import Listing, in_order, quarantined_in, scan
 
 _NOTHING_LISTED: Final = Listing({}, {}, (), {}, ())
@@ -90,10 +91,12 @@ class Lineage:
     Attributes:
         members: The batch, then its children in the order in which they were made.
         lost: Children that are nowhere to be found.
+        unread: Live files that have the name of a settled batch of it and are not its own; nobody reads them.
     """
 
     members: tuple[Member, ...]
     lost: tuple[BatchName, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def root(self) -> Member:
@@ -168,7 +171,21 @@ def _lineage(view: View, listing: Listing, root: Member, members: dict[BatchName
                 found.append(members[name][0])
             else:
                 lost.append(name)
-    return Lineage(tuple(found), tuple(lost))
+    unread = (_clash(view, listing, each.name) for each in found if each.place is Place.DONE)
+    return Lineage(tuple(found), tuple(lost), tuple(each for each in unread if each))
+
+
+def _clash(view: View, listing: Listing, name: BatchName) -> str:
+    """Which live file has the name of a settled batch and is not its own; empty for the tail of a move."""
+    paths = {role: view.layout.live_path(file_name(role, name)) for role in listing.batches.get(name, ())}
+    try:
+        twins(view.look, paths, settled.folder_of(name))
+    except Clash as clash:
+        return f"{clash.message.partition(';')[0]}: its requests are left out"
+    except (ReconcilerError, OSError):
+        # A pass is just removing what its move has left.
+        return ""
+    return ""
 
 
 def _members(view: View, listing: Listing, name: BatchName, *, settled_too: bool) -> Iterator[Member]:

@@ -203,6 +203,7 @@ def standings_of(view: View, lineage: Lineage, *, finished: bool = False) -> Ite
         StaleSnapshot: A file was written to meanwhile.
     """
     problems = [f"retry child {name} is nowhere to be found" for name in lineage.lost]
+    problems += lineage.unread
     with contextlib.ExitStack() as stack:
         root = stack.enter_context(source_of(view, lineage.root, finished=finished))
         followed = [Followed(lineage.root, root)]

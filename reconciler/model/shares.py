@@ -29,6 +29,8 @@ class Shares:
         if self.batch_size is not None and self.segments is not None:
             raise UsageError("a batch size and a number of segments exclude each other; give one of the two")
         for what, count in (("a batch size", self.batch_size), ("a number of segments", self.segments)):
+            if count is not None and not isinstance(count, int):
+                raise UsageError(f"{what} of {count!r:.40}: it has to be a whole number")
             if count is not None and count < 1:
                 raise UsageError(f"{what} of {count}: it has to be 1 at the least")
 

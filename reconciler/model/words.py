@@ -6,6 +6,8 @@ Pure.
 
 from __future__ import annotations
 
+import shlex
+
 
 def many(count: int, noun: str, nouns: str | None = None) -> str:
     """`1 id`, `2 ids`; *nouns* where adding an s is not enough."""
@@ -26,3 +28,8 @@ def words_of(error: BaseException, limit: int = 500) -> str:
     except Exception:  # noqa: BLE001 - user code may raise anything
         return "(its message cannot be shown)"
     return words.encode("utf-8", "backslashreplace").decode()
+
+
+def pasted(path: str) -> str:
+    """A path as a shell and our own command line take it, whatever it begins with or holds."""
+    return shlex.quote(f"./{path}" if path.startswith("-") else path)

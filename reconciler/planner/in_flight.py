@@ -91,7 +91,12 @@ def plan_in_flight(snap: Snapshot, record: Record, policy: Policy) -> Plan:
     name, provider = snap.name, asked_at(record, policy)
     phase = phase_of(record.status)
     named = tuple(role for role in ANSWERS if record.remote_file(role))
-    if phase is Phase.REFUSED and not named and not record.online.rescue:
+    refused = phase is Phase.REFUSED and not named
+    lost = phase is Phase.RUNNING and record.online.heard_out(Odd.UNKNOWN)
+    if (refused or lost) and record.coverage is not None and record.coverage.balanced:
+        # A person has had all of it asked again, or has given it up: nothing of it is waited for any more.
+        return plan_answers(snap, policy)
+    if refused and not record.online.rescue:
         return _refused(snap, record, policy)
     if phase is Phase.PARTIAL and is_overdue(snap, record, policy) and rescue_refused(snap, policy) is None:
         because = f"{provider} has not answered all of {record.batch_id} in time ({record.status})"

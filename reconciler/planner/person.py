@@ -42,10 +42,6 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         says why nothing can be asked again.
     """
     matched = plan_match(snap, policy)
-    if (matched is None or matched.steps) and _may_be_answered(snap):
-        because = "its provider has it, and may answer it yet"
-        hint = f"reconcile WORKSPACE    asks for it\nreconcile cancel WORKSPACE {snap.name}    stops it"
-        return Plan(snap.name, because, then=Attention(hint))
     if matched is not None:
         return matched
     verdict = snap.matched
@@ -128,6 +124,10 @@ def plan_match(snap: Snapshot, policy: Policy = NOTHING_CHOSEN) -> Plan | None:
     if not snap.answers and (snap.record is None or snap.record.batch_id is None):
         because = "no answer file is here, so nothing of it can have failed"
         return Plan(snap.name, because, then=Attention("to withdraw it, move its input out of the workspace"))
+    if _may_be_answered(snap):
+        because = "its provider has it, and may answer it yet"
+        hint = f"reconcile WORKSPACE    asks for it\nreconcile cancel WORKSPACE {snap.name}    stops it"
+        return Plan(snap.name, because, then=Attention(hint))
     if snap.matched is None:
         return Plan(snap.name, "hold its answers against the input", (to_match(snap, policy),))
     if snap.matched.mismatch is not None:

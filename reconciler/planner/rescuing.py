@@ -86,9 +86,17 @@ def _where(snap: Snapshot, record: Record) -> Plan | None:
         return Plan(name, because, then=Held(hint, Trouble.IN_DOUBT))
     if record.state is not None or record.parent is None or snap.unowned or snap.answers:
         because = "no provider has it, so nothing of it can be rescued"
-        hint = f"reconcile WORKSPACE --only {name} --provider local --worker http    answers it live"
-        return Plan(name, because, then=Attention(hint))
+        return Plan(name, because, then=Attention(_instead(name, record)))
     return None
+
+
+def _instead(name: BatchName, record: Record) -> str:
+    """What a person may type for a batch that no provider has; one that it was to go to outranks a flag."""
+    if record.state is Submission.REJECTED:
+        return f"reconcile resubmit WORKSPACE {name}    sends it as it is, if it is not to blame"
+    if record.provider not in (None, LOCAL):
+        return f"reconcile submit WORKSPACE {name}    sends it to {record.provider}"
+    return f"reconcile WORKSPACE --only {name} --provider local --worker http    answers it live"
 
 
 def _how(snap: Snapshot, record: Record, policy: Policy) -> Plan | None:

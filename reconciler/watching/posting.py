@@ -142,6 +142,9 @@ class Posting:
                 self._posted = after
                 self._waits = True
                 self._wake()
+            else:
+                # What was taken away stands nowhere any more; it is no event, and kept with the next one.
+                self._posted = attrs.evolve(before, told=told)
         except Clash:
             # Another watcher has told of it.
             self._posted = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reconciler.errors import BadMetadata
 from reconciler.model.archived import Archived
@@ -39,7 +39,7 @@ def observe_archived(look: Reading, layout: Layout, name: BatchName) -> Archived
     return Archived(
         name=name,
         seen_at=now,
-        files=files_of(look, name),
+        files=_files(look, name, manifest.leaves),
         removing=removing,
         settled_at=manifest.settled_at,
         coverage=manifest.coverage,
@@ -55,8 +55,13 @@ def observe_archived(look: Reading, layout: Layout, name: BatchName) -> Archived
 
 def files_of(look: Reading, name: BatchName) -> dict[Role, FileFact]:
     """Input and answers of a settled batch that lie in its folder."""
+    return _files(look, name, {})
+
+
+def _files(look: Reading, name: BatchName, leaves: Mapping[Role, str]) -> dict[Role, FileFact]:
+    """The same, where some may have *leaves* of other names: those of a dismissed twin keep theirs."""
     folder = settled.folder_of(name)
-    facts = {role: look.fact(f"{folder}/{file_name(role, name)}") for role in TRIPLE}
+    facts = {role: look.fact(f"{folder}/{leaves.get(role) or file_name(role, name)}") for role in TRIPLE}
     return {role: fact for role, fact in facts.items() if fact is not None}
 
 

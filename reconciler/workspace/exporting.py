@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -87,7 +88,7 @@ def destination(root: str, named: str, *, base: str = "", contained: str = "") -
         raise ConfigError(message, hint="name it with a flag, or in your own configuration")
     folder, _, leaf = absolute.rpartition("/")
     if locate(folder or "/")[1] is not Kind.FOLDER:
-        raise UsageError(f"{named}: there is no folder {folder}", hint=f"mkdir -p {folder}")
+        raise UsageError(f"{named}: there is no folder {folder}", hint=f"mkdir -p {shlex.quote(folder)}")
     return Destination(folder or "/", leaf, inside=False)
 
 

@@ -8,7 +8,6 @@ directory then.
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -17,6 +16,7 @@ import attrs
 from reconciler.errors import ConfigError, NotAWorkspace, UsageError
 from reconciler.model.facts import Kind
 from reconciler.model.identity import parse_file_name
+from reconciler.model.words import pasted
 from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.reading import Reading, locate
 
@@ -76,7 +76,7 @@ def find(path: str) -> Layout:
     """
     root, kind = locate(path)
     if kind is None:
-        hint = f"reconcile init {shlex.quote(path)}" if path else "name the workspace, or . for this folder"
+        hint = f"reconcile init {pasted(path)}" if path else "name the workspace, or . for this folder"
         raise UsageError(f"{path or 'an empty path'}: no such folder", hint=hint)
     if kind is not Kind.FOLDER:
         raise UsageError(f"{path}: not a folder; a workspace is a folder of batch files")
@@ -84,7 +84,7 @@ def find(path: str) -> Layout:
     if leaf == WORKDIR and any(locate(f"{above}/{each}")[1] is not None for each in (PRIVATE, SETTINGS)):
         # Two names for the same files would be two locks.
         message = f"{path} is the live folder of the workspace {above}, not a workspace of its own"
-        raise UsageError(message, hint=f"reconcile {shlex.quote(above)}")
+        raise UsageError(message, hint=f"reconcile {pasted(above)}")
     look = Reading(root)
     try:
         kinds = {entry.name: entry.kind for entry in look.listing("")}
@@ -97,12 +97,12 @@ def find(path: str) -> Layout:
     if WORKDIR.encode() in was:
         message = f"{path}/{WORKDIR}/ has vanished; it was there at an earlier pass"
         raise ConfigError(
-            message, hint=f"mount or restore it, or make an empty one: mkdir {shlex.quote(path)}/{WORKDIR}"
+            message, hint=f"mount or restore it, or make an empty one: mkdir {pasted(path)}/{WORKDIR}"
         )
     if PRIVATE in kinds or any(parse_file_name(name) for name in kinds):
         return Layout(root, "")
     message = f"{path} is not a workspace: it has no workdir/ and no batch_input_<name>.jsonl"
-    raise NotAWorkspace(message, hint=f"reconcile init {shlex.quote(path)}")
+    raise NotAWorkspace(message, hint=f"reconcile init {pasted(path)}")
 
 
 def _refuse_links(path: str, kinds: Mapping[str, Kind]) -> None:

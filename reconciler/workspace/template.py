@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -10,6 +9,7 @@ from importlib.resources.abc import Traversable
 from reconciler.errors import UsageError
 from reconciler.model.facts import Kind
 from reconciler.model.identity import parse_file_name
+from reconciler.model.words import pasted
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import FOLDERS, PRIVATE, SETTINGS, WORKDIR
 from reconciler.workspace.reading import locate
@@ -40,10 +40,10 @@ def create(path: str, *, parents: bool = False) -> str:
     try:
         there = {entry.name for entry in fx.listing("")}
         if there & {SETTINGS, WORKDIR, PRIVATE}:
-            raise UsageError(f"{path} is a workspace already", hint=f"reconcile {shlex.quote(path)}")
+            raise UsageError(f"{path} is a workspace already", hint=f"reconcile {pasted(path)}")
         if any(parse_file_name(name) for name in there):
             message = f"{path} holds batch files at its root and is a workspace as it is"
-            raise UsageError(message, hint=f"reconcile {shlex.quote(path)}")
+            raise UsageError(message, hint=f"reconcile {pasted(path)}")
         for name, data in _files():
             if name not in there:
                 fx.publish(name, (data,))
@@ -74,7 +74,7 @@ def _make_root(path: str, root: str) -> None:
     parent, _, leaf = root.rpartition("/")
     above = locate(parent or "/")[1]
     if above is None:
-        raise UsageError(f"{path}: there is no folder {parent}", hint=f"mkdir -p {shlex.quote(parent)}")
+        raise UsageError(f"{path}: there is no folder {parent}", hint=f"mkdir -p {pasted(parent)}")
     if above is not Kind.FOLDER:
         raise UsageError(f"{path}: {parent} is a file, not a folder")
     outer = Effects(parent or "/")

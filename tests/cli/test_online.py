@@ -16,7 +16,7 @@ from reconciler.testing.faults import Refuse, ReplyDropped
 from tests.cli.calling import named
 from tests.cli.remote import KEYS, There, asked, reach
 from tests.cli.test_interrupt import begin
-from tests.workspaces import files, put, results
+from tests.workspaces import answered, files, put, request, results
 
 DAY: Final = 86_400.0
 
@@ -407,6 +407,23 @@ def test_audit_finds_a_batch_whose_files_are_gone(there: There, workspace: Path)
     assert f"openai  {there.batch_id}: in_progress; made by this workspace, and not here any more" in said.out
 
 
+def test_audit_knows_what_was_set_aside(there: There, workspace: Path) -> None:
+    """A batch in quarantine is here, and so is one that was given up, whatever its folder is called then."""
+    there.fake.script(Fate(foreign=("q-99",)))
+    put_input(workspace, there)
+    there.call(workspace, "--wait")
+    assert (workspace / "quarantine" / "1.1").is_dir()
+    said = there.call("audit", workspace, "--json")
+    assert (said.code, said.document["findings"]) == (0, [])
+
+    put(workspace, "1", input=[request(7)], output=[answered(7)])
+    there.call(workspace)
+    there.call("dismiss", workspace, "1")
+    assert (workspace / "done" / "1.q1").is_dir()
+    said = there.call("audit", workspace, "--json")
+    assert (said.code, said.document["findings"]) == (0, [])
+
+
 def test_audit_finds_a_batch_that_the_provider_lost(there: There, workspace: Path) -> None:
     """A batch in flight that the provider does not know any more is a finding."""
     there.fake.default(Fate(seconds=DAY))
@@ -569,6 +586,20 @@ def test_a_batch_that_is_not_there(verb: str, there: There, workspace: Path) -> 
 
 
 @pytest.mark.parametrize("words", [("submit",), ("cancel",), ("resubmit",), ("adopt", "batch_000001")])
+def test_a_batch_in_quarantine(words: Sequence[str], there: There, workspace: Path) -> None:
+    """It is said where it lies and what to do with it, not that nothing is there or was ever sent."""
+    there.fake.script(Fate(foreign=("q-99",)))
+    put_input(workspace, there)
+    there.call(workspace, "--wait")
+    calls = len(there.fake.calls)
+
+    said = there.call(words[0], workspace, "1", *words[1:])
+
+    assert (said.code, len(there.fake.calls)) == (3, calls), said
+    assert said.err.startswith("error: 1: it is in quarantine/1.1/\n  -> mend its files and move them back")
+
+
+@pytest.mark.parametrize("words", [("submit",), ("cancel",), ("resubmit",), ("adopt", "batch_000001")])
 def test_a_batch_that_is_settled(words: Sequence[str], there: There, workspace: Path) -> None:
     """What is in `done/` is beyond all of these decisions."""
     put_input(workspace, there)
@@ -594,6 +625,38 @@ def test_adopting_a_batch_of_another_size(there: There, workspace: Path) -> None
 
     assert (said.code, there.creates()) == (3, 1), said
     assert f"{there.batch_id} has 4 requests, 2 has 3: it is another batch" in said.err
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["live", "settled"])
+def test_adopting_what_another_batch_is(wait: Sequence[str], there: There, workspace: Path) -> None:
+    """Answers to the requests of one batch are not taken for those of another, though ids are the same."""
+    put_input(workspace, there)
+    there.call(workspace, *wait)
+    put(workspace, "2", input=[{**asked(there.name, n), "url": "/v1/responses"} for n in range(4)])
+    there.fake.clock.advance(10)
+
+    before = files(workspace / "workdir")
+    said = there.call("adopt", workspace, "2", there.batch_id)
+
+    assert (said.code, files(workspace / "workdir")) == (3, before), said
+    assert f"{there.batch_id} is 1 here already" in said.err
+
+
+@pytest.mark.parametrize("left", [None, b"{"], ids=["gone", "torn"])
+def test_adopting_what_another_batch_was(left: bytes | None, there: There, workspace: Path) -> None:
+    """An input that was given another name gets its batch back, whatever is left under the earlier one."""
+    there.fake.default(Fate(polls=5))
+    put_input(workspace, there)
+    there.call(workspace)
+    live = workspace / "workdir"
+    (live / "batch_input_1.jsonl").rename(live / "batch_input_2.jsonl")
+    (live / "batch_metadata_1.jsonl").unlink()
+    if left is not None:
+        (live / "batch_metadata_1.jsonl").write_bytes(left)
+
+    said = there.call("adopt", workspace, "2", there.batch_id)
+
+    assert (said.code, record(workspace, "2")["batch_id"]) == (75, there.batch_id), said
 
 
 def test_adopting_a_batch_that_nobody_knows(there: There, workspace: Path) -> None:

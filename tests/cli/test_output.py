@@ -406,6 +406,8 @@ def test_a_relative_workspace_stays_relative_in_hints(tmp_path: Path) -> None:
         pytest.param(("{ws}/no such",), "reconcile init '{ws}/no such'", id="no-such-folder"),
         pytest.param(("init", "{ws}"), "reconcile '{ws}'", id="a-workspace-already"),
         pytest.param(("retry", "{ws}", "7"), "reconcile status '{ws}'", id="no-such-batch"),
+        pytest.param(("results", "{ws}", "-o", "{ws}2/x.csv"), "mkdir -p '{ws}2'", id="no-folder"),
+        pytest.param(("registry", "export", "{ws}", "{ws}2/x.csv"), "mkdir -p '{ws}2'", id="nor-there"),
     ],
 )
 def test_a_hint_of_an_error_can_be_pasted_into_a_shell(
@@ -417,6 +419,45 @@ def test_a_hint_of_an_error_can_be_pasted_into_a_shell(
     said = call(capsys, *spoken(words, root))
 
     assert f"-> {typed.format(ws=root)}" in said.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("add", "{ws}", "{file}.txt", "--model", "m", "--provider", "openai"), id="add"),
+        pytest.param(("split", "{file}.jsonl", "--into", "{ws}", "--segments", "1"), id="split"),
+        pytest.param(("prompt", "{file}.txt", "--workspace", "{ws}", "--worker", "echo"), id="prompt"),
+    ],
+)
+def test_hints_of_verbs_that_make_inputs_name_the_workspace(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is refused for its workspace names that workspace, wherever the verb takes it."""
+    root = tmp_path / "my ws"
+    put_held(root)
+    root.chmod(0o777)
+    for end in ("jsonl", "txt"):
+        (tmp_path / f"asked.{end}").write_text(json.dumps(request(0)) + "\n")
+    said = call(capsys, *(word.format(ws=root, file=tmp_path / "asked") for word in words))
+
+    assert said.code == 78
+    assert f"-> reconcile trust '{root}' --owner" in said.err
+
+
+@pytest.mark.parametrize("words", [("status", "--", "-x"), ("--", "-x")], ids=["verb", "run"])
+def test_a_hint_names_a_folder_that_begins_with_a_dash(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is hinted at makes that folder, and is not taken for an option."""
+    monkeypatch.chdir(tmp_path)
+    said = call(capsys, *words)
+    (hint,) = [line.partition("-> ")[2] for line in said.err.splitlines() if "-> " in line]
+
+    assert call(capsys, *shlex.split(hint)[1:]).code == 0
+    assert (tmp_path / "-x" / "workdir").is_dir()
 
 
 def painted(**changes: str) -> Said:

@@ -256,6 +256,26 @@ def test_live_answers_count_before_any_pass(root: Path) -> None:
     assert [row.text for row in rows(root)] == ["answer 0", "answer 1"]
 
 
+@pytest.mark.parametrize("name", ["1", "1.r1"])
+def test_live_files_that_have_the_name_of_a_settled_batch_are_told(root: Path, name: str) -> None:
+    """No table leaves them out in silence; what an interrupted move has left is no such thing."""
+    put(root, "1", input=ASKED[:2], output=[answered(0)], error=[failed(1, 500)])
+    run(root, provider="openai")
+    put(root, "1.r1", output=[answered(1)])
+    run(root)
+    settled = short(rows(root))
+    for path in (root / "done" / name).glob("batch_*.jsonl"):
+        shutil.copy(path, live(root) / path.name)
+    assert short(rows(root)) == settled
+
+    put(root, name, input=[request(7)], output=[answered(7)])
+    found, problems = told(root)
+    assert short(found) == settled
+    where = f"workdir/batch_input_{name}.jsonl is not the file that done/{name}/ holds"
+    assert problems == [f"{where}: its requests are left out"]
+    assert told(root, finished=True)[1] == []
+
+
 def test_finished_looks_at_done_alone(root: Path) -> None:
     """What lives or was set aside adds no row, and an answer of a live child no answer."""
     put(root, "1", input=ASKED[:2], output=[answered(0)], error=[failed(1, 500)])

@@ -7,6 +7,7 @@ import pytest
 
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import Rescue
+from reconciler.model.plan import Attention
 from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import Limit, Online, Record
 from reconciler.model.snapshot import Snapshot
@@ -51,6 +52,21 @@ def test_who_may_be_rescued(seen: Snapshot, expected: str, because: str) -> None
     assert told(plan) == expected, plan.because
     assert because in plan.because
     assert all(isinstance(step, Rescue) for step in plan.steps)
+
+
+@pytest.mark.parametrize(
+    ("known", "hint"),
+    [
+        (record(), "reconcile WORKSPACE --only 7 --provider local --worker http"),
+        (record(provider="openai", state="uploaded"), "reconcile submit WORKSPACE 7"),
+        (record(provider="openai", state="rejected"), "reconcile resubmit WORKSPACE 7"),
+    ],
+)
+def test_what_to_type_for_what_no_provider_has(known: Record, hint: str) -> None:
+    """A provider that metadata names outranks the flag, so only one that has none is answered live by it."""
+    then = plan_rescue(snap("i", record=known), POLICY).then
+    assert isinstance(then, Attention)
+    assert then.hint.startswith(hint)
 
 
 @pytest.mark.parametrize(

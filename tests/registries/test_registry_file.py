@@ -254,6 +254,21 @@ def test_export_writes_the_same_and_changes_nothing(root: Path, tmp_path: Path) 
     assert export(str(root), settings(), str(tmp_path / "r.csv")) == 3
 
 
+def test_paths_of_a_batch_that_was_given_up_under_another_name(root: Path) -> None:
+    """Its row names the files that lie there, which keep their names, and the model of its requests."""
+    put(root, "1", input=[request(0)], output=[answered(9)])
+    keep(root)
+    put(root, "1", input=[request(0)], output=[answered(0)])
+    keep(root)
+    Workspace.open(root, settings={"results.registry": True}, environment=False).dismiss("1")
+
+    (twin,) = [row for row in rows(root) if row["name"] == "1.q1"]
+
+    assert Path(twin["batch_input_path"]).is_file()
+    assert Path(twin["batch_output_path"]).is_file()
+    assert twin["model"] == "m"
+
+
 def test_export_overwrites_nothing_but_a_registry(root: Path, tmp_path: Path) -> None:
     """Any other file is left as it is."""
     put_three(root)

@@ -322,6 +322,15 @@ def test_from_python(place: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("count", [2.5, "2", 2.0])
+def test_a_number_of_requests_is_a_whole_one(place: Path, count: Any) -> None:
+    """Half a request makes no batch, and no other number of batches than was meant."""
+    for choice in ("batch_size", "segments"):
+        with pytest.raises(UsageError, match="has to be a whole number"):
+            Workspace.open(place / "ws").split(source(place), **{choice: count})
+    assert list((place / "ws" / "workdir").iterdir()) == []
+
+
 # --- what happens to the file meanwhile ---------------------------------------------------------------------
 
 

@@ -244,6 +244,19 @@ def test_what_settled_while_nobody_watched_is_told(tmp_path: Path, receiver: Rec
     assert (receiver.names("0"), receiver.names("1")) == ([], ["batch.settled"])
 
 
+def test_another_batch_of_the_same_name_is_told_of(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
+    """One that was taken away stands nowhere any more: what comes in its place is new."""
+    root = tmp_path / "ws"
+    posted = Posted(root, [webhook])
+    for number in range(2):
+        put(root, "1", input=[request(number)])
+        posted.live_for(600.0)
+        (root / "workdir" / "batch_input_1.jsonl").unlink()
+        posted.live_for(600.0)
+
+    assert receiver.names("1") == ["batch.held", "batch.held"]
+
+
 def test_without_hooks_nothing_is_written(tmp_path: Path) -> None:
     """A workspace that no hook is named for has no outbox."""
     posted = Posted(tmp_path / "w", [])
