@@ -8,7 +8,6 @@ give the same row, whoever looks.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
@@ -30,7 +29,7 @@ from reconciler.model.receipt import Receipt
 from reconciler.model.record import Record, Submission
 from reconciler.model.report import BatchReport
 from reconciler.session import Session, Watcher
-from reconciler.workspace import metadata, settled
+from reconciler.workspace import exporting, metadata, settled
 from reconciler.workspace.effects import Effects, temporary_for
 from reconciler.workspace.layout import QUARANTINE, TARGET, Layout
 from reconciler.workspace.reading import Reading, locate
@@ -286,20 +285,17 @@ def export(path: str, settings: Settings, file: str) -> int:
         UsageError: It cannot be a file there.
         Clash: Something else than a registry stands there.
     """
-    real, kind = locate(file)
-    folder, _, leaf = real.rpartition("/")
-    if kind is Kind.FOLDER:
+    if locate(file)[1] is Kind.FOLDER:
         raise UsageError(f"{file} is a folder", hint=f"name a file: {file.rstrip('/')}/{FILE}")
-    if not leaf or locate(folder or "/")[1] is not Kind.FOLDER:
-        raise UsageError(f"{file}: there is no folder {folder}", hint=f"mkdir -p {shlex.quote(folder)}")
     with viewing(path, settings) as view:
+        where = exporting.destination(view.layout.root, file)
         rows = rows_of(view)
-    with closing(Effects(folder or "/")) as fx:
-        if kind is not None and not fx.read(leaf).startswith(HEADER):
+    with closing(Reading(where.folder)) as look:
+        if look.fact(where.path) is not None and not look.read(where.path).startswith(HEADER):
             raise Clash(
                 f"{file} is there already and is no registry; it was not replaced", hint="name another file"
             )
-        fx.publish(leaf, (rows.encode(),), replace=True)
+    exporting.export(where, (rows.encode(),))
     return len(rows)
 
 

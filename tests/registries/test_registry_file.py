@@ -13,14 +13,26 @@ import pytest
 
 from reconciler import Workspace, engine
 from reconciler.codec.registry import ANCESTOR, COLUMNS, HEADER, decode, encode_line
-from reconciler.errors import Clash
+from reconciler.errors import Clash, UsageError
 from reconciler.registry import export
 from reconciler.session import Options
 from reconciler.testing import FakeProvider, Fate
 from tests.online import Online
 from tests.stopping import client_of, lines_of
 from tests.workspace.faults import Crash, Trip, errno_failure
-from tests.workspaces import answered, failed, jsonl, put, record, request, run, scratch, settings, stats
+from tests.workspaces import (
+    answered,
+    failed,
+    files,
+    jsonl,
+    put,
+    record,
+    request,
+    run,
+    scratch,
+    settings,
+    stats,
+)
 
 FILE: Final = "target/jobs_registry.csv"
 
@@ -278,6 +290,19 @@ def test_export_overwrites_nothing_but_a_registry(root: Path, tmp_path: Path) ->
         export(str(root), settings(), str(tmp_path / "r.csv"))
 
     assert (tmp_path / "r.csv").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize(
+    "path", ["workdir/batch_input_9.jsonl", "done/1/r.csv", ".reconciler/r.csv", "target/1.results.csv"]
+)
+def test_export_takes_no_name_of_the_workspace(root: Path, path: str) -> None:
+    """A new file among those of the workspace would be taken for one of its own: an input, for one."""
+    put_three(root)
+    before = files(root)
+    with pytest.raises(UsageError, match="a name that the workspace has for files of its own"):
+        export(str(root), settings(), str(root / path))
+    assert files(root) == before
+    assert export(str(root), settings(), str(root / "target/mine.csv")) == 3
 
 
 def test_what_was_exported_is_imported(root: Path, tmp_path: Path) -> None:
