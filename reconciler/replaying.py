@@ -182,11 +182,13 @@ def _settled_since(held: Session, name: BatchName, earliest: float | None) -> bo
 
 
 def _speaks_of(held: Session, name: BatchName, model: str) -> bool:
-    """Whether a request or an answer of a batch names a model."""
+    """Whether a request or an answer of a batch names a model, as far as anybody can say."""
     ctx = held.ctx
     try:
         files = files_of(ctx.fx, name)
-        return any(found is not None and fnmatchcase(found, model) for found in _models(ctx, files))
+        return Role.INPUT not in files or any(
+            found is not None and fnmatchcase(found, model) for found in _models(ctx, files)
+        )
     except (ReconcilerError, OSError):
         # Why it cannot be read is told where it is replayed.
         return True
@@ -194,8 +196,6 @@ def _speaks_of(held: Session, name: BatchName, model: str) -> bool:
 
 def _models(view: View, files: Mapping[Role, FileFact]) -> Iterator[str | None]:
     """The models that a batch's requests name, then those of its answers."""
-    if Role.INPUT not in files:
-        return
     for line in Lines(view, files[Role.INPUT]):
         yield decode_request(line, files[Role.INPUT].path).model
     answers = match(view, files, None).answers

@@ -320,6 +320,8 @@ def test_what_has_no_answers_any_more(tmp_path: Path) -> None:
     assert {each.name: each.state for each in found.batches} == dict.fromkeys("14", Replayed.SKIPPED)
     assert "removed by [retain]" in found.batches[0].because
     assert files(root) == before
+    # Of which model it was nobody can say any more: it is told of, and not left out.
+    assert "1" in again(root, model="none")
 
 
 def unlist(root: Path) -> None:
