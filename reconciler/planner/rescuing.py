@@ -13,7 +13,7 @@ from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Rescue
 from reconciler.model.plan import Attention, Held, Plan
 from reconciler.model.policy import LOCAL, Policy
-from reconciler.model.record import Record, Submission
+from reconciler.model.record import Odd, Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
@@ -72,6 +72,10 @@ def _where(snap: Snapshot, record: Record) -> Plan | None:
     if record.imported is not None:
         because = "another tool has sent it, and nobody here knows what was asked again there"
         return Plan(name, because, then=Attention(f"reconcile retry WORKSPACE {name}    when you know"))
+    if record.online.heard_out(Odd.UNKNOWN):
+        because = f"{record.provider} does not know {record.batch_id} any more, and can stop nothing of it"
+        hint = f"reconcile resubmit WORKSPACE {name}    to send it again, and pay again"
+        return Plan(name, because, then=Attention(hint))
     if record.batch_id is not None or record.online.rescue:
         return None
     if record.provider == LOCAL:

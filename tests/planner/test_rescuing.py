@@ -9,7 +9,7 @@ from reconciler.model.identity import BatchName
 from reconciler.model.operation import Rescue
 from reconciler.model.plan import Attention
 from reconciler.model.policy import LOCAL, Policy
-from reconciler.model.record import Limit, Online, Record
+from reconciler.model.record import Limit, Odd, Online, Record
 from reconciler.model.snapshot import Snapshot
 from reconciler.planner.rescuing import is_overdue, plan_rescue
 from tests.planner.builders import NOW, POLICY_OPENAI_REACHABLE, record, remote, snap, told
@@ -23,6 +23,7 @@ POLICY = attrs.evolve(
     worker_chosen=True,
 )
 RUNNING = remote("in_progress")
+LOST = Online(odd=Odd.UNKNOWN, looks=99)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,11 @@ RUNNING = remote("in_progress")
         (snap("", record=RUNNING), STAYS, "its input is not here"),
         (snap("i", record=attrs.evolve(RUNNING, limit=Limit(60.0, NOW - 1))), STAYS, "once it has settled"),
         (snap("i", record=attrs.evolve(RUNNING, imported={})), STAYS, "another tool"),
+        (
+            snap("i", record=attrs.evolve(RUNNING, online=LOST)),
+            STAYS,
+            "openai does not know batch_1 any more",
+        ),
         (snap("i", record=record(provider=LOCAL)), STAYS, "on this machine already"),
         (snap("i", record=record(provider="openai", state="creating")), HELD, "may have reached openai"),
         (snap("i", record=record(provider="openai", state="uploaded")), STAYS, "no provider has it"),
