@@ -255,14 +255,14 @@ ONLINE: Final = (
             "        charging.release(ctx, record.name, record.intent)\n"
             '        told = f"no reply to the create ({error.message}); looking for the batch"\n'
         ),
-        ("tests/test_spending.py", "-k", "in_doubt"),
+        ("tests/test_spending_counted.py", "-k", "in_doubt"),
     ),
     Planted(
         "a limit counts what was spent and not what is reserved",
         "executor/charging.py",
         "    left = cap.nano - spending.without(key)\n",
         "    left = cap.nano - spending.spent\n",
-        ("tests/test_spending.py", "-k", "makes_room or in_doubt"),
+        ("tests/test_spending.py", "tests/test_spending_counted.py", "-k", "makes_room or in_doubt"),
     ),
     Planted(
         "what is refused by the limit was uploaded before",
