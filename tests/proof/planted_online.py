@@ -19,14 +19,14 @@ ONLINE: Final = (
         "planner/limiting.py",
         "said == here > 0\n",
         "said == here\n",
-        ("tests/test_online.py", "-k", "neither_counts"),
+        ("tests/test_online_ended.py", "-k", "neither_counts"),
     ),
     Planted(
         "what was answered before an early end is sent again where its file is named late",
         "planner/in_flight.py",
         "    ended = phase in (Phase.DONE, Phase.PARTIAL)\n",
         "    ended = phase is Phase.DONE\n",
-        ("tests/test_online.py", "-k", "named_after"),
+        ("tests/test_online_ended.py", "-k", "named_after"),
     ),
     Planted(
         "that a batch is not known any more counts as a look at how it ended",
@@ -40,7 +40,7 @@ ONLINE: Final = (
         "executor/submitted.py",
         "        looks=record.online.looks if again else 0,\n",
         "        looks=record.online.looks,\n",
-        ("tests/test_online.py", "-k", "odd_before"),
+        ("tests/test_online_ended.py", "-k", "odd_before"),
         (
             (
                 "executor/submitted.py",
