@@ -6,6 +6,7 @@ Requests are numbered from 1 and named `q-<n>`. On the wire they may have other 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from reconciler.model.report import Report
 from reconciler.providers.base import Remote
 from reconciler.providers.http import Http
 from reconciler.providers.http_settings import HttpSettings
@@ -21,7 +23,7 @@ from reconciler.providers.openai import OpenAI
 from reconciler.providers.registry import make
 from reconciler.testing import FakeProvider, Outcome
 from tests.online import Online, put_input
-from tests.workspaces import Line
+from tests.workspaces import Line, leftovers, results
 
 FIVE: Final = ("openai", "azure", "anthropic", "gemini", "mistral")
 SIX: Final = (*FIVE, "openrouter")
@@ -116,3 +118,21 @@ def quick(fake: FakeProvider, **more: Any) -> Http:
         now=lambda: fake.clock.now,
         clock=lambda: time.monotonic() * HURRY,
     )
+
+
+def outcomes(root: Path, batch: str = "1") -> dict[int, str]:
+    """What was published of each request of a batch, by its number."""
+    return {number_of(line["custom_id"]): line["outcome"] for line in results(root, batch)}
+
+
+def lines_in(root: Path, role: str, batch: str = "1") -> list[int]:
+    """The requests that a file in `done/` holds, by their numbers."""
+    path = root / "done" / batch / f"batch_{role}_{batch}.jsonl"
+    found = [json.loads(line) for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
+    return sorted(number_of(line.get("custom_id") or line.get("key")) for line in found)
+
+
+def settled(report: Report, root: Path, *batches: str) -> bool:
+    """Whether these batches and no others are in `done/`, and all is well."""
+    done = sorted(path.name for path in (root / "done").iterdir())
+    return report.exit_code == 0 and done == sorted(batches) and not leftovers(root)

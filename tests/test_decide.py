@@ -1,7 +1,7 @@
 """
 The verbs of a person, as library calls: what they refuse, they leave as it was.
 
-What they do to a batch is told in `executor/test_leftovers_by_hand.py` and `executor/test_moving.py`.
+What they do to a batch is told in `executor/test_leftovers_by_hand.py` and `executor/test_dismissing.py`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

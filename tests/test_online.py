@@ -18,28 +18,33 @@ import pytest
 from reconciler.check import check
 from reconciler.decide import dismiss, retry
 from reconciler.decide_online import resubmit
-from reconciler.model.report import Report, State
+from reconciler.model.report import State
 from reconciler.providers.calls import Call, Reply, Sink, Wire
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import (
     LENGTH,
-    MISSING,
     REFUSAL,
-    End,
-    Last,
     LineError,
     all_failed,
-    cancelled,
     error_object,
-    expired,
     http_error,
     refused,
     token_limit_exceeded,
 )
 from reconciler.testing.faults import Refuse
-from reconciler.testing.records import Kind
-from tests.five import NUMBERED, SIX, TWO_FILES, by_number, line_of, number_of, online, quick
-from tests.workspaces import leftovers, live, manifest, record, results, tree
+from tests.five import (
+    NUMBERED,
+    SIX,
+    TWO_FILES,
+    by_number,
+    line_of,
+    lines_in,
+    online,
+    outcomes,
+    quick,
+    settled,
+)
+from tests.workspaces import live, manifest, record
 
 provider = pytest.mark.parametrize("name", SIX)
 
@@ -49,24 +54,6 @@ def fake(fake_provider: FakeProvider) -> FakeProvider:
     """A fake provider whose clock is past the times of all files."""
     fake_provider.clock.advance(60)
     return fake_provider
-
-
-def outcomes(root: Path, batch: str = "1") -> dict[int, str]:
-    """What was published of each request of a batch, by its number."""
-    return {number_of(line["custom_id"]): line["outcome"] for line in results(root, batch)}
-
-
-def lines_in(root: Path, role: str, batch: str = "1") -> list[int]:
-    """The requests that a file in `done/` holds, by their numbers."""
-    path = root / "done" / batch / f"batch_{role}_{batch}.jsonl"
-    found = [json.loads(line) for line in path.read_bytes().split(b"\n") if line] if path.exists() else []
-    return sorted(number_of(line.get("custom_id") or line.get("key")) for line in found)
-
-
-def settled(report: Report, root: Path, *batches: str) -> bool:
-    """Whether these batches and no others are in `done/`, and all is well."""
-    done = sorted(path.name for path in (root / "done").iterdir())
-    return report.exit_code == 0 and done == sorted(batches) and not leftovers(root)
 
 
 @provider
@@ -96,51 +83,6 @@ def test_success_and_failure(tmp_path: Path, fake: FakeProvider, name: str) -> N
     assert outcomes(root, "1.r1") == {4: "answered"}
     assert (lines_in(root, "output"), lines_in(root, "error")) == ([1, 3, 5], [2, 4])
     assert asked.creates() == 2
-
-
-@provider
-@pytest.mark.parametrize("end", ["expired", "cancelled"])
-def test_an_early_end_keeps_what_was_answered(
-    tmp_path: Path, fake: FakeProvider, name: str, end: End
-) -> None:
-    """Answers before an early end are paid for: they are fetched, and only the rest is asked again."""
-    root = tmp_path / "ws"
-    switches = fake.gemini.switches
-    switches.expired_output = switches.cancelled_output = True
-    fake.script(Fate(end=end, done=2))
-    asked = online(root, fake, name)
-
-    assert settled(asked.wait(), root, "1", "1.r1")
-    assert outcomes(root) == {1: "answered", 2: "answered", 3: "retried", 4: "retried", 5: "retried"}
-    assert outcomes(root, "1.r1") == dict.fromkeys((3, 4, 5), "answered")
-    assert asked.creates() == 2
-
-
-@provider
-def test_attempts_come_to_an_end(tmp_path: Path, fake: FakeProvider, name: str) -> None:
-    """What expires each time is sent `max_attempts` times, and then has failed."""
-    root = tmp_path / "ws"
-    fake.default(expired(0))
-    asked = online(root, fake, name)
-    report = asked.wait()
-
-    assert asked.creates() == 3
-    if name == "gemini":
-        # It serves nothing of an expired batch: the last send leaves ids without any answer.
-        assert (report.exit_code, report.batch("1.r2").state) == (3, State.ATTENTION)
-        return
-    assert settled(report, root, "1", "1.r1", "1.r2")
-    assert outcomes(root, "1.r2") == dict.fromkeys(range(1, 6), "failed")
-
-
-@pytest.mark.parametrize("fate", [expired(0), cancelled(0)], ids=["expired", "cancelled"])
-def test_an_early_end_without_a_file(tmp_path: Path, fake: FakeProvider, fate: Fate) -> None:
-    """Gemini serves no file of a batch that ended early: all of it is asked again."""
-    root = tmp_path / "ws"
-    fake.script(fate)
-
-    assert settled(online(root, fake, "gemini").wait(), root, "1", "1.r1")
-    assert outcomes(root, "1.r1") == dict.fromkeys(range(1, 6), "answered")
 
 
 @provider
@@ -307,118 +249,6 @@ def test_an_upload_that_is_gone_is_made_again(tmp_path: Path, fake: FakeProvider
         file.deleted = True
     assert settled(asked.wait(), root, "1")
     assert (fake.calls.count("upload"), asked.creates()) == (2, 1)
-
-
-def test_a_batch_with_neither_counts_nor_files_is_not_sent_again(tmp_path: Path, fake: FakeProvider) -> None:
-    """A batch called completed, of which no answer is counted and none is shown, may have been paid for."""
-    root = tmp_path / "ws"
-    asked = online(root, fake, "openai")
-    fake.script(Fate(counts={"completed": 0, "failed": 0}, late=9))
-    report = asked.wait()
-    assert (report.exit_code, report.batch("1").state) == (3, State.ATTENTION)
-    assert asked.creates() == 1
-
-
-@pytest.mark.parametrize("counts", [{}, {"completed": 0, "failed": 0}])
-def test_a_file_that_is_named_after_a_person_was_asked_is_fetched(
-    tmp_path: Path, fake: FakeProvider, counts: dict[str, int]
-) -> None:
-    """However late it is named: each pass looks, and one that learns nothing writes nothing."""
-    root = tmp_path / "ws"
-    asked = online(root, fake, "openai")
-    fake.script(Fate(counts=counts, late=9))
-    assert asked.wait().batch("1").state is State.ATTENTION
-    before = tree(root)
-    assert asked.run().batch("1").state is State.ATTENTION
-    assert tree(root) == before
-    for _ in range(9):
-        fake.clock.advance(600)
-        asked.run()
-    assert set(outcomes(root).values()) == {"answered"}
-    assert asked.creates() == 1
-
-
-@pytest.mark.parametrize("end", ["expired", "cancelled"])
-def test_answers_that_are_named_after_an_early_end(tmp_path: Path, fake: FakeProvider, end: End) -> None:
-    """What was answered before a batch was cut off is fetched, however late its file is named."""
-    root = tmp_path / "ws"
-    asked = online(root, fake, "openai")
-    fake.script(Fate(end=end, done=2, counts={"completed": 0, "failed": 0}, late=2))
-    asked.wait()
-    assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
-
-
-@pytest.mark.parametrize("kind", ["create", "get"])
-def test_what_was_odd_before_is_no_look_at_the_end(tmp_path: Path, fake: FakeProvider, kind: Kind) -> None:
-    """That creates were sent away, or a batch was not known twice, does not make its end believed sooner."""
-    root = tmp_path / "ws"
-    asked = online(root, fake, "openai")
-    fake.script(Fate(end="expired", polls=0, done=2, counts={"completed": 0, "failed": 0}, late=2))
-    if kind == "create":
-        fake.fault("create", Refuse(429, "slow down"), times=3)
-    else:
-        asked.run()
-        fake.fault("get", Refuse(404, "No such batch"), times=2)
-    asked.wait()
-    assert [outcomes(root)[n] for n in (1, 2)] == ["answered", "answered"]
-    assert sorted(lines_in(root, "output")) == [1, 2]
-
-
-@pytest.mark.parametrize("last", ["output", "error"])
-@pytest.mark.parametrize("end", ["expired", "completed"])
-@pytest.mark.parametrize(
-    ("name", "counts"),
-    [
-        ("openai", {}),
-        ("openai", {"completed": 0, "failed": 0}),
-        ("openai", {"completed": None, "failed": None}),
-        ("mistral", {"succeeded_requests": None, "failed_requests": None}),
-    ],
-)
-def test_files_that_are_named_one_after_the_other(  # noqa: PLR0913, PLR0917 - one parameter for each axis
-    tmp_path: Path, fake: FakeProvider, name: str, counts: dict[str, Any], end: End, last: Last
-) -> None:
-    """The second of two files is fetched, too, whatever is counted: nothing that it answers is sent again."""
-    root = tmp_path / "ws"
-    asked = online(root, fake, name)
-    failed = dict.fromkeys((3, 4, 5), http_error(400))
-    fake.script(Fate(end=end, done=2, counts=counts, late=2, last=last, choose=by_number(failed)))
-    report = asked.wait()
-
-    assert report.exit_code == 0
-    assert (lines_in(root, "output"), lines_in(root, "error")) == ([1, 2], [3, 4, 5])
-    assert asked.creates() == (1 if end == "completed" else 2)
-
-
-def test_looks_at_once_are_one_look(tmp_path: Path, fake: FakeProvider) -> None:
-    """An end without files is not believed because a person has asked six times in a moment."""
-    root = tmp_path / "ws"
-    asked = online(root, fake, "openai")
-    fake.script(Fate(end="expired", polls=0, done=2, counts={"completed": 0, "failed": 0}, late=7))
-    for _ in range(7):
-        asked.run()
-    assert asked.wait().exit_code == 0
-    assert lines_in(root, "output") == [1, 2]
-
-
-@provider
-def test_a_missing_answer_is_never_asked_again_by_itself(
-    tmp_path: Path, fake: FakeProvider, name: str
-) -> None:
-    """An id that neither file has, in a batch that counts it as answered, is for a person to decide."""
-    root = tmp_path / "ws"
-    told: dict[str, Any] = {"anthropic": {"succeeded": 5}}.get(name, {})
-    fake.script(Fate(choose=by_number({3: MISSING}), counts=told))
-    fake.gemini.switches.partially_succeeded = False
-    asked = online(root, fake, name)
-    report = asked.wait()
-
-    if name == "gemini":
-        # It does not count the answer either: nobody will ever have it.
-        assert settled(report, root, "1", "1.r1")
-        return
-    assert (report.exit_code, asked.creates()) == (3, 1)
-    assert "q-3" in report.batch("1").because
 
 
 class OneByOne:

@@ -19,11 +19,11 @@ from reconciler.providers.calls import Sink, Wire
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import http_error
 from reconciler.testing.faults import Cut, Refuse, Reply
+from tests.erring_plugs import own
 from tests.five import online
 from tests.online import Online
 from tests.plugged_provider import Acme
 from tests.test_online_doubts import LIES, SAID
-from tests.test_plugged_online import own
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import files, live, record, results
 

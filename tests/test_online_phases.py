@@ -19,9 +19,8 @@ from reconciler.model.report import State
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import expired, http_error, token_limit_exceeded
 from reconciler.testing.faults import Refuse, ReplyDropped
-from tests.five import FIVE, NUMBERED, by_number, online
+from tests.five import FIVE, NUMBERED, by_number, online, outcomes
 from tests.online import Online
-from tests.test_online import outcomes
 from tests.workspaces import live, record
 
 HOUR = 3600.0

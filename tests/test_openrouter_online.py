@@ -1,7 +1,8 @@
 """
 What only OpenRouter's way of taking batches asks of a workspace: one model, one endpoint, pages, no cancel.
 
-What it has in common with the others is in `test_online.py` and `test_online_doubts.py`.
+What it has in common with the others is in `test_online.py`, `test_online_ended.py` and
+`test_online_doubts.py`.
 """
 
 from __future__ import annotations

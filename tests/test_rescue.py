@@ -15,125 +15,22 @@ from typing import Any
 import attrs
 import pytest
 
-from reconciler.check import check
 from reconciler.decide_online import cancel, rescue, rescue_until_settled
-from reconciler.errors import NeedsPerson
-from reconciler.executor.hooks import Hooks, Plugged
-from reconciler.model.exchange import Request
-from reconciler.model.policy import LOCAL
 from reconciler.model.report import State
-from reconciler.providers.echo import echo
-from reconciler.providers.local import Local
-from reconciler.session import Options
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import expired, token_limit_exceeded
 from reconciler.testing.faults import Refuse
 from reconciler.workspace.effects import Tap, no_tap
 from tests import five
-from tests.online import Online, put_input
-from tests.stopping import LATE
-from tests.workers import AT_ONCE, Noted, note, noted
+from tests.online import put_input
+from tests.rescuing import STUCK, Rescuing, begun, called, of_one_lineage, outcomes, sound
+from tests.workers import Noted
 from tests.workspace.faults import Crash, Trip
-from tests.workspaces import ledger, leftovers, manifest, record, results, scratch, settings, tree
+from tests.workspaces import ledger, manifest, scratch
 
 CANCELS = [name for name in five.SIX if name != "openrouter"]
 POINTS = 15
 """Effects that a normal run tries of each scenario, the same in every run; a slow one tries all."""
-
-STUCK = Fate(polls=10**6)
-"""A batch that never ends by itself."""
-
-
-@attrs.frozen
-class Asked:
-    """
-    A worker that writes each call down, and answers in the shape of the request.
-
-    Attributes:
-        log: One id a line.
-    """
-
-    log: Path
-
-    async def __call__(self, request: Request) -> Any:
-        """Note the call, then answer."""
-        note(self.log, request.custom_id)
-        return await echo(request)
-
-
-@attrs.define
-class Rescuing(Online):
-    """
-    A workspace, a provider that it can ask, and a worker that answers live.
-
-    Attributes:
-        worker: Who answers; it notes each call.
-        chosen: The user has chosen it.
-    """
-
-    worker: Any = None
-    chosen: bool = True
-
-    @property
-    def options(self) -> Options:
-        """What a pass takes."""
-        options: Options = Online.options.fget(self)  # type: ignore[attr-defined]  # the property of the base
-        live = Local(self.worker, 2, AT_ONCE)
-        clients = {each.name: each for each in (self.client, *self.others)} | {LOCAL: live}
-        if self.keyless:
-            del clients[self.client.name]
-        hooks = Hooks(providers=clients, keyless=self.keyless, worker_chosen=self.chosen)
-        return attrs.evolve(options, plugged=Plugged(lambda _name: hooks))
-
-
-def begun(
-    tmp_path: Path, fake: FakeProvider, name: str = "openai", fate: Fate = STUCK, **more: Any
-) -> Rescuing:
-    """A batch that was sent."""
-    fake.clock.advance(60)
-    fake.default(fate)
-    root = tmp_path / "ws"
-    put_input(root, five.lines_of(name))
-    made = Rescuing(root, fake, five.client_of(name, fake), worker=Asked(tmp_path / "calls"), **more)
-    made.run()
-    return made
-
-
-def called(tmp_path: Path) -> dict[int, int]:
-    """How often each request was asked live, by its number."""
-    return {five.number_of(key): count for key, count in noted(tmp_path / "calls").items()}
-
-
-def outcomes(root: Path, batch: str) -> dict[int, str]:
-    """What was published of each request, by its number."""
-    return {five.number_of(line["custom_id"]): line["outcome"] for line in results(root, batch)}
-
-
-def sound(root: Path) -> None:
-    """Every id is accounted for, and nothing is left behind."""
-    assert not check(str(root), settings()).findings
-    assert not leftovers(root)
-
-
-def of_one_lineage(root: Path, *batches: str) -> dict[int, str]:
-    """Which batch answered each request; answered by two is a fault."""
-    owners: dict[int, str] = {}
-    for batch in batches:
-        for number, outcome in outcomes(root, batch).items():
-            if outcome == "answered":
-                assert number not in owners, f"{number} was answered by {owners[number]} and {batch}"
-                owners[number] = batch
-    return owners
-
-
-def refusal(asked: Rescuing, *names: str) -> str:
-    """The words of a refusal, which has written nothing and stopped nothing."""
-    before, calls = tree(asked.root), list(asked.fake.calls)
-    with pytest.raises(NeedsPerson) as refused:
-        asked.decide(rescue, *names)
-    assert tree(asked.root) == before
-    assert list(asked.fake.calls) == calls
-    return f"{refused.value.message}\n{refused.value.hint}"
 
 
 @pytest.mark.parametrize("name", CANCELS)
@@ -271,81 +168,6 @@ def test_until_all_of_it_has_settled(tmp_path: Path, fake_provider: FakeProvider
     assert decision.exit_code == 0
     assert sorted(path.name for path in (asked.root / "done").iterdir()) == ["1", "1.r1"]
     assert asked.creates() == 1
-
-
-# What is refused
-
-
-def test_without_a_chosen_worker(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """A stand-in must not answer for a provider: nothing is stopped, and the hint says how to choose."""
-    asked = begun(tmp_path, fake_provider, chosen=False)
-    assert "--rescue 1 --worker http" in refusal(asked)
-
-
-def test_a_provider_that_cannot_stop(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """OpenRouter goes on whatever happens, and is paid: a batch under way there is refused."""
-    assert "openrouter has no call that stops a batch" in refusal(
-        begun(tmp_path, fake_provider, "openrouter")
-    )
-
-
-def test_without_a_key(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """Who cannot ask the provider to stop cannot be sure that it has."""
-    asked = begun(tmp_path, fake_provider)
-    asked.keyless = {"openai": "set OPENAI_API_KEY"}
-    assert "set OPENAI_API_KEY" in refusal(asked)
-
-
-def test_a_create_in_doubt(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """A create that may have left may be answering: nobody else is asked."""
-    fake_provider.fault("create", LATE)
-    asked = begun(tmp_path, fake_provider)
-    assert record(asked.root, "1")["state"] == "creating"
-    assert "its create may have reached openai" in refusal(asked)
-
-
-def test_an_input_that_was_never_sent(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """There is nothing to rescue; the hint says how to have it answered live."""
-    asked = begun(tmp_path, fake_provider)
-    put_input(asked.root, five.lines_of("openai"), "2")
-    assert "at no provider" in refusal(asked, "2")
-
-
-def test_when_no_attempt_is_left(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """Stopping it would leave requests that nobody may ask: it is refused before it is stopped."""
-    asked = begun(tmp_path, fake_provider, flags={"max_attempts": 1})
-    assert "raise [policy] max_attempts" in refusal(asked)
-
-
-def test_a_settled_batch(tmp_path: Path, fake_provider: FakeProvider) -> None:
-    """It waits for nobody: that is said, and nothing is done."""
-    asked = begun(tmp_path, fake_provider, fate=Fate())
-    asked.wait()
-    before = tree(asked.root)
-    decision = asked.decide(rescue)
-    assert (decision.exit_code, decision.told) == (
-        0,
-        ("1: it has settled, and no provider has left anything of it",),
-    )
-    assert tree(asked.root) == before
-    assert called(tmp_path) == {}
-
-
-def test_leftovers_are_held_when_the_worker_is_not_named_again(
-    tmp_path: Path, fake_provider: FakeProvider
-) -> None:
-    """A later pass that would have the stand-in answer them holds them instead."""
-    asked = begun(tmp_path, fake_provider, "anthropic")
-    asked.decide(rescue)
-    asked.chosen = False
-    for provider in ("anthropic", "local", "none"):
-        report = asked.wait(provider=provider)
-        assert {str(batch.name): batch.state for batch in report.batches}["1.r1"] is State.HELD
-    assert called(tmp_path) == {}
-    asked.chosen = True
-    assert asked.wait(provider="none", submit="manual").exit_code == 0
-    assert sorted(of_one_lineage(asked.root, "1", "1.r1")) == [1, 2, 3, 4, 5]
-    sound(asked.root)
 
 
 # The policy

@@ -21,6 +21,8 @@ ROOT: Final = Path(__file__).parents[2]
 WAIT: Final = 60.0
 """Seconds after which a process is taken to hang."""
 
+READERS: Final = (("plan", "{ws}"), ("status", "{ws}"), ("check", "{ws}"), ("{ws}",))
+
 
 @attrs.frozen
 class Said:
@@ -141,3 +143,18 @@ def named(rows: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
     """The row of one batch."""
     (row,) = [each for each in rows if each["name"] == name]
     return row
+
+
+def spoken(words: tuple[str, ...], workspace: Path) -> list[str]:
+    """A row of words with the workspace put in."""
+    return [word.format(ws=workspace) for word in words]
+
+
+def put_everything(root: Path) -> None:
+    """One batch of each kind that matters to a reader."""
+    put_settled(root, "1", failures=1)
+    put_held(root, "2")
+    put_short(root, "3")
+    put_crossed(root, "4")
+    put(root, "5", output=[answered(0)])
+    (root / "workdir" / "notes.txt").write_text("mine", "utf-8")

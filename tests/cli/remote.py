@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -14,8 +15,9 @@ import pytest
 from reconciler.cli.main import main
 from reconciler.cli.prepare import Time
 from reconciler.testing import FakeProvider
+from reconciler.testing.faults import Refuse
 from tests.cli.calling import Said
-from tests.workspaces import request
+from tests.workspaces import put, request
 
 KEYS: Final[Mapping[str, tuple[str, str]]] = {
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
@@ -109,3 +111,23 @@ def reach(
     # An input that was written before this test began its clock is old enough to be sent.
     fake.clock.advance(60)
     return There(fake, name, capsys)
+
+
+def put_input(root: Path, there: There, count: int = 4, name: str = "1", start: int = 0) -> None:
+    """An input without answers, old enough to be sent."""
+    put(root, name, input=[asked(there.name, n) for n in range(start, start + count)])
+    there.fake.clock.advance(10)
+
+
+def record(root: Path, name: str = "1") -> dict[str, Any]:
+    """The metadata of a live batch."""
+    found: dict[str, Any] = json.loads((root / "workdir" / f"batch_metadata_{name}.jsonl").read_bytes())
+    return found
+
+
+def in_doubt(there: There, workspace: Path) -> None:
+    """A create whose fate nobody knows: turned away with a 500, and no list shows it."""
+    there.fake.fault("create", Refuse(500))
+    put_input(workspace, there)
+    there.call(workspace)
+    there.fake.clock.advance(3600)

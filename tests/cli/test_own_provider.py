@@ -1,14 +1,12 @@
 """
 A provider that an installed package registers, through the real command: by name, under trust, end to end.
 
-The package is a folder with a dist-info on `sys.path`, as pip leaves it. Its code leaves a mark when it is
-imported: where nothing of a user may run, there must be none.
+Its code leaves a mark when it is imported: where nothing of a user may run, there must be none.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,12 +19,10 @@ from reconciler import UnknownProvider, Workspace, reconcile
 from reconciler.authoring.batch import Batch
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.faults import ReplyDropped
+from tests.cli.acme import CLI, MODULE, installed, put_input, reach_acme, write_settings
 from tests.cli.calling import ROOT
-from tests.cli.remote import There, reach
-from tests.workspaces import files, ledger, live, put, record, request, results
-
-MODULE: Final = "acme_batches"
-CLI: Final = ("--provider", "acme")
+from tests.cli.remote import There
+from tests.workspaces import files, ledger, live, put, request, results
 
 
 @pytest.fixture
@@ -38,24 +34,8 @@ def mark(tmp_path: Path) -> Path:
 @pytest.fixture
 def library(tmp_path: Path, mark: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the search path, where a package is installed that registers `acme`."""
-    folder = tmp_path / "library"
-    folder.mkdir()
-    code = (ROOT / "tests/plugged_provider.py").read_text("utf-8")
-    leaves = f"\nfrom pathlib import Path\n\nPath({str(mark)!r}).write_text('imported', 'utf-8')\n"
-    (folder / f"{MODULE}.py").write_text(code + leaves, "utf-8")
-    register(folder, f"acme = {MODULE}:make")
-    monkeypatch.syspath_prepend(str(folder))
-    yield folder
-    sys.modules.pop(MODULE, None)
-
-
-def register(folder: Path, *lines: str, name: str = "acme") -> None:
-    """What an installed package says of itself."""
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", "utf-8")
-    text = "\n".join(("[reconciler.providers]", *lines, ""))
-    (info / "entry_points.txt").write_text(text, "utf-8")
+    with installed(tmp_path / "library", mark, monkeypatch) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -67,24 +47,7 @@ def there(
 ) -> There:
     """A service that the package knows how to ask."""
     assert library.is_dir()
-    found = reach(fake_provider, "openai", monkeypatch, capsys)
-    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "RECONCILER_PROVIDER_NAME"):
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("ACME_API_KEY", fake_provider.key)
-    monkeypatch.setenv("ACME_BASE_URL", fake_provider.url("openai"))
-    return found
-
-
-def put_input(root: Path, there: There, name: str = "1", first: int = 0) -> None:
-    """An input that is old enough to be sent."""
-    put(root, name, input=[request(n) for n in range(first, first + 3)])
-    os.utime(live(root) / f"batch_input_{name}.jsonl", (1, 1))
-    there.fake.clock.advance(10)
-
-
-def write_settings(root: Path, text: str) -> None:
-    """The settings file of a workspace."""
-    (root / "reconciler.toml").write_text(text, "utf-8")
+    return reach_acme(fake_provider, monkeypatch, capsys)
 
 
 # --- by name ------------------------------------------------------------------------------------------------
@@ -288,136 +251,3 @@ def test_looking_imports_nothing(there: There, workspace: Path, mark: Path) -> N
     status = there.call("status", workspace)
     assert (status.code, "no client" in status.out) == (0, False), status
     assert not mark.exists()
-
-
-# --- names --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("how", ["flag", "workspace", "environment", "table"])
-def test_a_slip_is_told(how: str, there: There, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is neither built in nor installed is 78 with the nearest one, and not a matter of trust."""
-    put_input(workspace, there)
-    words = ["--provider", "opneai"] if how == "flag" else []
-    if how == "workspace":
-        write_settings(workspace, '[provider]\nname = "opneai"\n')
-    if how == "table":
-        write_settings(workspace, '[[batch]]\nmatch = "x"\nprovider = "opneai"\n')
-    if how == "environment":
-        monkeypatch.setenv("RECONCILER_PROVIDER_NAME", "opneai")
-    for verb in ("run", "plan"):
-        said = there.call(verb, workspace, *words)
-        assert said.code == 78
-        assert "provider.name is 'opneai', and there is no such provider" in said.err
-        assert "did you mean openai?" in said.err
-        assert "installed as reconciler.providers: acme" in said.err
-        assert "trust" not in said.err
-
-
-def test_a_slip_of_an_installed_name(there: There, workspace: Path) -> None:
-    """The nearest name may be an installed one."""
-    put_input(workspace, there)
-    assert "did you mean acme?" in there.call(workspace, "--provider", "acmee").err
-
-
-def test_a_slip_can_be_looked_at(there: There, workspace: Path) -> None:
-    """`status` answers whatever the settings name, and says that nobody of that name can be asked."""
-    put_input(workspace, there)
-    write_settings(workspace, '[provider]\nname = "opneai"\n')
-    said = there.call("status", workspace)
-    assert "no client for provider 'opneai'" in said.out
-    assert "install its package" in said.out
-
-
-def test_a_built_in_name_stays(there: There, workspace: Path, library: Path, mark: Path) -> None:
-    """A package that registers `openai` or `none` changes nothing of what these are."""
-    register(
-        library, f"openai = {MODULE}:make", f"none = {MODULE}:make", f"local = {MODULE}:make", name="bad"
-    )
-    put_input(workspace, there)
-    assert there.call(workspace, "--provider", "openai").code == 77
-    assert there.call(workspace, "--provider", "none").code == 3
-    assert there.call(workspace, "--provider", "local").code == 0
-    assert not mark.exists()
-    assert there.creates() == 0
-
-
-def test_a_name_that_two_register(there: There, workspace: Path, library: Path) -> None:
-    """Whose batches go where must not hang on the order of folders: 78, and both are named."""
-    register(library, "acme = json:loads", name="other")
-    put_input(workspace, there)
-    said = there.call(workspace, *CLI)
-    assert said.code == 78
-    assert f"registered twice: {MODULE}:make and json:loads" in said.err
-
-
-def test_an_entry_point_that_says_nothing(there: There, workspace: Path, library: Path) -> None:
-    """A package that registers what is no reference is told with its name, not with a traceback."""
-    register(library, "nonsense = ???", "half = json", name="bad")
-    put_input(workspace, there)
-    for name in ("nonsense", "half"):
-        said = there.call(workspace, "--provider", name)
-        assert said.code == 78
-        assert f"provider.name is '{name}'" in said.err
-
-
-def test_metadata_loads_no_code(there: There, workspace: Path, mark: Path) -> None:
-    """A batch that metadata alone gives to an installed provider is held, and audit says that nobody asks."""
-    put_input(workspace, there)
-    there.call(workspace, *CLI)
-    mark.unlink()
-    sys.modules.pop(MODULE)
-    for words in ((workspace,), (workspace, "--provider", "openai"), ("plan", workspace)):
-        assert "no client for provider 'acme'" in there.call(*words).out
-    assert there.call("status", workspace).code == 0
-    said = there.call("audit", workspace)
-    assert "acme: not asked: there is no client for it here" in said.err
-    assert said.code == 77
-    assert not mark.exists()
-    assert record(workspace, "1")["state"] == "submitted"
-
-
-WHOLE: Final = """
-from reconciler.providers import BatchProvider
-
-class make(BatchProvider):
-    account = "a"
-    def __init__(self, o, e): pass
-    def create(self, *a): pass
-    def status(self, *a): pass
-    def batches(self, *a): pass
-    def download(self, *a): pass
-"""
-SECRET: Final = 'def make(o, e): raise RuntimeError(e["ACME_API_KEY"])'
-REGION: Final = "from reconciler import ConfigError\ndef make(o, e): raise ConfigError('no such region')"
-KEYLESS: Final = "from reconciler.providers import KeyMissing\ndef make(o, e): return KeyMissing('x', ())"
-MAKES: Final = {
-    "raises": (SECRET, "making it raised RuntimeError: ***"),
-    "exits": ("def make(o, e): raise SystemExit(0)", "making it raised SystemExit"),
-    "settings": (REGION, "no such region"),
-    "nothing": ("def make(o, e): return None", "is no provider: None"),
-    "itself": ("class make:\n    def __init__(self, o, e): pass", "whose takes_file is None"),
-    "half": (WHOLE.replace("def create", "def make_one"), "without create()"),
-    "no-upload": (f"{WHOLE}    takes_file = True\n", "without upload()"),
-    "no-cancel": (f"{WHOLE}    cancels = True\n", "without cancel()"),
-    "async": (WHOLE.replace("def create", "async def create"), "create() is async"),
-    "anybody": (WHOLE.replace('"a"', '""'), "its account is an empty text"),
-    "limits": (f"{WHOLE}    limits = 1000\n", "its limits is 1000"),
-    "dialects": (f"{WHOLE}    dialects = {{'cohere'}}\n", "its dialects is a set"),
-    "numbers": (f"{WHOLE}    numbers_ids = True\n", "for built-in ones alone"),
-    "property": (f"{WHOLE}    model = property(lambda self: 1 / 0)\n", "ZeroDivisionError"),
-    "keyless": (KEYLESS, "names no variable"),
-    "import": ("import nothing_of_that_name", "importing it raised ModuleNotFoundError"),
-}
-
-
-@pytest.mark.parametrize(("code", "told"), MAKES.values(), ids=MAKES)
-def test_what_is_no_provider_is_told(code: str, told: str, there: There, workspace: Path) -> None:
-    """A factory that raises, or makes something else, is 78 before anything is done; no key is shown."""
-    put_input(workspace, there)
-    (workspace.parent / "mine.py").write_text(code, "utf-8")
-    before = files(workspace)
-    said = there.call(workspace, "--provider", f"{workspace.parent}/mine.py:make")
-    assert said.code == 78, said
-    assert told in said.err
-    assert there.fake.key not in said.err
-    assert files(workspace) == before

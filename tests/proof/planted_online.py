@@ -19,14 +19,14 @@ ONLINE: Final = (
         "planner/limiting.py",
         "said == here > 0\n",
         "said == here\n",
-        ("tests/test_online.py", "-k", "neither_counts"),
+        ("tests/test_online_ended.py", "-k", "neither_counts"),
     ),
     Planted(
         "what was answered before an early end is sent again where its file is named late",
         "planner/in_flight.py",
         "    ended = phase in (Phase.DONE, Phase.PARTIAL)\n",
         "    ended = phase is Phase.DONE\n",
-        ("tests/test_online.py", "-k", "named_after"),
+        ("tests/test_online_ended.py", "-k", "named_after"),
     ),
     Planted(
         "that a batch is not known any more counts as a look at how it ended",
@@ -40,7 +40,7 @@ ONLINE: Final = (
         "executor/submitted.py",
         "        looks=record.online.looks if again else 0,\n",
         "        looks=record.online.looks,\n",
-        ("tests/test_online.py", "-k", "odd_before"),
+        ("tests/test_online_ended.py", "-k", "odd_before"),
         (
             (
                 "executor/submitted.py",
@@ -255,14 +255,14 @@ ONLINE: Final = (
             "        charging.release(ctx, record.name, record.intent)\n"
             '        told = f"no reply to the create ({error.message}); looking for the batch"\n'
         ),
-        ("tests/test_spending.py", "-k", "in_doubt"),
+        ("tests/test_spending_counted.py", "-k", "in_doubt"),
     ),
     Planted(
         "a limit counts what was spent and not what is reserved",
         "executor/charging.py",
         "    left = cap.nano - spending.without(key)\n",
         "    left = cap.nano - spending.spent\n",
-        ("tests/test_spending.py", "-k", "makes_room or in_doubt"),
+        ("tests/test_spending.py", "tests/test_spending_counted.py", "-k", "makes_room or in_doubt"),
     ),
     Planted(
         "what is refused by the limit was uploaded before",

@@ -7,6 +7,7 @@ from typing import Final
 from tests.proof.planted import Planted
 
 _ONLINE: Final = ("tests/test_plugged_online.py",)
+_ERRING: Final = ("tests/test_plugged_online_create.py",)
 _GUARD: Final = ("tests/providers/test_guarded.py",)
 _CREATE: Final = ("tests/providers/test_guarded_create.py",)
 _NAMED: Final = ("tests/cli/test_own_provider.py",)
@@ -17,35 +18,35 @@ PLUGGED: Final = (
         "providers/guarded.py",
         "        if isinstance(ours, _NOTHING_MADE) and not once.may_have_made and not once.passed(error):\n",
         "        if ours is not None:\n",
-        (*_ONLINE, "-k", "that_was_made"),
+        (*_ERRING, "-k", "that_was_made"),
     ),
     Planted(
         "a refusal is believed after the batch was made",
         "providers/guarded.py",
         " and not once.may_have_made and",
         " and",
-        (*_ONLINE, "-k", "that_was_made"),
+        (*_ERRING, "-k", "that_was_made"),
     ),
     Planted(
         "an unknown error of a plugged create ends the pass",
         "providers/guarded.py",
         "            raise self._of_create(error, once, wire) from error\n",
         "            raise\n",
-        (*_ONLINE, "-k", "that_was_made"),
+        (*_ERRING, "-k", "that_was_made"),
     ),
     Planted(
         "a plugged create may call as often as it likes",
         "providers/passing.py",
         "        if self.began:\n",
         "        if self.first is self:\n",
-        (*_ONLINE, "-k", "sent_once"),
+        (*_ERRING, "-k", "sent_once"),
     ),
     Planted(
         "a plugged create is sent as what it says it is",
         "providers/passing.py",
         "attrs.evolve(call, kind=Kind.CREATE)",
         "call",
-        (*_ONLINE, "-k", "sent_once"),
+        (*_ERRING, "-k", "sent_once"),
     ),
     Planted(
         "a batch of another intent is taken for the one that was asked for",

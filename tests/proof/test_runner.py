@@ -22,7 +22,8 @@ from reconciler.model.report import State
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace
 from reconciler.session import Options
-from tests.proof.runner import Life, Trial, live
+from tests.proof.runner import Life, live
+from tests.proof.trials import Trial
 from tests.workers import Noted, answer, chat, ids, kept, note, noted
 from tests.workspace.faults import in_child
 from tests.workspaces import put, request, scratch, settings

@@ -6,16 +6,8 @@ import httpx
 import pytest
 
 from reconciler.testing import FakeProvider
-from tests.testing.speaking import (
-    SPEAKERS,
-    AnthropicSpeaker,
-    AzureSpeaker,
-    GeminiSpeaker,
-    MistralSpeaker,
-    OpenAISpeaker,
-    OpenRouterSpeaker,
-    Speaker,
-)
+from tests.testing.speakers import SPEAKERS, AnthropicSpeaker, GeminiSpeaker, OpenRouterSpeaker
+from tests.testing.speaking import AzureSpeaker, MistralSpeaker, OpenAISpeaker, Speaker
 
 
 @pytest.fixture(scope="session")

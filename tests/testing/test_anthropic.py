@@ -7,7 +7,8 @@ import pytest
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import http_error
 from reconciler.testing.world import DAY
-from tests.testing.speaking import IDS, AnthropicSpeaker, read
+from tests.testing.speakers import AnthropicSpeaker
+from tests.testing.speaking import IDS, read
 
 
 @pytest.mark.parametrize(

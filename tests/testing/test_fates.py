@@ -16,7 +16,8 @@ from reconciler.testing.fates import (
     http_error,
     refused,
 )
-from tests.testing.speaking import IDS, SPEAKERS, Speaker
+from tests.testing.speakers import SPEAKERS
+from tests.testing.speaking import IDS, Speaker
 
 WORDS: Final = {
     "openai": ("validating", "in_progress", "finalizing", "completed"),

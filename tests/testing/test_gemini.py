@@ -7,7 +7,8 @@ import pytest
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import MISSING, http_error, refused
 from reconciler.testing.world import DAY
-from tests.testing.speaking import IDS, GeminiSpeaker, read
+from tests.testing.speakers import GeminiSpeaker
+from tests.testing.speaking import IDS, read
 
 
 def test_a_gemini_upload_in_chunks(fake: FakeProvider, gemini: GeminiSpeaker) -> None:

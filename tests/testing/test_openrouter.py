@@ -8,7 +8,8 @@ import pytest
 from reconciler.testing import FakeProvider, Fate
 from reconciler.testing.fates import LineError, refused
 from reconciler.testing.world import DAY
-from tests.testing.speaking import IDS, OpenRouterSpeaker
+from tests.testing.speakers import OpenRouterSpeaker
+from tests.testing.speaking import IDS
 
 
 @pytest.mark.parametrize(

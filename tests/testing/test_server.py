@@ -15,7 +15,8 @@ from reconciler.testing import FakeProvider, Fate, Outcome
 from reconciler.testing.faults import Silent
 from reconciler.testing.records import fingerprint
 from reconciler.testing.world import Clock
-from tests.testing.speaking import IDS, GeminiSpeaker, OpenAISpeaker, Speaker, chat, jsonl
+from tests.testing.speakers import GeminiSpeaker
+from tests.testing.speaking import IDS, OpenAISpeaker, Speaker, chat, jsonl
 
 MIB = 1 << 20
 

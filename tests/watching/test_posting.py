@@ -1,153 +1,26 @@
 """Hooks hear every event of a watched workspace at least once and in order, through whatever goes wrong."""
 
-import hashlib
-import hmac
 import json
 import os
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-import attrs
 import pytest
 
 from reconciler import config
 from reconciler.check.mending import RemoveTorn
-from reconciler.choices import Prepared
 from reconciler.errors import ConfigError, TransientError
 from reconciler.providers.http import Http
 from reconciler.repairing import repair
-from reconciler.watching.hooks import PATIENT, Command, Hook, hooks_of
-from reconciler.watching.posting import Posting
+from reconciler.watching.hooks import Command, Hook, hooks_of
 from reconciler.workspace import ledger
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.outbox import TELLING
-from reconciler.workspace.together import sync_now
 from tests import workspaces
 from tests.proof.disk import Recorder
-from tests.watching.living import Living, Time
+from tests.watching.receiving import KEY, Posted, Receiver, batches
 from tests.workspace.faults import Crash, Trip
 from tests.workspaces import answered, put, request
-
-KEY = "a-key-for-signatures"
-
-
-@attrs.define
-class Receiver:
-    """A web server that takes events, or is down; keeps what it took, twice where it came twice."""
-
-    url: str = ""
-    down: bool = False
-    taken: list[Mapping[str, Any]] = attrs.field(factory=list)
-    refused: int = 0
-
-    def take(self, headers: Message, body: bytes) -> int:
-        """One post: the status that it gets."""
-        at, proof = (part.partition("=")[2] for part in headers["Reconciler-Signature"].split(","))
-        wanted = hmac.new(KEY.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
-        event = json.loads(body)
-        if proof != wanted or headers["Reconciler-Event-Id"] != event["id"]:
-            return 401
-        if self.down:
-            self.refused += 1
-            return 503
-        self.taken.append(event)
-        return 204
-
-    def names(self, batch: str) -> list[str]:
-        """The events of one batch, in the order in which they came, without what came twice."""
-        unique = {event["id"]: event for event in self.taken}
-        return [event["event"] for event in unique.values() if event["batch"] == batch]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A receiver on loopback."""
-    found = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(found.take(self.headers, body))
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        found.url = f"http://127.0.0.1:{server.server_port}/hooks/tell-no-one"
-        yield found
-        server.shutdown()
-        thread.join()
-
-
-class Posted:
-    """A watched workspace whose hooks are told as time passes, by processes that may die."""
-
-    def __init__(self, root: Path, hooks: Sequence[Hook], clock: Any = None) -> None:
-        self.hooks = hooks
-        self.tap: Any = lambda _change, _path: None
-        self.syncs: Any = sync_now
-        (root / "workdir").mkdir(parents=True, exist_ok=True)
-        self.living = Living(root, follower=self.follow, defer=True, clock=clock or Time())
-        self.begin()
-        self.live_for(1.0)
-
-    def begin(self) -> None:
-        """Another process takes over."""
-        living = self.living
-        self.posting = Posting(
-            str(living.root),
-            lambda _ready: self.hooks,
-            living.told,
-            living.now,
-            tap=self.tapped,
-            syncs=self.syncs,
-        )
-        living.begin()
-
-    def follow(self, ready: Prepared) -> Posting | None:
-        """Whoever posts now."""
-        return self.posting.follow(ready)
-
-    def tapped(self, change: str, path: str) -> None:
-        """The outbox is about to change."""
-        self.tap(change, path)
-
-    def live_for(self, seconds: float) -> None:
-        """Let so much time pass."""
-        ends = self.living.now() + seconds
-        while (due := min(self.living.watch.due(), self.posting.due())) <= ends:
-            self.living.clock.advance(max(0.0, due - self.living.now()))
-            self.living.watch.step()
-            if self.posting.due() <= self.living.now():
-                self.posting.step()
-        self.living.clock.advance(max(0.0, ends - self.living.now()))
-
-
-@pytest.fixture
-def webhook(receiver: Receiver) -> Iterator[Hook]:
-    """The hook that posts to it."""
-    with Http(lambda _seconds, _stopping: None, PATIENT) as room:
-        settings = config.settle(flags={"watch.post": receiver.url})
-        secrets = {"RECONCILER_WEBHOOK_SECRET": KEY}
-        (found,) = hooks_of(settings, secrets, lambda: room, lambda: 1.8e9)
-        yield found
-
-
-def batches(posted: Posted, *names: str) -> None:
-    """Batches that settle."""
-    for name in names:
-        lines = [request(n) | {"custom_id": f"{name}-{n}"} for n in range(2)]
-        answers = [answered(n) | {"custom_id": f"{name}-{n}"} for n in range(2)]
-        posted.living.write(f"batch_input_{name}.jsonl", lines)
-        posted.living.write(f"batch_output_{name}.jsonl", answers)
 
 
 def test_each_change_is_posted_signed_and_once(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
