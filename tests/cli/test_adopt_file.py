@@ -14,7 +14,7 @@ import pytest
 from reconciler.testing import FakeProvider, Fate
 from tests.cli.calling import call
 from tests.cli.remote import There, asked, reach
-from tests.workspaces import Line, answered, failed, files, jsonl, ledger, manifest, put, request
+from tests.workspaces import Line, answered, failed, files, jsonl, ledger, leftovers, manifest, put, request
 
 
 @pytest.fixture
@@ -168,6 +168,7 @@ def test_an_adoption_that_was_cut_off_is_done_again(
     other = call(
         capsys, "adopt", workspace, "1", put_results(downloads, [answered(0), failed(1, 429)], "other")
     )
+    assert leftovers(workspace) == []
     again = call(capsys, "adopt", workspace, "1", path)
 
     assert (other.code, "is not the error that 1 had before" in other.err) == (3, True), other

@@ -69,6 +69,21 @@ def test_a_registry_with_a_carriage_return_is_read_again() -> None:
     assert row["model"] == "m\rx"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"provider;batch_id;batch_input_path\nopenai;b;p,q\n",
+        b'provider,batch_id,batch_input_path,"mine; not yours"\nopenai,b,"p,q",x;y\n',
+        b'provider,batch_id,batch_input_path\nopenai,b,"p,q"\n',
+    ],
+    ids=["semicolons", "both", "commas"],
+)
+def test_what_stands_between_columns(text: bytes) -> None:
+    """Semicolons, as spreadsheets of many countries write, where there is no comma in the header."""
+    (row,) = decode(text, "r.csv")
+    assert (row["provider"], row["batch_id"], row["batch_input_path"]) == ("openai", "b", "p,q")
+
+
 def test_a_registry_of_many_columns_is_refused_at_once() -> None:
     """What stands there twice is told in few words, and not by comparing each column with each."""
     began = time.process_time()

@@ -81,6 +81,7 @@ def test_a_file_that_changes_meanwhile_is_not_taken_over(tmp_path: Path) -> None
 
     assert not (root / "workdir" / "batch_output_1.jsonl").exists()
     assert not (root / "done").exists()
+    assert leftovers(root) == []
 
 
 def test_answers_to_an_input_that_was_changed(tmp_path: Path) -> None:
