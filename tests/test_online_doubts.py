@@ -188,6 +188,16 @@ def test_results_that_are_gone(tmp_path: Path, fake: FakeProvider, name: str, go
     assert (live(asked.root) / "batch_input_1.jsonl").exists()
 
 
+def test_results_that_were_kept_no_longer(tmp_path: Path, fake: FakeProvider) -> None:
+    """Whether they were lost or their time was over, it is said which."""
+    fake.script(Fate(vanishes="results"))
+    asked = online(tmp_path / "ws", fake, "openai")
+    told = "they were kept until a while ago"
+    assert told not in asked.wait(timeout=86_400).batch("1").because
+    fake.clock.advance(31 * 86_400)
+    assert told in asked.run().batch("1").because
+
+
 @pytest.mark.parametrize("end", ["expired", "cancelled"])
 def test_a_batch_that_is_gone_after_its_end_is_not_sent_again(
     tmp_path: Path, fake: FakeProvider, end: End

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import PermanentError
-from reconciler.executor.context import Context
+from reconciler.executor.context import Context, viewing
 from reconciler.executor.reading import Lines
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import find
 from reconciler.workspace.reading import Reading
-from tests.workspaces import put
+from tests.workspaces import put, request, settings
 
 
 def context(root: Path) -> Context:
@@ -20,6 +20,17 @@ def context(root: Path) -> Context:
     put(root, "1", input=[])
     layout = find(str(root))
     return Context(look=Effects(layout.root), layout=layout, line_limit=10)
+
+
+def test_a_look_is_over_with_all_that_it_held(tmp_path: Path) -> None:
+    """Who looks at many workspaces, one after the other, holds none of them open."""
+    put(tmp_path, "1", input=[request(0)])
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("open descriptors are counted in /proc")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with viewing(str(tmp_path), settings()) as view:
+        view.look.listing("workdir")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_file_elsewhere_is_held_to_the_same_bounds(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ def test_a_finished_batch_is_copied_and_not_asked_for(place: Path, fake: FakePro
 
     assert found.exit_code == 0
     assert report.batch("out_01").state is State.SETTLED
+    (known,) = (root / "done/out_01").glob("batch_metadata_*")
+    assert json.loads(known.read_bytes()).get("endpoint") == {"openai": "/v1/chat/completions"}.get(provider)
     assert [line["custom_id"] for line in results(root, "out_01")] == ids
     assert (len(fake.calls), len(fake.batches)) == (0, 0)
     assert files(place / "out") == before | {"jobs_registry.csv": folder.write().read_bytes()}
