@@ -86,6 +86,13 @@ def test_a_long_reason_is_cut(tmp_path: Path) -> None:
     assert item["reason"] == ("no " * 100)[:200]
 
 
+def test_a_failure_without_words_is_told_by_its_status(tmp_path: Path) -> None:
+    """Where a provider says nothing else, the number is all there is to say."""
+    put(tmp_path, "1", input=ASKED[:1], error=[failed(0) | {"response": {"status_code": 418, "body": {}}}])
+    run(tmp_path)
+    assert [item["reason"] for item in items(tmp_path)] == ["HTTP status 418"]
+
+
 def test_what_is_asked_again_is_not(tmp_path: Path) -> None:
     """Only what no child asks is given up; once no attempt is left, the child gives it up."""
     put_failures(tmp_path, 400, 429)
