@@ -256,6 +256,18 @@ def test_live_answers_count_before_any_pass(root: Path) -> None:
     assert [row.text for row in rows(root)] == ["answer 0", "answer 1"]
 
 
+def test_an_answer_comes_whole_only_where_nothing_can_be_taken_out_of_it(root: Path) -> None:
+    """A refusal has its words, and an embedding nothing but its body."""
+    refusing, bare = answered(0), answered(1)
+    refusing["response"]["body"]["choices"][0]["message"] |= {"content": None, "refusal": "no"}
+    bare["response"]["body"] = {"object": "list", "data": [{"embedding": [0.5], "index": 0}], "model": "m"}
+    put(root, "1", input=ASKED[:2], output=[refusing, bare])
+    run(root)
+    refused, embedded = rows(root)
+    assert (refused.refusal, refused.body) == ("no", None)
+    assert (embedded.text, embedded.body) == (None, bare["response"]["body"])
+
+
 @pytest.mark.parametrize("name", ["1", "1.r1"])
 def test_live_files_that_have_the_name_of_a_settled_batch_are_told(root: Path, name: str) -> None:
     """No table leaves them out in silence; what an interrupted move has left is no such thing."""

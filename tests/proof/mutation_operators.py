@@ -1,8 +1,8 @@
 """
 Small changes of Python code, one at a time, such as a slip of the hand would make.
 
-What only a reader sees is left alone: documentation, annotations, decorators, the words of messages; so is
-what type checkers alone need.
+What only a reader sees is left alone: documentation, annotations, decorators, the words of messages; so are
+what type checkers alone need, and numbers that a module gives a name to.
 """
 
 from __future__ import annotations
@@ -102,7 +102,22 @@ def _is_left_alone(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.keyword) and node.arg == "kw_only":
         return True
+    if isinstance(node, ast.Assign | ast.AnnAssign) and _is_named_number(node):
+        return True
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _is_named_number(node: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether a module gives a number a name: a test that it is 20 and not 21 would only repeat it."""
+    (target, *others) = node.targets if isinstance(node, ast.Assign) else [node.target]
+    named = isinstance(target, ast.Name) and target.id.isupper() and not others
+    parts = [] if node.value is None else [*ast.walk(node.value)]
+    numbers = ast.Constant | ast.BinOp | ast.operator | ast.UnaryOp | ast.unaryop
+    return named and any(map(_is_number, parts)) and all(isinstance(each, numbers) for each in parts)
+
+
+def _is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)
 
 
 def _changed(node: ast.AST) -> Iterator[str]:
