@@ -218,6 +218,20 @@ def test_a_batch_that_is_gone_after_its_end_is_not_sent_again(
     assert (asked.creates(), fake.calls.count("create")) == (1, 1)
 
 
+def test_a_batch_that_is_known_again_is_not_lost(tmp_path: Path, fake: FakeProvider) -> None:
+    """Looks that found nothing count only in a row, and one that found it, whatever it says, ends the row."""
+    fake.script(Fate(polls=10**6))
+    asked = online(tmp_path / "ws", fake, "openai")
+    asked.run()
+    asked.run()
+    for _ in range(3):
+        for is_gone in (True, True, False):
+            fake.batches[0].deleted = is_gone
+            fake.clock.advance(3600)
+            assert asked.run().batch("1").state is State.WAITING
+    assert "odd" not in record(asked.root, "1").get("online", {})
+
+
 @provider
 def test_a_cut_download_goes_on(tmp_path: Path, fake: FakeProvider, name: str) -> None:
     """A download that is cut twice goes on where it was cut, where the provider serves parts."""
