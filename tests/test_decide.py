@@ -85,6 +85,12 @@ def test_nothing_to_do(root: Path, verb: Verb, name: str) -> None:
     assert files(root) == before
 
 
+def test_a_batch_of_which_nothing_failed_is_not_asked_again(root: Path) -> None:
+    """It is said that there is nothing, not that what there is may not be asked again."""
+    with pytest.raises(NeedsPerson, match="1 is settled and has no failure to ask again"):
+        decide.retry(str(root), settings(), ["1"])
+
+
 @pytest.mark.parametrize("name", ["3", "5", "8"])
 def test_what_nobody_has_processed_yet(root: Path, name: str) -> None:
     """Where answers are short or absent, or the input cannot be read, no pass hands them over."""

@@ -142,3 +142,12 @@ def test_no_answer_makes_more_of_its_citations_than_it_holds() -> None:
     assert len(citations_of([block("4", *[cited] * (MOST + 5))])) == MOST
     found = citations_of([block("x" * (ROOM // 10), *[cited] * 100)])
     assert 0 < sum(len(each.text) for each in found) <= ROOM
+
+
+@pytest.mark.parametrize("where", ["cited_text", "title", "url"])
+def test_whatever_is_long_of_a_citation_counts(where: str) -> None:
+    """Text, passage, title and source take room, each to the last character."""
+    said = {"type": "web_search_result_location", "cited_text": "y", "title": "t", "url": "u"}
+    for more, kept in ((0, 1), (1, 0)):
+        long = "x" * (ROOM - 3 + more)
+        assert len(citations_of([block("z", {**said, where: long})])) == kept

@@ -33,6 +33,9 @@ from reconciler.model.outcome import ErrorClass
         pytest.param(
             (), 429, "The engine is overloaded", ErrorClass.RATE_LIMIT, id="overloaded-prose-under-429"
         ),
+        pytest.param(
+            (), None, "The engine is overloaded", ErrorClass.OVERLOADED, id="overloaded-prose-without-status"
+        ),
         pytest.param((), 503, None, ErrorClass.SERVER_ERROR, id="503"),
         pytest.param((), 500, None, ErrorClass.SERVER_ERROR, id="500"),
         pytest.param(("api_error",), None, None, ErrorClass.SERVER_ERROR, id="api-error"),

@@ -242,6 +242,7 @@ def test_quoting_cuts_and_says_so() -> None:
     assert quote("x" * 61) == "'" + "x" * 60 + "'..."
     assert quote("x" * 60) == "'" + "x" * 60 + "'"
     assert quote(b"\x1b[31m") == "'\\x1b[31m'"
+    assert quote("\x1b" * 40) == ("'" + "\\x1b" * 40)[:120] + "..."
     assert shorten("x" * 201) == "x" * 197 + "..."
     assert shorten("x" * 200) == "x" * 200
     assert json.loads(json.dumps(shorten("a\nb"))) == "a b"
