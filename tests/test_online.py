@@ -245,6 +245,7 @@ def test_an_upload_that_is_gone_is_made_again(tmp_path: Path, fake: FakeProvider
     fake.fault("create", Refuse(429, "slow down"), times=1)
     asked.run()
     assert record(root, "1")["state"] == "uploaded"
+    assert record(root, "1")["online"]["not_before"] > fake.clock.now
     for file in fake.world.files.values():
         file.deleted = True
     assert settled(asked.wait(), root, "1")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import PermanentError
-from reconciler.executor.context import Context, viewing
+from reconciler.errors import BadLine, PermanentError
+from reconciler.executor.context import Context, Silent, viewing
 from reconciler.executor.reading import Lines
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import find
@@ -31,6 +31,33 @@ def test_a_look_is_over_with_all_that_it_held(tmp_path: Path) -> None:
     with viewing(str(tmp_path), settings()) as view:
         view.look.listing("workdir")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+class Heard(Silent):
+    """Progress that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def start(self, what: str, size: int) -> None:
+        """A reading begins."""
+        self.told.append(f"{what} {size}")
+
+    def finish(self) -> None:
+        """It has ended."""
+        self.told.append("end")
+
+
+def test_who_watches_hears_of_the_end_of_a_reading(tmp_path: Path) -> None:
+    """Also of one that was given up: nothing else may be drawn below its bar."""
+    put(tmp_path, "1", input=[request(0), b"x" * 5000])
+    heard = Heard()
+    with viewing(str(tmp_path), settings(line_bytes=4096), heard) as view:
+        fact = view.look.fact(view.layout.live_path("batch_input_1.jsonl"))
+        assert fact is not None
+        with pytest.raises(BadLine):
+            list(Lines(view, fact))
+    assert heard.told == [f"{fact.path} {fact.size}", "end"]
 
 
 def test_a_file_elsewhere_is_held_to_the_same_bounds(tmp_path: Path) -> None:

@@ -6,13 +6,24 @@ import attrs
 import pytest
 
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import Rescue
+from reconciler.model.operation import Rescue, RetryLeftovers
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention
 from reconciler.model.policy import LOCAL, Policy
 from reconciler.model.record import Limit, Odd, Online, Record
 from reconciler.model.snapshot import Snapshot
+from reconciler.planner import plan
 from reconciler.planner.rescuing import is_overdue, plan_rescue
-from tests.planner.builders import NOW, POLICY_OPENAI_REACHABLE, record, remote, snap, told
+from tests.planner.builders import (
+    NOW,
+    POLICY_OPENAI_REACHABLE,
+    answered,
+    coverage,
+    record,
+    remote,
+    snap,
+    told,
+)
 
 STAYS, HELD, GOES = ": needs attention", ": held", "rescue: pending"
 PARENT = BatchName("6")
@@ -109,3 +120,12 @@ def test_when_patience_ends(known: Record, after: float, *, overdue: bool) -> No
     """At the second that the user has said, once, and never for a batch that a person has stopped."""
     policy = attrs.evolve(POLICY, rescue_after_seconds=after)
     assert is_overdue(snap("i", record=known), known, policy) is overdue
+
+
+@pytest.mark.parametrize(("attempt", "again"), [(1, True), (2, True), (3, False), (4, False)])
+def test_a_rescue_asks_again_while_a_send_is_left(attempt: int, *, again: bool) -> None:
+    """A rescue lifts no limit of sends."""
+    known = remote("cancelled", attempt=attempt, online=Online(rescue=True))
+    account = coverage(1, failed={ErrorClass.CANCELLED: 1})
+    steps = plan(answered(account, known), POLICY).steps
+    assert any(isinstance(step, RetryLeftovers) for step in steps) is again

@@ -129,6 +129,11 @@ def test_limits_of_a_provider_end_a_batch_early(place: Path) -> None:
 
     assert [part.requests for part in by_bytes.parts] == [4, 4, 2]
     assert [part.requests for part in by_count.parts] == [3, 3, 3, 1]
+    halves = [part.size for part in cut(view, fact, Shares(segments=2)).parts]
+    just = cut(view, fact, Shares(segments=2), Limits(5, max(halves)))
+    assert [part.size for part in just.parts] == halves
+    with pytest.raises(UsageError, match="a segment of"):
+        cut(view, fact, Shares(segments=2), Limits(5, max(halves) - 1))
     with pytest.raises(UsageError, match="the provider takes 4 requests and"):
         cut(view, fact, Shares(segments=2), Limits(4, 1 << 30))
     with pytest.raises(BadLine, match=r"reqs.jsonl:1: a line of \d+ bytes"):
