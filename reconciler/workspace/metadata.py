@@ -159,8 +159,6 @@ def _carefully(data: bytes, path: str, name: BatchName) -> Record:
         record = _record(found)
     except (TypeError, ValueError, KeyError) as error:
         raise BadMetadata(f"{path}: {str(error)[:200]}") from error
-    except RecursionError as error:
-        raise BadMetadata(f"{path} is nested too deeply") from error
     if record.name != name:
         raise BadMetadata(f"{path} speaks of batch {record.name!r:.100}; was it copied or renamed?")
     return record

@@ -7,10 +7,12 @@ Read from the files of real workspaces, through a view that can change nothing.
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import pytest
 
 from reconciler import decide
@@ -18,10 +20,12 @@ from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.executor.lineages import lineages
 from reconciler.executor.standings import rows_of, standings_of
+from reconciler.model.coverage import FileDigest
 from reconciler.model.identity import BatchName
 from reconciler.model.record import After
 from reconciler.model.rows import ResultRow
 from reconciler.workspace.canaries import sample_of
+from reconciler.workspace.reading import Reading
 from tests import plugging
 from tests.workspaces import answered, failed, live, put, request, run, scratch, settings, stats
 
@@ -286,6 +290,25 @@ def test_live_files_that_have_the_name_of_a_settled_batch_are_told(root: Path, n
     where = f"workdir/batch_input_{name}.jsonl is not the file that done/{name}/ holds"
     assert problems == [f"{where}: its requests are left out"]
     assert told(root, finished=True)[1] == []
+
+
+class Leaving(Reading):
+    """A look at files that a pass is just taking away."""
+
+    def digest(self, path: str) -> FileDigest:
+        """Of a file that is gone by now."""
+        (Path(self.root) / path).unlink()
+        return super().digest(path)
+
+
+def test_live_files_that_a_pass_is_just_taking_away_are_no_clash(root: Path) -> None:
+    """What an interrupted move has left may go while somebody looks; no table ends with an error."""
+    put(root, "1", input=ASKED[:1], output=[answered(0)])
+    run(root)
+    put(root, "1", input=[request(7)], output=[answered(7)])
+    with viewing(str(root), settings()) as view, closing(Leaving(str(root))) as look:
+        (lineage,) = lineages(attrs.evolve(view, look=look))
+    assert lineage.unread == ()
 
 
 def test_finished_looks_at_done_alone(root: Path) -> None:
