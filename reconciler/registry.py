@@ -286,7 +286,7 @@ def export(path: str, settings: Settings, file: str) -> int:
         Clash: Something else than a registry stands there.
     """
     if locate(file)[1] is Kind.FOLDER:
-        raise UsageError(f"{file} is a folder", hint=f"name a file: {file.rstrip('/')}/{FILE}")
+        raise UsageError(f"{file} is a folder", hint=f"name a file: {file.rstrip('/')}/batches.csv")
     with viewing(path, settings) as view:
         where = exporting.destination(view.layout.root, file)
         rows = rows_of(view)

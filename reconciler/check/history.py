@@ -24,9 +24,6 @@ from reconciler.workspace.layout import DONE, QUARANTINE, WORKSPACE_ID
 from reconciler.workspace.observe import TRIPLE
 from reconciler.workspace.scan import Listing, batch_of_folder
 
-_SENT: Final = frozenset({"batch.submitted", "batch.adopted", "batch.imported"})
-"""Events after which a batch lies at a provider, with its id there."""
-
 _ENDED: Final = frozenset({"batch.settled", "batch.quarantined", "batch.dismissed"})
 """Events after which other lines tell where it is."""
 
@@ -78,7 +75,7 @@ def _take(view: View, entry: ledger.Entry, where: str, told: _Told, verdict: Ver
     """Take in one line."""
     _create(entry, where, told, verdict)
     name, batch_id = parse_name(str(entry.fields.get("batch"))), str(entry.fields.get("batch_id", ""))
-    if entry.event in _SENT and batch_id:
+    if entry.event in ledger.SENT and batch_id:
         told.remote.add(batch_id)
         if name is not None:
             told.sent[name] = (where, batch_id)

@@ -15,7 +15,7 @@ import attrs
 from reconciler.codec.jsonl import Line
 from reconciler.codec.result import decode_verdict
 from reconciler.codec.wire import line_number
-from reconciler.errors import BadLine, BadMetadata, NotThere, PermanentError
+from reconciler.errors import BadLine, NotThere, PermanentError
 from reconciler.executor import charging
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input
@@ -38,9 +38,6 @@ SKEW: Final = 900.0
 
 LATE: Final = 900.0
 """Seconds after the create left within which it may still have been worked on."""
-
-_HOLDING: Final = frozenset({"batch.submitted", "batch.adopted", "batch.imported"})
-"""What history tells of a batch that has come to be a remote one."""
 
 HEAD: Final = 1 << 20
 """Bytes of answers that are read to see whose ids stand in them."""
@@ -121,7 +118,7 @@ def adopt(step: Adopt, run: Run) -> Receipt:
 def _holder(ctx: Context, name: BatchName, batch_id: str) -> BatchName | None:
     """Another batch of the workspace, live or settled, that is this remote batch."""
     for each in ledger.entries(ctx.fx):
-        if each.event not in _HOLDING or each.fields.get("batch_id") != batch_id:
+        if each.event not in ledger.SENT or each.fields.get("batch_id") != batch_id:
             continue
         other = parse_name(str(each.fields.get("batch")))
         if other is not None and other != name and _batch_id_of(ctx, other) == batch_id:
@@ -135,7 +132,7 @@ def _batch_id_of(ctx: Context, name: BatchName) -> str | None:
     try:
         is_settled = ctx.fx.kind(settled.folder_of(name)) is not None
         known = settled.read(ctx.fx, name) if is_settled else ctx.record(name)
-    except (BadMetadata, OSError):
+    except (PermanentError, OSError):
         return None
     return None if known is None else known.batch_id
 

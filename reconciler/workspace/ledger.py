@@ -27,6 +27,9 @@ PATH: Final = ".reconciler/ledger.jsonl"
 PAID: Final = frozenset({"batch.begun", "batch.creating", "batch.imported", "batch.settled"})
 """Events after which an input may have been paid for."""
 
+SENT: Final = frozenset({"batch.submitted", "batch.adopted", "batch.imported"})
+"""Events after which a batch lies at a provider, with its id there."""
+
 TORN: Final = "the line is torn"
 _DEEP: Final = "the line is nested too deeply"
 

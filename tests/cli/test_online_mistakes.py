@@ -96,8 +96,8 @@ def test_adopting_what_another_batch_is(wait: Sequence[str], there: There, works
     assert f"{there.batch_id} is 1 here already" in said.err
 
 
-@pytest.mark.parametrize("left", [None, b"{"], ids=["gone", "torn"])
-def test_adopting_what_another_batch_was(left: bytes | None, there: There, workspace: Path) -> None:
+@pytest.mark.parametrize("left", [None, b"{", "nowhere"], ids=["gone", "torn", "link"])
+def test_adopting_what_another_batch_was(left: bytes | str | None, there: There, workspace: Path) -> None:
     """An input that was given another name gets its batch back, whatever is left under the earlier one."""
     there.fake.default(Fate(polls=5))
     put_input(workspace, there)
@@ -105,8 +105,10 @@ def test_adopting_what_another_batch_was(left: bytes | None, there: There, works
     live = workspace / "workdir"
     (live / "batch_input_1.jsonl").rename(live / "batch_input_2.jsonl")
     (live / "batch_metadata_1.jsonl").unlink()
-    if left is not None:
+    if isinstance(left, bytes):
         (live / "batch_metadata_1.jsonl").write_bytes(left)
+    elif left is not None:
+        (live / "batch_metadata_1.jsonl").symlink_to(left)
 
     said = there.call("adopt", workspace, "2", there.batch_id)
 

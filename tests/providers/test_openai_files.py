@@ -121,7 +121,7 @@ def test_delete_file(answer: Any) -> None:
         ({"status": None}, False),
     ],
 )
-def test_a_file_that_has_to_be_processed(told: dict[str, Any], ready: bool) -> None:  # noqa: FBT001
+def test_a_file_that_has_to_be_processed(told: dict[str, Any], ready: bool) -> None:  # noqa: FBT001 - a row
     """Where a file has to be processed first, the service is asked whether it is; elsewhere nobody is."""
     wire = Script(told)
 
