@@ -20,7 +20,8 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import LOCAL, NO_PROVIDER
 from reconciler.model.record import Submission
 from reconciler.model.snapshot import Snapshot
-from reconciler.pricing import Cap, Quote
+from reconciler.pricing.money import Cap
+from reconciler.pricing.quote import Quote
 from reconciler.workspace import cost_limit
 from reconciler.workspace.ledger import History
 from reconciler.workspace.reading import Reading

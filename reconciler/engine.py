@@ -12,7 +12,7 @@ from reconciler.config import Settings
 from reconciler.model.identity import BatchName
 from reconciler.model.policy import RetainPolicy
 from reconciler.model.report import BatchReport, Report, State
-from reconciler.preview import quarantined, select
+from reconciler.selecting import quarantined, select
 from reconciler.session import Options, Session, session
 from reconciler.workspace.aside import ASIDE, clear
 from reconciler.workspace.scan import quarantined_in, scan, scan_kin

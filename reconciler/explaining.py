@@ -31,7 +31,7 @@ from reconciler.model.receipt import STARTED, record_token
 from reconciler.model.record import Record
 from reconciler.model.rows import UNDER_WAY, ResultRow, Standing
 from reconciler.model.snapshot import Place
-from reconciler.pricing import Book
+from reconciler.pricing.book import Book
 from reconciler.workspace import ledger, metadata, tombstones
 
 _NEAREST: Final = 50_000

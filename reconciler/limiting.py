@@ -6,7 +6,7 @@ import math
 
 from reconciler.config import Settings
 from reconciler.errors import UsageError
-from reconciler.pricing import floor
+from reconciler.pricing.money import floor
 from reconciler.session import Options, session
 from reconciler.workspace import cost_limit
 

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Final
 
 import attrs
 
 from reconciler.config import Settings
 from reconciler.costs import Costs, costs_of, quote_of
-from reconciler.errors import Clash, ReconcilerError, UsageError
+from reconciler.errors import Clash, ReconcilerError
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
-from reconciler.model.identity import BatchName
 from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Attention, Plan
 from reconciler.model.policy import Policy, RetainPolicy
-from reconciler.model.report import BatchReport, State
+from reconciler.model.report import BatchReport
 from reconciler.model.snapshot import Snapshot
-from reconciler.pricing import Quote
+from reconciler.pricing.quote import Quote
+from reconciler.selecting import quarantined, select
 from reconciler.workspace import walls
 from reconciler.workspace.archived import observe_archived
-from reconciler.workspace.layout import QUARANTINE, Layout
+from reconciler.workspace.layout import Layout
 from reconciler.workspace.observe import observe
 from reconciler.workspace.relocate import twins
 from reconciler.workspace.removable import noted
 from reconciler.workspace.scan import Listing, scan
 from reconciler.workspace.settled import folder_of
-
-UNDO: Final = (
-    "mend the files and move them back to the live folder\n"
-    "reconcile dismiss WORKSPACE {name}    to accept the loss"
-)
-"""The ways out of quarantine."""
 
 
 @attrs.frozen
@@ -160,55 +153,3 @@ def _tail_or_clash(view: View, snap: Snapshot, finishing: Plan) -> Plan:
     except Clash as clash:
         return Plan(snap.name, clash.message, then=Attention(clash.hint))
     return finishing
-
-
-def select(listing: Listing, only: Sequence[str]) -> list[BatchName]:
-    """
-    The batches that *only* asks for, in order.
-
-    Raises:
-        UsageError: A name or pattern matches no batch of the workspace.
-    """
-    names = list(listing.batches)
-    known = [*names, *listing.quarantined]
-    for pattern in only:
-        if not any(fnmatchcase(name, pattern) for name in known):
-            raise UsageError(
-                f"no live or quarantined batch is called {pattern}", hint=f"here are: {_first(known)}"
-            )
-    return [name for name in names if not only or any(fnmatchcase(name, pattern) for pattern in only)]
-
-
-def quarantined(
-    folders_of: Mapping[BatchName, tuple[str, ...]], only: Sequence[str] = ()
-) -> list[BatchReport]:
-    """A report for each folder in `quarantine/` that still holds batch files."""
-    if not folders_of:
-        return []
-    from reconciler.model.failure import Quarantined  # noqa: PLC0415 - fifteen classes
-
-    return [
-        BatchReport(
-            name,
-            State.ATTENTION,
-            f"it is in {QUARANTINE}/{folder}/; see reason.json there",
-            UNDO.format(name=name),
-            path=f"{QUARANTINE}/{folder}",
-            failure=Quarantined(
-                batch=name,
-                operation=MatchRequestIds.verb,
-                because=f"it is in {QUARANTINE}/{folder}/; see reason.json there",
-                hint=UNDO.format(name=name),
-                path=f"{QUARANTINE}/{folder}",
-            ),
-        )
-        for name, folders in folders_of.items()
-        for folder in folders
-        if not only or any(fnmatchcase(name, pattern) for pattern in only)
-    ]
-
-
-def _first(names: Sequence[str], limit: int = 8) -> str:
-    """A few names, for a hint."""
-    shown = ", ".join(names[:limit]) or "none"
-    return f"{shown}, ..." if len(names) > limit else shown

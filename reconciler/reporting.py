@@ -35,7 +35,7 @@ from reconciler.model.report import BatchReport, State
 from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
-from reconciler.preview import UNDO
+from reconciler.selecting import UNDO
 from reconciler.workspace import settled
 
 _OPERATIONS: Final = {

@@ -20,7 +20,8 @@ from reconciler.model.record import Counts
 from reconciler.model.report import State
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.words import many
-from reconciler.preview import Preview, preview, quarantined
+from reconciler.preview import Preview, preview
+from reconciler.selecting import quarantined
 from reconciler.workspace import outlook, settled
 from reconciler.workspace.archived import is_gone
 from reconciler.workspace.reading import Reading

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.pricing import price_of, tokens_of
+from reconciler.pricing.book import price_of
+from reconciler.pricing.tokens import tokens_of
 from reconciler.providers.http import Http
 from reconciler.testing import FakeProvider
 from reconciler.workspace.ledger import History

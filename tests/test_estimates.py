@@ -8,7 +8,10 @@ from typing import Any, Final
 import pytest
 
 from reconciler.model.exchange import Dialect, Request
-from reconciler.pricing import LISTED, Quote, Tokens, estimate, price_of, tokens_of
+from reconciler.pricing.book import LISTED, price_of
+from reconciler.pricing.estimate import estimate
+from reconciler.pricing.quote import Quote
+from reconciler.pricing.tokens import Tokens, tokens_of
 from reconciler.providers.base import Remote
 from reconciler.providers.http import Http
 from reconciler.providers.keys import ProviderOptions

@@ -16,7 +16,8 @@ from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.model.failure import NoKey
 from reconciler.model.policy import LOCAL
 from reconciler.model.report import Report, State
-from reconciler.pricing import cost_of, price_of, tokens_of
+from reconciler.pricing.book import cost_of, price_of
+from reconciler.pricing.tokens import tokens_of
 from reconciler.providers.http_worker import HttpWorker
 from reconciler.providers.local import Local
 from reconciler.providers.pacing import Pace

@@ -17,7 +17,7 @@ from reconciler.executor.charging import Quoting
 from reconciler.model.exchange import Dialect, Request
 from reconciler.model.failure import Capped
 from reconciler.model.report import State
-from reconciler.pricing import Book
+from reconciler.pricing.book import Book
 from reconciler.providers.echo import echo
 from reconciler.providers.local import Local
 from reconciler.testing import FakeProvider, Fate

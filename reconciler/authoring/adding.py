@@ -28,7 +28,9 @@ from reconciler.model.extraction import Extraction, Kind
 from reconciler.model.identity import BatchName, Role, file_name, parse_name
 from reconciler.model.record import InputFact, Limit, Record
 from reconciler.model.snapshot import Place
-from reconciler.pricing import LISTED, Book, Quote, dollars
+from reconciler.pricing.book import LISTED, Book
+from reconciler.pricing.money import dollars
+from reconciler.pricing.quote import Quote
 from reconciler.processors.repair import repair_version
 from reconciler.session import Options, session
 from reconciler.workspace import metadata

@@ -18,7 +18,8 @@ from reconciler.model.citation import Citation, Vouched
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import LOCAL
 from reconciler.model.rows import UNDER_WAY, ResultRow, Standing
-from reconciler.pricing import LISTED, Book, tokens_of
+from reconciler.pricing.book import LISTED, Book
+from reconciler.pricing.tokens import tokens_of
 from reconciler.prompting import reader_of
 
 _SAID_ABOVE: Final = ("custom_id", "outcome", "text", "usage", "citations", "citation_mappings")

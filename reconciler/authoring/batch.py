@@ -32,7 +32,7 @@ from reconciler.model.durations import held, seconds_of
 from reconciler.model.failure import Capped
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
-from reconciler.pricing import Cap
+from reconciler.pricing.money import Cap
 from reconciler.workspace.reading import locate
 
 _FIELDS: Final = frozenset(field.name for field in attrs.fields(Wanted)) - {"params", "files"} | {"file"}

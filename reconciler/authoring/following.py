@@ -25,7 +25,7 @@ from reconciler.errors import ReconcilerError, UsageError
 from reconciler.executor.context import Progress, Silent
 from reconciler.model.standing import Standing
 from reconciler.model.words import spoken, words_of
-from reconciler.pricing import nano, shown
+from reconciler.pricing.money import nano, shown
 from reconciler.screen import Screen, cut, paint
 
 Listener: TypeAlias = Callable[[RunStatus], Any]

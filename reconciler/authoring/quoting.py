@@ -9,7 +9,8 @@ from reconciler.authoring.parting import Part
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
 from reconciler.model.policy import LOCAL
-from reconciler.pricing import Book, Quote
+from reconciler.pricing.book import Book
+from reconciler.pricing.quote import Quote
 
 _WHERE: Final = "a request"
 

@@ -22,7 +22,7 @@ from reconciler.model.coverage import digest_id
 from reconciler.model.identity import BatchName
 from reconciler.model.rows import ResultRow
 from reconciler.model.snapshot import Place
-from reconciler.pricing import dollars
+from reconciler.pricing.money import dollars
 from reconciler.results import Results
 from reconciler.workspace import cost_limit
 

@@ -16,7 +16,8 @@ from reconciler.executor.context import View
 from reconciler.executor.used import used_by
 from reconciler.model.identity import ANSWERS, BatchName, file_name, parse_name
 from reconciler.model.policy import LOCAL
-from reconciler.pricing import LISTED, shown
+from reconciler.pricing.book import LISTED
+from reconciler.pricing.money import shown
 from reconciler.workspace import ledger, settled
 from reconciler.workspace.archived import is_gone
 from reconciler.workspace.spending import ANSWERED, NOTHING_RAN, RESERVED, SETTLED, Spending

@@ -289,7 +289,7 @@ def _tell(added: Added, workspace: str, *, dry_run: bool, as_json: bool, quiet: 
 def _tell_cost(added: Added) -> None:
     """What it may cost, and what the limit leaves."""
     from reconciler.cli.render_costs import quotes
-    from reconciler.pricing import nano, shown
+    from reconciler.pricing.money import nano, shown
 
     for line in quotes(added.quotes, None):
         out(line)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.cli.console import err, safe
 from reconciler.errors import ReconcilerError
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import MatchRequestIds
 from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
@@ -84,6 +83,8 @@ class LogWatcher:
 
     def done(self, receipt: Receipt) -> None:
         """An operation took place."""
+        from reconciler.model.operation import MatchRequestIds
+
         facts = {key: value for key, value in receipt.facts.items() if isinstance(value, str | int | float)}
         # Matching happens anew in every pass over a batch that cannot settle.
         level = "debug" if receipt.verb == MatchRequestIds.verb else "info"

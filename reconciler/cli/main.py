@@ -78,12 +78,14 @@ class Verbs(click.Group):
 
     def _refuse_typo(self, ctx: click.Context, args: list[str]) -> None:
         """Say so when the first word is neither a folder nor a verb, but close to one."""
-        from difflib import get_close_matches
-
         from reconciler.workspace.reading import locate
 
+        if locate(args[0])[1] is not None:
+            return
+        from difflib import get_close_matches
+
         close = get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
-        if close and locate(args[0])[1] is None:
+        if close:
             message = f"no folder and no verb is called {safe(args[0])}; did you mean {close[0]}?"
             raise click.UsageError(message, ctx)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -129,6 +128,8 @@ def _kind_of(output: str | None) -> str:
     """
     if output is None:
         return "text"
+    from pathlib import Path
+
     kind = _SUFFIXES.get(Path(output).suffix[1:].lower())
     if kind is None:
         message = f"{output}: its name says none of the formats that can be written"

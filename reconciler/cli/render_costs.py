@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.cli.console import out, paint, safe
 from reconciler.model.words import many
-from reconciler.pricing import Quote, shown
+from reconciler.pricing.money import shown
 
 if TYPE_CHECKING:
     from reconciler.costs import Costs, Sum
+    from reconciler.pricing.quote import Quote
 
 GROUPS = ("model", "provider", "day")
 
@@ -88,7 +89,7 @@ def _groups(found: Costs) -> dict[str, Mapping[str, Sum]]:
 
 def usd(nano: int) -> str:
     """Dollars in text, exact to the nano-dollar."""
-    from reconciler.pricing import dollars
+    from reconciler.pricing.money import dollars
 
     return f"{dollars(nano):f}"
 

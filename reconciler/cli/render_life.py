@@ -68,7 +68,7 @@ def _facts(attempt: Attempt) -> Iterator[tuple[str, str]]:
 
 def _cost(attempt: Attempt) -> str:
     """What the answer cost; who has no price is named, so that one can be said."""
-    from reconciler.pricing import nano, shown
+    from reconciler.pricing.money import nano, shown
 
     if attempt.cost is not None:
         return f"about {shown(nano(attempt.cost))}"
@@ -159,7 +159,7 @@ def _attempt_fields(attempt: Attempt) -> dict[str, Any]:
     import attrs
 
     from reconciler.cli import render_costs
-    from reconciler.pricing import nano
+    from reconciler.pricing.money import nano
 
     fields = attrs.asdict(attempt, recurse=False)
     handling = attempt.handling

@@ -15,7 +15,7 @@ from reconciler.config.prices import SECTION, read_prices
 from reconciler.config.table import BATCH_KEYS, BY_NAME, BY_VARIABLE, CLASSES, SECTIONS, nearest
 from reconciler.errors import ConfigError
 from reconciler.model.identity import lineage_root
-from reconciler.pricing import Told
+from reconciler.pricing.book import Told
 
 # What the reader of TOML needs for a key grows with the square of its parts: gigabytes for a file of 80 KB.
 _ENDLESS_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler.config.table import HUGE, nearest, shown
 from reconciler.errors import ConfigError
-from reconciler.pricing import Told
+from reconciler.pricing.book import Told
 
 SECTION: Final = "prices"
 _MONEY: Final = ("input", "output", "cached", "batch")

@@ -29,7 +29,8 @@ from reconciler.config.table import (
 )
 from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.policy import FailurePolicy, InDoubtPolicy, Policy, RetainPolicy, SubmitPolicy
-from reconciler.pricing import NO_CAP, Book, Cap, floor
+from reconciler.pricing.book import Book
+from reconciler.pricing.money import NO_CAP, Cap, floor
 
 CAP = "budget.max_cost_usd"
 

@@ -23,7 +23,9 @@ from reconciler.model.policy import LOCAL
 from reconciler.model.record import Record
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.words import many
-from reconciler.pricing import Book, Cap, Quote, shown
+from reconciler.pricing.book import Book
+from reconciler.pricing.money import Cap, shown
+from reconciler.pricing.quote import Quote
 from reconciler.providers.base import Provider, Remote
 from reconciler.providers.local import Local
 from reconciler.workspace import cost_limit, ledger

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import urandom
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -14,21 +14,23 @@ from reconciler.errors import PermanentError
 from reconciler.executor.calling import Calls
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes, no_wire
-from reconciler.model.coverage import Coverage
-from reconciler.model.exchange import Result
-from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
-from reconciler.model.receipt import Receipt
-from reconciler.model.record import Record
-from reconciler.model.snapshot import Matched
-from reconciler.model.standing import Standing
-from reconciler.pricing import LISTED, NO_CAP, Book, Cap
-from reconciler.workspace import metadata
+from reconciler.pricing.book import LISTED, Book
+from reconciler.pricing.money import NO_CAP, Cap
 from reconciler.workspace.combined import Voiding
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import Layout, find
 from reconciler.workspace.ledger import History
 from reconciler.workspace.reading import Reading
+
+if TYPE_CHECKING:
+    from reconciler.model.coverage import Coverage
+    from reconciler.model.exchange import Result
+    from reconciler.model.facts import FileFact
+    from reconciler.model.receipt import Receipt
+    from reconciler.model.record import Record
+    from reconciler.model.snapshot import Matched
+    from reconciler.model.standing import Standing
 
 
 class Progress(Protocol):
@@ -115,6 +117,8 @@ class View:
         path = self.record_path(name)
         if self.look.kind(path) is None:
             return None
+        from reconciler.workspace import metadata  # noqa: PLC0415 - a pass over nothing reads none
+
         return metadata.decode(self.look.read(path), path, name)
 
 
@@ -211,6 +215,8 @@ class Run:
 
     def publish(self, record: Record) -> Record:
         """Write the next generation of a record and return it."""
+        from reconciler.workspace import metadata  # noqa: PLC0415 - likewise
+
         record = attrs.evolve(record, generation=record.generation + 1)
         path = self.ctx.record_path(record.name)
         self.ctx.fx.publish(path, (metadata.encode(record),), replace=True)

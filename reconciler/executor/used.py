@@ -17,7 +17,10 @@ from reconciler.executor.reading import Lines
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.outcome import Outcome
-from reconciler.pricing import Book, Price, Tokens, nano, tokens_of
+from reconciler.pricing.book import Book
+from reconciler.pricing.money import nano
+from reconciler.pricing.price import Price
+from reconciler.pricing.tokens import Tokens, tokens_of
 
 
 class _Body(msgspec.Struct, gc=False):

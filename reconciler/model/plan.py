@@ -6,13 +6,15 @@ Pure. Waiting is a value, not an error, and planning again is the engine's loop,
 
 from __future__ import annotations
 
-from typing import TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import attrs
 
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import MoveToDone, Operation, Quarantine
 from reconciler.model.trouble import Trouble
+
+if TYPE_CHECKING:
+    from reconciler.model.operation import Operation
 
 
 @attrs.frozen
@@ -94,6 +96,8 @@ class Plan:
         Returns:
             Text without a trailing newline.
         """
+        from reconciler.model.operation import MoveToDone, Quarantine  # noqa: PLC0415 - some thirty classes
+
         lines = [f"{self.name}: {word_of(self.then)}: {self.because}"]
         lines += [f"  {number}. {step.verb}" for number, step in enumerate(self.steps, 1)]
         ends = self.steps and isinstance(self.steps[-1], MoveToDone | Quarantine)

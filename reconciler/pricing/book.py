@@ -8,11 +8,9 @@ difference. What no row knows has no price.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
-from importlib import resources
 from typing import Any, Final
 
 import attrs
@@ -152,6 +150,9 @@ def _listed(provider: str, model: str) -> Price | None:
 @cache
 def _list() -> Mapping[tuple[str, str], Price]:
     """The kept list."""
+    import tomllib  # noqa: PLC0415 - where something is priced
+    from importlib import resources  # noqa: PLC0415 - likewise
+
     text = (resources.files("reconciler.pricing") / "prices.toml").read_text("utf-8")
     tables = tomllib.loads(text, parse_float=Decimal)
     return {(each.provider, each.model): each for each in _rows(tables)}

@@ -15,7 +15,6 @@ import msgspec
 from reconciler.errors import PermanentError
 from reconciler.model.coverage import FileDigest
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.fields import digest_fields, read_digest, text
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.reading import Reading
 
@@ -49,6 +48,8 @@ def said(look: Reading) -> Said | None:
     """What is known; None where nothing is, or nothing that can be read."""
     if look.kind(PATH) is None:
         return None
+    from reconciler.workspace.fields import read_digest, text  # noqa: PLC0415 - a pass over nothing reads none
+
     try:
         found = msgspec.json.decode(look.read(PATH))
         return Said(text(found["path"], "path"), read_digest(found), text(found["version"], "version"))
@@ -58,6 +59,8 @@ def said(look: Reading) -> Said | None:
 
 def say(fx: Effects, fact: Said) -> None:
     """Write down that the file is true."""
+    from reconciler.workspace.fields import digest_fields  # noqa: PLC0415 - likewise
+
     document = {"schema": 1, "path": fact.path, **digest_fields(fact.digest), "version": fact.version}
     fx.publish(PATH, (msgspec.json.encode(document) + b"\n",), replace=True)
 

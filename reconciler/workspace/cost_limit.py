@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from reconciler.errors import ReconcilerError
-from reconciler.pricing import NO_CAP, Cap
+from reconciler.pricing.money import NO_CAP, Cap
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import PRIVATE
 from reconciler.workspace.reading import Reading

@@ -7,8 +7,8 @@ that into a `BadMetadata` that says where.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from reconciler.model.changes import Changed, by_fields, read_by
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
@@ -18,38 +18,6 @@ from reconciler.model.outcome import ErrorClass
 from reconciler.model.record import After, Child, Limit, Odd, Online, Refusal
 
 _T = TypeVar("_T")
-
-NESTED: Final = 100
-"""Lists and objects within each other in a document of ours: what can be read must not hang on the stack."""
-
-
-def may_be_deep(data: bytes) -> bool:
-    """Whether a document has brackets enough to be nested too deeply."""
-    return data.count(b"[") + data.count(b"{") > NESTED
-
-
-def shallow(data: bytes, found: Any) -> Any:
-    """
-    What was read from *data*, as it is.
-
-    Raises:
-        ValueError: It is nested too deeply.
-    """
-    if not may_be_deep(data):
-        return found
-    level = [found]
-    for _ in range(NESTED + 1):
-        level = [each for value in level for each in _within(value)]
-        if not level:
-            return found
-    raise ValueError("it is nested too deeply")
-
-
-def _within(value: Any) -> Iterable[Any]:
-    """What stands in a value."""
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def digest_fields(digest: FileDigest) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import attrs
 import msgspec
 
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.fields import shallow
+from reconciler.workspace.nesting import shallow
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.spending import Spending
 

@@ -18,6 +18,7 @@ from reconciler.model.coverage import Coverage, FileDigest, Tally
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.record import NOTHING_HEARD, Counts, InputFact, Record, Submission, at_provider
 from reconciler.workspace import fields, typed
+from reconciler.workspace.nesting import may_be_deep, shallow
 
 SCHEMA: Final = 1
 
@@ -88,7 +89,7 @@ def decode_for_answers(data: bytes, path: str, name: BatchName) -> tuple[Role, .
 
 def _quickly(data: bytes, name: BatchName) -> Record | None:
     """The record, when it is sound and has no field that is unknown; the careful way must agree."""
-    if fields.may_be_deep(data):
+    if may_be_deep(data):
         return None
     try:
         if b'"schema"' not in data:
@@ -140,7 +141,7 @@ def _carefully(data: bytes, path: str, name: BatchName) -> Record:
     if not data.strip():
         raise BadMetadata(f"{path} is empty, which is not the same as no metadata")
     try:
-        found = fields.shallow(data, msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf")))
+        found = shallow(data, msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf")))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadMetadata(f"{path} is not JSON ({str(error)[:120]})") from error
     if not isinstance(found, dict):

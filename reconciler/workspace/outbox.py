@@ -17,8 +17,8 @@ import msgspec
 
 from reconciler.errors import BadMetadata
 from reconciler.workspace.effects import Effects
-from reconciler.workspace.fields import shallow
 from reconciler.workspace.layout import PRIVATE
+from reconciler.workspace.nesting import shallow
 from reconciler.workspace.reading import Reading
 
 FOLDER: Final = f"{PRIVATE}/outbox"

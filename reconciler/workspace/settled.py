@@ -21,6 +21,7 @@ from reconciler.model.identity import BatchName, Role, parse_file_name, parse_na
 from reconciler.model.record import Child
 from reconciler.workspace import fields
 from reconciler.workspace.layout import DONE
+from reconciler.workspace.nesting import shallow
 from reconciler.workspace.reading import Reading
 
 MANIFEST: Final = "manifest.json"
@@ -96,7 +97,7 @@ def decode(data: bytes, path: str) -> Manifest:
         BadMetadata: It is not what `encode` writes.
     """
     try:
-        found = fields.mapping(fields.shallow(data, msgspec.json.decode(data)), "the manifest")
+        found = fields.mapping(shallow(data, msgspec.json.decode(data)), "the manifest")
         schema = fields.whole(found["schema"], "schema")
         if schema != SCHEMA:
             raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")

@@ -17,6 +17,7 @@ from reconciler.errors import BadMetadata, PermanentError
 from reconciler.model.coverage import Coverage, FileDigest
 from reconciler.model.identity import BatchName
 from reconciler.workspace import fields
+from reconciler.workspace.nesting import shallow
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.settled import folder_of
 
@@ -73,7 +74,7 @@ def decode(data: bytes, path: str) -> Tombstone:
         BadMetadata: It is not what `encode` writes.
     """
     try:
-        found = fields.mapping(fields.shallow(data, msgspec.json.decode(data)), "the tombstone")
+        found = fields.mapping(shallow(data, msgspec.json.decode(data)), "the tombstone")
         schema = fields.whole(found["schema"], "schema")
         if schema != SCHEMA:
             raise BadMetadata(f"{path} has schema {schema}, known is {SCHEMA}")

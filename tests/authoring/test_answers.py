@@ -17,7 +17,7 @@ from reconciler.model.citation import Citation, Vouched
 from reconciler.model.coverage import digest_id
 from reconciler.model.identity import BatchName
 from reconciler.model.rows import ResultRow, Standing
-from reconciler.pricing import price_of
+from reconciler.pricing.book import price_of
 
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=8)
 NUMBERS: Final = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)

@@ -22,7 +22,7 @@ from reconciler.authoring.runs import Run
 from reconciler.check import check
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
-from reconciler.pricing import price_of
+from reconciler.pricing.book import price_of
 from reconciler.pricing.estimate import estimate
 from reconciler.providers.keys import KeyMissing, ProviderOptions
 from reconciler.providers.registry import make

@@ -11,7 +11,7 @@ LOAD: Final = """
 import sys
 from reconciler.cli.main import main
 code = main(sys.argv[1:])
-sys.stdout.write("\\nloaded: " + " ".join(sorted({name.partition(".")[0] for name in sys.modules})))
+sys.stdout.write("\\nloaded: " + " ".join(sorted(sys.modules)))
 sys.exit(code)
 """
 HEAVY: Final = frozenset(
@@ -28,10 +28,22 @@ HEAVY: Final = frozenset(
     }
 )
 READING: Final = frozenset({"attrs", "msgspec", "platformdirs", "tomllib"})
+OF_A_BATCH: Final = frozenset(
+    {
+        "reconciler.batches",
+        "reconciler.codec.result",
+        "reconciler.executor.executor",
+        "reconciler.model.operation",
+        "reconciler.model.record",
+        "reconciler.planner",
+        "reconciler.pricing.estimate",
+        "reconciler.workspace.metadata",
+    }
+)
 
 
 def loaded(*words: str | Path) -> set[str]:
-    """The top-level modules that a command has loaded."""
+    """The modules that a command has loaded."""
     said = python(LOAD, *words)
     assert "loaded: " in said.out, said.err
     return set(said.out.rpartition("loaded: ")[2].split())
@@ -49,6 +61,11 @@ def test_help_loads_nothing_but_the_parser(words: tuple[str, ...]) -> None:
 def test_nothing_to_do_loads_neither_logs_nor_screens(verb: tuple[str, ...], workspace: Path) -> None:
     """Over an empty workspace neither structlog nor rich is loaded, nor anything of a network."""
     assert loaded(*verb, workspace) & HEAVY == set()
+
+
+def test_a_pass_over_nothing_loads_nothing_of_a_batch(workspace: Path) -> None:
+    """Neither a plan's operations nor what carries them out, reads answers or prices requests is loaded."""
+    assert loaded(workspace) & OF_A_BATCH == set()
 
 
 def test_a_held_batch_loads_no_log(workspace: Path) -> None:
@@ -69,7 +86,7 @@ def test_what_is_needed_is_loaded(workspace: Path) -> None:
     """The look into the process sees what is there: a pass that logs loads structlog."""
     put_settled(workspace)
 
-    assert {"attrs", "click", "msgspec", "structlog"} <= loaded(workspace)
+    assert {"attrs", "click", "msgspec", "structlog"} | OF_A_BATCH <= loaded(workspace)
 
 
 def test_a_wrong_word_loads_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from reconciler.executor.context import viewing
 from reconciler.executor.used import used_by
 from reconciler.model.identity import Role
-from reconciler.pricing import LISTED
+from reconciler.pricing.book import LISTED
 from tests.workspaces import answered, live, put, request, settings
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}

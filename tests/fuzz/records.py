@@ -19,7 +19,7 @@ from reconciler.errors import BadMetadata
 from reconciler.model.facts import FileFact, Kind
 from reconciler.model.identity import BatchName
 from reconciler.model.record import Record
-from reconciler.workspace import fields, ledger, metadata, settled, tombstones, walls
+from reconciler.workspace import ledger, metadata, nesting, settled, tombstones, walls
 from reconciler.workspace.reading import Entry, Reading
 from reconciler.workspace.receipts import published_by
 from tests.fuzz.oracle import expect, is_deep, is_text, refused
@@ -142,7 +142,7 @@ def _sound(line: bytes) -> bool:
         found = msgspec.json.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and bool(mark) and crc == _seal(body) and _levels(found) <= fields.NESTED
+    return isinstance(found, dict) and bool(mark) and crc == _seal(body) and _levels(found) <= nesting.NESTED
 
 
 def _levels(found: object) -> int:

@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from reconciler.pricing import Book, Tokens, Told, cost_of, nano, price_of, shown, tokens_of
-from reconciler.pricing.book import _list
+from reconciler.pricing.book import Book, Told, _list, cost_of, price_of
+from reconciler.pricing.money import nano, shown
+from reconciler.pricing.tokens import Tokens, tokens_of
 
 OPENAI = {"prompt_tokens": 1000, "completion_tokens": 200, "prompt_tokens_details": {"cached_tokens": 400}}
 ANTHROPIC = {
