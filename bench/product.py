@@ -187,7 +187,9 @@ def command(*words: str | Path) -> list[str]:
 
 def environment(home: Path) -> dict[str, str]:
     """The environment of a user who has set nothing, with *home* as the place of settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RECONCILER_")}
+    # Users have their modules compiled; a developer may not want to.
+    unset = ("RECONCILER_", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(unset)}
     return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
 
 

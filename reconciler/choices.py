@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import attrs
 
@@ -17,7 +17,6 @@ from reconciler.config.table import CLASSES, PROVIDERS, UNCHANGEABLE
 from reconciler.errors import UsageError
 from reconciler.executor.context import Progress, Silent
 from reconciler.executor.hooks import Plugged
-from reconciler.model.exchange import Result
 from reconciler.model.outcome import ErrorClass, parse_classes
 from reconciler.plugins import NOTHING_GIVEN, Given, Mode, Plugs
 from reconciler.processors.base import Per, Processor, wrap
@@ -28,6 +27,9 @@ from reconciler.session import Options, Unwatched, Watcher
 from reconciler.trust import require, require_own
 from reconciler.workspace.layout import find
 from reconciler.workspace.sources import own_file, settings_files, user_file
+
+if TYPE_CHECKING:
+    from reconciler.model.exchange import Result
 
 Function: TypeAlias = Callable[..., Any]
 

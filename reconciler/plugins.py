@@ -8,9 +8,9 @@ begins, so that a name that leads nowhere stops it before anything is done.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -25,11 +25,11 @@ from reconciler.model.outcome import ErrorClass
 from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
 from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
-from reconciler.providers.echo import echo
-from reconciler.providers.local import Local
-from reconciler.providers.pacing import Pace
 from reconciler.reaching import Make, Named, Reach
 from reconciler.workspace.code import digest_of, refer
+
+if TYPE_CHECKING:
+    from reconciler.providers.local import Local
 
 _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
 """The settings that may name code, and the words for which they name none."""
@@ -180,21 +180,24 @@ class Plugs:
                 found[each] = attrs.evolve(code, version=version)
         return found
 
-    def _local(self, own: Settings) -> Local:
-        """The embedded provider, as fast as the settings allow."""
-        concurrency, named = own["local.concurrency"], own["local.worker"]
-        pace = Pace(**{key: own[f"local.{key}"] for key in attrs.fields_dict(Pace)})
-        if self._given.worker is not None:
-            return Local(self._given.worker, concurrency, pace, getattr(self._given.worker, "let_go", None))
+    def _local(self, own: Settings) -> Callable[[], Local]:
+        """Makes the embedded provider; a name that leads nowhere is told at once."""
+        return partial(_embedded, own, *self._worker(own))
+
+    def _worker(self, own: Settings) -> tuple[Worker | None, Callable[[], Awaitable[None]] | None]:
+        """Who answers here, None for the echo, and how they let go."""
+        given, named = self._given.worker, own["local.worker"]
+        if given is not None:
+            return given, getattr(given, "let_go", None)
         if named == HTTP:
             from reconciler.providers.http_worker import HttpWorker  # noqa: PLC0415 - most passes ask nobody
 
             service, base_url, model = (own[f"local.{key}"] for key in ("service", "base_url", "model"))
-            worker = HttpWorker(self._environment, service, base_url, model, concurrency)
-            return Local(worker, concurrency, pace, worker.close)
+            worker = HttpWorker(self._environment, service, base_url, model, own["local.concurrency"])
+            return worker, worker.close
         if named in _BUILT_IN["local.worker"]:
-            return Local(echo, concurrency, pace)
-        return Local(self._load("local.worker", own)[0], concurrency, pace)
+            return None, None
+        return self._load("local.worker", own)[0], None
 
     @cached_property
     def _providers(self) -> Mapping[str, Make]:
@@ -267,3 +270,13 @@ def _is_chosen(own: Settings) -> bool:
 def _never_called(*_arguments: object) -> None:
     """Stands for code that is not run."""
     raise RuntimeError("user code was called in a pass that only looks")
+
+
+def _embedded(own: Settings, worker: Worker | None, close: Callable[[], Awaitable[None]] | None) -> Local:
+    """The embedded provider, as fast as the settings allow."""
+    from reconciler.providers.echo import echo  # noqa: PLC0415 - a pass over nothing answers nothing
+    from reconciler.providers.local import Local  # noqa: PLC0415 - likewise
+    from reconciler.providers.pacing import Pace  # noqa: PLC0415 - likewise
+
+    pace = Pace(**{key: own[f"local.{key}"] for key in attrs.fields_dict(Pace)})
+    return Local(worker or echo, own["local.concurrency"], pace, close)

@@ -17,11 +17,11 @@ from reconciler.config.table import PROVIDERS, nearest, shown
 from reconciler.errors import ConfigError
 from reconciler.model.policy import LOCAL, NO_PROVIDER
 from reconciler.providers.base import Provider
-from reconciler.providers.local import Local
 from reconciler.workspace.code import installed
 
 if TYPE_CHECKING:
     from reconciler.providers.keys import KeyMissing, ProviderOptions
+    from reconciler.providers.local import Local
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class Reach:
         own: The settings of these batches.
         shared: The settings of the workspace: what `[provider]` says, it says of the provider that they name.
         environment: Where keys are looked for.
-        local: The embedded provider.
+        local: Makes the embedded provider.
         plugged: What makes the providers of users, by the names that settings give them.
 
     Raises:
@@ -89,7 +89,7 @@ class Reach:
         own: Settings,
         shared: Settings,
         environment: Mapping[str, str],
-        local: Local,
+        local: Callable[[], Local],
         plugged: Mapping[str, Make] | None = None,
     ) -> None:
         self._own = own
@@ -118,7 +118,7 @@ class Reach:
         from reconciler.providers.registry import NAMES, make  # noqa: PLC0415 - likewise
 
         chosen = self._own["provider.name"]
-        found: dict[str, Provider] = {LOCAL: self._local}
+        found: dict[str, Provider] = {LOCAL: self._local()}
         keyless: dict[str, str] = {}
         for name in (*NAMES, *self._plugged):
             if name in PRESETS and not PRESETS[name].base_url and name != chosen:

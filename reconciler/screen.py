@@ -8,7 +8,6 @@ the one before. Nothing here knows what is shown.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 from typing import Final, TextIO
@@ -74,6 +73,8 @@ class Screen:
         """Columns and lines."""
         if not self._over:
             return 200, 1 << 20
+        import shutil  # noqa: PLC0415 - loads four ways to compress
+
         found = shutil.get_terminal_size()
         return found.columns - 1, found.lines
 

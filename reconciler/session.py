@@ -17,7 +17,6 @@ from reconciler.executor.context import Context, Progress, Silent
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes
 from reconciler.model.identity import BatchName
-from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport
@@ -30,6 +29,7 @@ from reconciler.workspace.together import sync_now
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from reconciler.model.plan import Plan
     from reconciler.providers.calls import Exchange, Wire
     from reconciler.providers.http import Http
 

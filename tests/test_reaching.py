@@ -22,7 +22,7 @@ KEYS_OF = ("openai", "anthropic")
 def reach(*files: str, flags: Mapping[str, Any] | None = None) -> Reach:
     """What can be asked with these settings files, the lowest first, and this environment."""
     settings = settle([(f"file {n}", text) for n, text in enumerate(files)], flags=flags)
-    return Reach(settings, settings, KEYS, Local(echo, 1))
+    return Reach(settings, settings, KEYS, lambda: Local(echo, 1))
 
 
 def address(found: Reach, name: str) -> str:
@@ -77,7 +77,7 @@ def test_a_batch_of_another_provider_keeps_that_ones_address() -> None:
     text = provider("openai", f'base_url = "{PROXY}"\n[[batch]]\nmatch = "a*"\nprovider = "anthropic"')
     shared = settle([("file", text)])
     own = shared.of_batch("a1")
-    found = Reach(own, shared, KEYS, Local(echo, 1))
+    found = Reach(own, shared, KEYS, lambda: Local(echo, 1))
     assert own["provider.name"] == "anthropic"
     assert PROXY not in address(found, "anthropic")
     assert address(found, "openai") == PROXY

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.cli.console import err, safe
 from reconciler.errors import ReconcilerError
 from reconciler.model.identity import BatchName
-from reconciler.model.plan import Plan
 from reconciler.model.receipt import Receipt
 from reconciler.model.report import BatchReport, State
 
 if TYPE_CHECKING:
+    from reconciler.model.plan import Plan
     from reconciler.providers.calls import Exchange
     from reconciler.workspace.effects import Effects
 

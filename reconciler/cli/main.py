@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Final, TextIO
@@ -185,6 +186,14 @@ def main(args: Sequence[str] | None = None, time: Time | None = None) -> int:
             return _ended(words, time)
     except KeyboardInterrupt:
         return INTERRUPTED  # nothing was left but to print
+
+
+def script() -> int:
+    """The command line as a process of its own: what `reconcile` and `python -m reconciler` are."""
+    code = main()
+    # Python would look for cycles among everything once more; they end with the process.
+    gc.freeze()
+    return code
 
 
 def _ended(words: list[str], time: Time | None) -> int:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.console import draw, err, safe
 from reconciler.executor.context import Progress, Silent
-from reconciler.model.standing import Standing
 from reconciler.model.words import spoken
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+    from reconciler.model.standing import Standing
 
 LONG: Final = 32 << 20
 """Bytes from which reading a file is worth a bar."""
@@ -119,6 +119,8 @@ class Bars:
         if now - self._told < REDRAWN and standing.left:
             return
         self._told = now
+        import shutil
+
         width = shutil.get_terminal_size().columns - 1
         draw(f"{safe(name)}: {told_of(standing)}"[:width] if standing.left else "")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.cli import render_costs
 from reconciler.cli.console import colourful, out, paint, safe, safe_json, typed
 from reconciler.model.coverage import Coverage
-from reconciler.model.plan import Waiting, hint_of, word_of
 from reconciler.model.report import BatchReport, Report, State
 from reconciler.model.words import many
 
@@ -85,6 +84,8 @@ def preview(found: Preview, workspace: str) -> None:
 
 def preview_fields(found: Preview) -> dict[str, Any]:
     """What the next pass would do, for machines."""
+    from reconciler.model.plan import Waiting, hint_of, word_of
+
     return {
         "workspace": found.layout.root,
         "batches": [

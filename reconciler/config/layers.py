@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -64,6 +63,8 @@ def layer_of(origin: str, text: str) -> Layer:
     Raises:
         ConfigError: It is no TOML, or says what no setting is called.
     """
+    import tomllib  # noqa: PLC0415 - where somebody has settings
+
     if _ENDLESS_KEY.search(text):
         raise ConfigError(f"{origin}: a key of many parts, which no setting has", hint="mend the file")
     try:

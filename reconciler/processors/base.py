@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from reconciler.model.exchange import Result
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reconciler.model.exchange import Result
 
 
 class Per(enum.StrEnum):

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from reconciler.model.exchange import Dialect, Request
-
 if TYPE_CHECKING:
+    from reconciler.model.exchange import Dialect, Request
     from reconciler.model.remote import Limits, Order, RemoteBatch, RemoteFile
     from reconciler.providers.calls import Sink, Source, Wire
     from reconciler.providers.pacing import Gate, Pace
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 Body: TypeAlias = Mapping[str, Any]
 """A response body, in the shape that the request's own provider would answer with."""
 
-Worker: TypeAlias = Callable[[Request], Awaitable[Body] | Body]
+Worker: TypeAlias = "Callable[[Request], Awaitable[Body] | Body]"
 """`async def worker(request) -> body`, or a plain function; what it raises becomes the request's failure."""
 
 

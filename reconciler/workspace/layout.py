@@ -7,8 +7,8 @@ directory then.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
+from os import urandom
 from typing import Final
 
 import attrs
@@ -117,7 +117,7 @@ def _refuse_links(path: str, kinds: Mapping[str, Kind]) -> None:
             )
 
 
-def mark(fx: Effects, layout: Layout, token: Callable[[], str] = lambda: secrets.token_hex(16)) -> None:
+def mark(fx: Effects, layout: Layout, token: Callable[[], str] = lambda: urandom(16).hex()) -> None:
     """
     Give the workspace its id at the first pass; hold every later pass to it.
 

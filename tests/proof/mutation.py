@@ -24,6 +24,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -43,11 +44,14 @@ PATIENCE: Final = 120
 ROUNDS: Final = ((20, 10.0), (200, 30.0), (1500, 120.0))
 """Of each round of tests for one change: how many at the most, and how many seconds they take together."""
 
+NARROW: Final = 1
+"""The round of those that reach least of the code."""
+
 Tests = Mapping[str, Mapping[int, Sequence[str]]]
 """Of each module, and each of its lines, the tests that reach it, quickest first."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Reach:
     """
     Which tests reach what.
@@ -65,6 +69,13 @@ class Reach:
         lines = self.tests.get(change.file, {})
         found = lines.get(change.line) or {each for tests in lines.values() for each in tests}
         return sorted(found, key=lambda each: (self.seconds.get(each, 1.0), each))
+
+    @cached_property
+    def breadth(self) -> Mapping[str, int]:
+        """How many modules each test reaches."""
+        return Counter(
+            each for lines in self.tests.values() for each in {test for of in lines.values() for test in of}
+        )
 
 
 def drawn(count: int, seed: int, root: Path = ROOT) -> list[Change]:
@@ -135,7 +146,7 @@ class Workshop:
         before = path.read_bytes()
         tests = self._reach.of(change)
         try:
-            for chosen in _rounds(tests, self._reach.seconds):
+            for chosen in rounds(tests, self._reach):
                 while chosen:
                     path.write_bytes(change.applied(before))
                     failed = self._failed(copy, chosen)
@@ -195,8 +206,13 @@ class Workshop:
         return self._sound[test]
 
 
-def _rounds(tests: Sequence[str], seconds: Mapping[str, float]) -> Iterator[list[str]]:
-    """The tests of each round: first a few of each function, quick ones, then the others."""
+def rounds(tests: Sequence[str], known: Reach) -> Iterator[list[str]]:
+    """
+    The tests of each round.
+
+    First a few of each function, quick ones; then those that are about little else; then the others. A line
+    that thousands of tests reach would not be tried by its own tests otherwise, where one function has many.
+    """
     seen: Counter[str] = Counter()
     ranked = []
     for each in tests:
@@ -204,12 +220,17 @@ def _rounds(tests: Sequence[str], seconds: Mapping[str, float]) -> Iterator[list
         ranked.append((seen[function] // 3, each))
         seen[function] += 1
     left = [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
-    for most, lasting in ROUNDS:
+    for number, (most, lasting) in enumerate(ROUNDS):
+        queue = sorted(left, key=lambda each: known.breadth.get(each, 0)) if number == NARROW else left
         chosen: list[str] = []
         spent = 0.0
-        while left and len(chosen) < most and (not chosen or spent < lasting):
-            chosen.append(left.pop(0))
-            spent += seconds.get(chosen[-1], 1.0)
+        for each in queue:
+            if len(chosen) == most or (chosen and spent >= lasting):
+                break
+            chosen.append(each)
+            spent += known.seconds.get(each, 1.0)
+        tried = set(chosen)
+        left = [each for each in left if each not in tried]
         if chosen:
             yield chosen
 

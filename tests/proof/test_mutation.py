@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from tests.proof.branches import ROOT
-from tests.proof.mutation import Reach, drawn, score
-from tests.proof.mutation_operators import changes
+from tests.proof.mutation import Reach, drawn, rounds, score
+from tests.proof.mutation_operators import Change, changes
 
 CHANGED: Final = {
     "a == b": ["(a != b)"],
@@ -107,3 +107,15 @@ def test_what_nobody_notices_survives(tmp_path: Path) -> None:
     assert tried == 5
     assert [change.what for change in survived] == ["given > 3 -> (given >= 3)", "3 -> 4"]
     assert (tmp_path / "reconciler/planner/made.py").read_text() == MODULE
+
+
+def test_a_line_that_thousands_reach_is_tried_by_its_own_tests_soon() -> None:
+    """Tests that are about little else come in the second round, however many one function has."""
+    wide = [f"tests/test_all.py::test_{n}" for n in range(3000)]
+    own = [f"tests/test_made.py::test_made[{n}]" for n in range(60)]
+    known = Reach({"made.py": {1: own + wide}, "other.py": {1: wide}}, dict.fromkeys(own + wide, 0.001))
+    change = Change("made.py", 1, 0, 0, "", "")
+
+    first, second, *_ = rounds(known.of(change), known)
+
+    assert set(own) <= {*first, *second}
