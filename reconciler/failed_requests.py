@@ -15,7 +15,9 @@ from reconciler.model.answers import Answers
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.outcome import ErrorClass, parse_classes
+from reconciler.model.plan import Attention
 from reconciler.model.record import Child
+from reconciler.model.trouble import Trouble
 from reconciler.planner import plan_match
 from reconciler.workspace import settled
 from reconciler.workspace.observe import TRIPLE, observe
@@ -57,14 +59,11 @@ def failed_requests(
         for name in map(BatchName, names or every):
             try:
                 found = _live(view, listing, name) if name in listing.batches else _settled(view, name)
-            except NeedsPerson:
+            except (NeedsPerson, PermanentError) as error:
                 if names:
                     raise
-                continue
-            except PermanentError as error:
-                if names:
-                    raise
-                unread.append(error.message)
+                if not isinstance(error, _Unanswered):
+                    unread.append(error.message)
                 continue
             yield from _lines(view, *found, chosen)
         if unread:
@@ -72,12 +71,17 @@ def failed_requests(
             raise NeedsPerson(told, hint="reconcile check WORKSPACE")
 
 
+class _Unanswered(NeedsPerson):
+    """Nothing has failed yet, or nobody will ever know: no reason to look at a batch that was not named."""
+
+
 def _live(view: View, listing: Listing, name: BatchName) -> tuple[FileFact, Answers, dict[BatchName, Child]]:
     """Input, answers and children of a live batch."""
     snap = observe(view.look, view.layout, listing, name)
     refusal = plan_match(snap)
     if refusal is not None and not refusal.steps:
-        raise NeedsPerson(f"{name}: {refusal.because}")
+        wrong = isinstance(refusal.then, Attention) and refusal.then.trouble is not Trouble.OTHER
+        raise (NeedsPerson if wrong else _Unanswered)(f"{name}: {refusal.because}")
     account = None if snap.record is None else snap.record.coverage
     matched = match(view, snap.files, snap.record, None if account is None else account.extraction)
     if matched.answers is None or matched.coverage is None or matched.mismatch is not None:
@@ -95,7 +99,7 @@ def _settled(view: View, name: BatchName) -> tuple[FileFact, Answers, dict[Batch
     facts = {role: view.look.fact(f"{folder}/{file_name(role, name)}") for role in TRIPLE}
     files = {role: fact for role, fact in facts.items() if fact is not None}
     if Role.INPUT not in files or "quarantine" in manifest.receipts:
-        raise NeedsPerson(f"{folder}/ cannot tell what was answered: it was given up, or its input is gone")
+        raise _Unanswered(f"{folder}/ cannot tell what was answered: it was given up, or its input is gone")
     return files[Role.INPUT], places(view, files, manifest.coverage), dict(manifest.children)
 
 

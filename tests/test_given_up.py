@@ -202,6 +202,30 @@ def test_what_cannot_be_read_keeps_no_other_from_being_printed(tmp_path: Path, d
         next(failed_requests(str(tmp_path), settings(), ["0"]))
 
 
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [("metadata", "batch_metadata_0.jsonl"), ("answers", "0: its input and answers do not match"), ("", "")],
+)
+def test_a_live_batch_that_is_wrong_is_told_one_that_waits_is_not(
+    tmp_path: Path, spoil: str, told: str
+) -> None:
+    """Bad metadata, or foreign answers, hide failures; a batch that nobody has answered yet hides none."""
+    put_failures(tmp_path, 400)
+    run(tmp_path)
+    put(tmp_path, "0", input=[request(7)])
+    if spoil == "answers":
+        put(tmp_path, "0", output=[answered(8)])
+    if spoil == "metadata":
+        (tmp_path / "batch_metadata_0.jsonl").write_text("{")
+    lines = failed_requests(str(tmp_path), settings())
+    assert json.loads(next(lines))["custom_id"] == "q-0"
+    if not spoil:
+        assert list(lines) == []
+        return
+    with pytest.raises(NeedsPerson, match=f"not all could be looked at: .*{told}"):
+        next(lines)
+
+
 def test_what_is_answered_here_is_collected_too(tmp_path: Path) -> None:
     """The embedded provider's failures: what it never calls again, and what was called as often as it may."""
     make_local(tmp_path)
