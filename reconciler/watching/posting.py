@@ -24,7 +24,7 @@ from reconciler.watching.schedule import back_off
 from reconciler.watching.telling import Tell
 from reconciler.workspace import ledger, outbox
 from reconciler.workspace.effects import Effects, Syncs, Tap, no_tap
-from reconciler.workspace.layout import PRIVATE, WORKSPACE_ID, find
+from reconciler.workspace.layout import PRIVATE, QUARANTINE, WORKSPACE_ID, find
 from reconciler.workspace.outbox import Posted
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.together import sync_now
@@ -33,6 +33,7 @@ TURN: Final = 1.0
 """Seconds before a watcher looks again whether another has told everything."""
 
 SETTLED: Final = "batch.settled"
+DISMISSED: Final = "batch.dismissed"
 _COUNTS: Final = ("requests", "answered", "failed", "retried", "dismissed")
 
 
@@ -221,20 +222,26 @@ class Posting:
 
         told = dict(before.told)
         for entry in entries:
-            if entry.event == SETTLED and entry.problem is None:
-                name = str(entry.fields.get("batch", ""))
+            if entry.problem is not None:
+                continue
+            name, at = str(entry.fields.get("batch", "")), float(entry.fields.get("at", 0.0))
+            if entry.event == SETTLED:
                 counts = {key: entry.fields.get(key) for key in _COUNTS}
+                add(SETTLED, name, at, {**counts, "before": told.pop(name, None)})
+            elif entry.event == DISMISSED and "folder" in entry.fields:
+                # Without it, whoever was told that a batch needs attention would never hear of it again.
+                place = f"{QUARANTINE}/{entry.fields['folder']}"
                 add(
-                    SETTLED,
+                    DISMISSED,
                     name,
-                    float(entry.fields.get("at", 0.0)),
-                    {**counts, "before": told.pop(name, None)},
+                    at,
+                    {"because": f"given up by a person; it was in {place}/", "before": told.pop(place, None)},
                 )
         stands: dict[str, str] = {}
         for report in reports:
             if report.state is State.SETTLED:
                 continue
-            key = report.path if report.path.startswith("quarantine/") else str(report.name)
+            key = report.path if report.path.startswith(f"{QUARANTINE}/") else str(report.name)
             stands[key] = report.state.value
             if told.get(key) != report.state.value:
                 facts = {"because": report.because, "hint": report.hint, "before": told.get(key)}

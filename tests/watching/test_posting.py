@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import config
+from reconciler import config, decide
 from reconciler.check.mending import RemoveTorn
 from reconciler.errors import ConfigError, TransientError
 from reconciler.providers.http import Http
@@ -115,6 +115,27 @@ def test_what_settled_while_nobody_watched_is_told(tmp_path: Path, receiver: Rec
     posted.live_for(10.0)
 
     assert (receiver.names("0"), receiver.names("1")) == ([], ["batch.settled"])
+
+
+def test_a_quarantined_batch_that_is_dismissed_is_told_of(
+    tmp_path: Path, receiver: Receiver, webhook: Hook
+) -> None:
+    """Who heard that it needs a person hears that one has given it up; of a live batch it settles instead."""
+    root = tmp_path / "w"
+    posted = Posted(root, [webhook])
+    put(root, "1", input=[request(1)], output=[answered(2)])
+    put(root, "2", input=[request(3), request(4)], output=[answered(3)])
+    posted.live_for(600.0)
+    decide.dismiss(str(root), workspaces.settings(), ["1", "2"])
+    posted.live_for(600.0)
+
+    assert receiver.names("1") == ["batch.needs-attention", "batch.dismissed"]
+    assert receiver.names("2")[-1] == "batch.settled"
+    told = next(each for each in receiver.taken if each["event"] == "batch.dismissed")
+    assert (told["before"], told["because"]) == (
+        "needs attention",
+        "given up by a person; it was in quarantine/1.1/",
+    )
 
 
 def test_another_batch_of_the_same_name_is_told_of(tmp_path: Path, receiver: Receiver, webhook: Hook) -> None:
