@@ -16,6 +16,7 @@ import pytest
 from reconciler import decide_online, engine
 from reconciler.errors import NeedsPerson, ReconcilerError
 from reconciler.inventory import audit
+from reconciler.model.failure import InDoubt
 from reconciler.model.report import State
 from reconciler.testing import FakeProvider
 from reconciler.testing.world import OTHER_KEY
@@ -48,6 +49,11 @@ from tests.workspaces import ledger, live, put
 def cancel(online: Shared) -> Any:
     """`reconcile cancel`."""
     return online.decide(decide_online.cancel)
+
+
+def submit(online: Shared) -> Any:
+    """`reconcile submit`."""
+    return online.decide(decide_online.submit)
 
 
 def adopt_first(online: Shared) -> Any:
@@ -147,6 +153,38 @@ def cancel_everywhere(provider: str, fake: FakeProvider, step: int) -> None:
             sound(online, f"{when}, and mended")
 
 
+def submit_everywhere(provider: str, fake: FakeProvider, step: int) -> None:
+    """Stop a submit that the policy leaves to a person, and type it again where its create has not left."""
+
+    def waiting(online: Shared) -> None:
+        online.flags = {"submit": "manual"}
+        assert online.run().batch("1").state is State.HELD
+
+    with begun(provider, fake) as online:
+        waiting(online)
+        effects = effects_of(online, submit)
+        mended(online)
+        settled(online, "submitted")
+    for point in every(effects, step):
+        with begun(provider, fake) as online:
+            waiting(online)
+            when = f"{provider}, submit stopped before effect {point}: {effects[point - 1]}"
+            assert crash(online, point, submit), when
+            sound(online, when)
+            batch = mended(online)
+            if batch is not None and not isinstance(batch.failure, InDoubt):
+                assert fake.calls.count("create") == 0, when
+                submit(online)
+                batch = mended(online)
+                assert batch is None, when
+            if batch is not None:
+                in_doubt(online, batch, when)
+            else:
+                settled(online, when)
+            assert fake.calls.count("create") <= 1, when
+            sound(online, f"{when}, and mended")
+
+
 def cancel_nowhere(provider: str, fake: FakeProvider, step: int) -> None:  # noqa: ARG001 - as the others
     """A cancel where nothing can be stopped is refused before anything is written down."""
     with begun(provider, fake, polls=20) as online:
@@ -159,7 +197,12 @@ def cancel_nowhere(provider: str, fake: FakeProvider, step: int) -> None:  # noq
         settled(online, "not cancelled")
 
 
-VERBS: Final = {"resubmit": resubmit_everywhere, "adopt": adopt_everywhere, "cancel": cancel_everywhere}
+VERBS: Final = {
+    "resubmit": resubmit_everywhere,
+    "adopt": adopt_everywhere,
+    "cancel": cancel_everywhere,
+    "submit": submit_everywhere,
+}
 
 
 def stopping(verb: str, provider: str) -> Callable[[str, FakeProvider, int], None]:
@@ -171,7 +214,7 @@ def stopping(verb: str, provider: str) -> Callable[[str, FakeProvider, int], Non
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_verb_is_stopped(provider: str, verb: str, fake_provider: FakeProvider) -> None:
     """
-    Stopped anywhere, a resubmit creates one batch, an adoption ends in `done/`, a cancel creates none.
+    Stopped anywhere, submit and resubmit create one batch, adopt ends in `done/`, cancel creates none.
 
     A late create that names the file which a resubmit has deleted is refused.
     """
