@@ -190,6 +190,25 @@ class Overlapping(OpenAI):
             yield from (each, each)
 
 
+class Tagless(OpenAI):
+    """A client whose list says nothing of tags."""
+
+    def batches(self, wire: Wire, since: float | None = None) -> Iterator[RemoteBatch]:
+        """Every batch of the account, none with an intent."""
+        for each in super().batches(wire, since):
+            yield attrs.evolve(each, intent=None)
+
+
+def test_a_list_without_tags_proves_by_the_file(fake_provider: FakeProvider) -> None:
+    """A file is made one batch of: where a list names no tag, the file that was sent tells which it is."""
+    with begun("openai", fake_provider, "is-lost") as online:
+        plain = client_of("openai", fake_provider)
+        assert isinstance(plain, OpenAI)
+        online.client = Tagless(plain.origin, plain.account, plain.switches)
+        mended(online)
+        settled(online, "found by its file")
+
+
 def test_pages_that_overlap_cancel_nothing(fake_provider: FakeProvider) -> None:
     """A batch that a list names twice is one: it is adopted, and not cancelled as one too many."""
     with begun("openai", fake_provider, "is-lost", polls=3) as online:

@@ -61,6 +61,13 @@ FAILED: Final = {Role.OUTPUT: None, Role.ERROR: digest(Role.ERROR)}
             "end-here",
             id="stopped-without-any",
         ),
+        pytest.param(
+            remote("cancelled", counts=counts(1), online=Online(odd=Odd.NO_FILE, looks=3)),
+            False,
+            STOPPABLE,
+            "match-request-ids",
+            id="one-was-answered",
+        ),
         pytest.param(record(provider="local"), False, POLICY_LOCAL, "end-here", id="never-begun-here"),
         pytest.param(
             record(provider="local", status="in_progress"),

@@ -129,3 +129,21 @@ def test_a_rescue_asks_again_while_a_send_is_left(attempt: int, *, again: bool) 
     account = coverage(1, failed={ErrorClass.CANCELLED: 1})
     steps = plan(answered(account, known), POLICY).steps
     assert any(isinstance(step, RetryLeftovers) for step in steps) is again
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "verbs"),
+    [
+        ("expired", False, ["rescue"]),
+        ("expired", True, ["rescue"]),
+        ("in_progress", True, ["rescue", "cancel"]),
+        ("in_progress", False, ["check-online"]),
+        ("completed", False, ["check-online"]),
+    ],
+)
+def test_what_is_done_when_patience_ends(status: str, *, asked: bool, verbs: list[str]) -> None:
+    """What ended with leftovers is noted at once; what still runs is asked after first, and then stopped."""
+    known = remote(status, sent_at=NOW - 60)
+    policy = attrs.evolve(POLICY, rescue_after_seconds=60.0)
+    decided = plan(snap("i", record=known, asked=asked), policy)
+    assert [step.verb for step in decided.steps] == verbs
