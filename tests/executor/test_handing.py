@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.operation import ProcessOutput
 from reconciler.processors.base import BatchContext, ProcessedBatch
 from tests.executor.taking import Taken, published, publishing
 from tests.plugging import Plugs, items, put_answers, sound
@@ -136,6 +137,21 @@ def test_data_of_every_kind(root: Path) -> None:
     receipt = manifest(root, "1")["receipts"]["process-output"]
     assert receipt["files"].keys() == {f"target/1.files/{leaf}" for leaf in published(root)}
     sound(root)
+
+
+@pytest.mark.parametrize(("count", "more"), [(2, ""), (3, ""), (4, " and 1 more")])
+def test_three_files_are_named_and_the_others_counted(root: Path, count: int, more: str) -> None:
+    """The report names no more than three files, and says how many others there are."""
+    put_answers(root)
+    leaves = [f"{letter}.txt" for letter in "abcd"[:count]]
+    (batch,) = (
+        Plugs(publishing(**dict.fromkeys((each.replace(".", "__") for each in leaves), b"")))
+        .run(root)
+        .batches
+    )
+    told = next(each.summary for each in batch.receipts if each.verb == ProcessOutput.verb)
+    named = ", ".join(f"target/1.files/{each}" for each in leaves[:3])
+    assert told == f"published {named}{more}"
 
 
 def test_nothing_appears_before_it_has_returned(root: Path) -> None:
