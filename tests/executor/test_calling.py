@@ -266,6 +266,25 @@ def test_stopping_during_a_call() -> None:
     assert cancelled.is_set()
 
 
+def test_what_is_left_behind_is_cancelled() -> None:
+    """A call ends the run while another is under way: that one is cancelled before the loop goes."""
+    began, cancelled = asyncio.Event(), threading.Event()
+
+    async def call(n: int) -> None:
+        if n == 0:
+            await began.wait()
+            raise TransientError("the file changed")
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with Calls(never) as calls, pytest.raises(TransientError):
+        list(calls.ordered(call, [(n, n) for n in range(2)]))
+    assert cancelled.is_set()
+
+
 def test_a_call_that_takes_its_time() -> None:
     """A call that outlasts a look at whether someone asked for an end is waited for."""
     looks: list[int] = []

@@ -241,6 +241,14 @@ def test_missing_ids(known: Record | None, client: str, bare: str, none: str) ->
     assert tuple(told(plan(snapshot, policy)) for policy in policies) == (client, bare, none)
 
 
+def test_missing_ids_of_a_batch_that_still_runs_are_waited_for() -> None:
+    """Its provider was asked in this pass, and is at work on it: the answers that are here came early."""
+    snapshot = answered(coverage(2, missing=1), remote("in_progress"), asked=True)
+    decided = plan(snapshot, POLICY_OPENAI_REACHABLE)
+    assert told(decided) == ": waiting"
+    assert "openai is still working on it (in_progress)" in decided.because
+
+
 def test_nothing_to_show_is_no_word() -> None:
     """A batch that is called completed, without a file and without a count, may show one each time."""
     known = remote(counts=Counts(total=3, completed=0, failed=0), online=Online(odd=Odd.NO_FILE, looks=3))
