@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -41,11 +42,11 @@ BAR: Final = 0.9
 PATIENCE: Final = 120
 """Seconds that a round of tests may take; code that does not come to its end is noticed, too."""
 
-ROUNDS: Final = ((20, 10.0), (200, 30.0), (1500, 120.0))
+ROUNDS: Final = ((20, 10.0), (400, 60.0), (1500, 120.0))
 """Of each round of tests for one change: how many at the most, and how many seconds they take together."""
 
-NARROW: Final = 1
-"""The round of those that reach least of the code."""
+OWN: Final = 1
+"""The round of those that are about the module, by their name or because they reach little else."""
 
 Tests = Mapping[str, Mapping[int, Sequence[str]]]
 """Of each module, and each of its lines, the tests that reach it, quickest first."""
@@ -146,7 +147,7 @@ class Workshop:
         before = path.read_bytes()
         tests = self._reach.of(change)
         try:
-            for chosen in rounds(tests, self._reach):
+            for chosen in rounds(change.file, tests, self._reach):
                 while chosen:
                     path.write_bytes(change.applied(before))
                     failed = self._failed(copy, chosen)
@@ -206,13 +207,19 @@ class Workshop:
         return self._sound[test]
 
 
-def rounds(tests: Sequence[str], known: Reach) -> Iterator[list[str]]:
+def rounds(file: str, tests: Sequence[str], known: Reach) -> Iterator[list[str]]:
     """
     The tests of each round.
 
-    First a few of each function, quick ones; then those that are about little else; then the others. A line
-    that thousands of tests reach would not be tried by its own tests otherwise, where one function has many.
+    First a few of each function, quick ones; then those that are named like the module, or about little else;
+    then the others. A line that thousands of tests reach would not be tried by its own tests otherwise, where
+    one function has many.
     """
+    words = _words(file)
+
+    def own(test: str) -> tuple[int, int]:
+        return -len(words & _words(test.partition("::")[0])), known.breadth.get(test, 0)
+
     seen: Counter[str] = Counter()
     ranked = []
     for each in tests:
@@ -221,7 +228,7 @@ def rounds(tests: Sequence[str], known: Reach) -> Iterator[list[str]]:
         seen[function] += 1
     left = [each for _, each in sorted(ranked, key=lambda pair: pair[0])]
     for number, (most, lasting) in enumerate(ROUNDS):
-        queue = sorted(left, key=lambda each: known.breadth.get(each, 0)) if number == NARROW else left
+        queue = sorted(left, key=own) if number == OWN else left
         chosen: list[str] = []
         spent = 0.0
         for each in queue:
@@ -233,6 +240,11 @@ def rounds(tests: Sequence[str], known: Reach) -> Iterator[list[str]]:
         left = [each for each in left if each not in tried]
         if chosen:
             yield chosen
+
+
+def _words(file: str) -> set[str]:
+    """What the path of a module, or of tests, is about."""
+    return {*re.split(r"[/_.]", file)} - {"reconciler", "tests", "test", "py"}
 
 
 def score(count: int, seed: int, known: Reach, root: Path = ROOT) -> tuple[int, list[Change]]:

@@ -109,13 +109,30 @@ def test_what_nobody_notices_survives(tmp_path: Path) -> None:
     assert (tmp_path / "reconciler/planner/made.py").read_text() == MODULE
 
 
-def test_a_line_that_thousands_reach_is_tried_by_its_own_tests_soon() -> None:
-    """Tests that are about little else come in the second round, however many one function has."""
+@pytest.mark.parametrize("own", ["tests/test_made.py", "tests/test_odd_made.py", "tests/made/test_odd.py"])
+def test_a_line_that_thousands_reach_is_tried_by_its_own_tests_soon(own: str) -> None:
+    """Tests named like the module come in the second round, however many one function has."""
     wide = [f"tests/test_all.py::test_{n}" for n in range(3000)]
-    own = [f"tests/test_made.py::test_made[{n}]" for n in range(60)]
-    known = Reach({"made.py": {1: own + wide}, "other.py": {1: wide}}, dict.fromkeys(own + wide, 0.001))
-    change = Change("made.py", 1, 0, 0, "", "")
+    named = [f"{own}::test_it[{n}]" for n in range(60)]
+    lines = {1: named + wide}
+    known = Reach({"reconciler/made.py": lines, "other.py": lines}, dict.fromkeys(named + wide, 0.001))
+    change = Change("reconciler/made.py", 1, 0, 0, "", "")
 
-    first, second, *_ = rounds(known.of(change), known)
+    first, second, *_ = rounds(change.file, known.of(change), known)
 
-    assert set(own) <= {*first, *second}
+    assert set(named) <= {*first, *second}
+
+
+def test_tests_that_reach_little_else_come_soon() -> None:
+    """So do those that are about the module alone, whatever they are called."""
+    wide = [f"tests/test_all.py::test_{n}" for n in range(3000)]
+    narrow = [f"tests/test_odd.py::test_it[{n}]" for n in range(60)]
+    known = Reach(
+        {"reconciler/made.py": {1: narrow + wide}, "other.py": {1: wide}},
+        dict.fromkeys(narrow + wide, 0.001),
+    )
+    change = Change("reconciler/made.py", 1, 0, 0, "", "")
+
+    first, second, *_ = rounds(change.file, known.of(change), known)
+
+    assert set(narrow) <= {*first, *second}
