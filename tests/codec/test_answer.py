@@ -35,6 +35,18 @@ def asked(dialect: Dialect, custom_id: str = "r-1") -> Request:
     return Request(custom_id, dialect, url, {}, None)
 
 
+@pytest.mark.parametrize("dialect", [Dialect.OPENAI, Dialect.MISTRAL])
+def test_an_answer_stands_as_openai_writes_it(dialect: Dialect) -> None:
+    """Other tools find what they look for: the status 200, an id, and no error."""
+    body = body_of(dialect, "hi")
+    assert json.loads(encode_answer(asked(dialect), body, 7)) == {
+        "id": "local-7",
+        "custom_id": "r-1",
+        "response": {"status_code": 200, "request_id": "local-7", "body": body},
+        "error": None,
+    }
+
+
 @given(st.sampled_from(Dialect), ids, texts, st.integers(1, 1 << 40))
 def test_an_answer_reads_as_what_it_was_written_from(
     dialect: Dialect, custom_id: str, text: str, number: int
