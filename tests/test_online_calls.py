@@ -113,6 +113,19 @@ def test_a_batch_that_the_list_does_not_show_is_asked_for_by_itself(
     assert asked.creates() == FEW + 2
 
 
+def test_many_that_still_run_are_asked_for_by_one_list(tmp_path: Path, fake: FakeProvider) -> None:
+    """A few are asked for by themselves; the list answers for the others, and what it says counts."""
+    fake.default(Fate(polls=1000))
+    asked = many(tmp_path / "ws", fake, FEW + 6)
+    report = asked.run()
+    assert {each.state for each in report.batches} == {State.WAITING}
+    before = fake.calls.count("get"), fake.calls.count("list")
+    asked.fake.clock.advance(900.0)
+    asked.run()
+    after = fake.calls.count("get"), fake.calls.count("list")
+    assert (after[0] - before[0], after[1] - before[1]) == (FEW, 1)
+
+
 def test_without_a_way_to_make_calls_nothing_is_sent(tmp_path: Path, fake: FakeProvider) -> None:
     """A process that may make no calls says so of the batch; another one sends it."""
     asked = online(tmp_path / "ws", fake, "openai", wire=no_wire)

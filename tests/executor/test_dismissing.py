@@ -43,6 +43,16 @@ def test_dismissing_quarantine_settles_it_with_every_id_given_up(root: Path) -> 
     sound(root)
 
 
+def test_history_tells_what_was_given_up_of_a_live_batch(root: Path) -> None:
+    """A line names the digest of the ids by part, before the batch settles with a line of its own."""
+    put(root, "1", input=[request(0), request(1)], output=[answered(0)])
+    run(root)
+    dismiss(root, "1")
+    told = [line for line in ledger(root) if line["event"] in ("batch.dismissed", "batch.settled")]
+    assert [line["event"] for line in told] == ["batch.dismissed", "batch.settled"]
+    assert told[0]["ids"] == {"missing": manifest(root, "1")["coverage"]["dismissed"]["ids"]}
+
+
 def test_dismissing_beside_a_settled_batch_of_that_name(root: Path) -> None:
     """The name in done/ is taken: what is given up gets another, and nothing is overwritten."""
     wrong = put_wrong(root, "1")
