@@ -31,6 +31,24 @@ def test_append_adds_lines(fx: Effects, tmp_path: Path) -> None:
     assert content(tmp_path, "logs/a.jsonl") == b"1\n2\n"
 
 
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_line_is_on_disk_on_return_where_that_is_wanted(tmp_path: Path, *, sync: bool) -> None:
+    """What was added is synced, and nothing is where the caller can lose it."""
+    (tmp_path / "a.jsonl").write_bytes(OLD)
+    told: list[bytes] = []
+
+    def synced(opened: Sequence[int]) -> None:
+        told.extend((tmp_path / "a.jsonl").read_bytes() for each in opened if os.fstat(each).st_size)
+        sync_now(opened)
+
+    fx = Effects(str(tmp_path), syncs=synced)
+    fx.append("a.jsonl", b"1")
+    told.clear()
+    fx.append("a.jsonl", b"2", sync=sync)
+    fx.close()
+    assert told == ([OLD + b"1\n2\n"] if sync else [])
+
+
 def test_append_ends_a_torn_line_first(fx: Effects, tmp_path: Path) -> None:
     """After a torn line the next one starts on a line of its own; no byte of the torn one is lost."""
     (tmp_path / "torn").write_bytes(b'1\n{"half":')
