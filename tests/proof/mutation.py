@@ -38,7 +38,7 @@ from tests.proof.mutation_operators import Change, changes
 
 DRAWN: Final = 300
 SEED: Final = 2
-"""Of a sample that no test was written for; once tests are written for what survives, another one tells more."""
+"""Of a sample that no test was written for; where tests are written for what survives, take another one."""
 BAR: Final = 0.9
 PATIENCE: Final = 120
 """Seconds that a round of tests may take; code that does not come to its end is noticed, too."""
