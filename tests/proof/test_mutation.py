@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.proof.branches import ROOT
-from tests.proof.mutation import Reach, drawn, rounds, score
+from tests.proof.mutation import Reach, drawn, is_below, rounds, score
 from tests.proof.mutation_operators import Change, changes
 
 CHANGED: Final = {
@@ -62,6 +62,12 @@ def test_every_change_of_the_project_is_python() -> None:
 def test_a_seed_draws_the_same() -> None:
     """One seed is one sample, another one another."""
     assert drawn(20, 1) == drawn(20, 1) != drawn(20, 2)
+
+
+@pytest.mark.parametrize(("survived", "below"), [(0, False), (30, False), (31, True)])
+def test_the_bar_itself_is_enough(survived: int, *, below: bool) -> None:
+    """270 of 300 are 90 %."""
+    assert is_below(300, survived) is below
 
 
 MODULE: Final = """\
