@@ -15,7 +15,7 @@ from reconciler.model.answers import Answers
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
 from reconciler.model.outcome import ErrorClass, parse_classes
-from reconciler.model.plan import Attention
+from reconciler.model.plan import Attention, hint_of
 from reconciler.model.record import Child
 from reconciler.model.trouble import Trouble
 from reconciler.planner import plan_match
@@ -81,7 +81,8 @@ def _live(view: View, listing: Listing, name: BatchName) -> tuple[FileFact, Answ
     refusal = plan_match(snap)
     if refusal is not None and not refusal.steps:
         wrong = isinstance(refusal.then, Attention) and refusal.then.trouble is not Trouble.OTHER
-        raise (NeedsPerson if wrong else _Unanswered)(f"{name}: {refusal.because}")
+        kind = NeedsPerson if wrong else _Unanswered
+        raise kind(f"{name}: {refusal.because}", hint=hint_of(refusal.then))
     account = None if snap.record is None else snap.record.coverage
     matched = match(view, snap.files, snap.record, None if account is None else account.extraction)
     if matched.answers is None or matched.coverage is None or matched.mismatch is not None:

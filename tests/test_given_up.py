@@ -224,6 +224,9 @@ def test_a_live_batch_that_is_wrong_is_told_one_that_waits_is_not(
         return
     with pytest.raises(NeedsPerson, match=f"not all could be looked at: .*{told}"):
         next(lines)
+    with pytest.raises(NeedsPerson, match=told) as refused:
+        next(failed_requests(str(tmp_path), settings(), ["0"]))
+    assert refused.value.hint
 
 
 def test_what_is_answered_here_is_collected_too(tmp_path: Path) -> None:
