@@ -22,7 +22,8 @@ from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.extracting import wanted
 from reconciler.model.content import Content
 from reconciler.model.outcome import ErrorClass
-from reconciler.processors.base import OutputProcessor, Per, Processor, wrap
+from reconciler.model.policy import ECHO
+from reconciler.processors.base import OutputProcessor, Per, Processor, identified, wrap
 from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
 from reconciler.reaching import Make, Named, Reach
@@ -36,9 +37,6 @@ _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setti
 
 HTTP: Final = "http"
 """The built-in worker that asks live endpoints."""
-
-ECHO: Final = "echo"
-"""The built-in worker that gives requests back, and stands in for any other."""
 
 _ABSENT: Final = "?"
 """The version of code that is not there, or not to be read."""
@@ -151,7 +149,8 @@ class Plugs:
         reach = Reach(own, self._settings, self._environment, self._local(own), self._providers)
         extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
         content = Content(own["output.content"])
-        worker = self._given.worker is not None or _is_chosen(own)
+        given = self._given.worker
+        worker = own["local.worker"] if given is None else identified(given)[0]
         return Hooks(
             output,
             content,
@@ -162,6 +161,7 @@ class Plugs:
             extraction,
             chosen,
             worker,
+            given is not None or _is_chosen(own),
         )
 
     def _transforms(self, own: Settings) -> dict[ErrorClass, Transform]:

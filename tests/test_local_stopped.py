@@ -55,6 +55,7 @@ from tests.workspaces import (
     files,
     manifest,
     put,
+    record,
     request,
     results,
     scratch,
@@ -344,6 +345,24 @@ def test_an_input_that_changed_before_anything_was_noted_needs_a_person(root: Pa
     found = stuck(root, log).batch("1")
     assert "holds answers to another input" in found.because
     assert "put the original input back" in found.hint
+
+
+def test_an_older_copy_of_the_progress_calls_nobody(root: Path, log: Path) -> None:
+    """Where every request is known to have an end, one that is gone was paid for: it is not asked again."""
+    put(root, "1", input=[request(n) for n in range(6)])
+
+    def tap(_change: str, path: str) -> None:
+        if path == "workdir/batch_output_1.jsonl":
+            raise OSError(errno.EIO, path)
+
+    answer(root, Noted(log), options={"tap": tap})
+    assert record(root, "1")["status"] == "completed"
+    with closing(sqlite3.connect(progress(root, "1"))) as db, db:
+        db.execute("DELETE FROM groups WHERE number = 1")
+    log.unlink()
+    found = answer(root, Noted(log)).batch("1")
+    assert (found.state, noted(log)) == (State.ATTENTION, Counter())
+    assert "of the 6 ends that it had; nothing was called" in found.because
 
 
 def test_a_run_of_an_earlier_version_goes_on(root: Path, log: Path) -> None:

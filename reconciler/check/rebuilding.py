@@ -67,6 +67,7 @@ def rebuilt(view: View, name: BatchName) -> settled.Manifest:
         provider=record.provider,
         batch_id=record.batch_id,
         receipts=receipts,
+        worker=record.online.worker,
     )
 
 

@@ -80,10 +80,8 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     try:
         resumed = record.status is not None
         if record.status is None:
-            facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
-            ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
-            record = run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING))
-        finished = progress.finished()
+            record = _begin(step, run, record, asked)
+        finished = _finished(progress, record, asked)
         before = ended = len(finished)
         if before < asked.requests and not _is_over(ctx, step):
             if resumed:
@@ -112,6 +110,30 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     again = f"; {before} of them at an earlier pass" if before else ""
     facts = {"requests": asked.requests, "called": called, "failed": counts[Role.ERROR]}
     return Receipt(step.name, step.verb, f"{told}{again}", facts)
+
+
+def _begin(step: AnswerHere, run: Run, record: Record, asked: InputFact) -> Record:
+    """Write down that the run begins, and with which worker, before anybody is asked."""
+    ctx = run.ctx
+    facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
+    ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
+    # A later pass without a worker of its own must not fill the gaps with echoes.
+    online = attrs.evolve(record.online, worker=ctx.plugged.hooks_of(step.name).worker)
+    return run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING, online=online))
+
+
+def _finished(progress: live.Live, record: Record, asked: InputFact) -> set[int]:
+    """
+    The input lines whose requests have ended.
+
+    Raises:
+        PermanentError: Metadata knows that all of them had: this is an older copy.
+    """
+    finished = progress.finished()
+    if record.status == COMPLETED and len(finished) < asked.requests:
+        told = f"{progress.path} holds {len(finished)} of the {many(asked.requests, 'end')} that it had"
+        raise PermanentError(f"{told}; nothing was called", hint=live.LOST)
+    return finished
 
 
 def _is_over(ctx: Context, step: AnswerHere) -> bool:

@@ -23,7 +23,7 @@ from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import ChangeRequests, ProcessOutput
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import LOCAL, Policy
-from reconciler.model.record import NOTHING_HEARD, Online, Record
+from reconciler.model.record import Online, Record
 from reconciler.model.snapshot import ChildFact
 from reconciler.planner import changed_by, changing_token, known_changes, mend_or_name, next_child
 from reconciler.workspace import combined, settled
@@ -78,7 +78,9 @@ def retry_settled(  # noqa: PLR0913 - one decision, whole
         message = f"none of the failures of {name} may be asked again: {changes.told}"
         raise NeedsPerson(message, hint="mend the transform and type the same again")
     child = next_child(name, manifest.children, facts)
-    provider, online = (LOCAL, Online(rescue=True)) if live else (manifest.provider, NOTHING_HEARD)
+    provider, online = (
+        (LOCAL, Online(rescue=True)) if live else (manifest.provider, Online(worker=manifest.worker))
+    )
     record = Record(
         child,
         parent=name,

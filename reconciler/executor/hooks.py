@@ -10,7 +10,7 @@ from reconciler.config import Settings
 from reconciler.model.content import Content
 from reconciler.model.extraction import Extraction
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.policy import Policy
+from reconciler.model.policy import ECHO, Policy
 from reconciler.processors.base import RESULTS, VERSIONS, OutputProcessor, Processor
 from reconciler.processors.transform import Transform
 from reconciler.providers.base import Provider
@@ -30,7 +30,8 @@ class Hooks:
         keyless: Who only lacks a key, by name, and where it is looked for.
         extraction: What answers are held to.
         extraction_chosen: Some setting says so, or says that they are held to nothing.
-        worker_chosen: The user chose the worker of the embedded provider.
+        worker: The worker of the embedded provider, by name.
+        worker_chosen: The user chose it.
     """
 
     output: OutputProcessor = RESULTS
@@ -41,6 +42,7 @@ class Hooks:
     keyless: Mapping[str, str] = attrs.field(factory=dict)
     extraction: Extraction | None = None
     extraction_chosen: bool = False
+    worker: str = ECHO
     worker_chosen: bool = False
 
     @property
@@ -71,6 +73,7 @@ class Hooks:
             stoppable=frozenset(
                 name for name, each in self.providers.items() if getattr(each, "cancels", False)
             ),
+            worker=self.worker,
             worker_chosen=self.worker_chosen,
             processor=self.identity,
             processor_may_fail=self.may_fail,

@@ -56,7 +56,7 @@ def retry_leftovers(step: RetryLeftovers, run: Run) -> Receipt:
     taken = owners_of(ctx, record.children)
     wanted = _wanted(step, run, record.coverage, taken)
     # Whoever answers for the child stands in for a provider that was paid: it takes the choice along.
-    online = Online(rescue=record.online.rescue)
+    online = Online(rescue=record.online.rescue, worker=record.online.worker)
     made = Record(
         step.child,
         parent=step.name,

@@ -65,6 +65,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         provider=record.provider,
         batch_id=record.batch_id,
         receipts={**record.receipts, **run.proofs},
+        worker=record.online.worker,
     )
     collected = collect(run.ctx, record, step.expects.files, run.known)
     if step.removable:

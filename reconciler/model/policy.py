@@ -46,6 +46,9 @@ class RetainPolicy(enum.StrEnum):
 NO_PROVIDER = "none"
 LOCAL = "local"
 
+ECHO = "echo"
+"""The built-in worker that gives requests back, and stands in for any other."""
+
 
 @attrs.frozen
 class Policy:
@@ -78,7 +81,8 @@ class Policy:
         extraction_chosen: Some setting says so, or says that they are held to nothing.
         rescue_after_seconds: How long after it was sent a batch without its answers is rescued; 0 for never.
         stoppable: Providers that can be asked to stop a batch.
-        worker_chosen: The user chose what answers live, so that it is no stand-in.
+        worker: What answers live: the name of a built-in worker, or `module:function`.
+        worker_chosen: The user chose it, so that it is no stand-in.
         retain: What becomes of the JSONL of settled batches.
         retain_seconds: How long after settling it is kept all the same.
     """
@@ -107,6 +111,7 @@ class Policy:
     extraction_chosen: bool = False
     rescue_after_seconds: float = 0.0
     stoppable: frozenset[str] = frozenset()
+    worker: str = ECHO
     worker_chosen: bool = False
     retain: RetainPolicy = RetainPolicy.KEEP
     retain_seconds: float = 0.0

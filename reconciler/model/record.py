@@ -151,6 +151,8 @@ class Online:
         limited: Its time limit was over, and something was done about it: nothing of it is asked again by
             itself.
         unstoppable: Its provider did not stop it when its time limit was over.
+        worker: Who began to answer its requests in this process, or those of the batch whose leftovers it
+            asks: the name of a built-in worker, or `module:function`; empty where nobody is known.
     """
 
     refusals: tuple[Refusal, ...] = ()
@@ -163,6 +165,7 @@ class Online:
     rescue: bool = False
     limited: bool = False
     unstoppable: bool = False
+    worker: str = ""
 
     def heard(self, odd: Odd, now: float) -> Online:
         """The same once this was heard, for the first time or again; looks in a row within `SOON` are one."""

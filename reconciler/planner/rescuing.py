@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Rescue
 from reconciler.model.plan import Attention, Held, Plan
-from reconciler.model.policy import LOCAL, Policy
+from reconciler.model.policy import ECHO, LOCAL, Policy
 from reconciler.model.record import Odd, Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
@@ -27,6 +27,14 @@ CHOOSE_WORKER: Final = (
     "reconcile run WORKSPACE --rescue {name} --worker http    asks live endpoints\n"
     "reconcile run WORKSPACE --rescue {name} --worker module:function    asks a function of yours\n"
     "or set [local] worker"
+)
+_GO_ON: Final = (
+    "reconcile run WORKSPACE --only {name} --provider local --worker {worker}    goes on with it\n"
+    "or set [local] worker"
+)
+_ECHOED: Final = (
+    "move batch_metadata_{name}.jsonl and .reconciler/live/{name}.sqlite away: every request is then asked\n"
+    "reconcile run WORKSPACE --only {name} --provider local --worker echo    finishes it with echoes"
 )
 _LOOK: Final = "reconcile plan WORKSPACE    tells what it needs"
 
@@ -60,6 +68,21 @@ def live_refused(name: BatchName, policy: Policy) -> Plan | None:
     if not policy.worker_chosen or LOCAL not in policy.reachable:
         because = "no worker is chosen that answers live, and an echo must not stand for an answer"
         return Plan(name, because, then=Held(CHOOSE_WORKER.format(name=name)))
+    return None
+
+
+def stand_in_refused(snap: Snapshot, policy: Policy) -> Plan | None:
+    """Why a batch is not gone on with here, None when it is: answers and echoes are not mixed unasked."""
+    name, record = snap.name, snap.record
+    began = "" if record is None else record.online.worker
+    if record is None or not began:
+        return None
+    if began != ECHO and policy.worker == ECHO and not policy.worker_chosen:
+        because = f"{began} began it, no worker is chosen now, and an echo must not stand for an answer"
+        return Plan(name, because, then=Held(_GO_ON.format(name=name, worker=began)))
+    if began == ECHO and policy.worker != ECHO and record.status is not None:
+        because = f"the echo began it, and its echoes would stand among the answers of {policy.worker}"
+        return Plan(name, because, then=Attention(_ECHOED.format(name=name)))
     return None
 
 

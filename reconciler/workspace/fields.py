@@ -156,6 +156,7 @@ def online_fields(online: Online) -> dict[str, Any]:
         "rescue": online.rescue,
         "limited": online.limited,
         "unstoppable": online.unstoppable,
+        "worker": online.worker,
     }
     said: dict[str, Any] = {key: value for key, value in found.items() if value}
     return said if online.not_before is None else said | {"not_before": online.not_before}
@@ -176,6 +177,7 @@ def read_online(found: Any) -> Online:
         rescue=_flag(fields.get("rescue", False), "rescue"),
         limited=_flag(fields.get("limited", False), "limited"),
         unstoppable=_flag(fields.get("unstoppable", False), "unstoppable"),
+        worker=text(fields.get("worker", ""), "worker"),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -28,7 +29,7 @@ _SUFFIXES: Final = ("-wal", "-shm", "-journal", "")
 """What SQLite keeps beside a database; the database itself goes last."""
 
 
-_LOST: Final = "restore it; or move it and the batch's metadata file away: every request is then called again"
+LOST: Final = "restore it; or move it and the batch's metadata file away: every request is then called again"
 _SENT: Final = "sent (line INTEGER PRIMARY KEY, sends INTEGER NOT NULL)"
 _GROUPS: Final = (
     "groups (number INTEGER PRIMARY KEY, role TEXT NOT NULL, lines BLOB NOT NULL, answers BLOB NOT NULL)"
@@ -61,17 +62,19 @@ class Live:
     """
 
     def __init__(self, fx: Effects, name: str, digest: str, *, begun: bool = False) -> None:
-        self._path = path_of(name)
+        self.path = path_of(name)
         self._missed: list[tuple[int, int]] = []
         self._order: Order | None = None
+        # Whoever is interrupted lets go while another thread may be writing, which SQLite does not outlive.
+        self._using = threading.Lock()
         fx.make_folder(LIVE)
-        if fx.kind(self._path) is not None and fx.fact(self._path) is None:
-            raise PermanentError(f"{self._path} is not a regular file; nothing was touched")
-        fx.tell("live-open", self._path)
+        if fx.kind(self.path) is not None and fx.fact(self.path) is None:
+            raise PermanentError(f"{self.path} is not a regular file; nothing was touched")
+        fx.tell("live-open", self.path)
         with self._explained():
             # One thread writes, the main thread reads before it begins and when it has ended.
             self._db = sqlite3.connect(
-                f"{fx.root}/{self._path}", isolation_level=None, check_same_thread=False
+                f"{fx.root}/{self.path}", isolation_level=None, check_same_thread=False
             )
             try:
                 self._prepare(digest, begun=begun)
@@ -86,8 +89,9 @@ class Live:
             self._db.execute("PRAGMA synchronous = OFF")
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+        """Let go of the file; what another thread is writing to it ends first."""
+        with self._using:
+            self._db.close()
 
     def finished(self) -> set[int]:
         """The input lines whose requests have finished."""
@@ -117,16 +121,17 @@ class Live:
 
         On disk when this returns.
         """
-        self._fx.tell("live-commit", self._path)
-        # More may come while this is written, and what could not be written is still to be kept.
-        missed = self._missed[:]
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            if missed:
-                self._db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?)", missed)
-            self._add(ended)
-            self._db.execute("COMMIT")
-        del self._missed[: len(missed)]
+        self._fx.tell("live-commit", self.path)
+        with self._using:
+            # More may come while this is written, and what could not be written is still to be kept.
+            missed = self._missed[:]
+            with self._explained():
+                self._db.execute("BEGIN IMMEDIATE")
+                if missed:
+                    self._db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?)", missed)
+                self._add(ended)
+                self._db.execute("COMMIT")
+            del self._missed[: len(missed)]
         self._order = None
 
     def reserve(self) -> None:
@@ -136,7 +141,7 @@ class Live:
         Raises:
             OSError: The disk is full; nothing was called.
         """
-        self._fx.try_room(self._path, _RESERVE)
+        self._fx.try_room(self.path, _RESERVE)
 
     def sent_again(self) -> Iterator[tuple[int, Role, int, bytes]]:
         """What was sent more than once and has ended: line, file of its answer, sends, that answer."""
@@ -187,11 +192,11 @@ class Live:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA:
             raise PermanentError(
-                f"{self._path} was written by a newer version (schema {version}, known {SCHEMA})",
+                f"{self.path} was written by a newer version (schema {version}, known {SCHEMA})",
                 hint="run the version of reconcile that wrote it, or a newer one",
             )
         if version == 0 and begun:
-            raise PermanentError(f"{self._path} is empty though its run has begun", hint=_LOST)
+            raise PermanentError(f"{self.path} is empty though its run has begun", hint=LOST)
         if version == 0:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("CREATE TABLE IF NOT EXISTS run (input TEXT NOT NULL)")
@@ -202,7 +207,7 @@ class Live:
             self._db.execute("COMMIT")
         (asked,) = self._db.execute("SELECT input FROM run").fetchone()
         if asked != digest:
-            message = f"{self._path} holds answers to another input; it was changed since the run began"
+            message = f"{self.path} holds answers to another input; it was changed since the run began"
             raise PermanentError(
                 message, hint="put the original input back, or give the new one another name"
             )
@@ -232,8 +237,8 @@ class Live:
                 self._db.rollback()
             if isinstance(error, sqlite3.OperationalError):
                 hint = "is the disk full, or read-only?"
-                raise TransientError(f"{self._path}: {error}", hint=hint) from error
-            raise PermanentError(f"{self._path}: {error}", hint=_LOST) from error
+                raise TransientError(f"{self.path}: {error}", hint=hint) from error
+            raise PermanentError(f"{self.path}: {error}", hint=LOST) from error
 
 
 def refuse_links(fx: Effects) -> None:

@@ -46,6 +46,7 @@ class Manifest:
         provider: Whose answers these are, None when nobody knows.
         batch_id: The provider's id of the batch.
         receipts: Proof of what processors did.
+        worker: Who answered in this process; see `Online.worker`.
     """
 
     name: BatchName
@@ -60,6 +61,7 @@ class Manifest:
     provider: str | None = None
     batch_id: str | None = None
     receipts: Mapping[str, Any] = attrs.field(factory=dict)
+    worker: str = ""
 
     @property
     def leaves(self) -> dict[Role, str]:
@@ -79,6 +81,7 @@ def encode(manifest: Manifest) -> bytes:
         "attempt": manifest.attempt,
         "provider": manifest.provider,
         "batch_id": manifest.batch_id,
+        "worker": manifest.worker or None,
         "files": {leaf: fields.digest_fields(digest) for leaf, digest in manifest.files.items()},
         "coverage": fields.coverage_fields(manifest.coverage),
         "children": fields.children_fields(manifest.children),
@@ -114,6 +117,7 @@ def decode(data: bytes, path: str) -> Manifest:
             provider=fields.maybe(found, "provider", fields.text),
             batch_id=fields.maybe(found, "batch_id", fields.text),
             receipts=fields.read_receipts(found.get("receipts", {})),
+            worker=fields.text(found.get("worker", ""), "worker"),
         )
     except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise BadMetadata(f"{path} is no manifest ({type(error).__name__}: {str(error)[:100]})") from error

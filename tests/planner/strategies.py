@@ -150,6 +150,7 @@ records = st.builds(
         stopped=st.booleans(),
         limited=st.booleans(),
         unstoppable=st.booleans(),
+        worker=st.sampled_from(("", "echo", "mine.py:answer")),
         odd=st.none() | st.sampled_from(Odd),
         looks=st.integers(0, 4),
     ),

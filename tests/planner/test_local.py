@@ -1,14 +1,16 @@
 """The embedded provider in plans: what it may be asked, and what never goes to it by itself."""
 
+from typing import Any
+
 import attrs
 import pytest
 
 from reconciler.model.identity import Role
 from reconciler.model.operation import AnswerHere
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.plan import Attention
+from reconciler.model.plan import Attention, Held
 from reconciler.model.policy import LOCAL, Policy, SubmitPolicy
-from reconciler.model.record import Record
+from reconciler.model.record import Online, Record
 from reconciler.planner import plan
 from reconciler.planner.settling import asks_again
 from tests.planner.builders import (
@@ -81,6 +83,44 @@ def test_a_run_that_was_begun_here_goes_on_here(policy: Policy) -> None:
 def test_a_worker_at_hand_is_not_chosen_by_itself(policy: Policy, expected: str) -> None:
     """That it can be reached is no reason to call it."""
     assert told(plan(snap("i"), policy)) == expected
+
+
+CHOSEN = attrs.evolve(POLICY_LOCAL, worker="other.py:answer", worker_chosen=True)
+ECHO_NAMED = attrs.evolve(POLICY_LOCAL, worker_chosen=True)
+BEGUN, GOES = {"status": "in_progress"}, "answer-here: pending"
+
+
+@pytest.mark.parametrize(
+    ("worker", "facts", "policy", "expected"),
+    [
+        pytest.param("mine.py:answer", BEGUN, POLICY_LOCAL, ": held", id="an-echo-by-default"),
+        pytest.param("mine.py:answer", {}, POLICY_LOCAL, ": held", id="an-echo-for-leftovers"),
+        pytest.param("mine.py:answer", BEGUN, ECHO_NAMED, GOES, id="an-echo-in-this-very-call"),
+        pytest.param("mine.py:answer", BEGUN, CHOSEN, GOES, id="another-worker"),
+        pytest.param(
+            "mine.py:answer", {"status": "completed", "roles": BOTH}, POLICY_LOCAL, GOES, id="nobody-any-more"
+        ),
+        pytest.param("echo", BEGUN, POLICY_LOCAL, GOES, id="the-echo-again"),
+        pytest.param("echo", BEGUN, CHOSEN, ": needs attention", id="a-worker-after-the-echo"),
+        pytest.param("echo", {}, CHOSEN, GOES, id="a-worker-for-the-leftovers-of-the-echo"),
+        pytest.param("", BEGUN, POLICY_LOCAL, GOES, id="not-written-down"),
+        pytest.param("", BEGUN, CHOSEN, GOES, id="a-worker-after-who-knows"),
+    ],
+)
+def test_echoes_and_answers_are_not_mixed_unasked(
+    worker: str, facts: dict[str, Any], policy: Policy, expected: str
+) -> None:
+    """Who began goes on: an echo fills no gap of a worker's, and a worker none of an echo's."""
+    known = record(provider=LOCAL, online=Online(worker=worker), **facts)
+    assert told(plan(snap("i", record=known), policy)) == expected
+
+
+def test_what_is_typed_to_go_on_names_who_began() -> None:
+    """The hint can be typed as it stands."""
+    known = record(provider=LOCAL, online=Online(worker="mine.py:answer"), **BEGUN)
+    then = plan(snap("i", record=known), POLICY_LOCAL).then
+    assert isinstance(then, Held)
+    assert then.hint.startswith("reconcile run WORKSPACE --only 7 --provider local --worker mine.py:answer  ")
 
 
 def test_a_publication_that_was_cut_off_is_completed_here() -> None:

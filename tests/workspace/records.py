@@ -45,7 +45,12 @@ FULL = Record(
     counts=Counts(3, 2, 1),
     results_until=9.5,
     online=Online(
-        (Refusal("invalid_json_line", "no", 3), Refusal("", "why")), ("msgbatch_1",), 7.5, 2, stopped=True
+        (Refusal("invalid_json_line", "no", 3), Refusal("", "why")),
+        ("msgbatch_1",),
+        7.5,
+        2,
+        stopped=True,
+        worker="echo",
     ),
     roles={Role.OUTPUT: DIGEST, Role.ERROR: None},
     coverage=Coverage(Tally(3, 7), Tally(2, 5), Tally(1, 2), by_class={ErrorClass.TIMEOUT: Tally(1, 2)}),
@@ -116,6 +121,7 @@ RECORDS = st.builds(
         odd=st.none() | st.sampled_from(Odd),
         looks=WHOLE,
         stopped=st.booleans(),
+        worker=TEXT,
     ),
     roles=st.dictionaries(st.sampled_from(Role), st.none() | DIGESTS, max_size=3),
     coverage=st.none() | COVERAGES,

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from reconciler.errors import PermanentError, TransientError
 from reconciler.model.identity import Role
 from reconciler.workspace import live
 from reconciler.workspace.effects import Effects
+from reconciler.workspace.groups import End
 from reconciler.workspace.layout import LIVE
 from tests.workspace.faults import Trip, errno_failure, in_child
 from tests.workspaces import scratch
@@ -76,6 +78,32 @@ def test_sends_that_could_not_be_written_down_are_kept_with_the_next(fx: Effects
         progress.keep_missed()
     with closing(opened(fx)) as found:
         assert (found.sends(), found.finished()) == ({1: 2, 3: 1}, set())
+
+
+class Closing(list[End]):
+    """Ends that are being written when another thread lets go of the file."""
+
+    def __init__(self, progress: live.Live, ends: list[End]) -> None:
+        super().__init__(ends)
+        self.closing = threading.Thread(target=progress.close)
+
+    def __iter__(self) -> Iterator[End]:
+        """Begin to let go, give that its chance, and go on writing."""
+        if self.closing.ident is None:
+            self.closing.start()
+            self.closing.join(0.05)
+        return super().__iter__()
+
+
+def test_whoever_lets_go_waits_for_what_is_being_written(fx: Effects) -> None:
+    """A second Ctrl-C must not close the database under the thread that writes to it."""
+    progress = opened(fx)
+    ends = Closing(progress, [(1, Role.OUTPUT, b"a")])
+    progress.keep(ends)
+    ends.closing.join()
+    with pytest.raises(PermanentError, match="closed"):
+        progress.finished()
+    assert rows(fx)[Role.OUTPUT] == [b"a\n"]
 
 
 def test_what_was_kept_survives_a_killed_process(fx: Effects) -> None:

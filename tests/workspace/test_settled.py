@@ -33,6 +33,7 @@ FULL = Manifest(
     provider="openai",
     batch_id="batch_1",
     receipts={"process-output": {"token": "ab"}},
+    worker="http",
 )
 MANIFESTS = st.builds(
     Manifest,
@@ -50,6 +51,7 @@ MANIFESTS = st.builds(
     provider=st.none() | TEXT,
     batch_id=st.none() | TEXT,
     receipts=st.dictionaries(TEXT, OBJECTS, max_size=2),
+    worker=TEXT,
 )
 
 

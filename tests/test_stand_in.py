@@ -1,0 +1,108 @@
+"""The echo stands in for nobody: what a worker has begun, no later pass fills up with echoes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from reconciler import Report, Request, State, Workspace
+from tests.reconciling import go
+from tests.workers import Noted, chat, names, noted, progress
+from tests.workspaces import live, manifest, put, record, request, results, scratch
+
+EAGER: Final = {"policy.settle_seconds": 0, "local.retry_seconds": 0, "local.concurrency": 2}
+WORKER: Final = "tests.workers:Noted"
+AGAIN: Final = {**EAGER, "policy.max_attempts": 2}
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A place for a workspace, in memory."""
+    with scratch() as folder:
+        yield folder / "w"
+
+
+@pytest.fixture
+def log(root: Path) -> Path:
+    """Where calls are written down."""
+    return root.parent / "calls"
+
+
+def step(root: Path, worker: Any = None, **choices: Any) -> Report:
+    """One pass with the provider `local`, by a worker, or by the one of the settings: the echo."""
+    chosen = {} if worker is None else {"worker": worker}
+    return go(root, **{"provider": "local", "settings": EAGER, **chosen, **choices})
+
+
+def interrupted(root: Path, stopping: Callable[[], bool], worker: Any = None) -> None:
+    """Begin a batch of eight, and ask for an end."""
+    put(root, "1", input=[request(n) for n in range(8)])
+    assert step(root, worker, stopping=stopping).batch("1").state is State.INTERRUPTED
+
+
+def models(root: Path, name: str) -> Counter[str]:
+    """Who answered, as published."""
+    return Counter(str(each["model"]) for each in results(root, name))
+
+
+def test_a_pass_without_a_worker_does_not_finish_what_one_began(root: Path, log: Path) -> None:
+    """It is held, whoever asks; with a worker it goes on, and nobody is called twice."""
+    interrupted(root, lambda: noted(log).total() >= 2, Noted(log))
+    begun = noted(log)
+    assert 2 <= begun.total() < 8
+    assert record(root, "1")["online"] == {"worker": WORKER}
+    for _ in range(2):
+        row = step(root).batch("1")
+        assert (row.state, noted(log)) == (State.HELD, begun)
+        assert f"{WORKER} began it" in row.because
+        assert f"--worker {WORKER}" in row.hint
+    assert step(root, Noted(log)).batch("1").state is State.SETTLED
+    assert noted(log) == Counter(names(8))
+    assert models(root, "1") == {"w": 8}
+    assert manifest(root, "1")["worker"] == WORKER
+
+
+def test_a_worker_does_not_finish_what_the_echo_began(root: Path, log: Path) -> None:
+    """It needs a person, and both things that the hint names do what it says."""
+    interrupted(root, progress(root, "1").exists)
+    assert record(root, "1")["online"] == {"worker": "echo"}
+    row = step(root, Noted(log)).batch("1")
+    assert (row.state, noted(log)) == (State.ATTENTION, Counter())
+    assert ".reconciler/live/1.sqlite" in row.hint
+
+    for path in (progress(root, "1"), live(root) / "batch_metadata_1.jsonl"):
+        path.unlink()
+    assert step(root, Noted(log)).batch("1").state is State.SETTLED
+    assert models(root, "1") == {"w": 8}
+
+
+def test_what_the_echo_began_it_finishes(root: Path) -> None:
+    """Nothing is chosen in either pass, so nothing is mixed."""
+    interrupted(root, progress(root, "1").exists)
+    assert step(root).batch("1").state is State.SETTLED
+    assert models(root, "1") == {"echo": 8}
+
+
+def refusing(log: Path) -> Noted:
+    """A worker that has no answer to the last request."""
+
+    def then(asked: Request) -> Any:
+        if asked.custom_id == "q-7":
+            raise TimeoutError
+        return chat("answer")
+
+    return Noted(log, then)
+
+
+def test_leftovers_of_a_worker_are_not_echoed(root: Path, log: Path) -> None:
+    """What a person asks again of a settled batch waits for a worker too."""
+    put(root, "1", input=[request(n) for n in range(8)])
+    step(root, refusing(log), settings={**EAGER, "policy.max_attempts": 1})
+    assert manifest(root, "1")["coverage"]["failed"]["requests"] == 1
+    Workspace.open(root, environment=False, provider="local", settings=AGAIN).retry("1")
+    assert step(root, settings=AGAIN).batch("1.r1").state is State.HELD
+    assert record(root, "1.r1")["online"] == {"worker": WORKER}
+    assert step(root, Noted(log), settings=AGAIN).batch("1.r1").state is State.SETTLED
+    assert (models(root, "1.r1"), noted(log)["q-7"]) == ({"w": 1}, 2)
