@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -43,28 +44,40 @@ class Asked:
     """
     Every id of an input, once; what is wrong with the input otherwise.
 
+    Args:
+        view: Rooms and settings.
+        fact: The input.
+        digest: Compute the digest of the file on the way.
+
     Attributes:
         bad: What is wrong, as `file:line: reason`.
         positions: The place of each id in the order of the input, by its key.
         digests: The 16-byte digest of each id, in that order.
-        digest: That of the file.
+        starts: The first byte of the line of each id.
+        lines: The number of that line.
     """
 
-    def __init__(self, view: View, fact: FileFact) -> None:
+    def __init__(self, view: View, fact: FileFact, *, digest: bool = True) -> None:
         self.bad: list[str] = []
         self.positions: dict[bytes, int] = {}
         self.digests = bytearray()
-        lines = Lines(view, fact, digest=True)
+        self.starts, self.lines = array("Q"), array("Q")
+        self._lines = Lines(view, fact, digest=digest)
         try:
-            self._read(view, lines, fact.path)
+            self._read(view, self._lines, fact.path)
         except BadLine as error:
             self._complain(str(error))
         if not self.bad and not self.positions:
             self.bad.append(f"{fact.path}: there is no request in it")
-        self.digest = lines.digest
+
+    @property
+    def digest(self) -> FileDigest:
+        """That of the file, if it was computed."""
+        return self._lines.digest
 
     def _read(self, view: View, lines: Lines, path: str) -> None:
         positions, digests, limit = self.positions, self.digests, view.line_limit
+        begins, is_line = self.starts.append, self.lines.append
         count = number = offset = 0
         for block, end in lines.blocks():
             for at, stop, plain in plain_requests(block, end):
@@ -85,6 +98,8 @@ class Asked:
                     self._complain(f"{path}:{number}: its custom_id stands on an earlier line too")
                     continue
                 digests += digest
+                begins(offset + at)
+                is_line(number)
                 count += 1
             offset += end
             lines.line = number
@@ -127,16 +142,15 @@ class Found:
         # What is taken out of answers stands on their lines too, so none of them is a plain one.
         keep = self.keep and self.extraction is None
         heads: list[bytes | None] | None = [None] * len(self.asked.positions) if keep else None
-        self.answers = Answers(self.asked.digests, heads, self.extraction)
+        asked = self.asked
+        self.answers = Answers(asked.digests, heads, self.extraction, asked.starts, asked.lines)
 
-    def read(self, view: View, fact: FileFact, role: Role) -> FileDigest:
+    def read(self, view: View, lines: Lines, role: Role) -> None:
         """Take in one answer file."""
-        lines = Lines(view, fact, digest=True)
         try:
-            self._read(view, lines, fact.path, role)
+            self._read(view, lines, lines.path, role)
         except BadLine as error:
             self._note("corrupt", str(error))
-        return lines.digest
 
     def _read(self, view: View, lines: Lines, path: str, role: Role) -> None:
         position, answers, limit = self.asked.positions.get, self.answers, view.line_limit

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from reconciler.codec.jsonl import Line
+from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_result
-from reconciler.errors import PermanentError
+from reconciler.errors import PermanentError, StaleSnapshot
 from reconciler.executor.account import Asked, Found, is_small
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines, owners_of
@@ -53,14 +53,14 @@ def places(
     """
     if known is not None and known.answers is not None and known.files == files:
         return known.answers
-    asked = Asked(view, files[Role.INPUT])
+    asked = Asked(view, files[Role.INPUT], digest=False)
     if asked.bad:
         raise PermanentError(asked.bad[0])
     extraction = None if account is None else account.extraction
     found = Found(asked, {}, keep=keep and is_small(files), extraction=extraction)
     for role in ANSWERS:
         if role in files:
-            found.read(view, files[role], role)
+            found.read(view, Lines(view, files[role]), role)
     if "corrupt" in found.examples:
         raise PermanentError(found.examples["corrupt"][0])
     return found.answers
@@ -134,6 +134,31 @@ def silent(view: View, files: Mapping[Role, FileFact], answers: Answers) -> dict
     """The ids without any answer, by their positions; the input is read only if there are some."""
     if answers.complete:
         return {}
-    wanted, asked = set(answers.missing()), files[Role.INPUT]
-    lines = enumerate(Lines(view, asked))
-    return {at: request_id(line, asked.path) for at, line in lines if at in wanted}
+    asked = files[Role.INPUT]
+    return {
+        at: request_id(line, asked.path) for at, line in asked_at(view, asked, answers, answers.missing())
+    }
+
+
+def asked_at(
+    view: View, asked: FileFact, answers: Answers, wanted: Iterable[int]
+) -> Iterator[tuple[int, Line]]:
+    """
+    The request lines at some positions, each given with its position, in their order.
+
+    Raises:
+        StaleSnapshot: The input was written to meanwhile.
+    """
+    starts, lines, last = answers.starts, answers.lines, len(answers) - 1
+    with view.look.open_random(asked.path) as read:
+        for at in wanted:
+            begin, end = starts[at], asked.size if at == last else starts[at + 1]
+            data = read(begin, end - begin)
+            # Blank lines may stand between two requests.
+            raw = data[: data.find(b"\n") + 1 or len(data)]
+            line = line_at(raw, asked.path, lines[at], begin, view.line_limit) if raw else None
+            if line is not None:
+                yield at, line
+    if view.look.fact(asked.path) != asked:
+        # A line that is blank by now is one of the things that this may mean.
+        raise StaleSnapshot(f"{asked.path} was written to while it was read")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from reconciler.codec.request import request_id
-from reconciler.executor.answers import left_over, opened, places, read_result
+from reconciler.executor.answers import asked_at, left_over, opened, places, read_result
 from reconciler.executor.context import Context
 from reconciler.executor.reading import Lines
 from reconciler.executor.unhandled import DISMISSED, FAILED, items_of, replace_items
@@ -28,14 +28,16 @@ from reconciler.model.snapshot import Matched
 from reconciler.workspace.settled import folder_of
 
 _LONGEST: Final = 200
+_NONE_YET: Final[Mapping[int, Result]] = {}
 _SILENT: Final = "no answer came"
 
 
-def collect(
+def collect(  # noqa: PLR0913, PLR0917 - a batch, what is known of it, and what is about to change
     ctx: Context,
     record: Record,
     files: Mapping[Role, FileFact],
     known: Matched | None = None,
+    decoded: Mapping[int, Result] = _NONE_YET,
     going: Collection[int] = (),
 ) -> str:
     """
@@ -46,6 +48,7 @@ def collect(
         record: What is known of the batch; its account balances.
         files: The triple.
         known: The verdict that was drawn on these files.
+        decoded: Failures that were decoded before, by position.
         going: Hashes of the ids that a child is about to ask.
 
     Returns:
@@ -62,12 +65,10 @@ def collect(
     def lines() -> Iterator[bytes]:
         asked = files[Role.INPUT]
         with opened(ctx, files) as read:
-            for at, line in enumerate(Lines(ctx, asked)):
-                if at not in wanted:
-                    continue
+            for at, line in asked_at(ctx, asked, answers, sorted(wanted)):
                 place, result, answer = answers.place(at), None, None
                 if place is not None:
-                    result = read_result(place, files, read, answers.extraction)
+                    result = decoded.get(at) or read_result(place, files, read, answers.extraction)
                     answer = _settled(name, files[place.role], place.number)
                 yield _line(
                     request_id(line, asked.path),

@@ -17,6 +17,7 @@ import attrs
 from reconciler.codec.request import request_id
 from reconciler.errors import PermanentError
 from reconciler.executor.account import EXAMPLES, Asked, Found, is_small, quoted
+from reconciler.executor.answers import asked_at
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.walling import take_note
@@ -107,7 +108,9 @@ def match(
     digests = {Role.INPUT: asked.digest}
     for role in ANSWERS:
         if role in files:
-            digests[role] = found.read(view, files[role], role)
+            lines = Lines(view, files[role], digest=True)
+            found.read(view, lines, role)
+            digests[role] = lines.digest
     coverage = found.coverage(digests, {} if record is None else record.dismissed)
     mismatch = found.mismatch()
     missing: tuple[str, ...] = ()
@@ -120,13 +123,8 @@ def _first_missing(view: View, fact: FileFact, found: Found) -> Iterator[str]:
     """The first few ids that no answer speaks of and no child owns, with their lines."""
     answers = found.answers
     wanted = (at for at in answers.missing() if answers.hashed(at) not in found.owners)
-    few = set(itertools.islice(wanted, EXAMPLES))
-    for at, line in enumerate(Lines(view, fact)):
-        if at in few:
-            few.discard(at)
-            yield f"{quoted(request_id(line, fact.path))} ({fact.path}:{line.number})"
-            if not few:
-                return
+    for _, line in asked_at(view, fact, answers, itertools.islice(wanted, EXAMPLES)):
+        yield f"{quoted(request_id(line, fact.path))} ({fact.path}:{line.number})"
 
 
 def _keep(run: Run, name: BatchName, record: Record | None, coverage: Coverage) -> None:

@@ -35,6 +35,7 @@ class Lines:
         passed: Numbers of lines that nobody wants.
 
     Attributes:
+        path: The file.
         line: How far reading has come; who takes `blocks` apart counts lines here.
     """
 
@@ -47,6 +48,7 @@ class Lines:
         self._digest = digest
         self._hasher: Hasher | None = None
         self._size = 0
+        self.path = fact.path
         self.line = 0
 
     def __iter__(self) -> Iterator[Line]:

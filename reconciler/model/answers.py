@@ -57,6 +57,8 @@ class Answers:
         digests: The 16-byte digest of each request's id, one after the other.
         heads: Of small batches, the results line of each plain answer up to what all lines share.
         extraction: What the answers were held to.
+        starts: The first byte of each request's line in the input.
+        lines: The number of that line.
         roles: For each request a code of the file that answers it, 0 while none does.
         failed: For each request a code of the class of its failure, 0 when it has not failed.
         numbers: The line of each answer.
@@ -67,6 +69,8 @@ class Answers:
     digests: bytearray = attrs.field(factory=bytearray)
     heads: list[bytes | None] | None = None
     extraction: Extraction | None = None
+    starts: array[int] = attrs.field(factory=_numbers)
+    lines: array[int] = attrs.field(factory=_numbers)
     roles: bytearray = attrs.field(factory=bytearray, init=False)
     failed: bytearray = attrs.field(factory=bytearray, init=False)
     numbers: array[int] = attrs.field(factory=_numbers, init=False)

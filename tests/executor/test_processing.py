@@ -1,17 +1,20 @@
 """What matching has learned goes into the results, and changes nothing about them."""
 
 import json
+import os
 import pickle  # noqa: TID251 - what crosses between processes is pickled; nothing foreign is read
 import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from reconciler.errors import PermanentError
-from reconciler.executor.answers import joined, places
+from reconciler.errors import PermanentError, StaleSnapshot
+from reconciler.executor.answers import asked_at, joined, places, silent
 from reconciler.executor.context import Context
 from reconciler.executor.matching import match
 from reconciler.executor.publishing import publish_results
+from reconciler.executor.reading import Lines
 from reconciler.model.answers import Place
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role, file_name
@@ -100,6 +103,48 @@ def test_the_generic_way_goes_through_everything_in_input_order(root: Path) -> N
     assert [place.failed for _, _, place, _ in rows if place is not None and place.failed is not None][
         1
     ] is ErrorClass.INVALID_REQUEST
+
+
+ODD: Final = (
+    b"\xef\xbb\xbf" + encoded(request(0)) + b"\n \t\n\n" + encoded(request(1)) + b"\r\n",
+    encoded(request(2)) + b"\n\n" + encoded(request(3)),
+)
+"""An input with a byte order mark, blank lines, one end of Windows, and a last line without an end."""
+
+
+def odd_input(root: Path) -> tuple[Context, dict[Role, FileFact]]:
+    """That input, with one answer."""
+    put(root, "1", output=[answered(2)])
+    (root / "batch_input_1.jsonl").write_bytes(b"".join(ODD))
+    ctx = context(root)
+    return ctx, {role: fact for role, fact in facts(ctx).items() if role is not Role.ERROR}
+
+
+def test_a_request_is_read_where_its_line_stands(root: Path) -> None:
+    """By its position alone: the very line that a reading from the beginning gives, blank ones in between."""
+    ctx, files = odd_input(root)
+    asked = files[Role.INPUT]
+    found = places(ctx, files, None)
+    whole = list(Lines(ctx, asked))
+    for wanted in ([0, 1, 2, 3], [3], [1, 0]):
+        taken = [
+            (at, line.number, line.offset, line.data) for at, line in asked_at(ctx, asked, found, wanted)
+        ]
+        assert taken == [(at, whole[at].number, whole[at].offset, whole[at].data) for at in wanted]
+    assert silent(ctx, files, found) == {0: "q-0", 1: "q-1", 3: "q-3"}
+
+
+@pytest.mark.parametrize("rest", [0, 30, len(ODD[0]) + 2])
+def test_requests_of_an_input_that_changes_are_nobodys(root: Path, rest: int) -> None:
+    """Cut short while its lines are read, it is told, and not taken for one with fewer requests."""
+    ctx, files = odd_input(root)
+    asked = files[Role.INPUT]
+    found = places(ctx, files, None)
+    lines = asked_at(ctx, asked, found, range(4))
+    next(lines)
+    os.truncate(root / asked.path, rest)
+    with pytest.raises(StaleSnapshot):
+        list(lines)
 
 
 @pytest.mark.parametrize("role", [Role.INPUT, Role.OUTPUT, Role.ERROR])
