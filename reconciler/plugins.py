@@ -150,7 +150,7 @@ class Plugs:
         extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
         content = Content(own["output.content"])
         given = self._given.worker
-        worker = own["local.worker"] if given is None else identified(given)[0]
+        worker = own["local.worker"] if given is None else name_of(given)
         return Hooks(
             output,
             content,
@@ -260,6 +260,12 @@ class Plugs:
                 function = load(reference, setting)
             self._loaded[key] = (function, digest[:12])
         return self._loaded[key]
+
+
+def name_of(worker: Worker) -> str:
+    """By what name metadata knows a worker that was handed over: its own, or `module.function()`."""
+    named = getattr(worker, "named", "")
+    return named if named and isinstance(named, str) else f"{identified(worker)[0].replace(':', '.')}()"
 
 
 def _is_chosen(own: Settings) -> bool:

@@ -13,7 +13,9 @@ from typing import Any, TypedDict
 from reconciler.caches import variables_of
 from reconciler.errors import UsageError
 from reconciler.model.exchange import Dialect
+from reconciler.model.policy import ECHO
 from reconciler.model.standing import Standing as Progress
+from reconciler.plugins import HTTP, name_of
 from reconciler.prompting import Answering, Ask, identity_of, reader_of, schema_of
 from reconciler.providers.echo import echo
 from reconciler.providers.http_worker import HttpWorker
@@ -81,16 +83,18 @@ def worker_of(asking: Asking) -> tuple[Ask, Answering]:
     base_url, service = asking.get("base_url", ""), asking.get("service", "")
     variables = variables_of(asking.get("env_file"), os.environ)
     if callable(worker):
-        answering, identity = Answering(worker, takes_prompts=True, check=check), identity_of(worker)
-    elif worker == "echo":
-        answering, identity = Answering(echo, check=check), "echo"
-    elif worker == "http":
+        named = name_of(worker)
+        answering = Answering(worker, takes_prompts=True, check=check, named=named)
+        identity = identity_of(worker)
+    elif worker == ECHO:
+        answering, identity = Answering(echo, check=check, named=ECHO), ECHO
+    elif worker == HTTP:
         service = service or _service_of(base_url, asking.get("api_key", ""), variables)
         _known_service(service)
         if asking.get("api_key"):
             variables = _with_key(variables, service, asking["api_key"])
         http = HttpWorker(variables, service, base_url, "", asking.get("concurrency", 32))
-        answering, identity = Answering(http, check=check, let_go=http.close), f"http/{service}"
+        answering, identity = Answering(http, check=check, let_go=http.close, named=HTTP), f"http/{service}"
         base_url = base_url or told(variables, SERVICES[service].base_variable)
     else:
         hint = "http, echo, or a function; module:function is for workspaces"

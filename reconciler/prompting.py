@@ -137,12 +137,14 @@ class Answering:
         takes_prompts: Which of the two.
         check: Makes a value of an answer's text; raises ValueError where it cannot.
         let_go: Lets go of what the worker holds open, None where there is nothing.
+        named: By what name metadata knows it.
     """
 
     call: Callable[[Any], Any]
     takes_prompts: bool = False
     check: Callable[[str], Any] | None = None
     let_go: Callable[[], Awaitable[None]] | None = None
+    named: str = ""
 
     async def __call__(self, request: Request) -> Body:
         """

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler import Report, Request, State, Workspace
+from reconciler import Report, Request, State, Workspace, prompt_map_sync
+from reconciler.errors import Interrupted
 from tests.reconciling import go
-from tests.workers import Noted, chat, names, noted, progress
+from tests.workers import LIVE, Noted, chat, names, noted, progress
 from tests.workspaces import live, manifest, put, record, request, results, scratch
 
 EAGER: Final = {"policy.settle_seconds": 0, "local.retry_seconds": 0, "local.concurrency": 2}
-WORKER: Final = "tests.workers:Noted"
+WORKER: Final = "tests.workers.Noted()"
 AGAIN: Final = {**EAGER, "policy.max_attempts": 2}
 
 
@@ -57,7 +58,7 @@ def test_a_pass_without_a_worker_does_not_finish_what_one_began(root: Path, log:
         row = step(root).batch("1")
         assert (row.state, noted(log)) == (State.HELD, begun)
         assert f"{WORKER} began it" in row.because
-        assert f"--worker {WORKER}" in row.hint
+        assert row.hint.startswith("run the program again that began it")
     assert step(root, Noted(log)).batch("1").state is State.SETTLED
     assert noted(log) == Counter(names(8))
     assert models(root, "1") == {"w": 8}
@@ -85,6 +86,24 @@ def test_what_the_echo_began_it_finishes(root: Path) -> None:
     assert models(root, "1") == {"echo": 8}
 
 
+def shout(prompt: str) -> str:
+    """A worker of prompts."""
+    return prompt.upper()
+
+
+@pytest.mark.parametrize(("worker", "named"), [("echo", "echo"), (shout, "tests.test_stand_in.shout()")])
+def test_prompts_are_noted_by_who_is_asked(root: Path, worker: Any, named: str) -> None:
+    """What wraps the worker of a call is not taken for it."""
+
+    def stopping() -> bool:
+        return any((root / LIVE).glob("*.sqlite"))
+
+    with pytest.raises(Interrupted):
+        prompt_map_sync(["a", "b"], worker=worker, workspace=root, stopping=stopping)
+    (path,) = live(root).glob("batch_metadata_*.jsonl")
+    assert record(root, path.stem.removeprefix("batch_metadata_"))["online"] == {"worker": named}
+
+
 def refusing(log: Path) -> Noted:
     """A worker that has no answer to the last request."""
 
@@ -94,6 +113,18 @@ def refusing(log: Path) -> Noted:
         return chat("answer")
 
     return Noted(log, then)
+
+
+def test_children_of_a_worker_are_not_echoed(root: Path, log: Path) -> None:
+    """What is asked again by itself waits for a worker, when the pass was stopped before the child began."""
+    put(root, "1", input=[request(n) for n in range(8)])
+    tags = {**AGAIN, "results.extract": "tags", "policy.classes.invalid-answer": "retry"}
+    child = live(root) / "batch_metadata_1.r1.jsonl"
+    step(root, Noted(log), settings=tags, stopping=child.exists)
+    begun = noted(log)
+    assert step(root, settings=tags).batch("1.r1").state is State.HELD
+    assert record(root, "1.r1")["online"] == {"worker": WORKER}
+    assert noted(log) == begun
 
 
 def test_leftovers_of_a_worker_are_not_echoed(root: Path, log: Path) -> None:

@@ -81,7 +81,8 @@ class Policy:
         extraction_chosen: Some setting says so, or says that they are held to nothing.
         rescue_after_seconds: How long after it was sent a batch without its answers is rescued; 0 for never.
         stoppable: Providers that can be asked to stop a batch.
-        worker: What answers live: the name of a built-in worker, or `module:function`.
+        worker: What answers live: the name of a built-in worker or of code, `module:function`; or, of a
+            function that a program has handed over, `module.function()`.
         worker_chosen: The user chose it, so that it is no stand-in.
         retain: What becomes of the JSONL of settled batches.
         retain_seconds: How long after settling it is kept all the same.

@@ -152,7 +152,7 @@ class Online:
             itself.
         unstoppable: Its provider did not stop it when its time limit was over.
         worker: Who began to answer its requests in this process, or those of the batch whose leftovers it
-            asks: the name of a built-in worker, or `module:function`; empty where nobody is known.
+            asks: as `Policy.worker` says it; empty where nobody is known.
     """
 
     refusals: tuple[Refusal, ...] = ()

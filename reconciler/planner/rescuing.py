@@ -32,6 +32,10 @@ _GO_ON: Final = (
     "reconcile run WORKSPACE --only {name} --provider local --worker {worker}    goes on with it\n"
     "or set [local] worker"
 )
+_CALLED: Final = "()"
+"""What the names of functions end with that a program has handed over."""
+
+_BY_PROGRAM: Final = "run the program again that began it, or hand over a worker\nor set [local] worker"
 _ECHOED: Final = (
     "move batch_metadata_{name}.jsonl and .reconciler/live/{name}.sqlite away: every request is then asked\n"
     "reconcile run WORKSPACE --only {name} --provider local --worker echo    finishes it with echoes"
@@ -79,7 +83,10 @@ def stand_in_refused(snap: Snapshot, policy: Policy) -> Plan | None:
         return None
     if began != ECHO and policy.worker == ECHO and not policy.worker_chosen:
         because = f"{began} began it, no worker is chosen now, and an echo must not stand for an answer"
-        return Plan(name, because, then=Held(_GO_ON.format(name=name, worker=began)))
+        hint = _GO_ON.format(name=name, worker=began)
+        if began.endswith(_CALLED):
+            hint = _BY_PROGRAM
+        return Plan(name, because, then=Held(hint))
     if began == ECHO and policy.worker != ECHO and record.status is not None:
         because = f"the echo began it, and its echoes would stand among the answers of {policy.worker}"
         return Plan(name, because, then=Attention(_ECHOED.format(name=name)))

@@ -115,12 +115,20 @@ def test_echoes_and_answers_are_not_mixed_unasked(
     assert told(plan(snap("i", record=known), policy)) == expected
 
 
-def test_what_is_typed_to_go_on_names_who_began() -> None:
-    """The hint can be typed as it stands."""
-    known = record(provider=LOCAL, online=Online(worker="mine.py:answer"), **BEGUN)
+@pytest.mark.parametrize(
+    ("worker", "hint"),
+    [
+        ("mine.py:answer", "reconcile run WORKSPACE --only 7 --provider local --worker mine.py:answer  "),
+        ("http", "reconcile run WORKSPACE --only 7 --provider local --worker http  "),
+        ("mine.answer()", "run the program again that began it"),
+    ],
+)
+def test_what_to_do_to_go_on(worker: str, hint: str) -> None:
+    """What has a name can be typed as it stands; a function that a program handed over has none."""
+    known = record(provider=LOCAL, online=Online(worker=worker), **BEGUN)
     then = plan(snap("i", record=known), POLICY_LOCAL).then
     assert isinstance(then, Held)
-    assert then.hint.startswith("reconcile run WORKSPACE --only 7 --provider local --worker mine.py:answer  ")
+    assert then.hint.startswith(hint)
 
 
 def test_a_publication_that_was_cut_off_is_completed_here() -> None:

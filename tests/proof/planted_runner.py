@@ -7,9 +7,38 @@ from typing import Final
 from tests.proof.planted import Planted
 
 RUNNER: Final = ("tests/proof/test_runner.py", "-k", "lives or effects or room")
+STAND_IN: Final = ("tests/test_stand_in.py",)
 AGAIN: Final = ("tests/providers/test_many_again.py",)
 
 RUNS: Final = (
+    Planted(
+        "an echo fills up what a worker began",
+        "planner/rescuing.py",
+        "    if began != ECHO and policy.worker == ECHO and not policy.worker_chosen:",
+        "    if False:",
+        STAND_IN,
+    ),
+    Planted(
+        "a child forgets who answered its parent",
+        "executor/leftovers.py",
+        "worker=record.online.worker)",
+        'worker="")',
+        STAND_IN,
+    ),
+    Planted(
+        "failures of a settled batch forget who answered it",
+        "executor/moving.py",
+        "        worker=record.online.worker,\n",
+        "",
+        STAND_IN,
+    ),
+    Planted(
+        "a progress with fewer ends than there were is gone on with",
+        "executor/answering.py",
+        "    if record.status == COMPLETED and len(finished) < asked.requests:",
+        "    if False:",
+        ("tests/test_local_stopped.py", "-k", "older_copy"),
+    ),
     Planted(
         "each batch that is answered live has a pace of its own",
         "providers/sending.py",
