@@ -14,19 +14,19 @@ from typing import Any, Final
 
 import attrs
 
-from reconciler.codec.answer import encode_answer, encode_failure, is_plain_answer
+from reconciler.codec.answer import encode_failure
 from reconciler.codec.jsonl import Line
 from reconciler.codec.request import decode_request
-from reconciler.codec.result import decode_result, decode_verdict
-from reconciler.errors import BadLine, Interrupted, Later, PermanentError
+from reconciler.codec.result import decode_result
+from reconciler.errors import Interrupted, Later, PermanentError
 from reconciler.executor import charging
 from reconciler.executor.account import Asked
+from reconciler.executor.answer_lines import judged
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.limiting import TOLD, code_of
 from reconciler.executor.reading import Lines
-from reconciler.executor.values import NoJson, as_json, is_plain
-from reconciler.model.exchange import Request, Verdict
+from reconciler.model.exchange import Request
 from reconciler.model.extraction import Extraction
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role, file_name
@@ -39,7 +39,7 @@ from reconciler.model.standing import Standing
 from reconciler.model.words import many
 from reconciler.processors.extraction import held_to
 from reconciler.providers.base import Embedded
-from reconciler.providers.ends import Answered, End, Judged, Rules
+from reconciler.providers.ends import Rules
 from reconciler.providers.local import Local
 from reconciler.providers.many import answer_all
 from reconciler.workspace import ledger, live
@@ -240,7 +240,7 @@ def _answer(  # noqa: PLR0913 - what one run is made of
 
     before, sent = record.attempt - 1, progress.sends()
     rules = Rules(
-        judge=lambda end: _judged(end, ctx.line_limit),
+        judge=lambda end: judged(end, ctx.line_limit),
         again=again,
         sends=lambda number: sent.get(number, before),
         missed=progress.missed,
@@ -253,50 +253,6 @@ def _answer(  # noqa: PLR0913 - what one run is made of
     finally:
         # A run that is stopped, or over for now, again and again must not send without an end.
         progress.keep_missed()
-
-
-def _judged(end: End, limit: int) -> Judged[tuple[int, Role, bytes]]:
-    """How one request ended: its input line, the file that its answer goes to, and the answer's own line."""
-    if isinstance(end, Answered):
-        try:
-            line, verdict = _answer_line(end, limit)
-        except ValueError as error:
-            # Asked again, it would answer the same: this is a fault of the worker.
-            line = encode_failure(end.request, "invalid_answer", str(error)[:500], end.number)
-            verdict = _verdict(end, line)
-    else:
-        line = encode_failure(end.request, end.code, end.message, end.number, end.status)
-        verdict = _verdict(end, line)
-    if verdict is None or verdict.outcome is Outcome.ANSWERED:
-        return Judged((end.number, Role.OUTPUT, line))
-    return Judged((end.number, Role.ERROR, line), verdict.error_class or ErrorClass.UNKNOWN)
-
-
-def _verdict(end: End, line: bytes) -> Verdict:
-    """What a line says, read as it will be read from the file."""
-    return decode_verdict(Line(end.number, 0, line), "the worker's answer")
-
-
-def _answer_line(end: Answered, limit: int) -> tuple[bytes, Verdict | None]:
-    """
-    The line of an answer, and what it says; None where it was plain to see that it is an answer.
-
-    Raises:
-        ValueError: What the worker returned is no response body.
-    """
-    plain = is_plain(end.body)
-    body = end.body if plain else as_json(end.body)
-    if not isinstance(body, dict):
-        raise NoJson(f"the worker returned {type(end.body).__name__}, expected a response body (an object)")
-    line = encode_answer(end.request, body, end.number)
-    if len(line) > limit:
-        raise NoJson(f"the worker returned {len(line)} bytes, the limit is {limit}")
-    if plain and is_plain_answer(end.request, body):
-        return line, None
-    try:
-        return line, _verdict(end, line)
-    except BadLine as error:
-        raise NoJson(f"the worker returned no response body: {error.reason}") from error
 
 
 def _most_sends(progress: live.Live, held: Extraction | None) -> int:
