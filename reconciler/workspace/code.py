@@ -56,8 +56,15 @@ def refer(setting: str, name: str, folder: str) -> Reference:
         folder: Where a relative path begins.
 
     Raises:
-        ConfigError: There is no such code.
+        ConfigError: There is no such code, or its name cannot be written down.
     """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        # Metadata, receipts and history name the code that has run.
+        raise ConfigError(
+            f"{setting} names {name!r:.200}, which is no UTF-8", hint="give that file another name"
+        ) from None
     target, colon, attribute = name.rpartition(":")
     if not colon:
         target, attribute = _entry_point(setting, name)

@@ -1,13 +1,14 @@
 """Which files a setting's code lies in; none of it is imported."""
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import ConfigError
-from reconciler.workspace.code import digest_of, refer
+from reconciler.workspace.code import GROUPS, digest_of, refer
 from tests.workspace.faults import UNREADABLE, needs_unreadable
 
 SETTING = "output.processor"
@@ -42,6 +43,14 @@ def test_code_that_went_away_is_named(tmp_path: Path) -> None:
 
 
 @needs_unreadable
+@pytest.mark.parametrize("setting", GROUPS)
+def test_a_name_that_cannot_be_written_down_is_refused(setting: str, tmp_path: Path) -> None:
+    """A file may be called by bytes that are no UTF-8; what has run is written down by its name."""
+    (tmp_path / os.fsdecode(b"m\xff.py")).touch()
+    with pytest.raises(ConfigError, match=rf"{setting} names 'm.udcff\.py:f', which is no UTF-8"):
+        refer(setting, os.fsdecode(b"m\xff.py:f"), str(tmp_path))
+
+
 def test_code_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """So is one that the disk does not give."""
     (tmp_path / "hooks.py").symlink_to(UNREADABLE)
