@@ -1,5 +1,6 @@
 """The echo stands in for nobody: what a worker has begun, no later pass fills up with echoes."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +78,25 @@ def test_a_worker_does_not_finish_what_the_echo_began(root: Path, log: Path) -> 
         path.unlink()
     assert step(root, Noted(log)).batch("1").state is State.SETTLED
     assert models(root, "1") == {"w": 8}
+
+
+def test_a_worker_may_begin_a_child_anew_that_the_echo_began(root: Path, log: Path) -> None:
+    """Its metadata says whose requests it has, and so it has to stay; what the hint says of it works."""
+    tags = {**AGAIN, "results.extract": "tags", "policy.classes.invalid-answer": "retry"}
+    put(root, "1", input=[request(n) for n in range(8)])
+    step(root, settings=tags, stopping=progress(root, "1.r1").exists)
+    row = step(root, Noted(log), settings=tags).batch("1.r1")
+    assert (row.state, noted(log)) == (State.ATTENTION, Counter())
+    assert (
+        'move .reconciler/live/1.r1.sqlite, and "status" out of batch_metadata_1.r1.jsonl, away' in row.hint
+    )
+
+    progress(root, "1.r1").unlink()
+    known = record(root, "1.r1")
+    del known["status"]
+    (live(root) / "batch_metadata_1.r1.jsonl").write_text(json.dumps(known), "utf-8")
+    assert step(root, Noted(log), settings=tags).batch("1.r1").state is State.SETTLED
+    assert (noted(log), models(root, "1.r1")) == (Counter(names(8)), {"w": 8})
 
 
 def test_what_the_echo_began_it_finishes(root: Path) -> None:

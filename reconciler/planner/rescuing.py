@@ -37,9 +37,13 @@ _CALLED: Final = "()"
 
 _BY_PROGRAM: Final = "run the program again that began it, or hand over a worker\nor set [local] worker"
 _ECHOED: Final = (
-    "move batch_metadata_{name}.jsonl and .reconciler/live/{name}.sqlite away: every request is then asked\n"
+    "move {what} away: every request is then asked\n"
     "reconcile run WORKSPACE --only {name} --provider local --worker echo    finishes it with echoes"
 )
+_ALL: Final = "batch_metadata_{name}.jsonl and .reconciler/live/{name}.sqlite"
+_OF_CHILD: Final = '.reconciler/live/{name}.sqlite, and "status" out of batch_metadata_{name}.jsonl,'
+"""Of a child, whose metadata says whose requests it has."""
+
 _LOOK: Final = "reconcile plan WORKSPACE    tells what it needs"
 
 
@@ -89,7 +93,8 @@ def stand_in_refused(snap: Snapshot, policy: Policy) -> Plan | None:
         return Plan(name, because, then=Held(hint))
     if began == ECHO and policy.worker != ECHO and record.status is not None:
         because = f"the echo began it, and its echoes would stand among the answers of {policy.worker}"
-        return Plan(name, because, then=Attention(_ECHOED.format(name=name)))
+        what = (_ALL if record.parent is None else _OF_CHILD).format(name=name)
+        return Plan(name, because, then=Attention(_ECHOED.format(name=name, what=what)))
     return None
 
 
