@@ -8,6 +8,7 @@ begins, so that a name that leads nowhere stops it before anything is done.
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +24,7 @@ from reconciler.extracting import wanted
 from reconciler.model.content import Content
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import ECHO
-from reconciler.processors.base import OutputProcessor, Per, Processor, identified, wrap
+from reconciler.processors.base import OutputProcessor, Per, Processor, home_of, wrap
 from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
 from reconciler.reaching import Make, Named, Reach
@@ -150,7 +151,7 @@ class Plugs:
         extraction, chosen = (None, False) if self._mode is Mode.LOOK else wanted(own, self._own_file)
         content = Content(own["output.content"])
         given = self._given.worker
-        worker = own["local.worker"] if given is None else name_of(given)
+        worker = self._named(own) if given is None else name_of(given)
         return Hooks(
             output,
             content,
@@ -199,6 +200,15 @@ class Plugs:
             return None, None
         return self._load("local.worker", own)[0], None
 
+    @staticmethod
+    def _named(own: Settings) -> str:
+        """The worker of the settings, as it can be typed anywhere."""
+        named = own["local.worker"]
+        target = named.rpartition(":")[0]
+        if not target.endswith(".py") or target.startswith("/"):
+            return str(named)
+        return os.path.abspath(f"{_folder_of('local.worker', own)}/{named}")  # noqa: PTH100 - links stay
+
     @cached_property
     def _providers(self) -> Mapping[str, Make]:
         """What makes the providers of users that settings name; what only metadata names is never loaded."""
@@ -232,9 +242,7 @@ class Plugs:
 
     def _load(self, setting: str, own: Settings) -> tuple[Callable[..., Any], str]:
         """The function that a setting names, and the version of its code."""
-        origin = own.origins[setting]
-        # A relative path in a file begins where that file lies.
-        folder = origin.rpartition("/")[0] if origin.startswith("/") else "."
+        origin, folder = own.origins[setting], _folder_of(setting, own)
         key = (setting, own[setting], folder)
         if key not in self._loaded:
             try:
@@ -262,10 +270,17 @@ class Plugs:
         return self._loaded[key]
 
 
+def _folder_of(setting: str, own: Settings) -> str:
+    """Where a relative path begins that a setting names: in a file, where that file lies."""
+    origin = own.origins[setting]
+    return origin.rpartition("/")[0] if origin.startswith("/") else "."
+
+
 def name_of(worker: Worker) -> str:
-    """By what name metadata knows a worker that was handed over: its own, or `module.function()`."""
-    named = getattr(worker, "named", "")
-    return named if named and isinstance(named, str) else f"{identified(worker)[0].replace(':', '.')}()"
+    """By what name metadata knows a worker that was handed over: `module.function()`, or whom it wraps."""
+    from reconciler.prompting import Answering  # noqa: PLC0415 - where a program hands over a worker alone
+
+    return worker.named if isinstance(worker, Answering) else f"{'.'.join(home_of(worker))}()"
 
 
 def _is_chosen(own: Settings) -> bool:

@@ -94,7 +94,10 @@ def worker_of(asking: Asking) -> tuple[Ask, Answering]:
         if asking.get("api_key"):
             variables = _with_key(variables, service, asking["api_key"])
         http = HttpWorker(variables, service, base_url, "", asking.get("concurrency", 32))
-        answering, identity = Answering(http, check=check, let_go=http.close, named=HTTP), f"http/{service}"
+        answering, identity = (
+            Answering(http, check=check, let_go=http.close, named=f"{HTTP}/{service}()"),
+            f"http/{service}",
+        )
         base_url = base_url or told(variables, SERVICES[service].base_variable)
     else:
         hint = "http, echo, or a function; module:function is for workspaces"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_result
-from reconciler.errors import PermanentError, StaleSnapshot
+from reconciler.errors import BadLine, PermanentError, StaleSnapshot
 from reconciler.executor.account import Asked, Found, is_small
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines, owners_of
@@ -134,31 +134,35 @@ def silent(view: View, files: Mapping[Role, FileFact], answers: Answers) -> dict
     """The ids without any answer, by their positions; the input is read only if there are some."""
     if answers.complete:
         return {}
-    asked = files[Role.INPUT]
-    return {
-        at: request_id(line, asked.path) for at, line in asked_at(view, asked, answers, answers.missing())
-    }
+    asked = asked_at(view, files[Role.INPUT], answers, answers.missing())
+    return {at: custom_id for at, _, custom_id in asked}
 
 
 def asked_at(
     view: View, asked: FileFact, answers: Answers, wanted: Iterable[int]
-) -> Iterator[tuple[int, Line]]:
+) -> Iterator[tuple[int, Line, str]]:
     """
-    The request lines at some positions, each given with its position, in their order.
+    The request lines at some positions, each with its position and its id, in their order.
 
     Raises:
-        StaleSnapshot: The input was written to meanwhile.
+        StaleSnapshot: The input was written to since its lines were read.
     """
     starts, lines, last = answers.starts, answers.lines, len(answers) - 1
+    moved = StaleSnapshot(f"{asked.path} was written to while it was read")
     with view.look.open_random(asked.path) as read:
         for at in wanted:
             begin, end = starts[at], asked.size if at == last else starts[at + 1]
             data = read(begin, end - begin)
             # Blank lines may stand between two requests.
             raw = data[: data.find(b"\n") + 1 or len(data)]
-            line = line_at(raw, asked.path, lines[at], begin, view.line_limit) if raw else None
-            if line is not None:
-                yield at, line
+            try:
+                line = line_at(raw, asked.path, lines[at], begin, view.line_limit) if raw else None
+                custom_id = "" if line is None else request_id(line, asked.path)
+            except BadLine as error:
+                # It was a request when it was read before.
+                raise moved from error
+            if line is None:
+                raise moved
+            yield at, line, custom_id
     if view.look.fact(asked.path) != asked:
-        # A line that is blank by now is one of the things that this may mean.
-        raise StaleSnapshot(f"{asked.path} was written to while it was read")
+        raise moved

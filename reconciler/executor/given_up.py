@@ -65,13 +65,13 @@ def collect(  # noqa: PLR0913, PLR0917 - a batch, what is known of it, and what 
     def lines() -> Iterator[bytes]:
         asked = files[Role.INPUT]
         with opened(ctx, files) as read:
-            for at, line in asked_at(ctx, asked, answers, sorted(wanted)):
+            for at, line, custom_id in asked_at(ctx, asked, answers, sorted(wanted)):
                 place, result, answer = answers.place(at), None, None
                 if place is not None:
                     result = decoded.get(at) or read_result(place, files, read, answers.extraction)
                     answer = _settled(name, files[place.role], place.number)
                 yield _line(
-                    request_id(line, asked.path),
+                    custom_id,
                     name,
                     # A person gives up what is missing, and all failures of a batch or none.
                     DISMISSED if result is None or coverage.failed == NOTHING else FAILED,

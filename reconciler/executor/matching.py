@@ -14,7 +14,6 @@ from typing import Final
 
 import attrs
 
-from reconciler.codec.request import request_id
 from reconciler.errors import PermanentError
 from reconciler.executor.account import EXAMPLES, Asked, Found, is_small, quoted
 from reconciler.executor.answers import asked_at
@@ -123,8 +122,8 @@ def _first_missing(view: View, fact: FileFact, found: Found) -> Iterator[str]:
     """The first few ids that no answer speaks of and no child owns, with their lines."""
     answers = found.answers
     wanted = (at for at in answers.missing() if answers.hashed(at) not in found.owners)
-    for _, line in asked_at(view, fact, answers, itertools.islice(wanted, EXAMPLES)):
-        yield f"{quoted(request_id(line, fact.path))} ({fact.path}:{line.number})"
+    for _, line, custom_id in asked_at(view, fact, answers, itertools.islice(wanted, EXAMPLES)):
+        yield f"{quoted(custom_id)} ({fact.path}:{line.number})"
 
 
 def _keep(run: Run, name: BatchName, record: Record | None, coverage: Coverage) -> None:

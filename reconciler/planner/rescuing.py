@@ -17,6 +17,7 @@ from reconciler.model.record import Odd, Record, Submission
 from reconciler.model.snapshot import Snapshot
 from reconciler.model.status import Phase, phase_of
 from reconciler.model.trouble import Trouble
+from reconciler.model.words import pasted
 from reconciler.planner.limiting import told_over
 from reconciler.planner.safety import asked_at, expects, refuse
 
@@ -30,20 +31,15 @@ CHOOSE_WORKER: Final = (
 )
 _GO_ON: Final = (
     "reconcile run WORKSPACE --only {name} --provider local --worker {worker}    goes on with it\n"
+    "reconcile submit WORKSPACE {name} --provider local --worker {worker}    where submit is manual\n"
     "or set [local] worker"
 )
 _CALLED: Final = "()"
 """What the names of functions end with that a program has handed over."""
 
-_BY_PROGRAM: Final = "run the program again that began it, or hand over a worker\nor set [local] worker"
-_ECHOED: Final = (
-    "move {what} away: every request is then asked\n"
-    "reconcile run WORKSPACE --only {name} --provider local --worker echo    finishes it with echoes"
+_BY_PROGRAM: Final = (
+    "run what began it again, be it a program or the same `reconcile prompt`\nor set [local] worker"
 )
-_ALL: Final = "batch_metadata_{name}.jsonl and .reconciler/live/{name}.sqlite"
-_OF_CHILD: Final = '.reconciler/live/{name}.sqlite, and "status" out of batch_metadata_{name}.jsonl,'
-"""Of a child, whose metadata says whose requests it has."""
-
 _LOOK: Final = "reconcile plan WORKSPACE    tells what it needs"
 
 
@@ -80,22 +76,18 @@ def live_refused(name: BatchName, policy: Policy) -> Plan | None:
 
 
 def stand_in_refused(snap: Snapshot, policy: Policy) -> Plan | None:
-    """Why a batch is not gone on with here, None when it is: answers and echoes are not mixed unasked."""
+    """Why no echo goes on with what a worker began, None where none would, or where nobody is called."""
     name, record = snap.name, snap.record
     began = "" if record is None else record.online.worker
-    if record is None or not began:
+    if record is None or began in ("", ECHO) or policy.worker != ECHO or policy.worker_chosen:
         return None
-    if began != ECHO and policy.worker == ECHO and not policy.worker_chosen:
-        because = f"{began} began it, no worker is chosen now, and an echo must not stand for an answer"
-        hint = _GO_ON.format(name=name, worker=began)
-        if began.endswith(_CALLED):
-            hint = _BY_PROGRAM
-        return Plan(name, because, then=Held(hint))
-    if began == ECHO and policy.worker != ECHO and record.status is not None:
-        because = f"the echo began it, and its echoes would stand among the answers of {policy.worker}"
-        what = (_ALL if record.parent is None else _OF_CHILD).format(name=name)
-        return Plan(name, because, then=Attention(_ECHOED.format(name=name, what=what)))
-    return None
+    over = record.limit is not None and snap.seen_at >= record.limit.until
+    if over or any(role not in snap.files for role in record.at_provider):
+        # Every request has an end, or gets one because its time is over.
+        return None
+    because = f"{began} began it, no worker is chosen here, and an echo must not stand for an answer"
+    hint = _BY_PROGRAM if began.endswith(_CALLED) else _GO_ON.format(name=name, worker=pasted(began))
+    return Plan(name, because, then=Held(hint))
 
 
 def _where(snap: Snapshot, record: Record) -> Plan | None:

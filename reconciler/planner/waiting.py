@@ -126,8 +126,7 @@ def _now_or_soon(snap: Snapshot, policy: Policy, provider: str) -> Plan:
         return young
     if provider == LOCAL:
         here = Plan(name, "it is answered in this process", (answer_here(snap, policy),))
-        # Where answer files are promised, every request has an end, and nobody is asked any more.
-        return (None if open_roles(snap) else stand_in_refused(snap, policy)) or here
+        return stand_in_refused(snap, policy) or here
     because = f"it has not been sent to {provider} yet"
     return Plan(name, because, (to_submit(snap, provider, policy),))
 
@@ -146,6 +145,7 @@ def _written_still(snap: Snapshot, policy: Policy) -> Plan | None:
 
 def _rescued(snap: Snapshot, policy: Policy) -> Plan:
     """Leftovers of a batch at a provider, to be answered live; that was decided when it was rescued."""
-    refused = live_refused(snap.name, policy) or stand_in_refused(snap, policy)
-    here = Plan(snap.name, "it was rescued, and is answered in this process", (answer_here(snap, policy),))
-    return refused or here
+    refused = live_refused(snap.name, policy)
+    if refused is not None:
+        return refused
+    return Plan(snap.name, "it was rescued, and is answered in this process", (answer_here(snap, policy),))

@@ -166,11 +166,18 @@ def identified(function: Callable[..., Any], name: str = "", version: str = "") 
         version: Changes when the code does; the function's attribute `version` outranks it, a digest of its
             code stands in for it.
     """
-    module = getattr(function, "__module__", None) or type(function).__module__
-    plain = getattr(function, "__qualname__", None) or type(function).__qualname__
     told = getattr(function, "version", None)
     version = str(told) if isinstance(told, str | int) else version or _code_digest(function)
-    return name or f"{module}:{plain}", version
+    return name or ":".join(home_of(function)), version
+
+
+def home_of(function: Callable[..., Any]) -> tuple[str, str]:
+    """The module of a function and its name there; those of its class, where it has none of its own."""
+    kind = type(function)
+    module, plain = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    # What answers to any attribute, as a stub of something remote may, has no such name.
+    module = module if module and isinstance(module, str) else kind.__module__
+    return module, plain if plain and isinstance(plain, str) else kind.__qualname__
 
 
 def _per(function: Callable[..., Any]) -> Per:

@@ -128,9 +128,10 @@ def test_a_request_is_read_where_its_line_stands(root: Path) -> None:
     whole = list(Lines(ctx, asked))
     for wanted in ([0, 1, 2, 3], [3], [1, 0]):
         taken = [
-            (at, line.number, line.offset, line.data) for at, line in asked_at(ctx, asked, found, wanted)
+            (at, line.number, line.offset, line.data, custom_id)
+            for at, line, custom_id in asked_at(ctx, asked, found, wanted)
         ]
-        assert taken == [(at, whole[at].number, whole[at].offset, whole[at].data) for at in wanted]
+        assert taken == [(at, whole[at].number, whole[at].offset, whole[at].data, f"q-{at}") for at in wanted]
     assert silent(ctx, files, found) == {0: "q-0", 1: "q-1", 3: "q-3"}
 
 
@@ -145,6 +146,16 @@ def test_requests_of_an_input_that_changes_are_nobodys(root: Path, rest: int) ->
     os.truncate(root / asked.path, rest)
     with pytest.raises(StaleSnapshot):
         list(lines)
+
+
+def test_an_input_that_was_saved_anew_is_no_bad_line(root: Path) -> None:
+    """Where lines have moved since they were read, what stands in their places now is nobody's mistake."""
+    ctx, files = odd_input(root)
+    found = places(ctx, files, None)
+    path = root / files[Role.INPUT].path
+    path.write_bytes(encoded(request(9)) + b" \n" + path.read_bytes())
+    with pytest.raises(StaleSnapshot):
+        silent(ctx, files, found)
 
 
 @pytest.mark.parametrize("role", [Role.INPUT, Role.OUTPUT, Role.ERROR])

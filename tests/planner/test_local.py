@@ -10,10 +10,11 @@ from reconciler.model.operation import AnswerHere
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Attention, Held
 from reconciler.model.policy import LOCAL, Policy, SubmitPolicy
-from reconciler.model.record import Online, Record
+from reconciler.model.record import Limit, Online, Record
 from reconciler.planner import plan
 from reconciler.planner.settling import asks_again
 from tests.planner.builders import (
+    NOW,
     POLICY_LOCAL,
     POLICY_NONE,
     POLICY_OPENAI,
@@ -101,18 +102,26 @@ BEGUN, GOES = {"status": "in_progress"}, "answer-here: pending"
             "mine.py:answer", {"status": "completed", "roles": BOTH}, POLICY_LOCAL, GOES, id="nobody-any-more"
         ),
         pytest.param("echo", BEGUN, POLICY_LOCAL, GOES, id="the-echo-again"),
-        pytest.param("echo", BEGUN, CHOSEN, ": needs attention", id="a-worker-after-the-echo"),
+        pytest.param("echo", BEGUN, CHOSEN, GOES, id="a-worker-after-the-echo-as-its-progress-says"),
         pytest.param("echo", {}, CHOSEN, GOES, id="a-worker-for-the-leftovers-of-the-echo"),
         pytest.param("", BEGUN, POLICY_LOCAL, GOES, id="not-written-down"),
         pytest.param("", BEGUN, CHOSEN, GOES, id="a-worker-after-who-knows"),
     ],
 )
-def test_echoes_and_answers_are_not_mixed_unasked(
+def test_an_echo_fills_no_gap_of_a_worker(
     worker: str, facts: dict[str, Any], policy: Policy, expected: str
 ) -> None:
-    """Who began goes on: an echo fills no gap of a worker's, and a worker none of an echo's."""
+    """It goes on where nobody is called any more, where it began, and where this very call names it."""
     known = record(provider=LOCAL, online=Online(worker=worker), **facts)
     assert told(plan(snap("i", record=known), policy)) == expected
+
+
+def test_what_a_time_limit_ends_needs_no_worker() -> None:
+    """What has no answer by then has failed, and nobody is asked: the batch is not held beyond its time."""
+    began = record(provider=LOCAL, online=Online(worker="mine.py:answer"), **BEGUN)
+    for until, expected in ((NOW + 60, ": held"), (NOW - 1, GOES)):
+        known = attrs.evolve(began, limit=Limit(60.0, until))
+        assert told(plan(snap("i", record=known), POLICY_LOCAL)) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,7 +129,11 @@ def test_echoes_and_answers_are_not_mixed_unasked(
     [
         ("mine.py:answer", "reconcile run WORKSPACE --only 7 --provider local --worker mine.py:answer  "),
         ("http", "reconcile run WORKSPACE --only 7 --provider local --worker http  "),
-        ("mine.answer()", "run the program again that began it"),
+        (
+            "/a b/mine.py:answer",
+            "reconcile run WORKSPACE --only 7 --provider local --worker '/a b/mine.py:answer'  ",
+        ),
+        ("mine.answer()", "run what began it again"),
     ],
 )
 def test_what_to_do_to_go_on(worker: str, hint: str) -> None:

@@ -71,15 +71,6 @@ def test_who_may_be_rescued(seen: Snapshot, expected: str, because: str) -> None
     assert all(isinstance(step, Rescue) for step in plan.steps)
 
 
-@pytest.mark.parametrize(("began", "expected"), [("echo", STAYS), ("http", "answer-here: pending")])
-def test_rescued_leftovers_that_an_echo_began(began: str, expected: str) -> None:
-    """What an echo has begun of them is not mixed with what the worker of today answers."""
-    known = record(
-        provider=LOCAL, parent=PARENT, status="in_progress", online=Online(rescue=True, worker=began)
-    )
-    assert told(plan(snap("i", record=known), attrs.evolve(POLICY, worker="http"))) == expected
-
-
 @pytest.mark.parametrize(
     ("known", "hint"),
     [

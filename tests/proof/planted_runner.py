@@ -14,8 +14,22 @@ RUNS: Final = (
     Planted(
         "an echo fills up what a worker began",
         "planner/rescuing.py",
-        "    if began != ECHO and policy.worker == ECHO and not policy.worker_chosen:",
-        "    if False:",
+        "    if record is None or began in",
+        "    if record is None or began or began in",
+        STAND_IN,
+    ),
+    Planted(
+        "a worker goes on among echoes",
+        "executor/answering.py",
+        "    if not live.has_progress(run.ctx.fx, step.name):",
+        "    if live.has_progress(run.ctx.fx, step.name):",
+        STAND_IN,
+    ),
+    Planted(
+        "nobody writes down who goes on with what an earlier version began",
+        "executor/answering.py",
+        "    if record.online.worker or worker == ECHO:",
+        "    if record:",
         STAND_IN,
     ),
     Planted(
