@@ -11,7 +11,7 @@ import enum
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import attrs
 
@@ -31,6 +31,7 @@ from reconciler.reaching import Make, Named, Reach
 from reconciler.workspace.code import digest_of, refer
 
 if TYPE_CHECKING:
+    from reconciler.prompting import Answering
     from reconciler.providers.local import Local
 
 _BUILT_IN: Final = {setting.name: setting.known for setting in SETTINGS if setting.known}
@@ -189,7 +190,7 @@ class Plugs:
         """Who answers here, None for the echo, and how they let go."""
         given, named = self._given.worker, own["local.worker"]
         if given is not None:
-            return given, getattr(given, "let_go", None)
+            return given, given.let_go if _is_ours(given) else None
         if named == HTTP:
             from reconciler.providers.http_worker import HttpWorker  # noqa: PLC0415 - most passes ask nobody
 
@@ -278,9 +279,14 @@ def _folder_of(setting: str, own: Settings) -> str:
 
 def name_of(worker: Worker) -> str:
     """By what name metadata knows a worker that was handed over: `module.function()`, or whom it wraps."""
+    return worker.named if _is_ours(worker) else f"{'.'.join(home_of(worker))}()"
+
+
+def _is_ours(worker: Worker) -> TypeGuard[Answering]:
+    """Whether it is what a call over prompts hands over; a user's own may have any attribute."""
     from reconciler.prompting import Answering  # noqa: PLC0415 - where a program hands over a worker alone
 
-    return worker.named if isinstance(worker, Answering) else f"{'.'.join(home_of(worker))}()"
+    return isinstance(worker, Answering)
 
 
 def _is_chosen(own: Settings) -> bool:

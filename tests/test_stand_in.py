@@ -178,3 +178,24 @@ def test_leftovers_of_a_worker_are_not_echoed(root: Path, log: Path) -> None:
     assert record(root, "1.r1")["online"] == {"worker": WORKER}
     assert step(root, Noted(log), settings=AGAIN).batch("1.r1").state is State.SETTLED
     assert (models(root, "1.r1"), noted(log)["q-7"]) == ({"w": 1}, 2)
+
+
+class Stub:
+    """Something remote, which has whatever is asked for."""
+
+    __name__ = "stub"
+
+    def __getattr__(self, name: str) -> "Stub":
+        """Another one."""
+        return self
+
+    def __call__(self, asked: Request) -> Any:
+        """An answer."""
+        return chat(asked.custom_id)
+
+
+def test_a_worker_that_has_every_attribute_is_noted_by_its_class(root: Path) -> None:
+    """Its own name is no text, nor is it asked whether it is somebody else."""
+    put(root, "1", input=[request(0)])
+    assert step(root, Stub()).batch("1").state is State.SETTLED
+    assert manifest(root, "1")["worker"] == "tests.test_stand_in.Stub()"
