@@ -8,7 +8,6 @@ begins, so that a name that leads nowhere stops it before anything is done.
 from __future__ import annotations
 
 import enum
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -28,7 +27,7 @@ from reconciler.processors.base import OutputProcessor, Per, Processor, home_of,
 from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker
 from reconciler.reaching import Make, Named, Reach
-from reconciler.workspace.code import digest_of, refer
+from reconciler.workspace.code import digest_of, refer, whole_name
 
 if TYPE_CHECKING:
     from reconciler.prompting import Answering
@@ -204,11 +203,7 @@ class Plugs:
     @staticmethod
     def _named(own: Settings) -> str:
         """The worker of the settings, as it can be typed anywhere."""
-        named = own["local.worker"]
-        target = named.rpartition(":")[0]
-        if not target.endswith(".py") or target.startswith("/"):
-            return str(named)
-        return os.path.abspath(f"{_folder_of('local.worker', own)}/{named}")  # noqa: PTH100 - links stay
+        return whole_name(own["local.worker"], _folder_of("local.worker", own))
 
     @cached_property
     def _providers(self) -> Mapping[str, Make]:

@@ -79,6 +79,16 @@ def refer(setting: str, name: str, folder: str) -> Reference:
     return Reference(name, path, tuple(above), target, attribute)
 
 
+def whole_name(name: str, folder: str) -> str:
+    """The name of code as it can be typed anywhere: a file with its whole path, anything else as it is."""
+    target, _, attribute = name.rpartition(":")
+    if not target.endswith(".py") or target.startswith("/"):
+        return name
+    whole = f"{locate(f'{folder}/{target}')[0]}:{attribute}"
+    # A folder above may be called by bytes that are no UTF-8.
+    return whole if whole.isprintable() else name
+
+
 def read_code(path: str) -> tuple[bytes, str]:
     """
     The source of a file that holds code, and its SHA-256; installed files may be links, and are followed.

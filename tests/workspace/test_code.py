@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ConfigError
-from reconciler.workspace.code import GROUPS, digest_of, refer
+from reconciler.workspace.code import GROUPS, digest_of, refer, whole_name
 from tests.workspace.faults import UNREADABLE, needs_unreadable
 
 SETTING = "output.processor"
@@ -49,6 +49,22 @@ def test_a_name_that_cannot_be_written_down_is_refused(setting: str, tmp_path: P
     (tmp_path / os.fsdecode(b"m\xff.py")).touch()
     with pytest.raises(ConfigError, match=rf"{setting} names 'm.udcff\.py:f', which is no UTF-8"):
         refer(setting, os.fsdecode(b"m\xff.py:f"), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "whole"),
+    [
+        ("answers.py:answer", "sub", "{root}/sub/answers.py:answer"),
+        ("../answers.py:answer", "sub", "{root}/answers.py:answer"),
+        ("/x/answers.py:answer", "sub", "/x/answers.py:answer"),
+        ("answers:answer", "sub", "answers:answer"),
+        ("echo", "sub", "echo"),
+        ("answers.py:answer", "\udcff", "answers.py:answer"),
+    ],
+)
+def test_a_name_that_can_be_typed_anywhere(tmp_path: Path, name: str, folder: str, whole: str) -> None:
+    """A file gets its whole path, unless that cannot be written down."""
+    assert whole_name(name, f"{tmp_path}/{folder}") == whole.format(root=tmp_path.resolve())
 
 
 def test_code_that_cannot_be_read_is_named(tmp_path: Path) -> None:
