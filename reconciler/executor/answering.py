@@ -26,13 +26,14 @@ from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.limiting import TOLD, code_of
 from reconciler.executor.reading import Lines
+from reconciler.executor.who_answers import RUNNING, noted, unmixed, worker_of
 from reconciler.model.exchange import Request
 from reconciler.model.extraction import Extraction
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, Role, file_name
 from reconciler.model.operation import AnswerHere
 from reconciler.model.outcome import ErrorClass, Outcome, retryable_classes
-from reconciler.model.policy import ECHO, LOCAL
+from reconciler.model.policy import LOCAL
 from reconciler.model.receipt import Receipt
 from reconciler.model.record import Counts, InputFact, Record
 from reconciler.model.standing import Standing
@@ -47,7 +48,6 @@ from reconciler.workspace import ledger, live
 _AT_ONCE: Final = 1000
 """Requests whose ends are kept together, where nobody waits for any of them."""
 
-RUNNING: Final = "in_progress"
 COMPLETED: Final = "completed"
 
 
@@ -63,7 +63,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     """
     ctx, fact = run.ctx, step.expects.files[Role.INPUT]
     provider = _provider(ctx, step)
-    record = _unmixed(step, run, ctx.record(step.name) or Record(step.name))
+    record = unmixed(step, run, ctx.record(step.name) or Record(step.name), over=_is_over(ctx, step))
     asked = _checked_input(ctx, fact, record)
     live.refuse_links(ctx.fx)
     if record.status is not None and not live.has_progress(ctx.fx, step.name):
@@ -87,7 +87,7 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
             if resumed:
                 # What has ended is published, limit or not; what has not is held to the one of today.
                 _reserve(step, run, provider, record, asked)
-                record = _noted(step, run, record)
+                record = noted(step, run, record)
             _answer(step, run, provider, progress, record, finished=finished)
             ended = len(progress.finished())
         called = ended - before
@@ -113,47 +113,13 @@ def answer_here(step: AnswerHere, run: Run) -> Receipt:
     return Receipt(step.name, step.verb, f"{told}{again}", facts)
 
 
-def _worker(step: AnswerHere, run: Run) -> str:
-    """Who answers in this pass."""
-    return run.ctx.plugged.hooks_of(step.name).worker
-
-
-def _unmixed(step: AnswerHere, run: Run, record: Record) -> Record:
-    """
-    The record to go on from: what the echo began is begun anew once its progress was taken away.
-
-    Raises:
-        PermanentError: It is there, and its echoes would stand among the answers of another worker.
-    """
-    worker = _worker(step, run)
-    if record.status != RUNNING or record.online.worker != ECHO or worker == ECHO or _is_over(run.ctx, step):
-        return record
-    if not live.has_progress(run.ctx.fx, step.name):
-        return attrs.evolve(record, status=None)
-    path = live.path_of(step.name)
-    message = f"the echo began it, and its echoes in {path} would stand among the answers of {worker}"
-    hint = (
-        f"move {path} away: every request is then asked\n"
-        f"reconcile run WORKSPACE --only {step.name} --provider local --worker echo    finishes with echoes"
-    )
-    raise PermanentError(message, hint=hint)
-
-
-def _noted(step: AnswerHere, run: Run, record: Record) -> Record:
-    """The record with who goes on; an earlier version did not write down who began."""
-    worker = _worker(step, run)
-    if record.online.worker or worker == ECHO:
-        return record
-    return run.publish(attrs.evolve(record, online=attrs.evolve(record.online, worker=worker)))
-
-
 def _begin(step: AnswerHere, run: Run, record: Record, asked: InputFact) -> Record:
     """Write down that the run begins, and with which worker, before anybody is asked."""
     ctx = run.ctx
     facts = {"provider": LOCAL, "input": asked.digest.sha256, "requests": asked.requests}
     ledger.append_once(ctx.fx, ctx.history, "batch.begun", step.name, **facts)
     # A later pass without a worker of its own must not fill the gaps with echoes.
-    online = attrs.evolve(record.online, worker=_worker(step, run))
+    online = attrs.evolve(record.online, worker=worker_of(step, run))
     return run.publish(attrs.evolve(record, provider=LOCAL, input=asked, status=RUNNING, online=online))
 
 

@@ -20,14 +20,14 @@ RUNS: Final = (
     ),
     Planted(
         "a worker goes on among echoes",
-        "executor/answering.py",
+        "executor/who_answers.py",
         "    if not live.has_progress(run.ctx.fx, step.name):",
         "    if live.has_progress(run.ctx.fx, step.name):",
         STAND_IN,
     ),
     Planted(
         "nobody writes down who goes on with what an earlier version began",
-        "executor/answering.py",
+        "executor/who_answers.py",
         "    if record.online.worker or worker == ECHO:",
         "    if record:",
         STAND_IN,
