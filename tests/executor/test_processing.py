@@ -148,6 +148,17 @@ def test_requests_of_an_input_that_changes_are_nobodys(root: Path, rest: int) ->
         list(lines)
 
 
+def test_an_input_that_grows_is_not_the_one_that_was_read(root: Path) -> None:
+    """Its lines stand where they stood, and still it is told: nobody knows what else has changed."""
+    ctx, files = odd_input(root)
+    lines = asked_at(ctx, files[Role.INPUT], places(ctx, files, None), [0, 1])
+    next(lines)
+    with (root / files[Role.INPUT].path).open("ab") as stream:
+        stream.write(b"\n" + encoded(request(9)))
+    with pytest.raises(StaleSnapshot):
+        list(lines)
+
+
 def test_an_input_that_was_saved_anew_is_no_bad_line(root: Path) -> None:
     """Where lines have moved since they were read, what stands in their places now is nobody's mistake."""
     ctx, files = odd_input(root)
