@@ -12,6 +12,7 @@ from reconciler.executor.reading import Lines
 from reconciler.workspace.effects import Effects
 from reconciler.workspace.layout import find
 from reconciler.workspace.reading import Reading
+from tests.workspace.faults import held
 from tests.workspaces import put, request, settings
 
 
@@ -27,10 +28,10 @@ def test_a_look_is_over_with_all_that_it_held(tmp_path: Path) -> None:
     put(tmp_path, "1", input=[request(0)])
     if not Path("/proc/self/fd").exists():
         pytest.skip("open descriptors are counted in /proc")
-    before = len(list(Path("/proc/self/fd").iterdir()))
     with viewing(str(tmp_path), settings()) as view:
         view.look.listing("workdir")
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert held(tmp_path)
+    assert held(tmp_path) == []
 
 
 class Heard(Silent):

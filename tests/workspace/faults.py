@@ -4,6 +4,7 @@ Ways to stop the world just before a change, and to look at what is left.
 Nothing here replaces a part of the product: the room's own `tap` is the seam, and every file is real.
 """
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,15 @@ def tree(folder: Path) -> dict[str, bytes | None]:
         else None
         for path in folder.rglob("*")
     }
+
+
+def held(root: Path) -> list[str]:
+    """What this process holds open below a folder; others may come and go, as the collector pleases."""
+    found: list[str] = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(str(each.readlink()))
+    return [path for path in found if Path(path).is_relative_to(root.resolve())]
 
 
 def in_child(work: Callable[[], int]) -> int:
