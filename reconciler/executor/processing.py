@@ -97,7 +97,7 @@ def process_errors(step: ProcessErrors, run: Run) -> Receipt:
     words = ", ".join(f"{group['count']} {word}" for word, group in told.items())
     run.proofs[step.verb] = {"classes": told, **proof}
     attention = proof.get("attention")
-    asked = f"; {many(attention, 'request')} for a person to look at" if attention else ""
+    asked = f"; {many(len(attention), 'request')} for a person to look at" if attention else ""
     return Receipt(step.name, step.verb, f"failed: {words}{asked}", {"classes": told})
 
 

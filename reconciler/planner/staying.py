@@ -84,7 +84,7 @@ def unhandled_answers(
     because = f"{many(int(found['requests']), 'answer')} could not be handled: {found.get('told', '')}"
     hint = (
         "mend the processor and run again, with the same flags; or\n"
-        f"reconcile process WORKSPACE {name}    to hand all its answers over once more\n"
+        f"reconcile process WORKSPACE {name}    with the same flags, to hand all answers over once more\n"
         f"reconcile dismiss WORKSPACE {name}    to settle it without them"
     )
     return because, Attention(hint, Trouble.UNHANDLED)

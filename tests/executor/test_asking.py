@@ -17,6 +17,7 @@ from reconciler.errors import TransientError
 from reconciler.model.exchange import Result
 from reconciler.model.failure import FailedForGood
 from reconciler.model.report import State
+from reconciler.model.words import many
 from reconciler.processors.base import BatchContext, ProcessedBatch
 from tests.plugging import Plugs, Seen, sound
 from tests.workspace.faults import Crash
@@ -132,6 +133,8 @@ def test_what_it_says_is_done(
     assert "faults" not in receipt(root)
     if attention:
         assert isinstance(report.batch("1").failure, FailedForGood)
+        told = next(each.summary for each in report.batch("1").receipts if each.verb == "process-errors")
+        assert f"; {many(attention, 'request')} for a person to look at" in told
     sound(root)
 
 
