@@ -75,7 +75,8 @@ class _Source(importlib.abc.SourceLoader):
 def _module_of(path: str, source: bytes, digest: str) -> Any:
     """A `.py` file as a module of its own; its folder is not searched for further modules."""
     name = f"_reconciler_user_{digest[:16]}"
-    spec = importlib.util.spec_from_loader(name, _Source(path, source), origin=path)
+    # With its location, so that the code finds by `__file__` what lies beside it.
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Source(path, source))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be loaded")
     module = importlib.util.module_from_spec(spec)

@@ -178,7 +178,8 @@ class Plugs:
                     code = transform(function, own[setting])
                 except TypeError as error:
                     raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
-                found[each] = attrs.evolve(code, version=version)
+                named = whole_name(own[setting], _folder_of(setting, own))
+                found[each] = attrs.evolve(code, version=version, named=named)
         return found
 
     def _local(self, own: Settings) -> Callable[[], Local]:
@@ -229,10 +230,11 @@ class Plugs:
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""
         function, version = self._load(setting, own)
+        named = whole_name(own[setting], _folder_of(setting, own))
         if self._mode is not Mode.RUN:
-            return Processor(own[setting], version, Per.RECORD, function)
+            return Processor(own[setting], version, Per.RECORD, function, named)
         try:
-            return attrs.evolve(wrap(function, own[setting]), version=version)
+            return attrs.evolve(wrap(function, own[setting]), version=version, named=named)
         except TypeError as error:
             raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
 

@@ -120,6 +120,10 @@ class Settings:
         """What requests cost: the kept list, and what the settings files say."""
         return Book(tuple(each for layer in self.layers for each in layer.prices))
 
+    def _names(self, name: str) -> bool:
+        """Whether the user says anything of a setting."""
+        return self.origins[name] != BUILT_IN
+
     def _word(self, each: ErrorClass) -> ClassPolicy:
         """What is done about failures of a class as they are: nothing, where code is to change them first."""
         word = self[f"{CLASSES}.{each}"]
@@ -163,9 +167,10 @@ class Settings:
             rescue_after_seconds=self["policy.rescue_after_seconds"],
             retain=RetainPolicy(self["retain.jsonl"]),
             retain_seconds=86_400.0 * self["retain.after_days"],
-            processor_chosen=any(
-                self.origins[name] != BUILT_IN for name in ("output.processor", "output.content")
-            ),
+            processor_chosen=self._names("output.processor") or self._names("output.content"),
+            processor_named=self._names("output.processor"),
+            error_named=self._names("output.error_processor"),
+            classes_named=frozenset(each for each in ErrorClass if self._names(f"{CLASSES}.{each}")),
         )
 
 

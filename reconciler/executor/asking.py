@@ -63,7 +63,7 @@ class Asking:
             The answers that change something, and what of it goes into the receipt.
         """
         token = self.step.token or ""
-        earlier = begun(self.step.verb, token, self.record, self.run, self.processor)
+        earlier = begun(self.step.verb, token, self.record, self.run, self.processor.noted)
         published: dict[str, Any] = {}
         if self.processor.per is Per.BATCH:
             answers, published = self._whole(token, redelivery=earlier.redelivery)
@@ -75,7 +75,7 @@ class Asking:
         overrides = self._overrides(answers)
         proof = {
             "token": token,
-            "processor": self.processor.identity,
+            **self.processor.noted,
             **overrides_fields(overrides),
             **published,
             **earlier.fields,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -9,7 +10,6 @@ import attrs
 from reconciler.executor.context import Run
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
-from reconciler.processors.base import OutputProcessor, Processor
 
 REMEMBERED: Final = 32
 """Tokens that are remembered for one operation of a batch."""
@@ -34,15 +34,24 @@ class Begun:
         return {"begun": list(self.tokens)} if self.tokens else {}
 
 
-def begun(verb: str, token: str, record: Record, run: Run, processor: OutputProcessor) -> Begun:
-    """Write down that user code begins, before it does; built-in processors need no such mark."""
+def begun(verb: str, token: str, record: Record, run: Run, code: Mapping[str, str]) -> Begun:
+    """
+    Write down that user code begins, before it does; built-in processors need no such mark.
+
+    Args:
+        verb: The operation.
+        token: Of the invocation.
+        record: The metadata of the batch.
+        run: What the operations of the plan share.
+        code: Who begins, as receipts know it; empty for what is built in.
+    """
     receipt = record.receipts.get(verb, {})
     known = tuple(receipt.get("begun", ()))
-    if not isinstance(processor, Processor):
+    if not code:
         return Begun(redelivery=False, tokens=known)
     tokens = known if token in known else (*known, token)[-REMEMBERED:]
     if token in known and receipt.get("token") == token:
         return Begun(redelivery=True, tokens=tokens)
-    started = {"token": token, "processor": processor.identity, "state": STARTED, "begun": list(tokens)}
+    started = {"token": token, **code, "state": STARTED, "begun": list(tokens)}
     run.publish(attrs.evolve(record, receipts={**record.receipts, verb: started}))
     return Begun(redelivery=token in known, tokens=tokens)

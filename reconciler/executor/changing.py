@@ -24,7 +24,7 @@ from reconciler.executor.context import Context, Run
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.values import NoJson, as_json, is_plain
 from reconciler.model.answers import Answers, Place
-from reconciler.model.changes import VERB, Changes, Kept, changes_fields
+from reconciler.model.changes import VERB, Changes, Kept, by_fields, changes_fields
 from reconciler.model.coverage import FileDigest
 from reconciler.model.exchange import Dialect, Request, Result
 from reconciler.model.facts import FileFact
@@ -131,7 +131,7 @@ class Changing:
         codes = self.ctx.plugged.hooks_of(self.name).transforms
         tokens = {each: invocation_token(self.name, name, self.digests) for each, name in self.by.items()}
         known = tuple(self.receipts.get(VERB, {}).get("begun", ()))
-        begun = self._begin(known, tuple(dict.fromkeys(tokens.values())))
+        begun = self._begin(known, tuple(dict.fromkeys(tokens.values())), codes)
         path = changed_path(self.name)
 
         def lines() -> Iterator[bytes]:
@@ -148,7 +148,8 @@ class Changing:
         fx.sync_folder(CHANGED)
         kept = tuple(Kept(why, person, frozenset(ids)) for (why, person), ids in self._kept.items())
         changes = Changes(self.by, digest if self.changed else None, kept)
-        return changes, {"token": self.token, **changes_fields(changes), "begun": list(begun)}
+        fields = {**changes_fields(changes), **self._noted(codes)}
+        return changes, {"token": self.token, **fields, "begun": list(begun)}
 
     def told(self, changes: Changes) -> str:
         """What came of it, in words."""
@@ -158,13 +159,21 @@ class Changing:
 
     # Within
 
-    def _begin(self, known: tuple[str, ...], tokens: tuple[str, ...]) -> tuple[str, ...]:
+    def _begin(
+        self, known: tuple[str, ...], tokens: tuple[str, ...], codes: Mapping[ErrorClass, Transform]
+    ) -> tuple[str, ...]:
         """Write down that user code begins, before it does."""
         begun = (*(each for each in known if each not in tokens), *tokens)[-REMEMBERED:]
-        mark = {"token": self.token, "state": STARTED, "begun": list(begun)}
+        code = {"by": by_fields(self.by), **self._noted(codes)}
+        mark = {"token": self.token, **code, "state": STARTED, "begun": list(begun)}
         if self.receipts.get(VERB) != mark:
             self.write({**self.receipts, VERB: mark})
         return begun
+
+    def _noted(self, codes: Mapping[ErrorClass, Transform]) -> dict[str, dict[str, str]]:
+        """What a person types for the code of each class, where there is something to type."""
+        named = {each.value: codes[each].named for each in self.by if codes[each].named}
+        return {"named": named} if named else {}
 
     def _lines(self, failed: ErrorClass, code: Transform, token: str, *, redelivery: bool) -> Iterator[bytes]:
         """The lines of one class that its transform has changed, in input order; what it did not is kept."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -28,7 +29,8 @@ from reconciler.model.identity import (
     file_name,
     parse_file_name,
 )
-from reconciler.model.operation import ChangeRequests, ProcessOutput
+from reconciler.model.operation import ChangeRequests, ProcessErrors, ProcessOutput
+from reconciler.model.overrides import read_overrides
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
@@ -49,18 +51,22 @@ def process_again(ctx: Context, name: BatchName) -> str:
     if record is None or receipt is None:
         message = f"the answers of {name} were not handed to a processor yet"
         raise NeedsPerson(message, hint="reconcile plan WORKSPACE    tells what it needs")
-    begun = {key: receipt[key] for key in ("token", "processor", "begun") if key in receipt}
-    receipts = {**record.receipts, ProcessOutput.verb: {**begun, "state": STARTED}}
-    changed = receipts.get(ChangeRequests.verb)
+    receipts = {**record.receipts, ProcessOutput.verb: _started(receipt)}
+    changed, asked = receipts.get(ChangeRequests.verb), receipts.get(ProcessErrors.verb)
+    # What could not be changed, or decided, is part of what could not be handled.
     if changed is not None and read_changes(changed).attention:
-        # What could not be changed is part of what could not be handled.
-        receipts[ChangeRequests.verb] = {
-            **{key: changed[key] for key in ("token", "begun") if key in changed},
-            "state": STARTED,
-        }
+        receipts[ChangeRequests.verb] = _started(changed)
+    if asked is not None and read_overrides(asked).attention:
+        receipts[ProcessErrors.verb] = _started(asked)
     dismissed = {part: tally for part, tally in record.dismissed.items() if part != "unhandled"}
     Run(ctx).publish(attrs.evolve(record, receipts=receipts, dismissed=dismissed))
     return "its answers go to the processor once more"
+
+
+def _started(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """A receipt as it was before its code had ended, so that the same code is called once more."""
+    kept = ("token", "processor", "by", "named", "begun")
+    return {**{key: receipt[key] for key in kept if key in receipt}, "state": STARTED}
 
 
 def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: bool) -> str:

@@ -55,6 +55,17 @@ class Hooks:
         return identity if self.content is Content.TEXT else f"{identity}+{self.content.value}"
 
     @property
+    def is_built_in(self) -> bool:
+        """Whether the output processor is no user code."""
+        return not isinstance(self.output, Processor)
+
+    @property
+    def noted(self) -> dict[str, str]:
+        """The output processor as receipts know it."""
+        named = self.output.named if isinstance(self.output, Processor) else ""
+        return {"processor": self.identity, **({"named": named} if named else {})}
+
+    @property
     def plain(self) -> bool:
         """Whether answers are published as they are, by the built-in `results`."""
         return self.output == RESULTS and self.content is Content.TEXT
@@ -78,6 +89,7 @@ class Hooks:
             processor=self.identity,
             processor_may_fail=self.may_fail,
             processor_chosen=policy.processor_chosen or not self.plain,
+            processor_named=policy.processor_named or self.output != RESULTS,
             error_processor=None if self.error is None else self.error.identity,
             transforms={each: code.identity for each, code in self.transforms.items()},
             extraction=self.extraction,

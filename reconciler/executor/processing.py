@@ -35,7 +35,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
     )
     origin = results.Origin(step.name, record.provider, record.attempt, given_up)
     child_of = _disposition(ctx, record, step)
-    earlier = begun(step.verb, step.token, record, run, hooks.output)
+    earlier = begun(step.verb, step.token, record, run, {} if hooks.is_built_in else hooks.noted)
     extraction = None if record.coverage is None else record.coverage.extraction
     if hooks.plain and extraction is None:
         if step.verb in record.receipts:
@@ -60,7 +60,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
     published = with_csv(ctx, step.name, published)
     child = step.child or next(reversed([*record.children]), None)
     asks = {} if child is None else {"retried_in": child}
-    proof = {"token": step.token, "processor": hooks.identity, **published, **asks, **earlier.fields}
+    proof = {"token": step.token, **hooks.noted, **published, **asks, **earlier.fields}
     run.proofs[step.verb] = proof
     return Receipt(step.name, step.verb, _told(published), run.proofs[step.verb])
 

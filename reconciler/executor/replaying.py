@@ -203,8 +203,8 @@ def _remove_unnamed(ctx: Context, index: str) -> None:
 
 
 def _proof(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """A receipt without what merely says how often work has begun."""
-    return {key: value for key, value in receipt.items() if key != "begun"}
+    """A receipt without what merely says how often work has begun, and where its code lay."""
+    return {key: value for key, value in receipt.items() if key not in ("begun", "named")}
 
 
 def _let_manifest_know(ctx: Context, name: BatchName, after: Mapping[str, Mapping[str, Any]]) -> None:

@@ -64,13 +64,16 @@ class Policy:
         classes: What is done about failures of each class when they are sent as they are.
         transforms: Name and version of the code that changes the failed requests of a class; they are sent
             again changed, and never as they are.
+        classes_named: The classes for which the user says what is done.
         failed: Whether failures for good hold the batch back.
         settle_seconds: An input younger than this may still be being written.
         poll_seconds: How long to wait between two looks at a remote batch.
         processor: Name and version of the output processor, and of what it reads answers as.
         processor_may_fail: It may be unable to handle an answer, so a batch moves only once it has ended.
         processor_chosen: The user named it, or what it reads, in a setting or in this call.
+        processor_named: The user named the processor itself.
         error_processor: Name and version of a custom error processor, None for the built-in summary.
+        error_named: The user named the error processor, be it the built-in one.
         on_failure: Whether answers that the processor could not handle hold their batch back.
         probe_batches: How many batches go ahead until one of them is answered; 0 for any number.
         max_in_flight: How many batches may be at one provider at once; 0 for any number.
@@ -95,13 +98,16 @@ class Policy:
     max_attempts: int = 3
     classes: Mapping[ErrorClass, ClassPolicy] = DEFAULT_CLASSES
     transforms: Mapping[ErrorClass, str] = attrs.field(factory=dict)
+    classes_named: frozenset[ErrorClass] = frozenset()
     failed: FailurePolicy = FailurePolicy.SETTLE
     settle_seconds: float = 2.0
     poll_seconds: float = 60.0
     processor: str = "results/1"
     processor_may_fail: bool = False
     processor_chosen: bool = False
+    processor_named: bool = False
     error_processor: str | None = None
+    error_named: bool = False
     on_failure: FailurePolicy = FailurePolicy.ATTENTION
     probe_batches: int = 0
     max_in_flight: int = 0

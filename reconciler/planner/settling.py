@@ -33,6 +33,7 @@ from reconciler.planner.changing import change, plan_change
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import expects
 from reconciler.planner.staying import holds, unanswered, unchanged_requests, unhandled_answers
+from reconciler.planner.unnamed import asker_of, asking_token, ended_unnamed, plan_unnamed
 
 _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 
@@ -59,10 +60,12 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     kept = unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
     if kept is not None:
         return kept
-    asking = _ask(snap, coverage, policy, classes, missing=missing)
-    if isinstance(asking, ProcessErrors):
-        # What it answers decides who is asked again.
-        return Plan(name, "its failures go to the error processor", (asking,))
+    asking = plan_unnamed(name, record, coverage, policy, classes) or _ask(
+        snap, coverage, policy, classes, missing=missing
+    )
+    if isinstance(asking, Plan):
+        # It is code's that nobody has named today, or what code answers decides who is asked again.
+        return asking
     changes = change(snap, coverage, policy, classes, asking.never, policy.error_processor or "")
     if isinstance(changes, ChangeRequests):
         # What cannot be changed is not asked again.
@@ -81,15 +84,15 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     if policy.failed is FailurePolicy.ATTENTION:
         final -= again
     token = token_of(name, record, coverage, policy, child)
-    earlier = _of_another(name, record, policy, coverage)
+    earlier = ended_unnamed(name, record, coverage, policy)
     output = earlier or _receipt(record, "process-output", token)
-    stays = holds(name, final, coverage, asking, policy) or unchanged_requests(name, coverage, changes)
+    stays = holds(snap, final, coverage, asking, policy) or unchanged_requests(name, coverage, changes)
     rests = stays is not None and _summed_up(record)
     done = output is not None and (earlier is not None or policy.processor_may_fail or rests)
     steps: list[Operation] = []
     if not done:
         steps.append(ProcessOutput(name, expects=expects(snap), token=token, **leftovers))
-        if coverage.failed != NOTHING and policy.error_processor is None:
+        if coverage.failed != NOTHING and asker_of(record, policy) is None:
             steps.append(ProcessErrors(name, expects=expects(snap), **leftovers))
         if policy.processor_may_fail:
             # What it cannot handle decides whether the batch may move.
@@ -171,37 +174,20 @@ def provider_of_child(record: Record | None, policy: Policy) -> str | None:
 
 def _ask(
     snap: Snapshot, coverage: Coverage, policy: Policy, classes: frozenset[ErrorClass], *, missing: bool
-) -> Overrides | ProcessErrors:
-    """What a custom error processor has answered, or the step that asks it."""
-    if policy.error_processor is None or coverage.failed == NOTHING:
+) -> Overrides | Plan:
+    """What a custom error processor has answered, or the plan to ask it."""
+    asker = asker_of(snap.record, policy)
+    if asker is None or coverage.failed == NOTHING:
         return NO_OVERRIDES
-    parts = [policy.error_processor, *sorted(each.value for each in classes)]
-    token = invocation_token(snap.name, " ".join(parts), coverage.digests, extraction=coverage.extraction)
+    token = asking_token(snap.name, asker, coverage, classes)
     answered = _receipt(snap.record, "process-errors", token)
     if answered is not None:
         return read_overrides(answered)
     again = coverage.failed_in(classes) != NOTHING
-    return ProcessErrors(
+    step = ProcessErrors(
         snap.name, expects=expects(snap), token=token, classes=classes, missing=missing, plans_retry=again
     )
-
-
-def _of_another(
-    name: BatchName, record: Record | None, policy: Policy, coverage: Coverage
-) -> Mapping[str, Any] | None:
-    """
-    The receipt of another processor that has ended on these very files, where nobody chose the one of today.
-
-    A pass that was merely started without the flag must neither publish over what that one made of the
-    answers nor settle what it could not handle.
-    """
-    found = {} if record is None else record.receipts.get("process-output", {})
-    identity = found.get("processor", policy.processor)
-    if policy.processor_chosen or policy.processor_may_fail or identity == policy.processor:
-        return None
-    token = invocation_token(name, identity, coverage.digests, extraction=coverage.extraction)
-    same = found.get("token") == token
-    return found if same and found.get("state") != STARTED else None
+    return Plan(snap.name, "its failures go to the error processor", (step,))
 
 
 def _receipt(record: Record | None, verb: str, token: str) -> Mapping[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import Any
 from reconciler.model.changes import Changes
 from reconciler.model.coverage import NOTHING, Coverage, Tally
 from reconciler.model.identity import BatchName
+from reconciler.model.operation import ProcessErrors
 from reconciler.model.outcome import ClassPolicy, ErrorClass
 from reconciler.model.overrides import Overrides
 from reconciler.model.plan import Attention, Plan
@@ -22,6 +23,7 @@ from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.changing import unchanged
 from reconciler.planner.limiting import told_over
+from reconciler.planner.unnamed import typed_asker, typed_output
 
 
 def unanswered(
@@ -51,9 +53,10 @@ def unanswered(
 
 
 def holds(
-    name: BatchName, final: Tally, coverage: Coverage, asking: Overrides, policy: Policy
+    snap: Snapshot, final: Tally, coverage: Coverage, asking: Overrides, policy: Policy
 ) -> tuple[str, Attention] | None:
     """Why failures keep the batch from moving though its ids balance, and what a person may do."""
+    name = snap.name
     if final != NOTHING:
         because = f'{many(final.requests, "request")} failed for good, and failed = "attention"'
         if policy.failed is not FailurePolicy.ATTENTION:
@@ -63,8 +66,16 @@ def holds(
         return because, Attention(f"reconcile dismiss WORKSPACE {name}", Trouble.FAILED_FOR_GOOD)
     if coverage.failed != NOTHING and asking.attention:
         count = many(len(asking.attention), "failed request")
-        because = f"its error processor wants a person to look at {count}"
+        found = {} if snap.record is None else snap.record.receipts.get(ProcessErrors.verb, {})
         hint = f"reconcile dismiss WORKSPACE {name}    to give them up"
+        because = f"its error processor wants a person to look at {count}"
+        if found.get("faults"):
+            because = f"its error processor decided nothing about {count}: {found['faults'][0]}"
+            on = "".join(f" {flag}" for flag in (typed_asker(found),) if flag)
+            hint = (
+                "mend the error processor and run again, with the same flags; or\n"
+                f"reconcile process WORKSPACE {name}{on}    to ask it once more as it is\n"
+            ) + hint
         return because, Attention(hint, Trouble.FAILED_FOR_GOOD)
     return None
 
@@ -82,9 +93,15 @@ def unhandled_answers(
     if not found or policy.on_failure is FailurePolicy.SETTLE or _given_up(record, found):
         return None
     because = f"{many(int(found['requests']), 'answer')} could not be handled: {found.get('told', '')}"
+    flags, told = typed_output(output or {}), "to hand all answers over once more"
+    again = f" {flags}    {told}" if flags else f"    with the same flags, {told}"
+    mend = (
+        ""
+        if flags and "--output" not in flags
+        else "mend the processor and run again, with the same flags; or\n"
+    )
     hint = (
-        "mend the processor and run again, with the same flags; or\n"
-        f"reconcile process WORKSPACE {name}    with the same flags, to hand all answers over once more\n"
+        f"{mend}reconcile process WORKSPACE {name}{again}\n"
         f"reconcile dismiss WORKSPACE {name}    to settle it without them"
     )
     return because, Attention(hint, Trouble.UNHANDLED)

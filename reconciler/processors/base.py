@@ -117,17 +117,24 @@ class Processor:
         version: Changes when the code does; a batch that it could not handle is tried again then.
         per: What it is called with.
         call: The function.
+        named: What a person types for it anywhere, empty where a program has handed it over.
     """
 
     name: str
     version: str
     per: Per
     call: Callable[..., Any] = attrs.field(eq=False, repr=False)
+    named: str = attrs.field(default="", eq=False)
 
     @property
     def identity(self) -> str:
         """Name and version, as they enter tokens."""
         return f"{self.name}/{self.version}"
+
+    @property
+    def noted(self) -> dict[str, str]:
+        """An error processor as receipts know it."""
+        return {"processor": self.identity, **({"named": self.named} if self.named else {})}
 
 
 OutputProcessor = Processor | str

@@ -25,12 +25,14 @@ class Transform:
         version: Changes when the code does; requests that it could not change are handed to it again then.
         call: The function.
         told: Whether it takes the failure too.
+        named: What a person types for it anywhere, empty where a program has handed it over.
     """
 
     name: str
     version: str
     call: Callable[..., Any] = attrs.field(eq=False, repr=False)
     told: bool = False
+    named: str = attrs.field(default="", eq=False)
 
     @property
     def identity(self) -> str:

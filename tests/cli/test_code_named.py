@@ -85,6 +85,20 @@ def test_a_relative_path_of_a_flag_begins_where_the_person_is(
     assert [results(workspace, name)[0]["value"] for name in ("1", "2")] == ["here", "workspace"]
 
 
+def test_code_finds_what_lies_beside_it(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is named has its own path in `__file__`."""
+    put_settled(workspace)
+    (tmp_path / "word").write_text("aside", "utf-8")
+    source = (
+        "from pathlib import Path\ndef use(result):\n    return Path(__file__).with_name('word').read_text()"
+    )
+    (tmp_path / "beside.py").write_text(source, "utf-8")
+    assert call(capsys, workspace, "--output-processor", f"{tmp_path}/beside.py:use").code == 0
+    assert {line["value"] for line in results(workspace, "1")} == {"aside"}
+
+
 def test_no_compiled_copy_is_left(workspace: Path, code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A `.py` file leaves no `__pycache__` beside it, whose content nobody would have looked at."""
     put_settled(workspace)

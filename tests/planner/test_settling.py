@@ -87,13 +87,11 @@ def test_what_is_known_of_it(change: Mapping[str, Any], expected: str) -> None:
     ("change", "expected"),
     [
         pytest.param({}, "move-to-done: pending", id="ended"),
-        pytest.param({"state": "started"}, "process-output move-to-done: pending", id="begun"),
-        pytest.param({"token": "another"}, "process-output move-to-done: pending", id="of-other-work"),
         pytest.param({"unhandled": UNHANDLED}, ": needs attention", id="could-not-handle"),
     ],
 )
 def test_what_another_processor_has_made_of_it_stands(change: Mapping[str, Any], expected: str) -> None:
-    """Where nobody chose the one of today: if it has ended, and on these very answers."""
+    """Where nobody names one today, and it has ended on these very answers; test_unnamed.py has the rest."""
     receipts = ended(ALL_ANSWERED, MAY_FAIL, processor="mine/1")
     receipts["process-output"] |= change
     assert told(planned(ALL_ANSWERED, POLICY_NONE, receipts)) == expected

@@ -10,7 +10,37 @@ TERMINAL: Final = ("tests/cli/test_terminal.py",)
 REPAIR: Final = ("tests/test_repair.py", "tests/test_repair_left.py")
 AUDIT: Final = ("tests/test_check_tampered.py", "tests/test_check_history.py", "tests/test_check.py")
 
+UNNAMED: Final = ("tests/cli/test_unnamed.py",)
+
 DEFENCES: Final = (
+    Planted(
+        "a pass without the flag settles what an output processor has begun",
+        "planner/unnamed.py",
+        "(built_in and policy.processor_chosen) else found",
+        "(built_in and policy.processor_chosen) or found else found",
+        UNNAMED,
+    ),
+    Planted(
+        "content alone names a processor",
+        "planner/unnamed.py",
+        "(built_in and policy.processor_chosen)",
+        "policy.processor_chosen",
+        UNNAMED,
+    ),
+    Planted(
+        "a pass without the flag decides for an error processor",
+        "planner/unnamed.py",
+        "    return policy.error_processor or found.get",
+        "    return policy.error_processor or {}.get",
+        UNNAMED,
+    ),
+    Planted(
+        "a pass without the setting goes on where a transform has begun",
+        "planner/unnamed.py",
+        '    by = read_by(found.get("by", {}))',
+        "    by = read_by({})",
+        UNNAMED,
+    ),
     Planted(
         "an id is taken for a file name",
         "processors/files.py",
