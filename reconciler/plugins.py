@@ -21,6 +21,7 @@ from reconciler.errors import ConfigError
 from reconciler.executor.hooks import Hooks, Plugged
 from reconciler.extracting import wanted
 from reconciler.model.content import Content
+from reconciler.model.extraction import Think
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import ECHO
 from reconciler.processors.base import OutputProcessor, Per, Processor, home_of, wrap
@@ -161,6 +162,7 @@ class Plugs:
             reach.keyless,
             extraction,
             chosen,
+            Think(own["results.think"]),
             worker,
             given is not None or _is_chosen(own),
         )

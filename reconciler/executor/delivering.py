@@ -24,7 +24,7 @@ from reconciler.model import outcome as outcomes
 from reconciler.model.answers import Answers, Place
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
-from reconciler.model.extraction import Kind
+from reconciler.model.extraction import Kind, Think
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import BatchName, Role
 from reconciler.model.receipt import record_token
@@ -147,7 +147,8 @@ class Delivery:
         result, how = row.result, row.result.value_from
         if self.hooks.content is not Content.TEXT and not self._is_json:
             # Of what was taken out by tags, only that is read.
-            seen = read(attrs.evolve(result, text=result.value) if how else result, self.hooks.content)
+            text, think = (result.value, Think.SEARCH) if how else (result.text, self.hooks.think)
+            seen = read(attrs.evolve(result, text=text), self.hooks.content, think)
             if isinstance(seen, Unreadable):
                 return self._give_up(row, seen.why.value, seen.reason)
             how = seen.how.value

@@ -8,7 +8,7 @@ import attrs
 
 from reconciler.config import Settings
 from reconciler.model.content import Content
-from reconciler.model.extraction import Extraction
+from reconciler.model.extraction import Extraction, Think
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import ECHO, Policy
 from reconciler.processors.base import RESULTS, VERSIONS, OutputProcessor, Processor
@@ -30,6 +30,7 @@ class Hooks:
         keyless: Who only lacks a key, by name, and where it is looked for.
         extraction: What answers are held to.
         extraction_chosen: Some setting says so, or says that they are held to nothing.
+        think: Whether a `<think>` block is searched for JSON too.
         worker: The worker of the embedded provider, by name.
         worker_chosen: The user chose it.
     """
@@ -42,6 +43,7 @@ class Hooks:
     keyless: Mapping[str, str] = attrs.field(factory=dict)
     extraction: Extraction | None = None
     extraction_chosen: bool = False
+    think: Think = Think.SKIP
     worker: str = ECHO
     worker_chosen: bool = False
 

@@ -18,6 +18,7 @@ import msgspec
 
 from reconciler.model.content import Content
 from reconciler.model.exchange import Result
+from reconciler.model.extraction import Think
 from reconciler.processors.repair import BeyondRepair, repaired
 
 
@@ -70,13 +71,17 @@ _CANDIDATES: Final = 200
 """Places in one text where a value is looked for; hostile text may hold a million brackets."""
 
 
-def read(result: Result, content: Content) -> Parsed | Unreadable:
+_THINK, _THOUGHT = "<think>", "</think>"
+
+
+def read(result: Result, content: Content, think: Think = Think.SKIP) -> Parsed | Unreadable:
     """
     The value of an answer.
 
     Args:
         result: An answer; not a failure.
         content: JSON or JSONL; JSONL gives a list.
+        think: Whether a `<think>` block before the answer proper is searched too.
     """
     if result.text is None or not result.text.strip():
         if result.refusal:
@@ -84,12 +89,36 @@ def read(result: Result, content: Content) -> Parsed | Unreadable:
         return Unreadable(Why.NO_TEXT, "the answer has no text")
     cut = (result.finish_reason or "").lower() in TRUNCATING
     text = result.text.strip().removeprefix("\ufeff")
+    if think is Think.SKIP:
+        text = _answer_in(text)
+    if not text:
+        why = Why.TRUNCATED if cut else Why.NO_TEXT
+        return Unreadable(why, "the answer holds thinking and nothing else")
     if content is Content.JSONL:
         return _read_lines(text, cut=cut)
     found = _read_one(text, cut=cut)
     if isinstance(found, Unreadable) or found.at < 0:
         return found
     return attrs.evolve(found, at=found.at + len(result.text.rstrip()) - len(text))
+
+
+def behind_thinking(text: str) -> str:
+    """
+    What follows a `<think>` block with which a text begins; nothing where that block does not end.
+
+    Templates of some models open the block in the prompt, so only its end stands in the answer.
+    """
+    if text.lstrip().startswith(_THINK):
+        return text.partition(_THOUGHT)[2]
+    before, end, after = text.partition(_THOUGHT)
+    return after if end and _THINK not in before else text
+
+
+def _answer_in(text: str) -> str:
+    """The same, but that such words may stand within a value."""
+    answer = behind_thinking(text).strip()
+    whole = answer == text or any(_strict(each) is not _NOTHING for each in (text, text.partition("\n")[0]))
+    return text if whole else answer
 
 
 def _read_one(text: str, *, cut: bool) -> Parsed | Unreadable:

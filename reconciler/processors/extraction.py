@@ -18,7 +18,7 @@ from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction, Kind, Think
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.processors.citing import mapped
-from reconciler.processors.content import TRUNCATING, How, Unreadable, read
+from reconciler.processors.content import TRUNCATING, How, Unreadable, behind_thinking, read
 from reconciler.processors.repair import DEPTH, nested_text
 
 BACKTRACKS: Final = 1_000_000
@@ -29,7 +29,6 @@ PATTERN_BYTES: Final = 1 << 20
 
 _TAGS: Final = "tags"
 _SHOWN: Final = 200
-_OPEN, _CLOSE = "<think>", "</think>"
 _WORDS: Final = frozenset(
     "$defs $id $ref $schema additionalProperties allOf anyOf const contains default definitions description"
     " enum examples format items maxItems maxLength maximum minItems minLength minimum multipleOf not oneOf"
@@ -95,27 +94,12 @@ def take(result: Result, extraction: Extraction) -> Taken | Invalid:
     """What *extraction* asks for, out of an answer that has not failed."""
     text = result.text or ""
     if extraction.think is Think.SKIP:
-        text = _behind_thinking(text)
+        text = behind_thinking(text)
     if not text.strip():
         return _silent(result)
     if extraction.kind is Kind.TAGS:
         return _between(text, extraction, cut=(result.finish_reason or "").lower() in TRUNCATING)
-    taken = _of_json(attrs.evolve(result, text=text), extraction)
-    if isinstance(taken, Invalid) or taken.at < 0:
-        return taken
-    return attrs.evolve(taken, at=taken.at + len(result.text or "") - len(text))
-
-
-def _behind_thinking(text: str) -> str:
-    """
-    What follows a `<think>` block with which a text begins; nothing where that block does not end.
-
-    Templates of some models open the block in the prompt, so only its end stands in the answer.
-    """
-    if text.lstrip().startswith(_OPEN):
-        return text.partition(_CLOSE)[2]
-    before, end, after = text.partition(_CLOSE)
-    return after if end and _OPEN not in before else text
+    return _of_json(result, text, extraction)
 
 
 def _silent(result: Result) -> Invalid:
@@ -150,11 +134,11 @@ def _between(text: str, tags: Extraction, *, cut: bool) -> Taken | Invalid:
     return Invalid("no-tag", f"there is no {_shown(prefix)}...{_shown(suffix)} in the answer{told}")
 
 
-def _of_json(result: Result, extraction: Extraction) -> Taken | Invalid:
-    """The answer read as JSON, and then by pointer or schema."""
-    if nested_text(result.text or ""):
+def _of_json(result: Result, text: str, extraction: Extraction) -> Taken | Invalid:
+    """The answer, of which *text* is no thinking, read as JSON, and then by pointer or schema."""
+    if nested_text(text):
         return Invalid("too-deep", f"its brackets nest more than {DEPTH} deep")
-    seen = read(result, Content.JSON)
+    seen = read(result, Content.JSON, extraction.think)
     if isinstance(seen, Unreadable):
         return Invalid(seen.why.value, seen.reason)
     if _nested(seen.value):

@@ -14,6 +14,7 @@ from reconciler import decide
 from reconciler.model.content import Content
 from reconciler.processors.files import leaf_of
 from tests.plugging import Plugs, Seen, items, lines_of, put_answers, sound, texts, unread, values
+from tests.reconciling import go
 from tests.workspaces import (
     answered,
     failed,
@@ -52,6 +53,14 @@ def test_values_are_read_for_it(root: Path) -> None:
         "I cannot say",
         None,
     )
+
+
+@pytest.mark.parametrize(("think", "value"), [("skip", [1]), ("search", {"draft": True})])
+def test_thinking_is_searched_where_the_settings_say_so(root: Path, think: str, value: Any) -> None:
+    """`[results] think` counts for JSON as it does for extraction."""
+    put_answers(root, 1, output=texts('<think>{"draft": true}</think>[1]'))
+    go(root, content="json", settings={"results.think": think})
+    assert values(root) == [value]
 
 
 def test_what_can_be_read_after_all_is_no_trouble_any_more(root: Path) -> None:

@@ -28,6 +28,49 @@ def seen(
     return read(Result("q", Outcome.ANSWERED, text=text, finish_reason=finish), content)
 
 
+DRAFT: Final = '<think>perhaps {"a": 2, "b": 3}</think>\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(DRAFT + '{"a": 1}', Parsed({"a": 1}, How.WHOLE), id="whole"),
+        pytest.param(DRAFT + 'It is {"a": 1}.', Parsed({"a": 1}, How.PROSE), id="prose"),
+        pytest.param(DRAFT + "{'a': 1,}", Parsed({"a": 1}, How.REPAIRED), id="repaired"),
+        pytest.param(DRAFT.removeprefix("<think>") + "[1]", Parsed([1], How.WHOLE), id="prompt-opened-it"),
+        pytest.param('{"a": "x</think>y"}', Parsed({"a": "x</think>y"}, How.WHOLE), id="within-a-value"),
+        pytest.param(
+            '{"a": 1} <think>{"b": 22}</think>', Parsed({"b": 22}, How.PROSE), id="later-it-is-no-thinking"
+        ),
+    ],
+)
+def test_thinking_is_not_read(text: str, expected: Parsed) -> None:
+    """What stands in a `<think>` block at the beginning is a draft, and no value."""
+    assert seen(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "why"),
+    [
+        pytest.param(DRAFT, "stop", Why.NO_TEXT, id="nothing-else"),
+        pytest.param('<think>so {"a": 1}', "stop", Why.NO_TEXT, id="without-an-end"),
+        pytest.param('<think>so {"a": 1}', "length", Why.TRUNCATED, id="cut-off"),
+        pytest.param(DRAFT + "five", "stop", Why.BROKEN, id="no-json-behind"),
+    ],
+)
+def test_thinking_is_no_answer(text: str, finish: str, why: Why) -> None:
+    """Where nothing follows that is JSON, there is no value, whatever the draft holds."""
+    for content in (Content.JSON, Content.JSONL):
+        found = seen(text, content, finish)
+        assert (found.why if isinstance(found, Unreadable) else found) == why
+
+
+def test_lines_behind_thinking() -> None:
+    """Lines are read behind the block; such words within the first line are no end of one."""
+    assert seen(DRAFT + "[1]\n[2]", Content.JSONL) == Parsed([[1], [2]], How.WHOLE)
+    assert seen('["</think>"]\n[2]', Content.JSONL) == Parsed([["</think>"], [2]], How.WHOLE)
+
+
 FOUND: Final[Mapping[str, tuple[str, How, Any]]] = {
     "object": ('{"a": 1}', How.WHOLE, {"a": 1}),
     "array": ("[1, 2]", How.WHOLE, [1, 2]),

@@ -123,6 +123,7 @@ def test_pointer(at: str, expected: Any) -> None:
         pytest.param('{"a": 1', "length", "truncated", id="cut-off-and-never-repaired"),
         pytest.param("five", "stop", "broken", id="no-json"),
         pytest.param('<think>{"a": 2}</think>{"a": 1}', "stop", "whole", id="thinking"),
+        pytest.param('{"a": "b</think>c"}', "stop", "whole", id="such-words-within-a-value"),
     ],
 )
 def test_json_is_read_as_content_reads_it(text: str, finish: str, how: str) -> None:
