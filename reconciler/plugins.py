@@ -26,7 +26,7 @@ from reconciler.model.outcome import ErrorClass
 from reconciler.model.policy import ECHO
 from reconciler.processors.base import OutputProcessor, Per, Processor, home_of, wrap
 from reconciler.processors.transform import Transform, transform
-from reconciler.providers.base import Worker
+from reconciler.providers.base import Worker, see_worker
 from reconciler.reaching import Make, Named, Reach
 from reconciler.workspace.code import digest_of, refer, whole_name
 
@@ -192,7 +192,9 @@ class Plugs:
         """Who answers here, None for the echo, and how they let go."""
         given, named = self._given.worker, own["local.worker"]
         if given is not None:
-            return given, given.let_go if _is_ours(given) else None
+            if _is_ours(given):
+                return given, given.let_go
+            return _seen("worker", given), None
         if named == HTTP:
             from reconciler.providers.http_worker import HttpWorker  # noqa: PLC0415 - most passes ask nobody
 
@@ -201,7 +203,8 @@ class Plugs:
             return worker, worker.close
         if named in _BUILT_IN["local.worker"]:
             return None, None
-        return self._load("local.worker", own)[0], None
+        function = self._load("local.worker", own)[0]
+        return _seen(f"local.worker names {named}", function) if self._mode is Mode.RUN else function, None
 
     @staticmethod
     def _named(own: Settings) -> str:
@@ -279,6 +282,15 @@ def _folder_of(setting: str, own: Settings) -> str:
 def name_of(worker: Worker) -> str:
     """By what name metadata knows a worker that was handed over: `module.function()`, or whom it wraps."""
     return worker.named if _is_ours(worker) else f"{'.'.join(home_of(worker))}()"
+
+
+def _seen(what: str, worker: Worker) -> Worker:
+    """A worker that can be called with a request; any other would fail each of them."""
+    try:
+        see_worker(worker)
+    except TypeError as error:
+        raise ConfigError(f"{what}: {error}") from error
+    return worker
 
 
 def _is_ours(worker: Worker) -> TypeGuard[Answering]:

@@ -153,6 +153,27 @@ def test_the_policy_of_a_class_holds_within_a_run(root: Path, log: Path) -> None
     assert noted(log) == Counter({"q-0": 1, "q-1": 5})
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_what_is_sent_again_is_what_was_asked(root: Path, *, is_async: bool) -> None:
+    """A worker may do with a request as it likes; the next send has the line's own words."""
+    heard: list[Any] = []
+
+    def spoiling(asked: Request) -> Any:
+        message = asked.body["messages"][0]
+        heard.append((message["content"], asked.body.get("seen")))
+        message["content"] = "spoilt"
+        assert isinstance(asked.body, dict)
+        asked.body["seen"] = True
+        raise TimeoutError
+
+    async def later(asked: Request) -> Any:
+        spoiling(asked)
+
+    put(root, "1", input=[request(0)])
+    answer(root, later if is_async else spoiling, max_attempts=3)
+    assert heard == [("question 0", None)] * 3
+
+
 def test_a_retry_that_succeeds_counts(root: Path, log: Path) -> None:
     """A request that is answered at its second send is an answer like any other; no child is made."""
 

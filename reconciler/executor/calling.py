@@ -88,8 +88,8 @@ class Calls:
         """
         End the private loop, cancelling what still runs on it.
 
-        Plain functions that run in threads cannot be cancelled: their end is waited for, so that nobody else
-        takes over the workspace while they are at work.
+        Plain functions that run in threads cannot be cancelled. What is still at work there was given up
+        before, by its time limit or by who wants an end now, and nobody waits for it.
         """
         if self._loop is None or self._thread is None:
             return
@@ -104,7 +104,7 @@ class Calls:
 
         loop.call_soon_threadsafe(end)
         self._thread.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         loop.close()
 
     def one(self, function: Callable[..., Any], *arguments: Any) -> Outcome:
@@ -188,10 +188,10 @@ class Calls:
         import asyncio  # noqa: PLC0415 - most passes call no user code
 
         if self._loop is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - likewise
+            from reconciler.executor.threads import Threads  # noqa: PLC0415 - likewise
 
             self._loop = loop = (self._made or asyncio.new_event_loop)()
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="reconciler-worker")
+            self._pool = Threads(THREADS)
             loop.set_default_executor(self._pool)
             self._thread = threading.Thread(target=loop.run_forever, name="reconciler-user-code", daemon=True)
             self._thread.start()

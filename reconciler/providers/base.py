@@ -186,6 +186,28 @@ class Remote(Provider, Protocol):
         """Remove a file there; one that is gone already is no error."""
 
 
+def see_worker(function: Callable[..., Any]) -> None:
+    """
+    Hold a worker to taking one request.
+
+    Raises:
+        TypeError: It takes another number of parameters.
+    """
+    import inspect  # noqa: PLC0415 - for user code alone
+
+    try:
+        signature = inspect.signature(function)
+    except (
+        TypeError,
+        ValueError,
+    ):  # some functions written in C do not tell, nor do stubs of something remote
+        return
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        raise TypeError(f"{function!r:.80} must take (request)") from error
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling *function*, which may be an object with a `__call__` of its own, gives an awaitable."""
     import inspect  # noqa: PLC0415 - for user code alone

@@ -241,6 +241,21 @@ def test_code_that_cannot_be_loaded_is_named(
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("parameters", ["", "a, b", "*, request"])
+def test_a_worker_takes_a_request(
+    parameters: str, workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that does not would fail every request: 78, and nothing is begun."""
+    put_held(workspace)
+    path = tmp_path / "mine.py"
+    path.write_text(f"def work({parameters}): ...", "utf-8")
+    before = files(workspace)
+    said = call(capsys, workspace, "--provider", "local", "--worker", f"{path}:work")
+    assert (said.code, said.out, files(workspace)) == (78, "", before)
+    assert f"local.worker names {path}:work: " in said.err
+    assert "must take (request)" in said.err
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

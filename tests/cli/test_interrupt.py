@@ -12,8 +12,8 @@ import attrs
 import pytest
 
 from reconciler.cli.interrupt import Stop
-from tests.cli.calling import COMMAND, WAIT, Said, call, environment, put_settled
-from tests.workspaces import files
+from tests.cli.calling import COMMAND, WAIT, Said, call, environment, put_settled, spawn
+from tests.workspaces import files, put, request, results
 
 LINES: Final = 6_000
 """Enough to be read for a good part of a second."""
@@ -161,6 +161,49 @@ def test_while_one_works_the_second_is_refused(busy: Path, capsys: pytest.Captur
     assert second.code == 4
     assert "another reconciler" in second.err
     assert running.end().code == 0
+
+
+HANGING: Final = """
+import sys, threading
+
+def work(request):
+    if request.custom_id == "q-1":
+        print("hangs", file=sys.stderr, flush=True)
+        threading.Event().wait()
+    message = {"role": "assistant", "content": "fine"}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+"""
+
+
+@pytest.fixture
+def hanging(workspace: Path) -> Path:
+    """A workspace with a plain function that never answers one of three requests."""
+    put(workspace, "1", input=[request(n) for n in range(3)])
+    os.utime(workspace / "workdir/batch_input_1.jsonl", (1, 1))
+    (workspace / "hanging.py").write_text(HANGING, "utf-8")
+    return workspace
+
+
+def test_a_function_that_hangs_is_left_at_the_second_signal(hanging: Path) -> None:
+    """The first Ctrl-C waits for it, the second one ends the pass, the process, and so the function."""
+    running = begin(hanging, "--provider", "local", "--worker", f"{hanging}/hanging.py:work")
+    running.hear("hangs")
+    running.process.send_signal(signal.SIGINT)
+    running.hear("stopping after the current step")
+    running.process.send_signal(signal.SIGINT)
+    said = running.end()
+    assert (said.code, "Traceback" in said.err) == (130, False)
+
+
+def test_a_function_that_hangs_outlasts_no_time_limit(hanging: Path) -> None:
+    """Given up after `[local] request_seconds`, it keeps neither the pass nor the process from its end."""
+    said = spawn(
+        *(hanging, "--provider", "local", "--worker", f"{hanging}/hanging.py:work"),
+        RECONCILER_LOCAL_REQUEST_SECONDS="0.1",
+        RECONCILER_POLICY_MAX_ATTEMPTS="1",
+    )
+    assert (said.code, "1 failed" in said.out) == (0, True)
+    assert [line["outcome"] for line in results(hanging, "1")] == ["answered", "failed", "answered"]
 
 
 @pytest.mark.parametrize("verb", ["plan", "check"])
