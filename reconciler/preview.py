@@ -13,10 +13,10 @@ from reconciler.errors import Clash, ReconcilerError
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.model.operation import MatchRequestIds
-from reconciler.model.plan import Attention, Plan
+from reconciler.model.plan import Attention, Held, Plan
 from reconciler.model.policy import Policy, RetainPolicy
 from reconciler.model.report import BatchReport
-from reconciler.model.snapshot import Snapshot
+from reconciler.model.snapshot import Matched, Snapshot
 from reconciler.pricing.quote import Quote
 from reconciler.selecting import quarantined, select
 from reconciler.workspace import walls
@@ -130,10 +130,12 @@ def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
     from reconciler.planner import plan  # noqa: PLC0415 - only where there is a batch
 
     first = plan(snap, policy)
-    if deep and snap.in_done and first.steps:
+    if not deep:
+        return _as_last_seen(snap, policy, first)
+    if snap.in_done and first.steps:
         return _tail_or_clash(view, snap, first)
     matching = next((step for step in first.steps if isinstance(step, MatchRequestIds)), None)
-    if not deep or matching is None:
+    if matching is None:
         return first
     from reconciler.executor.matching import match  # noqa: PLC0415 - only where there is something to match
 
@@ -143,6 +145,23 @@ def _foresee(view: View, snap: Snapshot, policy: Policy, *, deep: bool) -> Plan:
         return first
     after = plan(attrs.evolve(snap, matched=matched), policy)
     return attrs.evolve(after, steps=(*first.steps, *after.steps))
+
+
+def _as_last_seen(snap: Snapshot, policy: Policy, first: Plan) -> Plan:
+    """Why it needs a person, where it does by the account of the last pass and its files look as then."""
+    from reconciler.planner import plan  # noqa: PLC0415 - only where there is a batch
+
+    account = None if snap.record is None else snap.record.coverage
+    to_match = any(isinstance(step, MatchRequestIds) for step in first.steps)
+    if account is None or not to_match:
+        return first
+    sizes = {role: digest.size for role, digest in account.digests.items()}
+    if sizes != {role: fact.size for role, fact in snap.files.items()}:
+        return first
+    then = plan(attrs.evolve(snap, matched=Matched(snap.files, account)), policy)
+    if then.steps or not isinstance(then.then, Held | Attention):
+        return first
+    return attrs.evolve(then, because=f"at the last pass {then.because}")
 
 
 def _tail_or_clash(view: View, snap: Snapshot, finishing: Plan) -> Plan:

@@ -19,7 +19,6 @@ from reconciler.model.plan import Plan, Waiting, hint_of, word_of
 from reconciler.model.record import Counts
 from reconciler.model.report import State
 from reconciler.model.snapshot import Snapshot
-from reconciler.model.words import many
 from reconciler.preview import Preview, preview
 from reconciler.selecting import quarantined
 from reconciler.workspace import outlook, settled
@@ -158,11 +157,6 @@ def _row(snap: Snapshot, plan: Plan, live: str) -> Row:
     )
     if record is None:
         return row
-    if coverage is not None and _as_matched(snap, coverage) and coverage.missing.requests:
-        # What the last pass said still holds: its files have the same sizes.
-        missing = f"{coverage.missing.requests} of {many(coverage.input.requests, 'id')}"
-        told = f"at the last pass {missing} had no answer; reconcile plan tells more"
-        row = attrs.evolve(row, state=State.ATTENTION.value, because=told)
     until = None if snap.answers else record.results_until
     if until is not None:
         row = attrs.evolve(row, because=f"{row.because}; {_kept(until, snap.seen_at)}")
@@ -188,12 +182,6 @@ def _kept(until: float, now: float) -> str:
     return (
         f"its results are kept until {day}" if until - now > MARGIN else f"WARNING: its results vanish {day}"
     )
-
-
-def _as_matched(snap: Snapshot, coverage: Coverage) -> bool:
-    """Whether the files look like those of the account."""
-    sizes = {role: fact.size for role, fact in snap.files.items()}
-    return bool(snap.answers) and sizes == {role: digest.size for role, digest in coverage.digests.items()}
 
 
 def _quarantined(look: Reading, seen: Preview) -> Iterator[Row]:

@@ -121,9 +121,10 @@ def _incomplete(snap: Snapshot, matched: Matched, coverage: Coverage, policy: Po
     name, record = snap.name, snap.record
     count = coverage.missing.requests
     verb = "has" if count == 1 else "have"
-    because = (
-        f"{count} of {many(coverage.input.requests, 'id')} {verb} no answer: {_some(matched.missing, count)}"
-    )
+    because = f"{count} of {many(coverage.input.requests, 'id')} {verb} no answer"
+    if matched.missing:
+        # An account alone, as status has it, names none.
+        because += f": {_some(matched.missing, count)}"
     if record is None or record.batch_id is None:
         return Plan(name, because, then=Attention(by_hand(name), Trouble.ID_MISMATCH))
     provider = asked_at(record, policy)
@@ -168,7 +169,7 @@ def describe(mismatch: Mismatch) -> str:
 
 def _some(examples: tuple[str, ...], total: int) -> str:
     """The first few of *total* findings."""
-    shown = ", ".join(examples) or "none is named"
+    shown = ", ".join(examples)
     return f"{shown} and {total - len(examples)} more" if total > len(examples) else shown
 
 

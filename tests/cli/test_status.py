@@ -17,6 +17,7 @@ from tests.cli.calling import (
     put_settled,
     put_short,
 )
+from tests.plugging import put_answers
 from tests.workspaces import answered, files, put
 
 
@@ -155,15 +156,39 @@ def test_many_files_that_are_not_ours_are_counted(
 
 
 def test_status_says_where_to_read_on(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a batch short of an answer `status` names the verb that tells more, and that has the ways out."""
+    """Of a batch that needed a person at the last pass `status` says why, and has the ways out of `plan`."""
     put_short(workspace)
     told = call(capsys, workspace, "--json").document["batches"]
     row = named(call(capsys, "status", workspace, "--json").document["batches"], "1")
     planned = named(call(capsys, "plan", workspace, "--json").document["batches"], "1")
 
-    assert row["because"] == "at the last pass 1 of 2 ids had no answer; reconcile plan tells more"
-    assert planned["hint"] == named(told, "1")["hint"]
+    assert row["because"] == "at the last pass 1 of 2 ids has no answer"
+    assert row["hint"] == planned["hint"] == named(told, "1")["hint"]
     assert f"reconcile retry {workspace} 1 " in planned["hint"]
+
+
+def test_status_knows_what_could_not_be_handled(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It reads no answer for that; once a file is another one, the batch is pending again."""
+    put_answers(workspace, 2)
+    told = named(call(capsys, workspace, "--content", "json", "--json").document["batches"], "1")
+    row = named(call(capsys, "status", workspace, "--json").document["batches"], "1")
+
+    assert (row["state"], row["hint"]) == ("needs attention", told["hint"])
+    assert row["because"].startswith("at the last pass 2 answers could not be handled: 2 broken")
+    with (workspace / "workdir" / "batch_output_1.jsonl").open("ab") as output:
+        output.write(b"\n")
+    row = named(call(capsys, "status", workspace, "--json").document["batches"], "1")
+    assert (row["state"], row["hint"]) == ("pending", None)
+
+
+def test_status_knows_what_code_was_stopped_in(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A batch that user code has begun on is held there as it is by a pass without that code."""
+    put_answers(workspace, 2)
+    path = workspace / "tired.py"
+    path.write_text("import reconciler\ndef f(result): raise reconciler.TransientError('away')", "utf-8")
+    assert call(capsys, workspace, "--output-processor", f"{path}:f").code == 1
+    row = named(call(capsys, "status", workspace, "--json").document["batches"], "1")
+    assert (row["state"], f"--output-processor {path}:f" in row["hint"]) == ("held", True)
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
