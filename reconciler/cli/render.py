@@ -242,11 +242,21 @@ def _told(batch: BatchReport) -> str:
     if batch.state is State.SETTLED and batch.coverage is not None:
         counts = ", ".join(
             f"{getattr(batch.coverage, part).requests} {part}"
+            + (_why(batch.coverage) if part == "failed" else "")
             for part in _PARTS
             if getattr(batch.coverage, part).requests
         )
         return f"{counts}; {batch.because}"
     return batch.because
+
+
+def _why(coverage: Coverage) -> str:
+    """Of which classes failures are; how many of each, where there are several."""
+    parts = sorted(
+        (name.value, tally.requests) for name, tally in coverage.by_class.items() if tally.requests
+    )
+    words = [name if len(parts) == 1 else f"{count} {name}" for name, count in parts]
+    return f" ({', '.join(words)})"
 
 
 def hint(hint: str, workspace: str, indent: str) -> None:
