@@ -117,7 +117,7 @@ def _process(held: Session, listing: Listing, name: BatchName) -> tuple[str, lis
     """Hand the answers of a live batch over once more."""
     if name not in listing.batches:
         raise NeedsPerson(f"{name} is not live: its answers are handed over no more")
-    return f"{name}: {process_again(held.ctx, name)}", [name]
+    return f"{name}: {process_again(held.ctx, name, held.policy_of(name))}", [name]
 
 
 def _dismiss(held: Session, listing: Listing, name: BatchName) -> tuple[str, list[BatchName]]:

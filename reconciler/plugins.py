@@ -23,12 +23,13 @@ from reconciler.extracting import wanted
 from reconciler.model.content import Content
 from reconciler.model.extraction import Think
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.policy import ECHO
+from reconciler.model.policy import ECHO, NO_PROVIDER, Typed
+from reconciler.model.words import pasted
 from reconciler.processors.base import OutputProcessor, Per, Processor, home_of, wrap
 from reconciler.processors.transform import Transform, transform
 from reconciler.providers.base import Worker, see_worker
 from reconciler.reaching import Make, Named, Reach
-from reconciler.workspace.code import digest_of, refer, whole_name
+from reconciler.workspace.code import digest_of, refer, short_name, whole_name
 
 if TYPE_CHECKING:
     from reconciler.prompting import Answering
@@ -42,6 +43,15 @@ HTTP: Final = "http"
 
 _ABSENT: Final = "?"
 """The version of code that is not there, or not to be read."""
+
+_FLAGS: Final = {
+    "provider.name": ("provider", "--provider"),
+    "output.processor": ("output", "--output-processor"),
+    "output.content": ("output", "--content"),
+    "output.error_processor": ("errors", "--error-processor"),
+    "local.worker": ("worker", "--worker"),
+}
+"""The flags of a command that hooks depend on, and what each is for, by its setting."""
 
 _OF_HOOKS: Final = (
     "output.content",
@@ -135,7 +145,7 @@ class Plugs:
     def _hooks_for(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for, made once."""
         values = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
-        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, *KEYS)))
+        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, "output.content", *KEYS)))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
         return self._hooks[key]
@@ -163,9 +173,22 @@ class Plugs:
             extraction,
             chosen,
             Think(own["results.think"]),
+            "" if own["provider.name"] == NO_PROVIDER else own["provider.name"],
+            self._typed(own),
             worker,
             given is not None or _is_chosen(own),
         )
+
+    def _typed(self, own: Settings) -> Typed:
+        """What this call was given for a batch, as a person types it."""
+        given = self._given
+        typed = Typed(whole=given.output is None and given.error is None and not given.transforms)
+        for setting, (what, flag) in _FLAGS.items():
+            if own.origins[setting] == THIS_CALL:
+                value = whole_name(own[setting], _folder_of(setting, own))
+                before = f"{typed.flags[what]} " if what in typed.flags else ""
+                typed = typed.adding(what, f"{before}{flag} {pasted(value)}")
+        return typed
 
     def _transforms(self, own: Settings) -> dict[ErrorClass, Transform]:
         """What changes the failed requests of a class, by name or handed over."""
@@ -177,7 +200,7 @@ class Plugs:
             elif own[setting] not in WORDS:
                 function, version = self._load(setting, own)
                 try:
-                    code = transform(function, own[setting])
+                    code = transform(function, short_name(own[setting]))
                 except TypeError as error:
                     raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
                 named = whole_name(own[setting], _folder_of(setting, own))
@@ -235,11 +258,11 @@ class Plugs:
     def _processor(self, setting: str, own: Settings) -> Processor:
         """A processor by name."""
         function, version = self._load(setting, own)
-        named = whole_name(own[setting], _folder_of(setting, own))
+        short, named = short_name(own[setting]), whole_name(own[setting], _folder_of(setting, own))
         if self._mode is not Mode.RUN:
-            return Processor(own[setting], version, Per.RECORD, function, named)
+            return Processor(short, version, Per.RECORD, function, named)
         try:
-            return attrs.evolve(wrap(function, own[setting]), version=version, named=named)
+            return attrs.evolve(wrap(function, short), version=version, named=named)
         except TypeError as error:
             raise ConfigError(f"{setting} names {own[setting]}: {error}") from error
 

@@ -146,4 +146,4 @@ def test_transforms_are_functions_or_names(root: Path, tmp_path: Path) -> None:
         for n in (1, 2)
     ]
     assert "shorten" in told[0]["over-length"]
-    assert told[1]["invalid-request"].startswith(named)
+    assert told[1]["invalid-request"].startswith("mine.py:later/")

@@ -63,7 +63,7 @@ class Asking:
             The answers that change something, and what of it goes into the receipt.
         """
         token = self.step.token or ""
-        earlier = begun(self.step.verb, token, self.record, self.run, self.processor.noted)
+        earlier = begun(self.step.verb, token, self.record, self.run, self._noted)
         published: dict[str, Any] = {}
         if self.processor.per is Per.BATCH:
             answers, published = self._whole(token, redelivery=earlier.redelivery)
@@ -75,7 +75,8 @@ class Asking:
         overrides = self._overrides(answers)
         proof = {
             "token": token,
-            **self.processor.noted,
+            **self._noted,
+            "classes_asked": sorted(each.value for each in self.step.classes),
             **overrides_fields(overrides),
             **published,
             **earlier.fields,
@@ -85,6 +86,12 @@ class Asking:
         return overrides, proof
 
     # Within
+
+    @property
+    def _noted(self) -> dict[str, str]:
+        """Who decides as receipts know it, and who was to be asked again."""
+        asked = self.run.ctx.plugged.hooks_of(self.step.name).asked
+        return {**self.processor.noted, **({"provider": asked} if asked else {})}
 
     def _results(self, token: str, *, redelivery: bool) -> Iterator[Result]:
         """The failures, each with what is planned for it."""

@@ -170,10 +170,11 @@ class Changing:
             self.write({**self.receipts, VERB: mark})
         return begun
 
-    def _noted(self, codes: Mapping[ErrorClass, Transform]) -> dict[str, dict[str, str]]:
-        """What a person types for the code of each class, where there is something to type."""
+    def _noted(self, codes: Mapping[ErrorClass, Transform]) -> dict[str, Any]:
+        """What a person types for the code of each class, and who was to be asked."""
         named = {each.value: codes[each].named for each in self.by if codes[each].named}
-        return {"named": named} if named else {}
+        asked = self.ctx.plugged.hooks_of(self.name).asked
+        return {**({"named": named} if named else {}), **({"provider": asked} if asked else {})}
 
     def _lines(self, failed: ErrorClass, code: Transform, token: str, *, redelivery: bool) -> Iterator[bytes]:
         """The lines of one class that its transform has changed, in input order; what it did not is kept."""

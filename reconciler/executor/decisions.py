@@ -30,34 +30,47 @@ from reconciler.model.identity import (
     parse_file_name,
 )
 from reconciler.model.operation import ChangeRequests, ProcessErrors, ProcessOutput
+from reconciler.model.outcome import ErrorClass
 from reconciler.model.overrides import read_overrides
+from reconciler.model.policy import Policy
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
+from reconciler.planner.unnamed import as_begun, once_more
 from reconciler.workspace import combined, ledger, metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.relocate import Moving, clear_staging, move_group, remove_sources
 
 
-def process_again(ctx: Context, name: BatchName) -> str:
+def process_again(ctx: Context, name: BatchName, policy: Policy) -> str:
     """
     Let the output processor have all answers of a live batch once more, under the same token.
 
     Raises:
-        NeedsPerson: None has had them yet.
+        NeedsPerson: None has had them yet, or one that today's call does not name.
     """
     record = ctx.record(name)
-    receipt = None if record is None else record.receipts.get(ProcessOutput.verb)
-    if record is None or receipt is None:
+    if record is None or ProcessOutput.verb not in record.receipts:
         message = f"the answers of {name} were not handed to a processor yet"
         raise NeedsPerson(message, hint="reconcile plan WORKSPACE    tells what it needs")
-    receipts = {**record.receipts, ProcessOutput.verb: _started(receipt)}
-    changed, asked = receipts.get(ChangeRequests.verb), receipts.get(ProcessErrors.verb)
+    begun = as_begun(record, policy)
+    again = {ProcessOutput.verb}
     # What could not be changed, or decided, is part of what could not be handled.
-    if changed is not None and read_changes(changed).attention:
-        receipts[ChangeRequests.verb] = _started(changed)
-    if asked is not None and read_overrides(asked).attention:
-        receipts[ProcessErrors.verb] = _started(asked)
+    if read_changes(record.receipts.get(ChangeRequests.verb, {})).attention:
+        again.add(ChangeRequests.verb)
+    if read_overrides(record.receipts.get(ProcessErrors.verb, {})).attention:
+        again.add(ProcessErrors.verb)
+    callable_here = again - begun.absent.keys()
+    if ChangeRequests.verb in again and any(each.value in begun.absent for each in ErrorClass):
+        callable_here -= {ChangeRequests.verb}
+    if not callable_here:
+        # An end that nobody can come back from is left as it is.
+        told = " and ".join(sorted(begun.absent.values()))
+        message = f"{name} was handed to {told}, and nothing here names that"
+        raise NeedsPerson(message, hint=once_more(name, begun.policy, "hand it over"))
+    receipts = {
+        verb: _started(found) if verb in callable_here else found for verb, found in record.receipts.items()
+    }
     dismissed = {part: tally for part, tally in record.dismissed.items() if part != "unhandled"}
     Run(ctx).publish(attrs.evolve(record, receipts=receipts, dismissed=dismissed))
     return "its answers go to the processor once more"
@@ -65,7 +78,7 @@ def process_again(ctx: Context, name: BatchName) -> str:
 
 def _started(receipt: Mapping[str, Any]) -> dict[str, Any]:
     """A receipt as it was before its code had ended, so that the same code is called once more."""
-    kept = ("token", "processor", "by", "named", "begun")
+    kept = ("token", "processor", "by", "named", "provider", "begun")
     return {**{key: receipt[key] for key in kept if key in receipt}, "state": STARTED}
 
 
@@ -92,7 +105,8 @@ def dismiss_live(ctx: Context, name: BatchName, coverage: Coverage, *, failed: b
     if record.dismissed.get("unhandled") == unwanted:
         unwanted = None
     if not parts and unwanted is None:
-        raise NeedsPerson(f"{name} has nothing to give up", hint="reconcile WORKSPACE settles it")
+        hint = "reconcile plan WORKSPACE    tells what it needs"
+        raise NeedsPerson(f"{name} has nothing to give up", hint=hint)
     words = [many(tally.requests, f"{part} request") for part, tally in parts.items()]
     if unwanted is not None:
         words.append(many(unwanted.requests, "unhandled answer"))

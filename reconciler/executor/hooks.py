@@ -10,7 +10,7 @@ from reconciler.config import Settings
 from reconciler.model.content import Content
 from reconciler.model.extraction import Extraction, Think
 from reconciler.model.outcome import ErrorClass
-from reconciler.model.policy import ECHO, Policy
+from reconciler.model.policy import ECHO, Policy, Typed
 from reconciler.processors.base import RESULTS, VERSIONS, OutputProcessor, Processor
 from reconciler.processors.transform import Transform
 from reconciler.providers.base import Provider
@@ -31,6 +31,8 @@ class Hooks:
         extraction: What answers are held to.
         extraction_chosen: Some setting says so, or says that they are held to nothing.
         think: Whether a `<think>` block is searched for JSON too.
+        asked: Who is asked, by the settings; empty for nobody.
+        typed: What this call was given, as a person types it.
         worker: The worker of the embedded provider, by name.
         worker_chosen: The user chose it.
     """
@@ -44,6 +46,8 @@ class Hooks:
     extraction: Extraction | None = None
     extraction_chosen: bool = False
     think: Think = Think.SKIP
+    asked: str = ""
+    typed: Typed = attrs.field(factory=Typed)
     worker: str = ECHO
     worker_chosen: bool = False
 
@@ -96,6 +100,7 @@ class Hooks:
             transforms={each: code.identity for each, code in self.transforms.items()},
             extraction=self.extraction,
             extraction_chosen=self.extraction_chosen,
+            typed=self.typed,
         )
 
 

@@ -51,6 +51,36 @@ ECHO = "echo"
 
 
 @attrs.frozen
+class Typed:
+    """
+    What a person adds to a command, so that it is given what a call was given.
+
+    Attributes:
+        flags: Flags with their values, by what they are for.
+        before: Variables that stand in front of the command.
+        whole: False where a program has handed over what nobody could type.
+    """
+
+    flags: Mapping[str, str] = attrs.field(factory=dict)
+    before: tuple[str, ...] = ()
+    whole: bool = True
+
+    def adding(self, what: str, flag: str | None) -> Typed:
+        """With a flag, None where it cannot be typed."""
+        flags = self.flags if flag is None else {**self.flags, what: flag}
+        return attrs.evolve(self, flags=flags, whole=self.whole and flag is not None)
+
+    def before_it(self, variable: str | None) -> Typed:
+        """With a variable, None where it cannot be typed."""
+        before = self.before if variable is None else (*self.before, variable)
+        return attrs.evolve(self, before=before, whole=self.whole and variable is not None)
+
+    def command(self, words: str) -> str:
+        """`reconcile` and *words* with all of it; empty where some of it cannot be typed."""
+        return " ".join([*self.before, "reconcile", words, *self.flags.values()]) if self.whole else ""
+
+
+@attrs.frozen
 class Policy:
     """
     What the planner may decide by itself.
@@ -89,6 +119,7 @@ class Policy:
         worker_chosen: The user chose it, so that it is no stand-in.
         retain: What becomes of the JSONL of settled batches.
         retain_seconds: How long after settling it is kept all the same.
+        typed: What this call was given, as a person types it.
     """
 
     provider: str = NO_PROVIDER
@@ -122,6 +153,7 @@ class Policy:
     worker_chosen: bool = False
     retain: RetainPolicy = RetainPolicy.KEEP
     retain_seconds: float = 0.0
+    typed: Typed = attrs.field(factory=Typed)
 
     @property
     def configured(self) -> bool:

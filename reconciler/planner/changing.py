@@ -21,6 +21,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.safety import expects
+from reconciler.planner.unnamed import once_more
 
 
 def change(  # noqa: PLR0913, PLR0917 - who is asked again, and who said so
@@ -88,7 +89,7 @@ def plan_change(step: ChangeRequests) -> Plan:
     return Plan(step.name, f"failed requests go to {code} before they are asked again", (step,))
 
 
-def unchanged(name: BatchName, changes: Changes) -> tuple[str, Attention]:
+def unchanged(name: BatchName, changes: Changes, policy: Policy) -> tuple[str, Attention]:
     """Why failures that code could not change keep their batch, and what a person may do."""
     count = many(len(changes.attention), "failed request")
     verb = "was" if len(changes.attention) == 1 else "were"
@@ -96,7 +97,7 @@ def unchanged(name: BatchName, changes: Changes) -> tuple[str, Attention]:
     told = "; ".join(each.why for each in changes.kept if each.attention)
     hint = (
         "mend the transform and run again; or\n"
-        f"reconcile process WORKSPACE {name}    to hand them to it once more\n"
+        f"{once_more(name, policy, 'hand them to it')}\n"
         f"reconcile dismiss WORKSPACE {name}    to give them up"
     )
     return because + told, Attention(hint, Trouble.FAILED_FOR_GOOD)

@@ -22,6 +22,7 @@ from reconciler.planner.changing import change, plan_change, unchanged
 from reconciler.planner.limiting import is_turned_away
 from reconciler.planner.safety import expects, refuse, to_match
 from reconciler.planner.settling import next_child, provider_of_child
+from reconciler.planner.unnamed import as_begun, held_without
 
 NOTHING_CHOSEN: Final = Policy()
 """The policy of a caller who only asks what the batch itself says."""
@@ -49,20 +50,21 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         because = "; ".join(verdict.bad_input if verdict else ()) or "its input cannot be read"
         return Plan(snap.name, because, then=Attention("mend the input line first"))
     attempt = 1 if snap.record is None else snap.record.attempt
-    classes = policy.chosen(attempt, chosen)
+    begun = as_begun(snap.record, policy)
+    classes = begun.policy.chosen(attempt, chosen)
     missing = verdict.coverage.missing != NOTHING and (chosen is None or ErrorClass.MISSING in chosen)
     if attempt >= policy.max_attempts:
         because = (
             f"its requests have been sent {attempt} times, and [policy] max_attempts is {policy.max_attempts}"
         )
         return Plan(snap.name, because, then=Attention("raise [policy] max_attempts"))
-    changes = change(snap, verdict.coverage, policy, classes)
+    changes = change(snap, verdict.coverage, begun.policy, classes)
     if isinstance(changes, ChangeRequests):
-        return plan_change(changes)
+        return held_without(plan_change(changes), begun, snap.record, verdict.coverage, again_here=True)
     again = verdict.coverage.failed_in(classes) - Tally.of(changes.never)
     if not missing and again == NOTHING and changes.kept:
         because = f"none of its requests may be asked again: {changes.told}"
-        return Plan(snap.name, because, then=unchanged(snap.name, changes)[1])
+        return Plan(snap.name, because, then=unchanged(snap.name, changes, begun.policy)[1])
     if not missing and again == NOTHING:
         words = ", ".join(sorted(name.value for name in verdict.coverage.by_class)) or "none failed"
         because = f"none of its requests may be asked again ({words})"

@@ -33,7 +33,7 @@ from reconciler.planner.changing import change, plan_change
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import expects
 from reconciler.planner.staying import holds, unanswered, unchanged_requests, unhandled_answers
-from reconciler.planner.unnamed import asker_of, asking_token, ended_unnamed, plan_unnamed
+from reconciler.planner.unnamed import Begun, as_begun, held_without
 
 _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 
@@ -45,12 +45,14 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         # Its provider calls it finished, and has let its requests expire all the same.
         because = f"{record.provider} has left some of it, and [policy] rescue_after_seconds are over"
         return Plan(snap.name, because, (Rescue(snap.name, why=OVERDUE, expects=expects(snap)),))
-    return _settle(snap, coverage, policy)
+    begun = as_begun(record, policy)
+    decision = _settle(snap, coverage, begun)
+    return held_without(decision, begun, record, coverage, again_here=asks_again(record, policy))
 
 
-def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
-    """The same for whatever nobody has to rescue."""
-    name, record = snap.name, snap.record
+def _settle(snap: Snapshot, coverage: Coverage, begun: Begun) -> Plan:
+    """The same for whatever nobody has to rescue, as if all code were named that was at work on it."""
+    name, record, policy = snap.name, snap.record, begun.policy
     attempt = _attempt_of(snap.name, record)
     again_here = asks_again(record, policy)
     over = record is not None and record.is_over(snap.seen_at)
@@ -60,12 +62,10 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     kept = unanswered(snap, coverage, classes, policy, again_here=again_here) if missing else None
     if kept is not None:
         return kept
-    asking = plan_unnamed(name, record, coverage, policy, classes) or _ask(
-        snap, coverage, policy, classes, missing=missing
-    )
-    if isinstance(asking, Plan):
-        # It is code's that nobody has named today, or what code answers decides who is asked again.
-        return asking
+    asking = _ask(snap, coverage, begun, classes, missing=missing)
+    if isinstance(asking, ProcessErrors):
+        # What it answers decides who is asked again.
+        return Plan(name, "its failures go to the error processor", (asking,))
     changes = change(snap, coverage, policy, classes, asking.never, policy.error_processor or "")
     if isinstance(changes, ChangeRequests):
         # What cannot be changed is not asked again.
@@ -84,15 +84,16 @@ def _settle(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
     if policy.failed is FailurePolicy.ATTENTION:
         final -= again
     token = token_of(name, record, coverage, policy, child)
-    earlier = ended_unnamed(name, record, coverage, policy)
-    output = earlier or _receipt(record, "process-output", token)
-    stays = holds(snap, final, coverage, asking, policy) or unchanged_requests(name, coverage, changes)
+    output = _receipt(record, "process-output", token)
+    stays = holds(snap, final, coverage, asking, policy)
+    stays = stays or unchanged_requests(name, coverage, changes, policy)
     rests = stays is not None and _summed_up(record)
-    done = output is not None and (earlier is not None or policy.processor_may_fail or rests)
+    final_word = policy.processor_may_fail or ProcessOutput.verb in begun.absent
+    done = output is not None and (final_word or rests)
     steps: list[Operation] = []
     if not done:
         steps.append(ProcessOutput(name, expects=expects(snap), token=token, **leftovers))
-        if coverage.failed != NOTHING and asker_of(record, policy) is None:
+        if coverage.failed != NOTHING and policy.error_processor is None:
             steps.append(ProcessErrors(name, expects=expects(snap), **leftovers))
         if policy.processor_may_fail:
             # What it cannot handle decides whether the batch may move.
@@ -173,21 +174,39 @@ def provider_of_child(record: Record | None, policy: Policy) -> str | None:
 
 
 def _ask(
-    snap: Snapshot, coverage: Coverage, policy: Policy, classes: frozenset[ErrorClass], *, missing: bool
-) -> Overrides | Plan:
-    """What a custom error processor has answered, or the plan to ask it."""
-    asker = asker_of(snap.record, policy)
+    snap: Snapshot, coverage: Coverage, begun: Begun, classes: frozenset[ErrorClass], *, missing: bool
+) -> Overrides | ProcessErrors:
+    """What a custom error processor has answered, or the step that asks it."""
+    asker = begun.policy.error_processor
     if asker is None or coverage.failed == NOTHING:
         return NO_OVERRIDES
     token = asking_token(snap.name, asker, coverage, classes)
     answered = _receipt(snap.record, "process-errors", token)
     if answered is not None:
         return read_overrides(answered)
+    if ProcessErrors.verb in begun.absent and not classes:
+        # Nobody is asked again today; what it wants looked at counts all the same.
+        answered = _answered_once(snap, asker, coverage)
+        if answered is not None:
+            return Overrides(attention=read_overrides(answered).attention)
     again = coverage.failed_in(classes) != NOTHING
-    step = ProcessErrors(
+    return ProcessErrors(
         snap.name, expects=expects(snap), token=token, classes=classes, missing=missing, plans_retry=again
     )
-    return Plan(snap.name, "its failures go to the error processor", (step,))
+
+
+def _answered_once(snap: Snapshot, asker: str, coverage: Coverage) -> Mapping[str, Any] | None:
+    """The receipt of an error processor that has answered for these files, whoever was asked again then."""
+    found = {} if snap.record is None else snap.record.receipts.get("process-errors", {})
+    words = found.get("classes_asked")
+    known = [each for each in ErrorClass if isinstance(words, list) and each.value in words]
+    return _receipt(snap.record, "process-errors", asking_token(snap.name, asker, coverage, frozenset(known)))
+
+
+def asking_token(name: BatchName, asker: str, coverage: Coverage, classes: frozenset[ErrorClass]) -> str:
+    """What makes one invocation of an error processor the same as another."""
+    parts = " ".join([asker, *sorted(each.value for each in classes)])
+    return invocation_token(name, parts, coverage.digests, extraction=coverage.extraction)
 
 
 def _receipt(record: Record | None, verb: str, token: str) -> Mapping[str, Any] | None:

@@ -23,7 +23,7 @@ from reconciler.model.trouble import Trouble
 from reconciler.model.words import many
 from reconciler.planner.changing import unchanged
 from reconciler.planner.limiting import told_over
-from reconciler.planner.unnamed import typed_asker, typed_output
+from reconciler.planner.unnamed import is_built_in, once_more
 
 
 def unanswered(
@@ -71,18 +71,17 @@ def holds(
         because = f"its error processor wants a person to look at {count}"
         if found.get("faults"):
             because = f"its error processor decided nothing about {count}: {found['faults'][0]}"
-            on = "".join(f" {flag}" for flag in (typed_asker(found),) if flag)
-            hint = (
-                "mend the error processor and run again, with the same flags; or\n"
-                f"reconcile process WORKSPACE {name}{on}    to ask it once more as it is\n"
-            ) + hint
+            mend = "mend the error processor and run again, with the same flags; or\n"
+            hint = f"{mend}{once_more(name, policy, 'ask it')}\n{hint}"
         return because, Attention(hint, Trouble.FAILED_FOR_GOOD)
     return None
 
 
-def unchanged_requests(name: BatchName, coverage: Coverage, changes: Changes) -> tuple[str, Attention] | None:
+def unchanged_requests(
+    name: BatchName, coverage: Coverage, changes: Changes, policy: Policy
+) -> tuple[str, Attention] | None:
     """Why failures that user code could not change keep the batch, and what a person may do."""
-    return unchanged(name, changes) if coverage.failed != NOTHING and changes.attention else None
+    return unchanged(name, changes, policy) if coverage.failed != NOTHING and changes.attention else None
 
 
 def unhandled_answers(
@@ -93,15 +92,9 @@ def unhandled_answers(
     if not found or policy.on_failure is FailurePolicy.SETTLE or _given_up(record, found):
         return None
     because = f"{many(int(found['requests']), 'answer')} could not be handled: {found.get('told', '')}"
-    flags, told = typed_output(output or {}), "to hand all answers over once more"
-    again = f" {flags}    {told}" if flags else f"    with the same flags, {told}"
-    mend = (
-        ""
-        if flags and "--output" not in flags
-        else "mend the processor and run again, with the same flags; or\n"
-    )
+    mend = "mend the processor and run again, with the same flags; or\n"
     hint = (
-        f"{mend}reconcile process WORKSPACE {name}{again}\n"
+        f"{'' if is_built_in(policy.processor) else mend}{once_more(name, policy, 'hand all answers over')}\n"
         f"reconcile dismiss WORKSPACE {name}    to settle it without them"
     )
     return because, Attention(hint, Trouble.UNHANDLED)

@@ -1,184 +1,252 @@
 """
-Batches that user code has begun on, in a pass that names none: they stay that code's.
+Batches that user code has been at work on, in a pass that names none: they stay that code's.
 
-Pure. What such code has ended stands in a receipt, and counts; what it has not, nobody else takes over
-because a flag was left out (docs/decisions/0091-code-that-began-a-batch.md).
+Pure. Plans are made as if that code were named, so what it has ended counts. A plan that would have to call
+it holds the batch: nobody takes over because a flag was left out. See
+docs/decisions/0091-code-that-began-a-batch.md.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 
-from reconciler.model.changes import VERB, read_by, read_changes
-from reconciler.model.content import Content
-from reconciler.model.coverage import NOTHING, Coverage, Tally
+from reconciler.model.changes import VERB
+from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import BatchName
-from reconciler.model.operation import ProcessErrors, ProcessOutput
+from reconciler.model.operation import ChangeRequests, ProcessErrors, ProcessOutput
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Held, Plan
-from reconciler.model.policy import Policy
-from reconciler.model.receipt import STARTED, invocation_token
+from reconciler.model.policy import Policy, Typed
+from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import pasted
 
-_RESULTS: Final = "results/"
-_FILES: Final = "files/"
-_READ_AS: Final = tuple(f"+{each.value}" for each in Content if each is not Content.TEXT)
+_BUILT_IN: Final = re.compile(r"(results|files)/\d+(?:\+(jsonl?))?")
+_READ_AS: Final = re.compile(r"\+(jsonl?)\Z")
 _PROGRAM: Final = "run what began it again: the same program, or the same command"
 
 
 @attrs.frozen
-class _Left:
+class Begun:
     """
-    Code that is open on a batch.
+    What is decided by for one batch.
 
     Attributes:
-        identity: Its name and version.
-        lacks: What today's call says instead.
-        on: What a person adds to a command to go on with it, None where nothing can be typed.
-        off: The same to go on without it.
-        before: Whether that stands in front of the command.
+        policy: Today's, with the code that was at work on the batch where today's call names none.
+        absent: What of it cannot be called today: name and version, by the operation, or by error class.
+        off: What a person types to go on without it.
     """
 
-    identity: str
-    lacks: str
-    on: str | None
-    off: str
-    before: bool = False
+    policy: Policy
+    absent: Mapping[str, str] = attrs.field(factory=dict)
+    off: Typed = attrs.field(factory=Typed)
+
+    def of(self, what: str, identity: str, typed: Typed, off: Typed, **fields: Any) -> Begun:
+        """With one piece of code that is absent."""
+        policy = attrs.evolve(self.policy, **fields, typed=typed)
+        return Begun(policy, {**self.absent, what: identity}, off)
 
 
-def plan_unnamed(
-    name: BatchName, record: Record | None, coverage: Coverage, policy: Policy, classes: frozenset[ErrorClass]
-) -> Plan | None:
-    """Hold a batch that code has begun on and not ended, where nobody names any; None where it is not so."""
+def as_begun(record: Record | None, policy: Policy) -> Begun:
+    """What is decided by for the batch of *record*."""
+    begun = Begun(policy, off=policy.typed)
     if record is None or not record.receipts:
-        return None
-    left = (*_output(name, record, coverage, policy), *_errors(name, record, coverage, policy, classes))
-    left += tuple(_transforms(record, coverage, policy))
+        return begun
+    errors, changes = (record.receipts.get(verb, {}) for verb in (ProcessErrors.verb, VERB))
+    begun = _with_output(begun, record.receipts.get(ProcessOutput.verb, {}))
+    begun = _with_changes(_with_errors(begun, errors), changes)
+    asked, typed = _text(errors, "provider") or _text(changes, "provider"), begun.policy.typed
+    if asked and not policy.configured and "provider" not in typed.flags:
+        # Without it nobody is asked again, and the code is not asked what to send.
+        typed = typed.adding("provider", f"--provider {pasted(asked)}")
+    return attrs.evolve(begun, policy=attrs.evolve(begun.policy, typed=typed))
+
+
+def held_without(
+    decision: Plan, begun: Begun, record: Record | None, coverage: Coverage, *, again_here: bool
+) -> Plan:
+    """
+    The plan, or why the batch is held where it would need code that today's call does not name.
+
+    Args:
+        decision: The plan as if it were named.
+        begun: What it was decided by.
+        record: What metadata says of the batch.
+        coverage: Its account.
+        again_here: Whether anybody is asked again.
+    """
+    left = dict(_wanted(decision, begun, coverage))
+    if record is not None:
+        left |= _open_changes(record.receipts.get(VERB, {}), coverage, begun, again_here=again_here)
     if not left:
-        return None
-    because = "; ".join(f"{each.identity} began on it, and {each.lacks}" for each in left)
-    ways = [f"{_command(name, left, [each.off for each in left])}    goes on without it"]
-    on = [each.on for each in left if each.on is not None]
-    ways.insert(0, f"{_command(name, left, on)}    goes on with it" if len(on) == len(left) else _PROGRAM)
-    return Plan(name, because, then=Held("\n".join(ways)))
+        return decision
+    because = "; ".join(f"{identity} was at work on it, and {lacks}" for identity, lacks in left.items())
+    run = f"run WORKSPACE --only {decision.name}"
+    on = begun.policy.typed.command(run)
+    ways = [f"{on}    goes on with it" if on else _PROGRAM]
+    off = begun.off.command(run)
+    if VERB in begun.absent:
+        ways.append("or say in [policy.classes] what becomes of such failures")
+    elif off and begun.absent:
+        ways.append(f"{off}    goes on without it")
+    return Plan(decision.name, because, then=Held("\n".join(ways)))
 
 
-def ended_unnamed(
-    name: BatchName, record: Record | None, coverage: Coverage, policy: Policy
-) -> Mapping[str, Any] | None:
-    """
-    The receipt of another output processor that has ended on these very files, where none is named today.
-
-    A pass that was merely started without the flag must neither publish over what that one made of the
-    answers nor settle what it could not handle.
-    """
-    found = _unnamed_output(record, policy)
-    if record is None or found is None or found.get("state") == STARTED:
-        return None
-    identity = str(found["processor"])
-    plain = _read_as(identity) is None and identity.startswith(_FILES)
-    owners = record.children if plain else ()
-    token = invocation_token(name, identity, coverage.digests, owners, coverage.extraction)
-    return found if found.get("token") == token else None
+def once_more(name: BatchName, policy: Policy, what: str) -> str:
+    """The command that has code called once more for a batch, with all that was given it."""
+    whole = policy.typed.command(f"process WORKSPACE {name}")
+    if whole:
+        return f"{whole}    to {what} once more"
+    return f"reconcile process WORKSPACE {name}    with the same flags, to {what} once more"
 
 
-def asker_of(record: Record | None, policy: Policy) -> str | None:
-    """Who decides about failures: today's error processor, or the one that began, where none is named."""
-    found = {} if record is None or policy.error_named else record.receipts.get(ProcessErrors.verb, {})
-    return policy.error_processor or found.get("processor")
+def read_as(identity: str) -> str:
+    """What an output processor reads answers as, empty for text."""
+    found = _READ_AS.search(identity)
+    return found[1] if found else ""
 
 
-def asking_token(name: BatchName, asker: str, coverage: Coverage, classes: frozenset[ErrorClass]) -> str:
-    """What makes one invocation of an error processor the same as another."""
-    parts = " ".join([asker, *sorted(each.value for each in classes)])
-    return invocation_token(name, parts, coverage.digests, extraction=coverage.extraction)
-
-
-def typed_output(found: Mapping[str, Any]) -> str | None:
-    """The flags that name the output processor of a receipt; None where nobody could type them."""
-    identity = str(found.get("processor", ""))
-    read_as = _read_as(identity)
-    built_in = next((word[:-1] for word in (_RESULTS, _FILES) if identity.startswith(word)), None)
-    named = built_in or found.get("named")
-    content = "" if read_as is None else f" --content {read_as}"
-    if named == _RESULTS[:-1] and content:
-        return content.strip()
-    return f"--output-processor {pasted(named)}{content}" if named else None
-
-
-def typed_asker(found: Mapping[str, Any]) -> str | None:
-    """The flag that names the error processor of a receipt; None where nobody could type it."""
-    named = found.get("named")
-    return f"--error-processor {pasted(named)}" if named else None
+def is_built_in(identity: str) -> bool:
+    """Whether an output processor is one of ours, by its name and version."""
+    return _BUILT_IN.fullmatch(identity) is not None
 
 
 # Within
 
 
-def _output(name: BatchName, record: Record, coverage: Coverage, policy: Policy) -> Iterator[_Left]:
-    """The output processor."""
-    found = _unnamed_output(record, policy)
-    if found is None or ended_unnamed(name, record, coverage, policy) is not None:
-        return
-    lacks, off = "no output processor is named here", "--output-processor results"
-    if _read_as(str(found["processor"])) is not None:
-        off += " --content text"
-    yield _Left(str(found["processor"]), lacks, typed_output(found), off)
+def _with_output(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
+    """With the output processor of *receipt*, where today's call names none."""
+    identity, policy = _text(receipt, "processor"), begun.policy
+    if not _is_left_out(identity, policy):
+        return begun
+    plain = "" if read_as(identity) == read_as(policy.processor) == "" else " --content text"
+    return begun.of(
+        ProcessOutput.verb,
+        identity,
+        policy.typed.adding("output", _typed_output(receipt, identity, policy)),
+        begun.off.adding("output", f"--output-processor results{plain}"),
+        processor=identity,
+        processor_may_fail=bool(read_as(identity)) or not is_built_in(identity),
+    )
 
 
-def _unnamed_output(record: Record | None, policy: Policy) -> Mapping[str, Any] | None:
-    """What an output processor left behind that today's call does not name, nor another in its place."""
-    found = {} if record is None else record.receipts.get(ProcessOutput.verb, {})
-    identity = str(found.get("processor", policy.processor))
-    read_as = _read_as(identity)
-    built_in = identity.startswith((_RESULTS, _FILES))
-    if identity == policy.processor or (identity.startswith(_RESULTS) and read_as is None):
-        return None
-    return None if policy.processor_named or (built_in and policy.processor_chosen) else found
+def _with_errors(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
+    """With the error processor of *receipt*, likewise."""
+    identity, policy = _text(receipt, "processor"), begun.policy
+    if not identity or policy.error_processor is not None or policy.error_named:
+        return begun
+    named = _named(receipt.get("named"), identity)
+    return begun.of(
+        ProcessErrors.verb,
+        identity,
+        policy.typed.adding("errors", f"--error-processor {pasted(named)}" if named else None),
+        begun.off.adding("errors", "--error-processor summary"),
+        error_processor=identity,
+    )
 
 
-def _read_as(identity: str) -> str | None:
-    """What answers were read as, None for text."""
-    return next((each[1:] for each in _READ_AS if identity.endswith(each)), None)
-
-
-def _errors(
-    name: BatchName, record: Record, coverage: Coverage, policy: Policy, classes: frozenset[ErrorClass]
-) -> Iterator[_Left]:
-    """The error processor."""
-    asker = asker_of(record, policy)
-    if policy.error_processor is not None or asker is None or coverage.failed == NOTHING:
-        return
-    found = record.receipts[ProcessErrors.verb]
-    if found.get("token") == asking_token(name, asker, coverage, classes) and found.get("state") != STARTED:
-        return
-    yield _Left(asker, "no error processor is named here", typed_asker(found), "--error-processor summary")
-
-
-def _transforms(record: Record, coverage: Coverage, policy: Policy) -> Iterator[_Left]:
-    """The code that changes failed requests: open for what it has neither changed nor given up."""
-    found = record.receipts.get(VERB, {})
-    by = read_by(found.get("by", {}))
-    given_up = [hashed for each in read_changes(found).kept if not each.attention for hashed in each.ids]
-    if coverage.failed_in(by) - Tally.of(given_up) == NOTHING:
-        return
-    for failed, identity in sorted(by.items()):
-        named_today = failed in policy.transforms or failed in policy.classes_named
-        if named_today or coverage.failed_in({failed}) == NOTHING:
+def _with_changes(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
+    """With the transforms of *receipt*, likewise."""
+    if receipt.get("state") == STARTED and "by" not in receipt:
+        # An earlier version did not write down whose mark it is.
+        return begun.of(
+            VERB, "code of [policy.classes]", begun.policy.typed.before_it(None), begun.off.before_it(None)
+        )
+    found = receipt.get("named")
+    for failed, identity in sorted(_changed_by(receipt).items()):
+        policy = begun.policy
+        if failed in policy.transforms or failed in policy.classes_named:
             continue
+        named = _named(found.get(failed.value) if isinstance(found, Mapping) else None, identity)
         variable = f"RECONCILER_POLICY_CLASSES_{failed.name}"
-        named = found.get("named", {}).get(failed.value)
-        on = f"{variable}={pasted(named)}" if named else None
-        lacks = f"[policy.classes] {failed} names no code here"
-        yield _Left(identity, lacks, on, f"{variable}=never", before=True)
+        begun = begun.of(
+            failed.value,
+            identity,
+            policy.typed.before_it(f"{variable}={pasted(named)}" if named else None),
+            begun.off.before_it(f"{variable}=never"),
+            transforms={**policy.transforms, failed: identity},
+        )
+    return begun
 
 
-def _command(name: BatchName, left: tuple[_Left, ...], words: list[str]) -> str:
-    """A pass over one batch with what was left out."""
-    front = "".join(f"{word} " for each, word in zip(left, words, strict=True) if each.before)
-    flags = "".join(f" {word}" for each, word in zip(left, words, strict=True) if not each.before)
-    return f"{front}reconcile run WORKSPACE --only {name}{flags}"
+def _wanted(decision: Plan, begun: Begun, coverage: Coverage) -> Iterator[tuple[str, str]]:
+    """Whom the steps of a plan would call though nobody names them, and what today's call lacks."""
+    for step in decision.steps:
+        identity = begun.absent.get(step.verb)
+        if isinstance(step, ProcessOutput) and identity is not None:
+            yield identity, "no output processor is named here"
+        elif isinstance(step, ProcessErrors) and identity is not None:
+            yield identity, "no error processor is named here"
+        elif isinstance(step, ChangeRequests):
+            for failed in sorted(step.by):
+                if failed.value in begun.absent and coverage.failed_in({failed}) != NOTHING:
+                    yield step.by[failed], f"[policy.classes] {failed} names no code here"
+
+
+def _open_changes(
+    receipt: Mapping[str, Any], coverage: Coverage, begun: Begun, *, again_here: bool
+) -> Mapping[str, str]:
+    """Transforms that have begun and not ended well, where none is called: nothing of them is given up."""
+    if coverage.failed == NOTHING:
+        return {}
+    if VERB in begun.absent and not (begun.policy.classes_named or begun.policy.transforms):
+        return {begun.absent[VERB]: "it names none here"}
+    kept = receipt.get("kept")
+    refused = isinstance(kept, list) and any(
+        isinstance(each, Mapping) and each.get("attention") for each in kept
+    )
+    # Lines that were changed are named until a child has them.
+    is_open = refused or receipt.get("state") == STARTED or receipt.get("lines") is not None
+    if again_here or not is_open:
+        return {}
+    left = {
+        failed: identity
+        for failed, identity in _changed_by(receipt).items()
+        if failed in begun.policy.transforms and coverage.failed_in({failed}) != NOTHING
+    }
+    return dict.fromkeys(left.values(), "nobody is asked again here")
+
+
+def _is_left_out(identity: str, policy: Policy) -> bool:
+    """Whether an output processor was at work that neither this call names nor another in its place."""
+    plain = is_built_in(identity) and identity.startswith("results/") and not read_as(identity)
+    if not identity or plain or identity == policy.processor or policy.processor_named:
+        return False
+    return not (is_built_in(identity) and policy.processor_chosen)
+
+
+def _typed_output(receipt: Mapping[str, Any], identity: str, policy: Policy) -> str | None:
+    """The flags that name an output processor; None where nobody could type them."""
+    found, content = _BUILT_IN.fullmatch(identity), read_as(identity)
+    named = found[1] if found else _named(receipt.get("named"), _READ_AS.sub("", identity))
+    if not named:
+        return None
+    words = [] if named == "results" and content else [f"--output-processor {pasted(named)}"]
+    if content or read_as(policy.processor):
+        words.append(f"--content {content or 'text'}")
+    return " ".join(words)
+
+
+def _changed_by(receipt: Mapping[str, Any]) -> dict[ErrorClass, str]:
+    """Which transform was at work, by error class; a class of a later version is none that is asked again."""
+    by = receipt.get("by")
+    known = {each.value: each for each in ErrorClass}
+    pairs = by.items() if isinstance(by, Mapping) else ()
+    return {known[word]: name for word, name in pairs if word in known and isinstance(name, str)}
+
+
+def _text(receipt: Mapping[str, Any], key: str) -> str:
+    """A text of a receipt, empty where there is none."""
+    found = receipt.get(key)
+    return found if isinstance(found, str) else ""
+
+
+def _named(named: object, identity: str) -> str:
+    """What a person types for code; empty where it would be another code's, or could not be shown."""
+    if not isinstance(named, str) or not named.isprintable():
+        return ""
+    return named if identity.startswith(f"{named.rpartition('/')[2]}/") else ""

@@ -89,6 +89,12 @@ def whole_name(name: str, folder: str) -> str:
     return whole if whole.isprintable() else name
 
 
+def short_name(name: str) -> str:
+    """The name of code wherever it lies: a file without its folders, anything else as it is."""
+    target, _, attribute = name.rpartition(":")
+    return f"{target.rpartition('/')[2]}:{attribute}" if target.endswith(".py") else name
+
+
 def read_code(path: str) -> tuple[bytes, str]:
     """
     The source of a file that holds code, and its SHA-256; installed files may be links, and are followed.

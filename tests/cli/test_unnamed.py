@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from tests.cli.calling import Said, call
-from tests.plugging import items, put_answers, values
-from tests.workspaces import answered, failed, manifest, put, record, request, results
+from tests.plugging import put_answers, values
+from tests.workspaces import answered, failed, files, manifest, put, record, request, results
 
 CODE: Final = """
 import reconciler
@@ -19,7 +19,7 @@ LOG = Path(__file__).with_name("calls")
 
 def note(result):
     with LOG.open("a") as log:
-        log.write(f"{result.custom_id} {result.redelivery}\\n")
+        log.write(f"{result.custom_id} {result.redelivery} {result.token}\\n")
 
 def tired(result):
     note(result)
@@ -31,6 +31,18 @@ def picky(result):
     if result.custom_id == "q-1" and not MENDED.exists():
         raise ValueError("no use")
     return result.text.upper()
+
+def fussy(result):
+    if not MENDED.exists():
+        raise ValueError("no use")
+    return result.text.upper()
+
+def surrender(result):
+    return "give-up"
+
+def weary(request):
+    if not MENDED.exists():
+        raise reconciler.TransientError("the database is away")
 
 def decide(result):
     if not MENDED.exists():
@@ -79,7 +91,7 @@ def test_what_a_processor_was_stopped_in(
     for flags in ((), ("--content", "json")):
         said = call(capsys, workspace, *flags)
         assert (said.code, (workspace / "target" / "1.results.jsonl").exists()) == (3, False)
-        assert f"{code}:tired/" in said.out
+        assert "mine.py:tired/" in said.out
         assert "no output processor is named here" in said.out
     code.with_name("mended").touch()
     assert typed(monkeypatch, capsys, said, 0).code == 0
@@ -100,17 +112,31 @@ def test_it_can_be_settled_without_it(
 def test_process_without_the_flags_takes_nothing_away(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
 ) -> None:
-    """What was published and what could not be handled stay as they are, and `process` as printed goes on."""
+    """It is refused, and what was published, what could not be handled, and the ways out stay as they are."""
     put_answers(workspace, 3)
     first = call(capsys, workspace, "--output-processor", f"{code}:picky")
-    before = values(workspace), items(workspace)
-    assert (first.code, before[0]) == (3, ["ANSWER 0", None, "ANSWER 2"])
+    before = files(workspace)
+    assert (first.code, values(workspace)) == (3, ["ANSWER 0", None, "ANSWER 2"])
     said = call(capsys, "process", workspace, "1")
-    assert (said.code, values(workspace), items(workspace)) == (3, *before)
-    assert "no output processor is named here" in said.out + said.err
+    assert (said.code, files(workspace)) == (3, before)
+    assert "1 was handed to mine.py:picky/" in said.err
     code.with_name("mended").touch()
-    assert typed(monkeypatch, capsys, first, 1).code == 0
+    assert typed(monkeypatch, capsys, said, 0).code == 0
     assert values(workspace) == ["ANSWER 0", "ANSWER 1", "ANSWER 2"]
+
+
+def test_what_was_printed_first_can_be_typed_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """The hint of the pass that could not handle answers names the processor, and that of a plain one too."""
+    for name, flags in (("1", ("--output-processor", f"{code}:picky")), ("2", ())):
+        put_answers(workspace, 3, name)
+        assert call(capsys, workspace, "--output-processor", f"{code}:picky", "--only", name).code == 3
+        said = call(capsys, workspace, *flags, "--only", name)
+        code.with_name("mended").touch()
+        assert typed(monkeypatch, capsys, said, 1).code == 0
+        assert values(workspace, name) == ["ANSWER 0", "ANSWER 1", "ANSWER 2"]
+        code.with_name("mended").unlink()
 
 
 def test_what_could_not_be_read_goes_to_no_text(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
@@ -119,7 +145,42 @@ def test_what_could_not_be_read_goes_to_no_text(capsys: pytest.CaptureFixture[st
     assert call(capsys, workspace, "--content", "json").code == 3
     said = call(capsys, "process", workspace, "1")
     assert said.code == 3
-    assert f"reconcile run {workspace} --only 1 --content json " in said.out + said.err
+    assert f"reconcile process {workspace} 1 --content json    to hand it over once more" in said.err
+    assert call(capsys, "dismiss", workspace, "1").code == 0
+
+
+def test_code_that_is_typed_in_another_way_is_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """By a relative path from here, a whole one from there: one token, and a redelivery."""
+    put_answers(workspace, 2)
+    monkeypatch.chdir(code.parent)
+    assert call(capsys, workspace, "--output-processor", "mine.py:tired").code == 1
+    monkeypatch.chdir(code.parent.parent)
+    said = call(capsys, workspace)
+    code.with_name("mended").touch()
+    assert typed(monkeypatch, capsys, said, 0).code == 0
+    calls = code.with_name("calls").read_text("utf-8").splitlines()
+    assert [line.split()[1] for line in calls] == ["False", "False", "True", "True"]
+    assert len({line.split()[2] for line in calls if line.startswith("q-0")}) == 1
+
+
+def test_all_that_was_at_work_on_it_is_in_the_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """An output and an error processor: one typed line has both go on, and nothing goes in a circle."""
+    put_long(workspace)
+    flags = ("--output-processor", f"{code}:fussy", "--error-processor", f"{code}:decide")
+    first = call(capsys, workspace, *flags)
+    assert first.code == 3
+    assert call(capsys, "process", workspace, "1", *flags[2:]).code == 3
+    said = call(capsys, workspace)
+    code.with_name("mended").touch()
+    for _ in range(2):
+        if said.code:
+            said = typed(monkeypatch, capsys, said, 1 if "-> mend" in said.out else 0)
+    assert said.code == 0
+    assert values(workspace) == ["ANSWER 0", None]
 
 
 def test_what_an_error_processor_could_not_decide(
@@ -134,34 +195,60 @@ def test_what_an_error_processor_could_not_decide(
     assert (again.code, told in again.out) == (3, True)
     code.with_name("mended").touch()
     assert typed(monkeypatch, capsys, again, 1).code == 0
-    assert manifest(workspace, "1")["receipts"]["process-errors"]["named"] == f"{code}:decide"
+    receipt = manifest(workspace, "1")["receipts"]["process-errors"]
+    assert (receipt["named"], receipt["classes_asked"]) == (f"{code}:decide", [])
 
 
 def test_process_without_the_error_processor(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
 ) -> None:
-    """Nobody decides in its place."""
+    """The output processor has the answers once more; nobody decides in the place of the other."""
     put_long(workspace)
     assert call(capsys, workspace, "--error-processor", f"{code}:decide").code == 3
     said = call(capsys, "process", workspace, "1")
-    assert (said.code, "no error processor is named here" in said.out + said.err) == (3, True)
+    assert (said.code, "its error processor decided nothing about 1 failed request" in said.out) == (3, True)
     code.with_name("mended").touch()
-    assert typed(monkeypatch, capsys, call(capsys, workspace), 0).code == 0
+    assert typed(monkeypatch, capsys, said, 1).code == 0
 
 
 def test_what_a_transform_could_not_change(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
 ) -> None:
-    """A pass without the setting holds it, and the printed command has the setting in front."""
+    """A pass without the setting keeps it, and the printed command has the setting in front."""
     put_long(workspace)
-    monkeypatch.setenv("RECONCILER_PROVIDER_NAME", "openai")
     with monkeypatch.context() as within:
         within.setenv(LONG, f"{code}:halve")
-        assert call(capsys, workspace).code == 3
-    assert record(workspace, "1")["receipts"]["change-requests"]["named"] == {"over-length": f"{code}:halve"}
-    said = call(capsys, workspace)
-    assert (said.code, "[policy.classes] over-length names no code here" in said.out) == (3, True)
+        assert call(capsys, workspace, "--provider", "openai").code == 3
+    noted = record(workspace, "1")["receipts"]["change-requests"]
+    assert (noted["named"], noted["provider"]) == ({"over-length": f"{code}:halve"}, "openai")
+    said = call(capsys, workspace, "--provider", "openai")
+    assert (said.code, "1 failed request could not be changed" in said.out) == (3, True)
+    assert f"{LONG}='{code}:halve' reconcile process {workspace} 1 --provider openai    to" in said.out
+    held = call(capsys, workspace)
+    assert (held.code, "nobody is asked again here" in held.out) == (3, True)
     code.with_name("mended").touch()
-    assert typed(monkeypatch, capsys, said, 0).code == 3  # the same code and version: it is not asked again
-    monkeypatch.setenv(LONG, f"{code}:halve")
-    assert call(capsys, "process", workspace, "1").code == 0
+    assert typed(monkeypatch, capsys, said, 1).code == 0
+
+
+def test_what_a_transform_was_stopped_in(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """The command names who was to be asked, too: without that nothing would be changed."""
+    put_long(workspace)
+    with monkeypatch.context() as within:
+        within.setenv(LONG, f"{code}:weary")
+        assert call(capsys, workspace, "--provider", "openai").code == 1
+    for flags in ((), ("--provider", "openai")):
+        assert call(capsys, workspace, *flags).code == 3
+    code.with_name("mended").touch()
+    assert typed(monkeypatch, capsys, call(capsys, workspace), 0).code == 0
+    assert manifest(workspace, "1")["receipts"]["change-requests"]["kept"][0]["why"] == "it returned None"
+
+
+def test_dismissed_is_dismissed(capsys: pytest.CaptureFixture[str], workspace: Path, code: Path) -> None:
+    """A person who has given up what could not be handled needs no flag of the code that was at work."""
+    put(workspace, "1", input=[request(0), request(1)], output=[answered(0)], error=[failed(1, 429)])
+    flags = ("--output-processor", f"{code}:fussy", "--error-processor", f"{code}:surrender")
+    assert call(capsys, workspace, "--provider", "openai", *flags).code == 3
+    assert call(capsys, "dismiss", workspace, "1").code == 0
+    assert manifest(workspace, "1")["coverage"]["failed"]["requests"] == 1
