@@ -19,7 +19,7 @@ import msgspec
 
 from reconciler.codec.request import decode_request
 from reconciler.config import settle
-from reconciler.errors import UsageError
+from reconciler.errors import NotAWorkspace, UsageError
 from reconciler.executor.context import viewing
 from reconciler.executor.lineages import lineages
 from reconciler.executor.reading import Lines
@@ -34,7 +34,7 @@ from reconciler.workspace.effects import Effects
 from reconciler.workspace.exporting import destination, export
 from reconciler.workspace.layout import find
 from reconciler.workspace.reading import Reading, locate
-from reconciler.workspace.template import create
+from reconciler.workspace.template import ensure
 
 Known: TypeAlias = dict[str, tuple[ResultRow, int]]
 """The best that is known of each prompt, by the id of the prompt, and how often it was asked anew."""
@@ -133,13 +133,18 @@ def open_cache(folder: str | os.PathLike[str] | None, key: str) -> Cache:
 
 
 def make_workspace(path: str) -> None:
-    """Make a workspace, with the folders above it, unless there is one; it has to be the user's own."""
+    """
+    Make a workspace, with the folders above it, unless there is one; it has to be the user's own.
+
+    Raises:
+        NotAWorkspace: A folder of something else is there.
+    """
     if locate(path)[1] is Kind.FOLDER:
         require_own(path, os.environ.get("RECONCILER_USER_CONFIG"))
-        with contextlib.suppress(UsageError):
+        with contextlib.suppress(NotAWorkspace):
             find(path)
             return
-    create(path, parents=True)
+    ensure(path)
 
 
 def variables_of(

@@ -1,6 +1,7 @@
 """`prompt_map`: every prompt is asked once, and its answer comes in the prompt's place."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from reconciler import prompt_map, prompt_map_sync
 from reconciler.caches import Known, open_cache
 from reconciler.decide import retry
-from reconciler.errors import KeyRefused, PermanentError, UsageError, WorkspaceLocked
+from reconciler.errors import KeyRefused, NotAWorkspace, PermanentError, UsageError, WorkspaceLocked
 from reconciler.prompting import Ask
 from reconciler.testing import FakeProvider
 from tests.prompting import Noting, asked
@@ -307,3 +308,51 @@ def test_a_file_of_variables_is_read_when_it_is_named(root: Path, fake_provider:
         cache_dir=root / "cache",
     )
     assert found[0].model == "x/y"
+
+
+def test_calls_at_once_make_one_cache_folder(root: Path) -> None:
+    """Of calls that begin together where no folder is yet, each ends, or says that another is at work."""
+    calls: list[str] = []
+
+    async def worker(prompt: str) -> str:
+        calls.append(prompt)
+        await asyncio.sleep(0.01)
+        return f"about {prompt}"
+
+    async def main(turn: int) -> list[Any]:
+        cache = root / f"cache{turn}"
+        each = (
+            prompt_map(["shared", f"p{n}"], worker=worker, cache_dir=cache, returns="text") for n in range(4)
+        )
+        return await asyncio.gather(*each, return_exceptions=True)
+
+    for turn in range(5):
+        calls.clear()
+        found = asyncio.run(main(turn))
+        told = [each for each in found if not isinstance(each, list)]
+        assert [each for each in told if not isinstance(each, WorkspaceLocked)] == []
+        for number, answers in enumerate(found):
+            assert answers in told or answers == ["about shared", f"about p{number}"]
+        assert len(told) < len(found)
+        assert len(calls) == len(set(calls))
+
+
+def test_a_cache_folder_whose_making_was_cut_off_is_completed(root: Path) -> None:
+    """A kill before its first file, or after some, leaves a folder that the next call makes whole."""
+    asked(root, ["a"])
+    (folder,) = (root / "cache").iterdir()
+    for left in ((), ("README.md",), ("README.md", ".reconciler-tmp-reconciler.toml")):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name in left:
+            (folder / name).write_text("")
+        assert [each.text for each in asked(root, ["a"])] == ["a"]
+
+
+def test_a_folder_of_something_else_is_no_place_for_prompts(root: Path) -> None:
+    """It is left as it is."""
+    (root / "photos").mkdir()
+    (root / "photos" / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(NotAWorkspace):
+        prompt_map_sync(["a"], worker="echo", workspace=root / "photos")
+    assert [each.name for each in (root / "photos").iterdir()] == ["cat.jpg"]
