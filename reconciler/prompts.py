@@ -111,12 +111,15 @@ async def prompt_map(
         )
     )
     try:
-        return await asyncio.shield(task)
+        await asyncio.wait([task])
     except asyncio.CancelledError:
         # What is under way ends and is kept; only then is the workspace somebody else's.
         asked.set()
+        # How it ended is nobody's business any more, and asyncio shall not complain that nobody asked.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.wait([task])
         raise
+    return task.result()
 
 
 def prompt_map_sync(

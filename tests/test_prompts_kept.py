@@ -1,6 +1,7 @@
 """`prompt_map`: what was answered is kept, whatever stops the process, and can be exported or removed."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -50,6 +51,40 @@ def test_a_cancelled_call_keeps_what_was_answered(root: Path) -> None:
         assert before < 300
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_cancelled_call_leaves_nothing_for_asyncio_to_complain_of(times: int, root: Path) -> None:
+    """That it was interrupted is what was asked for, be it once or again while it ends."""
+    complaints: list[str] = []
+
+    async def main() -> None:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, told: complaints.append(told["message"]))
+
+        async def worker(prompt: str) -> str:
+            loop.call_soon_threadsafe(begun.set)
+            await asyncio.sleep(0.2)
+            return prompt
+
+        many = [f"p{n}" for n in range(20)]
+        task = asyncio.create_task(prompt_map(many, worker=worker, cache_dir=root / "cache", concurrency=1))
+        await begun.wait()
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        # The thread of a call that was cancelled twice ends a moment later.
+        await loop.shutdown_default_executor()
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    asyncio.run(main())
+    gc.collect()
+    assert complaints == []
 
 
 def test_someone_may_ask_for_an_end(root: Path) -> None:
