@@ -81,6 +81,21 @@ def prompt_of(request: Request) -> Prompt:
     return content if isinstance(content, str) else messages
 
 
+def listed(prompts: Iterable[Prompt]) -> list[Prompt]:
+    """
+    The prompts of a call, one by one.
+
+    Raises:
+        UsageError: What was given is one prompt, or none at all: each letter of a text would be one.
+    """
+    if isinstance(prompts, str | bytes | bytearray | Mapping):
+        message = f"prompts takes a list of prompts, not {prompts!r:.80}"
+        raise UsageError(message, hint=f"prompts=[{prompts!r:.80}]" if isinstance(prompts, str) else "")
+    if not isinstance(prompts, Iterable):
+        raise UsageError(f"prompts takes a list of prompts, not {prompts!r:.80}")
+    return list(prompts)
+
+
 def identified(prompts: Iterable[Prompt], *, dedupe: bool) -> Iterator[tuple[str, Prompt]]:
     """
     Each prompt with its id; with *dedupe* equal ones have the same, without it each has its own.

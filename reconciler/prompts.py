@@ -29,6 +29,7 @@ from reconciler.prompting import (
     Prompt,
     asked_as,
     identified,
+    listed,
     reader_of,
 )
 
@@ -98,7 +99,7 @@ async def prompt_map(
     asked = threading.Event()
     before = asking.get("stopping", lambda: False)
     asking = {**asking, "stopping": lambda: asked.is_set() or before()}
-    given = list(prompts)
+    given = listed(prompts)
     task = asyncio.create_task(
         asyncio.to_thread(
             prompt_map_sync,
@@ -133,7 +134,7 @@ def prompt_map_sync(
 ) -> Any:
     """The same where no loop runs; see `prompt_map`."""
     _refuse_unknown(order, returns, asking)
-    named = list(identified(prompts, dedupe=dedupe))
+    named = list(identified(listed(prompts), dedupe=dedupe))
     ask, worker = worker_of(asking)
     cache = _opened(asking, ask)
     records: dict[str, PromptRecord] = {}

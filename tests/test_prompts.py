@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,25 @@ def test_what_cannot_be_asked_is_refused(
     """Before anything is written."""
     with pytest.raises(UsageError, match=words):
         asked(root, prompts, **{"worker": "echo", **more})
+    assert not (root / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "hint"),
+    [
+        pytest.param("abc", "prompts=['abc']", id="text"),
+        pytest.param(b"abc", "", id="bytes"),
+        pytest.param({"role": "user", "content": "hi"}, "", id="message"),
+        pytest.param(None, "", id="nothing"),
+        pytest.param(7, "", id="number"),
+    ],
+)
+def test_one_prompt_is_no_list_of_prompts(prompts: Any, hint: str, root: Path) -> None:
+    """Each letter of a text would be one, as each key of a message; nothing is written."""
+    for call in (partial(asked, root, prompts), partial(asyncio.run, prompt_map(prompts, worker="echo"))):
+        with pytest.raises(UsageError, match="prompts takes a list of prompts, not ") as caught:
+            call()
+        assert caught.value.hint == hint
     assert not (root / "cache").exists()
 
 
