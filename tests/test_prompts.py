@@ -167,6 +167,60 @@ def test_a_plain_function_is_taken_and_may_return_json(root: Path) -> None:
     assert asked(root, ["four"], worker, returns="text") == ['{"length":4}']
 
 
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        pytest.param(None, "the worker returned None, expected text", id="none"),
+        pytest.param(float("nan"), "the worker returned float, which is no JSON", id="nan"),
+        pytest.param([float("inf")], "the worker returned list, which is no JSON", id="infinity-within"),
+        pytest.param(object(), "the worker returned object, which is no JSON", id="object"),
+        pytest.param({1: 2}, "the worker returned dict, which is no JSON: a key", id="key"),
+    ],
+)
+def test_a_worker_that_returns_no_answer_has_failed(said: Any, error: str, root: Path) -> None:
+    """It is told in words, as of a worker of requests, and asked once: it would say the same again."""
+    calls: list[str] = []
+
+    def worker(prompt: str) -> Any:
+        calls.append(prompt)
+        return said
+
+    (record,) = asked(root, ["a"], worker)
+    assert (record.outcome, record.error_class, record.text) == ("failed", "invalid-request", None)
+    assert record.error.startswith(error)
+    assert calls == ["a"]
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        pytest.param(lambda: "x", id="none"),
+        pytest.param(lambda _prompt, _context: "x", id="two"),
+        pytest.param(lambda *, prompt: prompt, id="by-name"),
+    ],
+)
+def test_a_worker_takes_a_prompt(worker: Any, root: Path) -> None:
+    """One that cannot be called with a prompt alone is refused before anything is written."""
+    with pytest.raises(UsageError, match=r"worker: <function .* must take \(prompt\): "):
+        asked(root, ["a"], worker)
+    assert not (root / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        pytest.param(str.upper, id="method"),
+        pytest.param(str, id="class"),
+        pytest.param(partial(lambda first, prompt, last="!": first + prompt + last, "a"), id="partial"),
+        pytest.param(lambda *prompts: prompts[0], id="any-number"),
+    ],
+)
+def test_any_callable_of_a_prompt_is_a_worker(worker: Any, root: Path) -> None:
+    """Methods, classes and functions with defaults or any number of parameters too."""
+    (record,) = asked(root, ["b"], worker)
+    assert record.outcome == "answered"
+
+
 class Person(BaseModel):
     """What an answer should hold."""
 
