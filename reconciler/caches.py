@@ -46,7 +46,7 @@ class Cache:
     The batches of one key.
 
     Attributes:
-        path: The workspace.
+        path: The workspace, a real path.
         prefix: How their names begin.
     """
 
@@ -128,13 +128,15 @@ def open_cache(folder: str | os.PathLike[str] | None, key: str) -> Cache:
 
         folder = os.path.join(user_cache_dir("reconciler"), "prompts")  # noqa: PTH118 - text in, text out
     path = f"{os.fspath(folder)}/{key}"
-    make_workspace(path)
-    return Cache(path, "prompts")
+    return Cache(make_workspace(path), "prompts")
 
 
-def make_workspace(path: str) -> None:
+def make_workspace(path: str) -> str:
     """
     Make a workspace, with the folders above it, unless there is one; it has to be the user's own.
+
+    Returns:
+        Its real path.
 
     Raises:
         NotAWorkspace: A folder of something else is there.
@@ -142,9 +144,8 @@ def make_workspace(path: str) -> None:
     if locate(path)[1] is Kind.FOLDER:
         require_own(path, os.environ.get("RECONCILER_USER_CONFIG"))
         with contextlib.suppress(NotAWorkspace):
-            find(path)
-            return
-    ensure(path)
+            return find(path).root
+    return ensure(path)
 
 
 def variables_of(

@@ -76,10 +76,12 @@ class Prepared:
     A workspace's settings and code, ready for a pass.
 
     Attributes:
+        root: Its real path, which holds wherever user code makes the current folder be.
         settings: Every setting.
         plugged: What users have plugged in.
     """
 
+    root: str
     settings: Settings
     plugged: Plugged
 
@@ -108,7 +110,7 @@ def prepare(
     """
     named = "" if environment is None else environment.get("RECONCILER_USER_CONFIG")
     require_own(workspace, named)
-    find(workspace)
+    root = find(workspace).root
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
     mine = own_file(workspace)
     settings = settle(settings_files(workspace, named), ours, flags, mine)
@@ -116,7 +118,7 @@ def prepare(
         refuse_unknown(settings)
     pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
     plugs = Plugs(settings, mine, given, pinned=pinned, mode=mode, environment=os.environ)
-    return Prepared(settings, plugs.plugged)
+    return Prepared(root, settings, plugs.plugged)
 
 
 def merged(first: Choices, then: Choices) -> Choices:

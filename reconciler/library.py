@@ -81,9 +81,9 @@ def reconcile(
     ready = prepared(path, choices)
     options = options_of(ready, choices, only)
     if wait:
-        report = reconcile_until_settled(path, ready.settings, options, timeout)
+        report = reconcile_until_settled(ready.root, ready.settings, options, timeout)
     else:
-        report = engine.reconcile(path, ready.settings, options)
+        report = engine.reconcile(ready.root, ready.settings, options)
     return readable(report, ready.settings)
 
 
@@ -104,7 +104,7 @@ class Workspace(Decisions):
     A folder of batch files.
 
     Attributes:
-        path: Where it is.
+        path: Where it is, as a real path.
         choices: What every call on it chooses, unless the call says otherwise.
     """
 
@@ -116,8 +116,8 @@ class Workspace(Decisions):
         Raises:
             UsageError: Nothing is there, or it is no workspace.
         """
-        find(os.fspath(path))
-        return cls(os.fspath(path), choices)
+        # User code may make another folder the current one, between two calls too.
+        return cls(find(os.fspath(path)).root, choices)
 
     def batch(self, name: str) -> WorkspaceBatch:
         """The batch *name*; it need not be there yet."""

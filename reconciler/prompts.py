@@ -163,8 +163,7 @@ def _opened(asking: Asking, ask: Ask) -> Cache:
     workspace = asking.get("workspace")
     if workspace is None:
         return open_cache(asking.get("cache_dir"), ask.key)
-    make_workspace(os.fspath(workspace))
-    return Cache(os.fspath(workspace), f"prompts-{ask.key[:12]}")
+    return Cache(make_workspace(os.fspath(workspace)), f"prompts-{ask.key[:12]}")
 
 
 def _run(

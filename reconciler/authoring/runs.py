@@ -32,7 +32,7 @@ class Run:
     Requests of a workspace: those of a batch that was run, or all that stand there.
 
     Attributes:
-        workspace: Where it is.
+        workspace: Where it is, as a real path.
         added: What was made of the batch; empty for a run that was opened.
         report: Where its batches stand after the pass that was made; empty for a run that was opened.
         names: Of a run that was opened: names or patterns of its batches, empty for all; else None.
@@ -58,8 +58,8 @@ class Run:
         Raises:
             UsageError: Nothing is there, or it is no workspace.
         """
-        path = os.fspath(workspace)
-        return cls(path, Added((), (), 0), Report(find(path).root, ()), names, choices=choices)
+        root = find(os.fspath(workspace)).root
+        return cls(root, Added((), (), 0), Report(root, ()), names, choices=choices)
 
     def __len__(self) -> int:
         return len(self.results())

@@ -43,17 +43,21 @@ def create(path: str, *, parents: bool = False) -> str:
     return root
 
 
-def ensure(path: str) -> None:
+def ensure(path: str) -> str:
     """
     Make a workspace at *path* unless there is one, with the folders above it; who comes second waits.
 
     A folder that holds nothing else than the beginning of one is completed: whoever made it was killed.
 
+    Returns:
+        Its real path.
+
     Raises:
         UsageError: *path* is a file.
         NotAWorkspace: It is a folder of something else.
     """
-    fx = Effects(_made(path, parents=True))
+    root = _made(path, parents=True)
+    fx = Effects(root)
     try:
         with fx.queue(""):
             try:
@@ -65,6 +69,7 @@ def ensure(path: str) -> None:
                 _fill(fx, there)
     finally:
         fx.close()
+    return root
 
 
 def _made(path: str, *, parents: bool) -> str:
