@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
+from reconciler.choices import path_of
 from reconciler.codec.request import decode_request
 from reconciler.config import settle
 from reconciler.errors import NotAWorkspace, UsageError
@@ -127,7 +128,7 @@ def open_cache(folder: str | os.PathLike[str] | None, key: str) -> Cache:
         from platformdirs import user_cache_dir  # noqa: PLC0415 - where nobody says
 
         folder = os.path.join(user_cache_dir("reconciler"), "prompts")  # noqa: PTH118 - text in, text out
-    path = f"{os.fspath(folder)}/{key}"
+    path = f"{path_of('cache_dir', folder)}/{key}"
     return Cache(make_workspace(path), "prompts")
 
 
@@ -186,9 +187,9 @@ def export_jsonl(cache: str | os.PathLike[str], out: str | os.PathLike[str]) -> 
     Returns:
         The file, as an absolute path.
     """
-    path = os.fspath(cache)
+    path = path_of("export_jsonl", cache)
     prefixes = _prefixes(path)
-    where = destination(find(path).root, os.fspath(out))
+    where = destination(find(path).root, path_of("export_jsonl", out))
 
     def lines() -> Iterator[bytes]:
         for prefix in prefixes:

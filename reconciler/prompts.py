@@ -8,7 +8,6 @@ So what holds for batches holds here: killed at any point, the next call goes on
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Unpack
@@ -16,6 +15,7 @@ from typing import Any, Final, Unpack
 import attrs
 
 from reconciler.caches import Cache, Known, make_workspace, open_cache
+from reconciler.choices import path_of
 from reconciler.errors import Interrupted, KeyRefused, UsageError
 from reconciler.library import reconcile
 from reconciler.model.failure import NoKey
@@ -163,7 +163,7 @@ def _opened(asking: Asking, ask: Ask) -> Cache:
     workspace = asking.get("workspace")
     if workspace is None:
         return open_cache(asking.get("cache_dir"), ask.key)
-    return Cache(make_workspace(os.fspath(workspace)), f"prompts-{ask.key[:12]}")
+    return Cache(make_workspace(path_of("workspace", workspace)), f"prompts-{ask.key[:12]}")
 
 
 def _run(

@@ -19,7 +19,7 @@ from reconciler.authoring.counting import RunStatus
 from reconciler.authoring.files import write_each
 from reconciler.authoring.following import Listener, follower
 from reconciler.authoring.reading import Asking, read, status
-from reconciler.choices import Choices, merged, options_of, prepared
+from reconciler.choices import Choices, merged, names_of, options_of, path_of, prepared, refuse_timeout
 from reconciler.deciding import Decision
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
@@ -58,7 +58,8 @@ class Run:
         Raises:
             UsageError: Nothing is there, or it is no workspace.
         """
-        root = find(os.fspath(workspace)).root
+        root = find(path_of("Run.open", workspace)).root
+        names = names_of("Run.open", names)
         return cls(root, Added((), (), 0), Report(root, ()), names, choices=choices)
 
     def __len__(self) -> int:
@@ -113,6 +114,7 @@ class Run:
             progress_interval: Likewise.
             choices: As for `reconciler.reconcile`, over those of the run; `progress=True` as for `Batch.run`.
         """
+        refuse_timeout(timeout)
         chosen = merged(self.choices, choices)
         with follower(self.asking, chosen, on_progress, progress_interval) as followed:
             chosen["progress"] = followed
