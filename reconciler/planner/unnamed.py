@@ -76,11 +76,11 @@ def ended_unnamed(
     A pass that was merely started without the flag must neither publish over what that one made of the
     answers nor settle what it could not handle.
     """
-    found = _unnamed_output(record, policy)
+    found = unnamed_output(record, policy)
     if record is None or found is None or found.get("state") == STARTED:
         return None
     identity = str(found["processor"])
-    plain = _read_as(identity) is None and identity.startswith(_FILES)
+    plain = read_as(identity) is None and identity.startswith(_FILES)
     owners = record.children if plain else ()
     token = invocation_token(name, identity, coverage.digests, owners, coverage.extraction)
     return found if found.get("token") == token else None
@@ -98,16 +98,37 @@ def asking_token(name: BatchName, asker: str, coverage: Coverage, classes: froze
     return invocation_token(name, parts, coverage.digests, extraction=coverage.extraction)
 
 
+def unnamed_output(record: Record | None, policy: Policy) -> Mapping[str, Any] | None:
+    """What an output processor left behind that today's call does not name, nor another in its place."""
+    found = {} if record is None else record.receipts.get(ProcessOutput.verb, {})
+    identity = str(found.get("processor", policy.processor))
+    built_in = identity.startswith((_RESULTS, _FILES))
+    if identity == policy.processor or (identity.startswith(_RESULTS) and read_as(identity) is None):
+        return None
+    return None if policy.processor_named or (built_in and policy.processor_chosen) else found
+
+
+def read_as(identity: str) -> str | None:
+    """What answers were read as, None for text."""
+    return next((each[1:] for each in _READ_AS if identity.endswith(each)), None)
+
+
 def typed_output(found: Mapping[str, Any]) -> str | None:
     """The flags that name the output processor of a receipt; None where nobody could type them."""
     identity = str(found.get("processor", ""))
-    read_as = _read_as(identity)
+    kind = read_as(identity)
     built_in = next((word[:-1] for word in (_RESULTS, _FILES) if identity.startswith(word)), None)
     named = built_in or found.get("named")
-    content = "" if read_as is None else f" --content {read_as}"
+    content = "" if kind is None else f" --content {kind}"
     if named == _RESULTS[:-1] and content:
         return content.strip()
     return f"--output-processor {pasted(named)}{content}" if named else None
+
+
+def typed_plain(found: Mapping[str, Any]) -> str:
+    """The flags that name the built-in `results` in place of the output processor of a receipt."""
+    content = "" if read_as(str(found.get("processor", ""))) is None else " --content text"
+    return f"--output-processor results{content}"
 
 
 def typed_asker(found: Mapping[str, Any]) -> str | None:
@@ -121,29 +142,11 @@ def typed_asker(found: Mapping[str, Any]) -> str | None:
 
 def _output(name: BatchName, record: Record, coverage: Coverage, policy: Policy) -> Iterator[_Left]:
     """The output processor."""
-    found = _unnamed_output(record, policy)
+    found = unnamed_output(record, policy)
     if found is None or ended_unnamed(name, record, coverage, policy) is not None:
         return
-    lacks, off = "no output processor is named here", "--output-processor results"
-    if _read_as(str(found["processor"])) is not None:
-        off += " --content text"
-    yield _Left(str(found["processor"]), lacks, typed_output(found), off)
-
-
-def _unnamed_output(record: Record | None, policy: Policy) -> Mapping[str, Any] | None:
-    """What an output processor left behind that today's call does not name, nor another in its place."""
-    found = {} if record is None else record.receipts.get(ProcessOutput.verb, {})
-    identity = str(found.get("processor", policy.processor))
-    read_as = _read_as(identity)
-    built_in = identity.startswith((_RESULTS, _FILES))
-    if identity == policy.processor or (identity.startswith(_RESULTS) and read_as is None):
-        return None
-    return None if policy.processor_named or (built_in and policy.processor_chosen) else found
-
-
-def _read_as(identity: str) -> str | None:
-    """What answers were read as, None for text."""
-    return next((each[1:] for each in _READ_AS if identity.endswith(each)), None)
+    lacks = "no output processor is named here"
+    yield _Left(str(found["processor"]), lacks, typed_output(found), typed_plain(found))
 
 
 def _errors(
