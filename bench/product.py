@@ -271,7 +271,7 @@ def watched(workspace: Path, quiet: float, observer: str = "events") -> Iterator
     """A workspace that is watched, in a thread as `reconcile watch` does; its first pass is over."""
     found, bell, over = Watched(), Bell(), threading.Event()
     settings = settle(flags={"watch.quiet_seconds": quiet})
-    ready = Prepared(settings, Plugged(lambda _name: Hooks()))
+    ready = Prepared(str(workspace), settings, Plugged(lambda _name: Hooks()))
 
     @contextmanager
     def listening(_ready: Prepared) -> Iterator[Options]:

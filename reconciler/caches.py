@@ -17,9 +17,10 @@ from typing import Any, TypeAlias
 import attrs
 import msgspec
 
+from reconciler.choices import path_of
 from reconciler.codec.request import decode_request
 from reconciler.config import settle
-from reconciler.errors import UsageError
+from reconciler.errors import NotAWorkspace, UsageError
 from reconciler.executor.context import viewing
 from reconciler.executor.lineages import lineages
 from reconciler.executor.reading import Lines
@@ -34,7 +35,7 @@ from reconciler.workspace.effects import Effects
 from reconciler.workspace.exporting import destination, export
 from reconciler.workspace.layout import find
 from reconciler.workspace.reading import Reading, locate
-from reconciler.workspace.template import create
+from reconciler.workspace.template import ensure
 
 Known: TypeAlias = dict[str, tuple[ResultRow, int]]
 """The best that is known of each prompt, by the id of the prompt, and how often it was asked anew."""
@@ -46,7 +47,7 @@ class Cache:
     The batches of one key.
 
     Attributes:
-        path: The workspace.
+        path: The workspace, a real path.
         prefix: How their names begin.
     """
 
@@ -127,19 +128,25 @@ def open_cache(folder: str | os.PathLike[str] | None, key: str) -> Cache:
         from platformdirs import user_cache_dir  # noqa: PLC0415 - where nobody says
 
         folder = os.path.join(user_cache_dir("reconciler"), "prompts")  # noqa: PTH118 - text in, text out
-    path = f"{os.fspath(folder)}/{key}"
-    make_workspace(path)
-    return Cache(path, "prompts")
+    path = f"{path_of('cache_dir', folder)}/{key}"
+    return Cache(make_workspace(path), "prompts")
 
 
-def make_workspace(path: str) -> None:
-    """Make a workspace, with the folders above it, unless there is one; it has to be the user's own."""
+def make_workspace(path: str) -> str:
+    """
+    Make a workspace, with the folders above it, unless there is one; it has to be the user's own.
+
+    Returns:
+        Its real path.
+
+    Raises:
+        NotAWorkspace: A folder of something else is there.
+    """
     if locate(path)[1] is Kind.FOLDER:
         require_own(path, os.environ.get("RECONCILER_USER_CONFIG"))
-        with contextlib.suppress(UsageError):
-            find(path)
-            return
-    create(path, parents=True)
+        with contextlib.suppress(NotAWorkspace):
+            return find(path).root
+    return ensure(path)
 
 
 def variables_of(
@@ -180,9 +187,9 @@ def export_jsonl(cache: str | os.PathLike[str], out: str | os.PathLike[str]) -> 
     Returns:
         The file, as an absolute path.
     """
-    path = os.fspath(cache)
+    path = path_of("export_jsonl", cache)
     prefixes = _prefixes(path)
-    where = destination(find(path).root, os.fspath(out))
+    where = destination(find(path).root, path_of("export_jsonl", out))
 
     def lines() -> Iterator[bytes]:
         for prefix in prefixes:

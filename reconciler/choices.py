@@ -7,8 +7,8 @@ The command line and the library meet here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 import attrs
 
@@ -76,10 +76,12 @@ class Prepared:
     A workspace's settings and code, ready for a pass.
 
     Attributes:
+        root: Its real path, which holds wherever user code makes the current folder be.
         settings: Every setting.
         plugged: What users have plugged in.
     """
 
+    root: str
     settings: Settings
     plugged: Plugged
 
@@ -108,7 +110,7 @@ def prepare(
     """
     named = "" if environment is None else environment.get("RECONCILER_USER_CONFIG")
     require_own(workspace, named)
-    find(workspace)
+    root = find(workspace).root
     ours = {key: value for key, value in (environment or {}).items() if key.startswith("RECONCILER_")}
     mine = own_file(workspace)
     settings = settle(settings_files(workspace, named), ours, flags, mine)
@@ -116,7 +118,7 @@ def prepare(
         refuse_unknown(settings)
     pinned = require(settings, mine, user_file(named).rpartition("/")[0]) if mode is not Mode.LOOK else {}
     plugs = Plugs(settings, mine, given, pinned=pinned, mode=mode, environment=os.environ)
-    return Prepared(settings, plugs.plugged)
+    return Prepared(root, settings, plugs.plugged)
 
 
 def merged(first: Choices, then: Choices) -> Choices:
@@ -139,7 +141,9 @@ def prepared(path: str, choices: Choices, mode: Mode = Mode.RUN) -> Prepared:
     if unknown:
         known = ", ".join(sorted(Choices.__annotations__))
         raise UsageError(f"unknown: {', '.join(unknown)}", hint=f"known: {known}")
-    flags = dict(choices.get("settings", {}))
+    flags = dict(_mapping("settings", choices.get("settings", {}), '{"policy.max_attempts": 1}'))
+    if not callable(choices.get("stopping", callable)):
+        raise UsageError(f"stopping: {choices['stopping']!r:.80} is no function")
     flags |= {"provider.name": choices.get("provider"), "output.content": choices.get("content")}
     output = _function(flags, "output.processor", choices.get("output_processor"))
     on_result = choices.get("on_result")
@@ -151,9 +155,63 @@ def prepared(path: str, choices: Choices, mode: Mode = Mode.RUN) -> Prepared:
             raise UsageError("on_result takes one result", hint="output_processor= takes (batch, context)")
     worker = _function(flags, "local.worker", choices.get("worker"), whole=False)
     error = _function(flags, "output.error_processor", choices.get("error_processor"))
-    given = Given(output, error, worker, _transforms(flags, choices.get("transforms", {})))
+    given = Given(output, error, worker, _transforms(flags, choices))
     environment = os.environ if choices.get("environment", True) else None
     return prepare(path, flags, given, environment, mode=mode)
+
+
+def path_of(what: str, path: object) -> str:
+    """
+    A path that was given, as text.
+
+    Raises:
+        UsageError: It is none.
+    """
+    found = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(found, str):
+        raise UsageError(f"{what} takes a path, a text or a Path, not {path!r:.80}")
+    return found
+
+
+def names_of(what: str, names: object) -> tuple[str, ...]:
+    """
+    Names or patterns that were given, one by one.
+
+    Raises:
+        UsageError: It is one text, of which each letter would be a name; or something in it is none.
+    """
+    if isinstance(names, str):
+        message = f"{what} takes a list of names, not {names!r:.80}"
+        raise UsageError(message, hint=f"{what}=[{names!r:.80}]")
+    if not isinstance(names, Collection):
+        raise UsageError(f"{what} takes a list of names, not {names!r:.80}")
+    for name in names:
+        if not isinstance(name, str):
+            hint = f"each by itself, as in *{name!r:.80}" if isinstance(name, Collection) else ""
+            raise UsageError(f"{what} takes names, which are text, not {name!r:.80}", hint=hint)
+    return tuple(cast("Collection[str]", names))
+
+
+def refuse_timeout(timeout: object, *, wait: bool = True) -> None:
+    """
+    Hold a timeout to being one.
+
+    Raises:
+        UsageError: It is no number of seconds, or nobody waits.
+    """
+    if timeout is None:
+        return
+    if not wait:
+        raise UsageError("a timeout goes with wait=True")
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout != timeout:  # noqa: PLR0124 - NaN
+        raise UsageError(f"timeout takes a number of seconds, not {timeout!r:.80}", hint="timeout=3600")
+
+
+def _mapping(what: str, given: object, hint: str) -> Mapping[str, Any]:
+    """Hold what was given to being a mapping whose keys are text."""
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in cast("Any", given)):
+        raise UsageError(f"{what} takes a mapping by name, not {given!r:.80}", hint=f"{what}={hint}")
+    return cast("Mapping[str, Any]", given)
 
 
 def asking(choices: Choices, provider: str) -> tuple[Choices, Mode]:
@@ -176,11 +234,12 @@ def _function(
     return _wrapped(setting, choice) if whole else choice
 
 
-def _transforms(flags: dict[str, Any], choices: Mapping[str, str | Function]) -> dict[ErrorClass, Transform]:
+def _transforms(flags: dict[str, Any], choices: Choices) -> dict[ErrorClass, Transform]:
     """Transforms that were given, by error class; names go to the flags instead."""
     found: dict[ErrorClass, Transform] = {}
-    for each in sorted(parse_classes(choices) or ()):
-        function = _function(flags, f"{CLASSES}.{each}", choices[each], whole=False)
+    given = _mapping("transforms", choices.get("transforms", {}), '{"over-length": halve}')
+    for each in sorted(parse_classes(given) or ()):
+        function = _function(flags, f"{CLASSES}.{each}", given[each], whole=False)
         if function is None:
             continue
         if each in UNCHANGEABLE:

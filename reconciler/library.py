@@ -22,7 +22,17 @@ from reconciler import (
     inventory,
     registry,
 )
-from reconciler.choices import Choices, asking, merged, options_of, prepared, progress_of
+from reconciler.choices import (
+    Choices,
+    asking,
+    merged,
+    names_of,
+    options_of,
+    path_of,
+    prepared,
+    progress_of,
+    refuse_timeout,
+)
 from reconciler.errors import UsageError
 from reconciler.executor.context import viewing
 from reconciler.importing import Import, Source, import_registry
@@ -74,16 +84,15 @@ def reconcile(
         UserError: There is no workspace, its settings cannot be obeyed, or another reconciler holds it.
         Interrupted: `stopping` asked for an end between two passes.
     """
-    if timeout is not None and not wait:
-        raise UsageError("a timeout goes with wait=True")
-    _refuse_one(only)
-    path = os.fspath(workspace)
+    refuse_timeout(timeout, wait=wait)
+    only = names_of("only", only)
+    path = path_of("reconcile", workspace)
     ready = prepared(path, choices)
     options = options_of(ready, choices, only)
     if wait:
-        report = reconcile_until_settled(path, ready.settings, options, timeout)
+        report = reconcile_until_settled(ready.root, ready.settings, options, timeout)
     else:
-        report = engine.reconcile(path, ready.settings, options)
+        report = engine.reconcile(ready.root, ready.settings, options)
     return readable(report, ready.settings)
 
 
@@ -104,7 +113,7 @@ class Workspace(Decisions):
     A folder of batch files.
 
     Attributes:
-        path: Where it is.
+        path: Where it is, as a real path.
         choices: What every call on it chooses, unless the call says otherwise.
     """
 
@@ -116,12 +125,12 @@ class Workspace(Decisions):
         Raises:
             UsageError: Nothing is there, or it is no workspace.
         """
-        find(os.fspath(path))
-        return cls(os.fspath(path), choices)
+        # User code may make another folder the current one, between two calls too.
+        return cls(find(path_of("Workspace.open", path)).root, choices)
 
     def batch(self, name: str) -> WorkspaceBatch:
         """The batch *name*; it need not be there yet."""
-        return WorkspaceBatch(self, BatchName(name))
+        return WorkspaceBatch(self, BatchName(*names_of("batch", (name,))))
 
     def batches(self) -> Iterator[WorkspaceBatch]:
         """Every live batch, in order."""
@@ -141,7 +150,7 @@ class Workspace(Decisions):
 
     def preview(self, only: Sequence[str] = (), **choices: Unpack[Choices]) -> Preview:
         """What the next pass would do for every batch; nothing is touched."""
-        _refuse_one(only)
+        only = names_of("only", only)
         ready = prepared(self.path, merged(self.choices, choices), Mode.PLAN)
         return preview(self.path, ready.settings, only=only, deep=True, plugged=ready.plugged)
 
@@ -161,6 +170,7 @@ class Workspace(Decisions):
         Returns:
             Rows that are read when they are gone through; `write()` and `dataframe()` make more of them.
         """
+        names = names_of("results", names)
         if only not in (None, "ok", "failed"):
             raise UsageError(f"only is {only!r:.40}", hint="'ok' or 'failed'")
         ready = prepared(self.path, self.choices, Mode.LOOK)
@@ -322,12 +332,6 @@ class WorkspaceBatch:
         """
         report = self.workspace.reconcile([_exactly(self.name)], wait=wait, timeout=timeout, **choices)
         return report.batch(self.name)
-
-
-def _refuse_one(only: Sequence[str]) -> None:
-    """Each letter of a name would be one."""
-    if isinstance(only, str):
-        raise UsageError(f"only takes a list of names, not {only!r:.80}", hint=f"only=[{only!r:.80}]")
 
 
 def _exactly(name: str) -> str:

@@ -15,9 +15,8 @@ import attrs
 
 from reconciler import decide, decide_online, deciding, repairing, replaying, resuming, retention
 from reconciler.check import keys_in
-from reconciler.choices import Choices, merged, options_of, prepared
+from reconciler.choices import Choices, merged, names_of, options_of, prepared, refuse_timeout
 from reconciler.config import Settings
-from reconciler.errors import UsageError
 from reconciler.failed_requests import failed_requests
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
@@ -45,20 +44,21 @@ class Decisions:
             names: The batches; none of them: all that have something to ask again.
             classes: Only failures of these error classes, whatever `[policy.classes]` says of them.
         """
-        return decided(self, partial(decide.retry, classes=classes), names)
+        return decided(self, partial(decide.retry, classes=classes), names_of("retry", names))
 
     def failed_requests(self, *names: str, classes: Sequence[str] = ()) -> Iterator[bytes]:
         """The failed and missing request lines of *names*, or of every batch, as they stand in the inputs."""
+        names = names_of("failed_requests", names)
         settings = prepared(self.path, self.choices, Mode.LOOK).settings
         return failed_requests(self.path, settings, names, classes)
 
     def dismiss(self, *names: str) -> deciding.Decision:
         """Give up what *names* have lost, then make a pass."""
-        return decided(self, decide.dismiss, names)
+        return decided(self, decide.dismiss, names_of("dismiss", names))
 
     def process(self, *names: str) -> deciding.Decision:
         """Hand all answers of *names* to the output processor once more, then make a pass."""
-        return decided(self, decide.process, names)
+        return decided(self, decide.process, names_of("process", names))
 
     def replay(
         self,
@@ -85,6 +85,7 @@ class Decisions:
             UsageError: A name is no settled batch, or *since* is no time.
             UserError: The settings cannot be obeyed, or another reconciler holds the workspace.
         """
+        names = names_of("replay", names)
         chosen = merged(self.choices, choices)
         ready = prepared(self.path, chosen)
         options = options_of(ready, chosen, ())
@@ -100,6 +101,7 @@ class Decisions:
             names: Settled batches; none means all of `done/`.
             dry_run: Only say what would be removed; nothing is locked.
         """
+        names = names_of("retain", names)
         ready = prepared(self.path, self.choices, Mode.LOOK)
         options = options_of(ready, self.choices, ())
         return retention.retain(self.path, ready.settings, names, options, dry_run=dry_run)
@@ -114,11 +116,11 @@ class Decisions:
 
     def submit(self, *names: str) -> deciding.Decision:
         """Send *names* now, also under `submit = "manual"`, then make a pass."""
-        return decided(self, decide_online.submit, names)
+        return decided(self, decide_online.submit, names_of("submit", names))
 
     def cancel(self, *names: str) -> deciding.Decision:
         """Have the provider stop *names*, then make a pass; what was answered until then is fetched."""
-        return decided(self, decide_online.cancel, names)
+        return decided(self, decide_online.cancel, names_of("cancel", names))
 
     def rescue(
         self, *names: str, wait: bool = False, timeout: float | None = None, **choices: Unpack[Choices]
@@ -138,12 +140,15 @@ class Decisions:
         Raises:
             NeedsPerson: No worker is chosen, or requests might be paid for twice.
         """
-        if timeout is not None and not wait:
-            raise UsageError("a timeout goes with wait=True")
+        refuse_timeout(timeout, wait=wait)
         chosen = attrs.evolve(self, choices=merged(self.choices, choices))
         if wait:
-            return decided(chosen, partial(decide_online.rescue_until_settled, timeout=timeout), names)
-        return decided(chosen, decide_online.rescue, names)
+            return decided(
+                chosen,
+                partial(decide_online.rescue_until_settled, timeout=timeout),
+                names_of("rescue", names),
+            )
+        return decided(chosen, decide_online.rescue, names_of("rescue", names))
 
     def resume(self) -> tuple[str, ...]:
         """Let batches be sent again to where others were refused; gives what held them back, a line each."""
@@ -152,7 +157,7 @@ class Decisions:
 
     def resubmit(self, *names: str) -> deciding.Decision:
         """Send *names* once more, in doubt, refused or lost as they are, and maybe pay twice; then a pass."""
-        return decided(self, decide_online.resubmit, names)
+        return decided(self, decide_online.resubmit, names_of("resubmit", names))
 
 
 def readable(report: Report, settings: Settings) -> Report:

@@ -29,7 +29,7 @@ class Asking(TypedDict, total=False):
 
     Keys:
         worker: `http` (unless said otherwise), `echo`, or a function of a prompt, plain or async, that
-            returns text or anything JSON can hold.
+            returns text or anything JSON can hold but None, which is a failure.
         concurrency: Requests under way at once; 32 unless given.
         requests_per_minute: Sends in any minute, repeated ones included.
         tokens_per_minute: Tokens in any minute.

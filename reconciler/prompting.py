@@ -16,11 +16,12 @@ from typing import Any, Final, TypeAlias, cast
 import attrs
 import msgspec
 
-from reconciler.errors import TransientError, UsageError
+from reconciler.errors import PermanentError, TransientError, UsageError
+from reconciler.executor.values import NoJson, as_json
 from reconciler.model.content import Content
 from reconciler.model.exchange import Request, Result
 from reconciler.model.outcome import Outcome
-from reconciler.processors.base import wrap
+from reconciler.processors.base import identified as identified_code
 from reconciler.processors.content import Parsed, read
 from reconciler.providers.base import Body
 
@@ -79,6 +80,21 @@ def prompt_of(request: Request) -> Prompt:
     alone = len(messages) == 1 and set(messages[0]) == {"role", "content"}
     content = messages[0]["content"] if alone else None
     return content if isinstance(content, str) else messages
+
+
+def listed(prompts: Iterable[Prompt]) -> list[Prompt]:
+    """
+    The prompts of a call, one by one.
+
+    Raises:
+        UsageError: What was given is one prompt, or none at all: each letter of a text would be one.
+    """
+    if isinstance(prompts, str | bytes | bytearray | Mapping):
+        message = f"prompts takes a list of prompts, not {prompts!r:.80}"
+        raise UsageError(message, hint=f"prompts=[{prompts!r:.80}]" if isinstance(prompts, str) else "")
+    if not isinstance(prompts, Iterable):
+        raise UsageError(f"prompts takes a list of prompts, not {prompts!r:.80}")
+    return list(prompts)
 
 
 def identified(prompts: Iterable[Prompt], *, dedupe: bool) -> Iterator[tuple[str, Prompt]]:
@@ -175,20 +191,36 @@ class Answering:
 
 
 def identity_of(worker: Callable[..., Any]) -> str:
-    """Name and version of a function; the version changes when its code does."""
-    return wrap(worker).identity
+    """
+    Name and version of a function; the version changes when its code does.
+
+    Raises:
+        UsageError: It cannot be called with a prompt alone.
+    """
+    try:
+        inspect.signature(worker).bind("")
+    except TypeError as error:
+        raise UsageError(f"worker: {worker!r:.80} must take (prompt): {error}") from error
+    except ValueError:  # some functions written in C do not tell
+        pass
+    return "/".join(identified_code(worker))
 
 
 def _chat(said: Any) -> Body:
-    """What a function said, as a chat completion; what is no text becomes JSON."""
-    text = said if isinstance(said, str) else msgspec.json.encode(_built_in(said)).decode()
+    """
+    What a function said, as a chat completion; what is no text becomes JSON.
+
+    Raises:
+        PermanentError: It is nothing, or no JSON. Asked again, the function would say the same.
+    """
+    if said is None:
+        raise PermanentError("the worker returned None, expected text or a value that JSON can hold")
+    try:
+        text = said if isinstance(said, str) else msgspec.json.encode(as_json(said, sort=False)).decode()
+    except NoJson as error:
+        raise PermanentError(f"the worker {error}") from error
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
     return {"object": "chat.completion", "model": "worker", "choices": [choice]}
-
-
-def _built_in(value: Any) -> Any:
-    dump = getattr(value, "model_dump", None)
-    return dump(mode="json") if callable(dump) else value
 
 
 def _text_of(body: Any) -> str | None:

@@ -8,7 +8,6 @@ So what holds for batches holds here: killed at any point, the next call goes on
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Unpack
@@ -16,6 +15,7 @@ from typing import Any, Final, Unpack
 import attrs
 
 from reconciler.caches import Cache, Known, make_workspace, open_cache
+from reconciler.choices import path_of
 from reconciler.errors import Interrupted, KeyRefused, UsageError
 from reconciler.library import reconcile
 from reconciler.model.failure import NoKey
@@ -29,6 +29,7 @@ from reconciler.prompting import (
     Prompt,
     asked_as,
     identified,
+    listed,
     reader_of,
 )
 
@@ -98,7 +99,7 @@ async def prompt_map(
     asked = threading.Event()
     before = asking.get("stopping", lambda: False)
     asking = {**asking, "stopping": lambda: asked.is_set() or before()}
-    given = list(prompts)
+    given = listed(prompts)
     task = asyncio.create_task(
         asyncio.to_thread(
             prompt_map_sync,
@@ -111,12 +112,15 @@ async def prompt_map(
         )
     )
     try:
-        return await asyncio.shield(task)
+        await asyncio.wait([task])
     except asyncio.CancelledError:
         # What is under way ends and is kept; only then is the workspace somebody else's.
         asked.set()
+        # How it ended is nobody's business any more, and asyncio shall not complain that nobody asked.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         await asyncio.wait([task])
         raise
+    return task.result()
 
 
 def prompt_map_sync(
@@ -130,7 +134,7 @@ def prompt_map_sync(
 ) -> Any:
     """The same where no loop runs; see `prompt_map`."""
     _refuse_unknown(order, returns, asking)
-    named = list(identified(prompts, dedupe=dedupe))
+    named = list(identified(listed(prompts), dedupe=dedupe))
     ask, worker = worker_of(asking)
     cache = _opened(asking, ask)
     records: dict[str, PromptRecord] = {}
@@ -159,8 +163,7 @@ def _opened(asking: Asking, ask: Ask) -> Cache:
     workspace = asking.get("workspace")
     if workspace is None:
         return open_cache(asking.get("cache_dir"), ask.key)
-    make_workspace(os.fspath(workspace))
-    return Cache(os.fspath(workspace), f"prompts-{ask.key[:12]}")
+    return Cache(make_workspace(path_of("workspace", workspace)), f"prompts-{ask.key[:12]}")
 
 
 def _run(

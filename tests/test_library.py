@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from reconciler import (
     ProcessedBatch,
     Request,
     Result,
+    Run,
     State,
     UserError,
     Workspace,
@@ -179,6 +180,11 @@ def whole_batch(_batch: ProcessedBatch, _context: BatchContext) -> None:
         pytest.param({"provider": "nobody"}, "provider.name is 'nobody'", id="provider"),
         pytest.param({"content": "yaml"}, "output.content is 'yaml'", id="content"),
         pytest.param({"settings": {"policy.nope": 1}}, "unknown setting policy.nope", id="setting"),
+        pytest.param({"settings": [1]}, "settings takes a mapping by name, not [1]", id="settings-list"),
+        pytest.param({"settings": {1: 2}}, "settings takes a mapping by name", id="settings-number"),
+        pytest.param({"transforms": len}, "transforms takes a mapping by name", id="transforms-function"),
+        pytest.param({"transforms": {7: len}}, "transforms takes a mapping by name", id="transforms-number"),
+        pytest.param({"stopping": 3}, "stopping: 3 is no function", id="stopping"),
         pytest.param({"output_processor": "nowhere.py:f"}, "there is no such file", id="name-of-nothing"),
     ],
 )
@@ -207,6 +213,49 @@ def test_one_name_is_no_list_of_names(root: Path) -> None:
     for call in (workspace.reconcile, workspace.preview):
         with pytest.raises(UsageError, match="only takes a list of names, not '12'"):
             call("12")
+
+
+WRONG: Final[dict[str, tuple[Callable[[Any], object], str, str]]] = {
+    "no-path": (
+        lambda _: reconcile(cast("Any", None)),
+        "reconcile takes a path, a text or a Path, not None",
+        "",
+    ),
+    "bytes": (lambda _: reconcile(cast("Any", b"w")), "reconcile takes a path", ""),
+    "no-path-to-open": (lambda _: Workspace.open(cast("Any", 3)), "Workspace.open takes a path", ""),
+    "no-path-of-a-run": (lambda _: Run.open(cast("Any", None)), "Run.open takes a path", ""),
+    "no-names": (lambda w: w.reconcile(7), "only takes a list of names, not 7", ""),
+    "no-name-in-names": (lambda w: w.preview([7]), "only takes names, which are text, not 7", ""),
+    "dismiss": (lambda w: w.dismiss(["1"]), "dismiss takes names, which are text, not ['1']", "*['1']"),
+    "retry": (lambda w: w.retry(None), "retry takes names, which are text, not None", ""),
+    "replay": (lambda w: w.replay(["1"]), "replay takes names", "*['1']"),
+    "retain": (lambda w: w.retain(7, dry_run=True), "retain takes names", ""),
+    "failed-requests": (lambda w: w.failed_requests(["1"]), "failed_requests takes names", "*['1']"),
+    "results": (lambda w: w.results(["1"]), "results takes names", "*['1']"),
+    "batch": (lambda w: w.batch(1), "batch takes names, which are text, not 1", ""),
+    "timeout": (
+        lambda w: w.reconcile(wait=True, timeout="5"),
+        "timeout takes a number of seconds, not '5'",
+        "3600",
+    ),
+    "timeout-nan": (lambda w: w.reconcile(wait=True, timeout=float("nan")), "timeout takes a number", "3600"),
+    "timeout-rescue": (lambda w: w.rescue("1", wait=True, timeout=True), "timeout takes a number", "3600"),
+    "timeout-of-a-run": (lambda w: Run.open(w.path).wait(cast("Any", "5")), "timeout takes a number", "3600"),
+}
+"""A call of a workspace, the words that refuse it, and what the hint ends with."""
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_arguments_of_another_kind_are_refused(key: str, root: Path) -> None:
+    """What is no path, no name, no number is told in words, with its argument, and nothing is touched."""
+    call, words, hint = WRONG[key]
+    put_settled(root)
+    before = files(root)
+    with pytest.raises(UsageError) as caught:
+        call(Workspace.open(root, environment=False))
+    assert words in caught.value.message
+    assert caught.value.hint.endswith(hint)
+    assert files(root) == before
 
 
 def test_what_is_no_workspace_is_refused(tmp_path: Path) -> None:

@@ -232,6 +232,27 @@ def test_all_failures_are_raised_together(root: Path) -> None:
     assert caught.value.message == "1: no provider is configured, so nothing is sent, and 1 more"
 
 
+@pytest.mark.parametrize("error", [None, TransientError], ids=["attention", "may-be-mended"])
+def test_what_is_raised_has_the_exit_code_of_the_report(
+    error: type[TransientError] | None, root: Path
+) -> None:
+    """A program that ends with it ends as the command line does: 3 for a person, 1 for a re-run."""
+
+    def handle(_result: object) -> None:
+        if error is not None:
+            raise error("later")
+
+    put_settled(root, "1")
+    if error is None:
+        put(root, "2", input=[request(5)])
+    report = go(root, on_result=handle)
+    with pytest.raises(ReconciliationFailed) as caught:
+        report.raise_for_failures()
+    assert caught.value.exit_code == report.exit_code == (3 if error is None else 1)
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    assert again.exit_code == report.exit_code
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import reconciler
-from reconciler import BatchContext, ProcessedBatch, Request, Result, State, reconcile
+from reconciler import BatchContext, ProcessedBatch, Request, Result, State, Workspace, reconcile
 from tests.reconciling import go, put_settled
 from tests.workers import chat
 from tests.workspaces import answered, failed, put, request, results, scratch
@@ -63,6 +63,20 @@ def test_a_whole_batch_goes_to_an_output_processor(root: Path) -> None:
     assert go(root, output_processor=whole).exit_code == 0
     assert json.loads((root / "target/1.value.json").read_text("utf-8")) == {"name": "1", "answered": 2}
     assert (root / "target/1.files/ids.txt").read_text("utf-8") == "q-0\nq-1"
+
+
+@pytest.mark.parametrize("data", [b"no lines of ours\n", b'{"custom_id":"q-0","outcome":"failed"}\n'])
+def test_what_a_processor_calls_its_files_is_its_own_affair(data: bytes, root: Path) -> None:
+    """`check` counts ids in the results that the reconciler writes, and in no file of another name."""
+    put_settled(root)
+
+    def whole(_batch: ProcessedBatch, context: BatchContext) -> None:
+        for name in ("my.results.jsonl", "1.results.jsonl", "target.results.jsonl"):
+            context.publish(name, data)
+
+    assert go(root, output_processor=whole).exit_code == 0
+    assert (root / "target/1.files/my.results.jsonl").read_bytes() == data
+    assert Workspace.open(root, environment=False).check().findings == []
 
 
 def test_a_worker_gets_requests(root: Path) -> None:

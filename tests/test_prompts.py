@@ -1,8 +1,10 @@
 """`prompt_map`: every prompt is asked once, and its answer comes in the prompt's place."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pydantic import BaseModel
 from reconciler import prompt_map, prompt_map_sync
 from reconciler.caches import Known, open_cache
 from reconciler.decide import retry
-from reconciler.errors import KeyRefused, PermanentError, UsageError, WorkspaceLocked
+from reconciler.errors import KeyRefused, NotAWorkspace, PermanentError, UsageError, WorkspaceLocked
 from reconciler.prompting import Ask
 from reconciler.testing import FakeProvider
 from tests.prompting import Noting, asked
@@ -165,6 +167,60 @@ def test_a_plain_function_is_taken_and_may_return_json(root: Path) -> None:
     assert asked(root, ["four"], worker, returns="text") == ['{"length":4}']
 
 
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        pytest.param(None, "the worker returned None, expected text", id="none"),
+        pytest.param(float("nan"), "the worker returned float, which is no JSON", id="nan"),
+        pytest.param([float("inf")], "the worker returned list, which is no JSON", id="infinity-within"),
+        pytest.param(object(), "the worker returned object, which is no JSON", id="object"),
+        pytest.param({1: 2}, "the worker returned dict, which is no JSON: a key", id="key"),
+    ],
+)
+def test_a_worker_that_returns_no_answer_has_failed(said: Any, error: str, root: Path) -> None:
+    """It is told in words, as of a worker of requests, and asked once: it would say the same again."""
+    calls: list[str] = []
+
+    def worker(prompt: str) -> Any:
+        calls.append(prompt)
+        return said
+
+    (record,) = asked(root, ["a"], worker)
+    assert (record.outcome, record.error_class, record.text) == ("failed", "invalid-request", None)
+    assert record.error.startswith(error)
+    assert calls == ["a"]
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        pytest.param(lambda: "x", id="none"),
+        pytest.param(lambda _prompt, _context: "x", id="two"),
+        pytest.param(lambda *, prompt: prompt, id="by-name"),
+    ],
+)
+def test_a_worker_takes_a_prompt(worker: Any, root: Path) -> None:
+    """One that cannot be called with a prompt alone is refused before anything is written."""
+    with pytest.raises(UsageError, match=r"worker: <function .* must take \(prompt\): "):
+        asked(root, ["a"], worker)
+    assert not (root / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        pytest.param(str.upper, id="method"),
+        pytest.param(str, id="class"),
+        pytest.param(partial(lambda first, prompt, last="!": first + prompt + last, "a"), id="partial"),
+        pytest.param(lambda *prompts: prompts[0], id="any-number"),
+    ],
+)
+def test_any_callable_of_a_prompt_is_a_worker(worker: Any, root: Path) -> None:
+    """Methods, classes and functions with defaults or any number of parameters too."""
+    (record,) = asked(root, ["b"], worker)
+    assert record.outcome == "answered"
+
+
 class Person(BaseModel):
     """What an answer should hold."""
 
@@ -218,6 +274,25 @@ def test_what_cannot_be_asked_is_refused(
     """Before anything is written."""
     with pytest.raises(UsageError, match=words):
         asked(root, prompts, **{"worker": "echo", **more})
+    assert not (root / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "hint"),
+    [
+        pytest.param("abc", "prompts=['abc']", id="text"),
+        pytest.param(b"abc", "", id="bytes"),
+        pytest.param({"role": "user", "content": "hi"}, "", id="message"),
+        pytest.param(None, "", id="nothing"),
+        pytest.param(7, "", id="number"),
+    ],
+)
+def test_one_prompt_is_no_list_of_prompts(prompts: Any, hint: str, root: Path) -> None:
+    """Each letter of a text would be one, as each key of a message; nothing is written."""
+    for call in (partial(asked, root, prompts), partial(asyncio.run, prompt_map(prompts, worker="echo"))):
+        with pytest.raises(UsageError, match="prompts takes a list of prompts, not ") as caught:
+            call()
+        assert caught.value.hint == hint
     assert not (root / "cache").exists()
 
 
@@ -307,3 +382,51 @@ def test_a_file_of_variables_is_read_when_it_is_named(root: Path, fake_provider:
         cache_dir=root / "cache",
     )
     assert found[0].model == "x/y"
+
+
+def test_calls_at_once_make_one_cache_folder(root: Path) -> None:
+    """Of calls that begin together where no folder is yet, each ends, or says that another is at work."""
+    calls: list[str] = []
+
+    async def worker(prompt: str) -> str:
+        calls.append(prompt)
+        await asyncio.sleep(0.01)
+        return f"about {prompt}"
+
+    async def main(turn: int) -> list[Any]:
+        cache = root / f"cache{turn}"
+        each = (
+            prompt_map(["shared", f"p{n}"], worker=worker, cache_dir=cache, returns="text") for n in range(4)
+        )
+        return await asyncio.gather(*each, return_exceptions=True)
+
+    for turn in range(5):
+        calls.clear()
+        found = asyncio.run(main(turn))
+        told = [each for each in found if not isinstance(each, list)]
+        assert [each for each in told if not isinstance(each, WorkspaceLocked)] == []
+        for number, answers in enumerate(found):
+            assert answers in told or answers == ["about shared", f"about p{number}"]
+        assert len(told) < len(found)
+        assert len(calls) == len(set(calls))
+
+
+def test_a_cache_folder_whose_making_was_cut_off_is_completed(root: Path) -> None:
+    """A kill before its first file, or after some, leaves a folder that the next call makes whole."""
+    asked(root, ["a"])
+    (folder,) = (root / "cache").iterdir()
+    for left in ((), ("README.md",), ("README.md", ".reconciler-tmp-reconciler.toml")):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name in left:
+            (folder / name).write_text("")
+        assert [each.text for each in asked(root, ["a"])] == ["a"]
+
+
+def test_a_folder_of_something_else_is_no_place_for_prompts(root: Path) -> None:
+    """It is left as it is."""
+    (root / "photos").mkdir()
+    (root / "photos" / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(NotAWorkspace):
+        prompt_map_sync(["a"], worker="echo", workspace=root / "photos")
+    assert [each.name for each in (root / "photos").iterdir()] == ["cat.jpg"]

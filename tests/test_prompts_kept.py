@@ -7,11 +7,13 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from reconciler import export_jsonl, prompt_map, prompt_map_sync
 from reconciler.errors import Interrupted, PermanentError
+from tests.cli.calling import python
 from tests.prompting import asked
 from tests.workers import note, noted
 from tests.workspace.faults import in_child
@@ -50,6 +52,40 @@ def test_a_cancelled_call_keeps_what_was_answered(root: Path) -> None:
         assert before < 300
 
     asyncio.run(main())
+
+
+CANCELLED: Final = """
+import asyncio, sys
+from reconciler import prompt_map
+
+async def main():
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def worker(prompt):
+        loop.call_soon_threadsafe(begun.set)
+        await asyncio.sleep(0.2)
+        return prompt
+
+    many = [f"p{n}" for n in range(20)]
+    task = asyncio.create_task(prompt_map(many, worker=worker, cache_dir=sys.argv[1], concurrency=1))
+    await begun.wait()
+    for _ in range(int(sys.argv[2])):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    try:
+        await task
+    except asyncio.CancelledError:
+        print("cancelled")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_cancelled_call_leaves_nothing_for_asyncio_to_complain_of(times: int, root: Path) -> None:
+    """That it was interrupted is what was asked for, be it once or again while it ends."""
+    said = python(CANCELLED, root / "cache", str(times))
+    assert (said.code, said.out, said.err) == (0, "cancelled\n", "")
 
 
 def test_someone_may_ask_for_an_end(root: Path) -> None:

@@ -51,7 +51,9 @@ def again(root: Path, plugs: Plugs | None = None, *names: str, **more: Any) -> d
 
 def told(root: Path, plugs: Plugs | None = None, *names: str, **more: Any) -> Replay:
     """A replay without a network."""
-    flags = {key: more.pop(key) for key in ("on_failure", "processor", "line_bytes") if key in more}
+    flags = {
+        key: more.pop(key) for key in ("on_failure", "processor", "content", "line_bytes") if key in more
+    }
     options = attrs.evolve((plugs or Plugs()).options, wire=no_way)
     return replay(str(root), settings(**flags), names, options, **more)
 
@@ -197,10 +199,56 @@ def test_values_of_a_processor_that_nobody_named_now_are_safe(tmp_path: Path) ->
     found = told(root)
     assert (found.exit_code, found.batches[0].state) == (3, Replayed.REFUSED)
     assert "tests:processor/1" in found.batches[0].because
-    assert "--output-processor" in found.batches[0].hint
+    assert "reconcile replay WORKSPACE 1 --output-processor M:F" in found.batches[0].hint
+    assert "reconcile replay WORKSPACE 1 --output-processor results" in found.batches[0].hint
     assert files(root) == before
     assert told(root, processor="results").batches[0].state is Replayed.CHANGED
     assert [row["value"] for row in results(root, "1")] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("output", "content", "flags"),
+    [
+        pytest.param("results", "json", "--content json", id="json"),
+        pytest.param("results", "jsonl", "--content jsonl", id="jsonl"),
+        pytest.param("files", "text", "--output-processor files", id="files"),
+        pytest.param("files", "json", "--output-processor files --content json", id="files-json"),
+    ],
+)
+def test_what_built_in_processors_have_read_is_safe(
+    output: Any, content: str, flags: str, tmp_path: Path
+) -> None:
+    """Values, or files, do not go because `--content` was left out; the hint says both ways on."""
+    root = tmp_path / "w"
+    put_answers(root, 3, output=texts("[0]", "[1]", "[2]"))
+    Plugs(output, content=content).run(root)
+    before = files(root)
+    found = again(root)["1"]
+    assert found.state is Replayed.REFUSED
+    assert found.hint.splitlines()[0] == f"reconcile replay WORKSPACE 1 {flags}    hands them over again"
+    assert "--output-processor results" in found.hint.splitlines()[1]
+    assert files(root) == before
+    assert again(root, Plugs(output, content=content))["1"].state is Replayed.UNCHANGED
+
+
+@pytest.mark.parametrize("wanted", [{"content": "text"}, {"processor": "results"}])
+def test_a_user_who_wants_text_says_so(wanted: dict[str, Any], tmp_path: Path) -> None:
+    """Either flag is enough."""
+    root = tmp_path / "w"
+    put_answers(root, 3, output=texts("[0]", "[1]", "[2]"))
+    Plugs(content="json").run(root)
+    assert [row["value"] for row in results(root, "1")] == [[0], [1], [2]]
+    assert told(root, **wanted).batches[0].state is Replayed.CHANGED
+    assert [row["value"] for row in results(root, "1")] == [None, None, None]
+
+
+def test_what_reads_answers_in_another_way_may_replace_them(tmp_path: Path) -> None:
+    """Of a batch that nobody's code has made anything of."""
+    root = tmp_path / "w"
+    put_answers(root, 3, output=texts("[0]", "[1]", "[2]"))
+    run(root)
+    assert again(root, Plugs(content="json"))["1"].state is Replayed.CHANGED
+    assert again(root, Plugs(content="jsonl"))["1"].state is Replayed.CHANGED
 
 
 def test_files_of_answers(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from reconciler.model.failure import Capped
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
 from reconciler.pricing.money import Cap
+from reconciler.workspace.layout import find
 from reconciler.workspace.reading import locate
 
 _FIELDS: Final = frozenset(field.name for field in attrs.fields(Wanted)) - {"params", "files"} | {"file"}
@@ -333,7 +334,7 @@ class Batch:
         choices = self._retaining(choices)
         if on_progress is None and choices.get("progress") is not True:
             return self._pass(added, choices, wait=True, timeout=timeout)
-        begun = Run(os.fspath(self.workspace), added, Report("", ()), choices=choices)
+        begun = Run(find(os.fspath(self.workspace)).root, added, Report("", ()), choices=choices)
         with follower(begun.asking, choices, on_progress, every, loop) as followed:
             run = self._pass(added, {**choices, "progress": followed}, wait=True, timeout=timeout)
         warnings = (*run.report.warnings, *followed.problems)
@@ -347,9 +348,8 @@ class Batch:
         return {**choices, "settings": {**kept, **choices.get("settings", {})}}
 
     def _pass(self, added: Added, choices: Choices, *, wait: bool, timeout: float | None = None) -> Run:
-        path = os.fspath(self.workspace)
-        report = reconcile(path, wait=wait, timeout=timeout, **choices)
-        return Run(path, added, report, choices=choices)
+        report = reconcile(self.workspace, wait=wait, timeout=timeout, **choices)
+        return Run(report.root, added, report, choices=choices)
 
     @property
     def _asked(self) -> Asked:

@@ -19,7 +19,7 @@ from reconciler.authoring.counting import RunStatus
 from reconciler.authoring.files import write_each
 from reconciler.authoring.following import Listener, follower
 from reconciler.authoring.reading import Asking, read, status
-from reconciler.choices import Choices, merged, options_of, prepared
+from reconciler.choices import Choices, merged, names_of, options_of, path_of, prepared, refuse_timeout
 from reconciler.deciding import Decision
 from reconciler.model.report import Report
 from reconciler.plugins import Mode
@@ -32,7 +32,7 @@ class Run:
     Requests of a workspace: those of a batch that was run, or all that stand there.
 
     Attributes:
-        workspace: Where it is.
+        workspace: Where it is, as a real path.
         added: What was made of the batch; empty for a run that was opened.
         report: Where its batches stand after the pass that was made; empty for a run that was opened.
         names: Of a run that was opened: names or patterns of its batches, empty for all; else None.
@@ -58,8 +58,9 @@ class Run:
         Raises:
             UsageError: Nothing is there, or it is no workspace.
         """
-        path = os.fspath(workspace)
-        return cls(path, Added((), (), 0), Report(find(path).root, ()), names, choices=choices)
+        root = find(path_of("Run.open", workspace)).root
+        names = names_of("Run.open", names)
+        return cls(root, Added((), (), 0), Report(root, ()), names, choices=choices)
 
     def __len__(self) -> int:
         return len(self.results())
@@ -113,6 +114,7 @@ class Run:
             progress_interval: Likewise.
             choices: As for `reconciler.reconcile`, over those of the run; `progress=True` as for `Batch.run`.
         """
+        refuse_timeout(timeout)
         chosen = merged(self.choices, choices)
         with follower(self.asking, chosen, on_progress, progress_interval) as followed:
             chosen["progress"] = followed

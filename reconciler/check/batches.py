@@ -179,7 +179,7 @@ def _published(view: View, manifest: settled.Manifest, verdict: Verdict) -> None
         elif view.look.digest(path) != digest:
             verdict.notes.append(f"{path}: not what was published; it was changed since")
         elif not _repaired_otherwise(manifest.coverage):
-            recount_rows(view, manifest.coverage, path, verdict, 7)
+            recount_rows(view, manifest, path, verdict, 7)
 
 
 def _held(view: View, manifest: settled.Manifest, buried: Container[str], verdict: Verdict) -> bool:

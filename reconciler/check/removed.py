@@ -17,13 +17,12 @@ from reconciler.errors import BadMetadata, PermanentError
 from reconciler.executor.context import View
 from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, hash_id
 from reconciler.model.identity import BatchName
+from reconciler.processors.results import published_as
 from reconciler.workspace import ledger, settled, tombstones
 from reconciler.workspace.receipts import changed, published_by
 from reconciler.workspace.settled import Manifest
 from reconciler.workspace.tombstones import Tombstone
 
-_ROWS: Final = ".results.jsonl"
-"""How a published file with a line for each request ends."""
 _PARTS: Final = ("answered", "failed", "retried", "dismissed")
 
 
@@ -83,12 +82,14 @@ def _against_manifest(
 def _recount(view: View, manifest: Manifest, tombstone: Tombstone, verdict: Verdict) -> None:
     """Count the ids in the published results, which are all that is left of the answers."""
     for path in tombstone.published:
-        recount_rows(view, manifest.coverage, path, verdict, 1)
+        recount_rows(view, manifest, path, verdict, 1)
 
 
-def recount_rows(view: View, known: Coverage, path: str, verdict: Verdict, promise: int) -> None:
-    """Count the ids in a published file that has a line for each request, and hold them to an account."""
-    if not path.endswith(_ROWS):
+def recount_rows(view: View, manifest: Manifest, path: str, verdict: Verdict, promise: int) -> None:
+    """Count the ids in the results of a batch, a line for each request, and hold them to its account."""
+    known = manifest.coverage
+    if path != published_as(manifest.name):
+        # A user's own processor may have given any name to what it has made, and any form.
         return
     hashes: dict[str, list[int]] = {part: [] for part in _PARTS}
     try:

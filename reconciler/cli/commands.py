@@ -74,24 +74,24 @@ def run_(
     if rescue:
         from reconciler import decide_online
 
-        with Listening(workspace, ready, (), quiet, verbose) as options:
+        with Listening(ready, (), quiet, verbose) as options:
             if wait:
                 decision = decide_online.rescue_until_settled(
-                    workspace, ready.settings, rescue, options, timeout
+                    ready.root, ready.settings, rescue, options, timeout
                 )
             else:
-                decision = decide_online.rescue(workspace, ready.settings, rescue, options)
+                decision = decide_online.rescue(ready.root, ready.settings, rescue, options)
         return tell(decision, workspace, as_json, quiet)
-    with Listening(workspace, ready, only, quiet, verbose) as options:
+    with Listening(ready, only, quiet, verbose) as options:
         if wait:
             from reconciler.cli.following import followed
             from reconciler.waiting import reconcile_until_settled
 
             talks = quiet or bool(verbose)
-            with followed(workspace, ready.settings, options, shown=not talks) as watched_:
-                report = reconcile_until_settled(workspace, ready.settings, watched_, timeout)
+            with followed(ready.root, ready.settings, options, shown=not talks) as watched_:
+                report = reconcile_until_settled(ready.root, ready.settings, watched_, timeout)
         else:
-            report = reconcile(workspace, ready.settings, options)
+            report = reconcile(ready.root, ready.settings, options)
     if as_json:
         render.document(render.report_fields(report), workspace, report.exit_code)
     elif not quiet:
@@ -168,8 +168,8 @@ def check_(workspace: str, mend: bool, as_json: bool) -> int:
     if mend:
         from reconciler.repairing import repair
 
-        with Listening(workspace, ready, (), quiet=False, verbose=0) as options:
-            found = repair(workspace, ready.settings, options, keys_in(os.environ))
+        with Listening(ready, (), quiet=False, verbose=0) as options:
+            found = repair(ready.root, ready.settings, options, keys_in(os.environ))
         if as_json:
             render.document(render_check.repaired_fields(found), workspace, found.exit_code)
         else:

@@ -40,8 +40,8 @@ def retain_(
 
     given = {"retain.jsonl": jsonl, "retain.after_days": after_days, "log.level": talk["log_level"]}
     ready = load(workspace, given, "look")
-    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
-        found = retain(workspace, ready.settings, names, options, dry_run=dry_run)
+    with Listening(ready, (), talk["quiet"], talk["verbose"]) as options:
+        found = retain(ready.root, ready.settings, names, options, dry_run=dry_run)
     if as_json:
         render.document(render_settled.retention_fields(found), workspace, found.exit_code)
     elif not talk["quiet"]:
@@ -75,8 +75,8 @@ def replay_(
     from reconciler.replaying import replay
 
     ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
-    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
-        found = replay(workspace, ready.settings, names, options, model=model, since=since, dry_run=dry_run)
+    with Listening(ready, (), talk["quiet"], talk["verbose"]) as options:
+        found = replay(ready.root, ready.settings, names, options, model=model, since=since, dry_run=dry_run)
     if as_json:
         render.document(render_settled.replay_fields(found), workspace, found.exit_code)
     elif not talk["quiet"]:

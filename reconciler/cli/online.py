@@ -121,8 +121,8 @@ def audit_(workspace: str, delete_remote: bool, as_json: bool, **talk: Any) -> i
     from reconciler.inventory import audit
 
     ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
-    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
-        found = audit(workspace, ready.settings, options, delete_remote=delete_remote)
+    with Listening(ready, (), talk["quiet"], talk["verbose"]) as options:
+        found = audit(ready.root, ready.settings, options, delete_remote=delete_remote)
     code = render_online.exit_code(found)
     if as_json:
         from reconciler.cli import render

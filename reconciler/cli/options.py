@@ -183,8 +183,8 @@ def decided(
 ) -> int:
     """Carry out a person's decision and say what came of it."""
     ready = load(workspace, {**flags_of(talk), "log.level": talk["log_level"]})
-    with Listening(workspace, ready, (), talk["quiet"], talk["verbose"]) as options:
-        decision = verb_(workspace, ready.settings, names, options)
+    with Listening(ready, (), talk["quiet"], talk["verbose"]) as options:
+        decision = verb_(ready.root, ready.settings, names, options)
     return tell(decision, workspace, as_json, talk["quiet"])
 
 

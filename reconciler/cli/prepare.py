@@ -68,16 +68,14 @@ def _time() -> dict[str, Any]:
 class Listening:
     """Options for a pass that is logged, shows its progress and can be interrupted."""
 
-    def __init__(
-        self, workspace: str, ready: Prepared, only: tuple[str, ...], quiet: bool, verbose: int
-    ) -> None:
+    def __init__(self, ready: Prepared, only: tuple[str, ...], quiet: bool, verbose: int) -> None:
         from reconciler.cli.interrupt import Stop
         from reconciler.cli.logs import LogWatcher
         from reconciler.cli.progress import watched
         from reconciler.session import Options
 
         self._stop = Stop()
-        self._logs = LogWatcher(workspace, ready.settings["log.level"], quiet=quiet, verbose=verbose)
+        self._logs = LogWatcher(ready.root, ready.settings["log.level"], quiet=quiet, verbose=verbose)
         self._options = Options(
             only=only,
             watcher=self._logs,

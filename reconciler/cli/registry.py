@@ -55,7 +55,7 @@ def import_(workspace: str, source: str, name: str, as_json: bool, quiet: bool) 
     from reconciler.importing import import_registry
 
     ready = load(workspace, mode="look")
-    with Listening(workspace, ready, (), quiet, 0) as options:
+    with Listening(ready, (), quiet, 0) as options:
         found = import_registry(workspace, ready.settings, source, options, name=name)
     if as_json:
         from reconciler.cli import render

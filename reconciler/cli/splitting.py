@@ -53,7 +53,7 @@ def split_(
 
         chosen, mode = asking({}, asked["provider"])
         ready = load(into, flags_of(chosen), mode.value)
-        with Listening(into, ready, (), quiet, 0) as options:
+        with Listening(ready, (), quiet, 0) as options:
             found = split_into_workspace(file, into, ready.settings, how, options)
     else:
         from reconciler.config import settle

@@ -75,7 +75,10 @@ def watch_(
     stop.install()
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            watches = [_watched(each, given, events, stop) for each in workspaces]
+            # User code may make another folder the current one: a relative path holds no longer than that.
+            named = zip(workspaces, roots, strict=True)
+            paths = [each if each.startswith("/") else root for each, root in named]
+            watches = [_watched(each, given, events, stop) for each in paths]
             kept = [each for pair in watches for each in pair]
             told = f"watching {', '.join(workspaces)}"
             events.tell("info", "watch.started", version=__version__, workspaces=list(workspaces))

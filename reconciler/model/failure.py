@@ -212,14 +212,16 @@ class ReconciliationFailed(ReconcilerError):
 
     Attributes:
         failures: One for each of them, in the order of the report.
+        exit_code: That of the report.
     """
 
-    def __init__(self, failures: tuple[Failure, ...]) -> None:
+    def __init__(self, failures: tuple[Failure, ...], exit_code: int = ReconcilerError.exit_code) -> None:
         first = failures[0]
         more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
         super().__init__(f"{first.batch}: {first.because}{more}", hint=first.hint)
         self.failures = failures
+        self.exit_code = exit_code
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by what it was made of: it may cross from another process."""
-        return (type(self), (self.failures,))
+        return (type(self), (self.failures, self.exit_code))

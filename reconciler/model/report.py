@@ -157,7 +157,7 @@ class Report:
         if self.failures:
             from reconciler.model.failure import ReconciliationFailed  # noqa: PLC0415 - fifteen classes
 
-            raise ReconciliationFailed(self.failures)
+            raise ReconciliationFailed(self.failures, self.exit_code)
 
     def count(self, state: State) -> int:
         """How many batches are in *state*."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.coverage import NOTHING
-from reconciler.model.identity import Role
+from reconciler.model.identity import BatchName, Role
 from reconciler.model.operation import Operation, ProcessErrors, ProcessOutput
 from reconciler.model.plan import Attention, Plan, Settled
 from reconciler.model.policy import Policy
@@ -17,8 +17,8 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.planner.safety import expects
 from reconciler.planner.settling import token_of
+from reconciler.planner.unnamed import Begun, as_begun, read_as
 
-_BUILT_IN: Final = ("results/", "files/")
 _PARTS: Final = ("input", "answered", "failed", "retried", "dismissed", "missing")
 
 
@@ -46,13 +46,9 @@ def plan_replay(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(
             name, "its JSONL was removed by [retain], and its results are all there is", then=Settled()
         )
-    receipt = record.receipts.get(ProcessOutput.verb, {})
-    processor = str(receipt.get("processor", policy.processor))
-    if not policy.processor_chosen and not policy.processor_may_fail and not processor.startswith(_BUILT_IN):
-        # What that one has made of the answers must not go because a flag was left out.
-        because = f"its results are those of {processor}, and no output processor was named"
-        hint = f"reconcile replay WORKSPACE {name} --output-processor M:F"
-        return Plan(name, because, then=Attention(hint, Trouble.UNHANDLED))
+    begun = as_begun(record, policy)
+    if ProcessOutput.verb in begun.absent:
+        return _refusal(name, begun)
     matched = snap.matched
     if matched is None or matched.coverage is None or matched.mismatch is not None:
         return Plan(name, "its answers do not match its input", then=Attention("reconcile check WORKSPACE"))
@@ -69,3 +65,17 @@ def plan_replay(snap: Snapshot, policy: Policy) -> Plan:
         # The summary alone: what a custom error processor decides was decided when the batch settled.
         steps.append(ProcessErrors(name, expects=expects(snap)))
     return Plan(name, "its answers go to the output processor once more", tuple(steps), Settled())
+
+
+def _refusal(name: BatchName, begun: Begun) -> Plan:
+    """What an output processor has made of the answers must not go because a flag was left out."""
+    identity = begun.absent[ProcessOutput.verb]
+    lacks = "neither an output processor nor a content" if read_as(identity) else "no output processor"
+    command = f"reconcile replay WORKSPACE {name}"
+    flags = begun.policy.typed.flags.get("output", "--output-processor M:F")
+    hint = (
+        f"{command} {flags}    hands them over again\n"
+        f"{command} {begun.off.flags['output']}    publishes them as they are"
+    )
+    because = f"its results are those of {identity}, and {lacks} was named"
+    return Plan(name, because, then=Attention(hint, Trouble.UNHANDLED))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from reconciler.errors import Clash, ReconcilerError
 from reconciler.model.facts import Kind
-from reconciler.workspace.locking import hold, hold_folder
+from reconciler.workspace.locking import NO_FOLDERS, hold, hold_folder, one_at_a_time
 from reconciler.workspace.reading import Reading
 from reconciler.workspace.together import Syncs, sync_now
 
@@ -212,3 +212,9 @@ class Folders(Reading):
                 yield
             finally:
                 self.locks.remove(held)
+
+    @contextlib.contextmanager
+    def queue(self, path: str) -> Iterator[None]:
+        """Keep others that ask for the same from the folder at *path*: who comes second waits."""
+        with self._folder(path) as at, one_at_a_time(at, unlockable=NO_FOLDERS):
+            yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -13,7 +14,7 @@ from typing import Final
 from reconciler.errors import ConfigError, WorkspaceLocked
 
 _HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EACCES})
-_NO_FOLDERS: Final = frozenset(
+NO_FOLDERS: Final = frozenset(
     {errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EISDIR}
 )
 """What a file system says that locks files but no folders, as NFS."""
@@ -48,7 +49,7 @@ def hold_folder(opened: int, root: str, path: str) -> Iterator[None]:
     try:
         shared = f"{root}/{path}" if path else root
         told = f"another reconciler is working in {shared}, as part of another workspace"
-        _take(opened, told, unlockable=_NO_FOLDERS)
+        _take(opened, told, unlockable=NO_FOLDERS)
         yield
     finally:
         os.close(opened)
@@ -66,10 +67,19 @@ def _take(opened: int, message: str, unlockable: Collection[int] = ()) -> None:
 
 
 @contextmanager
-def one_at_a_time(opened: int) -> Iterator[None]:
-    """Keep others that ask for the same from the file open as *opened*: a line stays in one piece."""
-    fcntl.flock(opened, fcntl.LOCK_EX)
+def one_at_a_time(opened: int, unlockable: Collection[int] = ()) -> Iterator[None]:
+    """
+    Keep others that ask for the same from what is open as *opened*: a line stays in one piece.
+
+    Nobody is kept from it where the file system says one of *unlockable*.
+    """
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in unlockable:
+            raise
     try:
         yield
     finally:
-        fcntl.flock(opened, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):  # what could not be taken cannot be let go of
+            fcntl.flock(opened, fcntl.LOCK_UN)

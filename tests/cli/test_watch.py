@@ -16,7 +16,7 @@ import pytest
 from reconciler.testing import FakeProvider
 from reconciler.testing.faults import Silent
 from tests.cli.calling import COMMAND, WAIT, call, environment, put_held, put_settled
-from tests.workspaces import put, request, results
+from tests.workspaces import answered, put, request, results
 
 
 @attrs.define
@@ -45,11 +45,12 @@ class Watching:
 
 
 @contextmanager
-def watching(*words: str | Path, **changes: str | None) -> Iterator[Watching]:
+def watching(*words: str | Path, cwd: Path | None = None, **changes: str | None) -> Iterator[Watching]:
     """A watcher that looks as soon as something was seen."""
     with subprocess.Popen(
         [*COMMAND, "watch", *map(str, words), "--log-format", "json", "-v"],
         env=environment(RECONCILER_WATCH_QUIET_SECONDS="0", **changes),
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,6 +80,24 @@ def test_a_triple_that_is_moved_there_is_settled(workspace: Path, tmp_path: Path
     assert len(results(workspace, "1")) == 3
 
 
+def test_user_code_that_goes_to_another_folder(workspace: Path, tmp_path: Path) -> None:
+    """A workspace that was named by a relative path is the same one all the time, its log too."""
+    (tmp_path / "other").mkdir()
+    code = tmp_path / "going.py"
+    code.write_text(f"import os\n\ndef go(_result):\n    os.chdir({str(tmp_path / 'other')!r})\n")
+    flags = ("--output-processor", f"{code}:go", "--log-level", "info")
+    with watching(workspace.name, *flags, cwd=workspace.parent) as watcher:
+        for name, first in (("1", 0), ("2", 5)):
+            ids = range(first, first + 2)
+            put(workspace, name, input=[request(n) for n in ids], output=[answered(n) for n in ids])
+            watcher.hear("batch.settled", batch=name)
+        assert watcher.end() == 0
+
+    assert [each.name for each in (tmp_path / "other").iterdir()] == []
+    (log,) = (workspace / "logs").iterdir()
+    assert '"2"' in log.read_text("utf-8")
+
+
 def test_two_workspaces_in_one_process(tmp_path: Path) -> None:
     """Each is reconciled, one over a symbolic link; systemd hears of it; Ctrl-C ends it with 0."""
     heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -87,7 +106,7 @@ def test_two_workspaces_in_one_process(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name / "workdir").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "b")
-    notify = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000000"}
+    notify: dict[str, Any] = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000000"}
     with watching(tmp_path / "a", tmp_path / "link", **notify) as watcher:
         for name in ("a", "link"):
             put_settled(tmp_path / name)

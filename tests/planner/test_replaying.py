@@ -15,8 +15,10 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.planner import plan, plan_replay
 from tests.planner.builders import POLICY_NONE, answered, coverage, mismatch, owner, record, snap, told
 
-MINE: Final = attrs.evolve(POLICY_NONE, processor="mine/2", processor_may_fail=True, processor_chosen=True)
-CHOSEN: Final = attrs.evolve(POLICY_NONE, processor_chosen=True)
+READING: Final = attrs.evolve(POLICY_NONE, processor_chosen=True)
+"""Somebody has said what answers are read as, and names no processor."""
+CHOSEN: Final = attrs.evolve(READING, processor_named=True)
+MINE: Final = attrs.evolve(CHOSEN, processor="mine/2", processor_may_fail=True)
 ALL: Final = coverage(3)
 SOME: Final = coverage(1, failed={ErrorClass.TIMEOUT: 2})
 
@@ -38,10 +40,11 @@ def archived(account: Coverage = ALL, **fields: Any) -> Snapshot:
         pytest.param(archived(SOME), POLICY_NONE, "process-output process-errors: settled", id="failed"),
         pytest.param(archived(receipts=by("results/1")), POLICY_NONE, "process-output: settled", id="same"),
         pytest.param(archived(receipts=by("results/0")), POLICY_NONE, "process-output: settled", id="older"),
-        pytest.param(
-            archived(receipts=by("results/1+json")), POLICY_NONE, "process-output: settled", id="json"
-        ),
-        pytest.param(archived(receipts=by("files/1")), POLICY_NONE, "process-output: settled", id="files"),
+        pytest.param(archived(receipts=by("results/1+json")), POLICY_NONE, ": needs attention", id="json"),
+        pytest.param(archived(receipts=by("results/1+json")), READING, "process-output: settled", id="text"),
+        pytest.param(archived(receipts=by("files/1")), POLICY_NONE, ": needs attention", id="files"),
+        pytest.param(archived(receipts=by("files/1")), CHOSEN, "process-output: settled", id="no-files"),
+        pytest.param(archived(receipts=by("mine/1")), READING, ": needs attention", id="code-or-content"),
         pytest.param(archived(receipts=by("mine/1")), MINE, "process-output: settled", id="code-named"),
         pytest.param(archived(receipts=by("mine/1")), CHOSEN, "process-output: settled", id="built-in-named"),
         pytest.param(archived(receipts=by("mine/1")), POLICY_NONE, ": needs attention", id="code-not-named"),

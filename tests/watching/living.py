@@ -152,7 +152,7 @@ class Living:
         """Settings and code."""
         if self.broken:
             raise ConfigError(self.broken)
-        return Prepared(self.settings(), self.plugged)
+        return Prepared(str(self.root), self.settings(), self.plugged)
 
     def settings(self) -> Settings:
         """The settings of every pass."""
