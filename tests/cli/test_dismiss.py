@@ -101,7 +101,7 @@ def test_a_refusal_is_in_the_document(workspace: Path, capsys: pytest.CaptureFix
     said = refused_in_part(workspace, capsys, "--json")
 
     assert said.document["refused"] == [
-        {"message": "1 has nothing to give up", "hint": f"reconcile {workspace} settles it"}
+        {"message": "1 has nothing to give up", "hint": f"reconcile plan {workspace}    tells what it needs"}
     ]
     assert said.document["told"] == ["2: 1 missing request given up"]
     assert (said.document["changed"], said.document["exit_code"], said.code) == (True, 3, 3)
@@ -113,4 +113,4 @@ def test_a_refusal_beside_a_decision_is_told_like_any_other(
     """On stderr too the hint names the workspace as it was typed."""
     said = refused_in_part(workspace, capsys)
 
-    assert said.err == f"error: 1 has nothing to give up\n  -> reconcile {workspace} settles it\n"
+    assert said.err == f"error: 1 has nothing to give up\n  -> reconcile plan {workspace}    tells what it needs\n"
