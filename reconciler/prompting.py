@@ -23,7 +23,7 @@ from reconciler.model.exchange import Request, Result
 from reconciler.model.outcome import Outcome
 from reconciler.processors.base import identified as identified_code
 from reconciler.processors.content import Parsed, read
-from reconciler.providers.base import Body
+from reconciler.providers.base import Body, see_worker
 
 Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
 """A text, or the messages of a chat."""
@@ -198,11 +198,9 @@ def identity_of(worker: Callable[..., Any]) -> str:
         UsageError: It cannot be called with a prompt alone.
     """
     try:
-        inspect.signature(worker).bind("")
+        see_worker(worker, "prompt")
     except TypeError as error:
-        raise UsageError(f"worker: {worker!r:.80} must take (prompt): {error}") from error
-    except ValueError:  # some functions written in C do not tell
-        pass
+        raise UsageError(f"worker: {error}") from error
     return "/".join(identified_code(worker))
 
 

@@ -201,7 +201,7 @@ def test_a_worker_that_returns_no_answer_has_failed(said: Any, error: str, root:
 )
 def test_a_worker_takes_a_prompt(worker: Any, root: Path) -> None:
     """One that cannot be called with a prompt alone is refused before anything is written."""
-    with pytest.raises(UsageError, match=r"worker: <function .* must take \(prompt\): "):
+    with pytest.raises(UsageError, match=r"worker: <function .* must take \(prompt\)"):
         asked(root, ["a"], worker)
     assert not (root / "cache").exists()
 

@@ -186,9 +186,9 @@ class Remote(Provider, Protocol):
         """Remove a file there; one that is gone already is no error."""
 
 
-def see_worker(function: Callable[..., Any]) -> None:
+def see_worker(function: Callable[..., Any], takes: str = "request") -> None:
     """
-    Hold a worker to taking one request.
+    Hold a worker to taking one request, or one prompt.
 
     Raises:
         TypeError: It takes another number of parameters.
@@ -205,7 +205,7 @@ def see_worker(function: Callable[..., Any]) -> None:
     try:
         signature.bind(None)
     except TypeError as error:
-        raise TypeError(f"{function!r:.80} must take (request)") from error
+        raise TypeError(f"{function!r:.80} must take ({takes})") from error
 
 
 def is_async(function: Callable[..., Any]) -> bool:

@@ -113,4 +113,5 @@ def test_a_refusal_beside_a_decision_is_told_like_any_other(
     """On stderr too the hint names the workspace as it was typed."""
     said = refused_in_part(workspace, capsys)
 
-    assert said.err == f"error: 1 has nothing to give up\n  -> reconcile plan {workspace}    tells what it needs\n"
+    hint = f"reconcile plan {workspace}    tells what it needs"
+    assert said.err == f"error: 1 has nothing to give up\n  -> {hint}\n"
