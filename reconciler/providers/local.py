@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from typing import Any, cast
@@ -48,12 +47,7 @@ class Local:
         return LOCAL
 
     async def answer(self, request: Request) -> Body:
-        """
-        One answer; a plain function is taken too, and runs in a thread of its own.
-
-        It gets a copy, to do with as it likes: sent again is what was asked.
-        """
-        request = attrs.evolve(request, body=copy.deepcopy(request.body))
+        """One answer; a plain function is taken too, and runs in a thread of its own."""
         if self.is_async:
             answered: Body = await cast("Awaitable[Body]", self.worker(request))
             return answered

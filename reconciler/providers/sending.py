@@ -12,6 +12,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
+import attrs
+import msgspec
+
 from reconciler.errors import Later
 from reconciler.model.exchange import Request
 from reconciler.model.outcome import ErrorClass
@@ -100,6 +103,8 @@ class Sending(Generic[T]):
         rules = self._rules
         sends = rules.sends(number)
         tokens = thought(request) if self._counts_tokens else 0
+        # A worker may do with a request as it likes; sent again is what was asked.
+        asked = msgspec.json.encode(request.body)
         while self._begins(tokens) or await self._turn(tokens):
             began = self._time()
             try:
@@ -139,6 +144,7 @@ class Sending(Generic[T]):
                 break
             if not await self._pause(self._back_off(sends) if after is None else after):
                 break
+            request = attrs.evolve(request, body=msgspec.json.decode(asked))
         self._missed.pop(number, None)
         return None
 
