@@ -50,6 +50,7 @@ _FLAGS: Final = {
     "output.content": ("output", "--content"),
     "output.error_processor": ("errors", "--error-processor"),
     "local.worker": ("worker", "--worker"),
+    "budget.max_cost_usd": ("budget", "--max-cost-usd"),
 }
 """The flags of a command that hooks depend on, and what each is for, by its setting."""
 
@@ -145,7 +146,7 @@ class Plugs:
     def _hooks_for(self, own: Settings) -> Hooks:
         """The hooks that *own* asks for, made once."""
         values = tuple(own[setting] for setting in (*_BUILT_IN, *_OF_HOOKS))
-        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, "output.content", *KEYS)))
+        key = (*values, *(own.origins[setting] for setting in (*_BUILT_IN, *_FLAGS, *KEYS)))
         if key not in self._hooks:
             self._hooks[key] = self._make(own)
         return self._hooks[key]
@@ -173,7 +174,7 @@ class Plugs:
             extraction,
             chosen,
             Think(own["results.think"]),
-            "" if own["provider.name"] == NO_PROVIDER else own["provider.name"],
+            "" if own["provider.name"] == NO_PROVIDER else _whole("provider.name", own),
             self._typed(own),
             worker,
             given is not None or _is_chosen(own),
@@ -182,12 +183,16 @@ class Plugs:
     def _typed(self, own: Settings) -> Typed:
         """What this call was given for a batch, as a person types it."""
         given = self._given
-        typed = Typed(whole=given.output is None and given.error is None and not given.transforms)
+        handed_over = (given.output, given.error, given.worker)
+        typed = Typed(whole=not given.transforms and all(each is None for each in handed_over))
         for setting, (what, flag) in _FLAGS.items():
             if own.origins[setting] == THIS_CALL:
-                value = whole_name(own[setting], _folder_of(setting, own))
                 before = f"{typed.flags[what]} " if what in typed.flags else ""
-                typed = typed.adding(what, f"{before}{flag} {pasted(value)}")
+                typed = typed.adding(what, f"{before}{flag} {pasted(_whole(setting, own))}")
+        for each in ErrorClass:
+            setting, variable = f"{CLASSES}.{each}", f"RECONCILER_POLICY_CLASSES_{each.name}"
+            if own.origins[setting] in (THIS_CALL, variable):
+                typed = typed.before_it(f"{variable}={pasted(_whole(setting, own))}")
         return typed
 
     def _transforms(self, own: Settings) -> dict[ErrorClass, Transform]:
@@ -294,6 +299,11 @@ class Plugs:
                 function = load(reference, setting)
             self._loaded[key] = (function, digest[:12])
         return self._loaded[key]
+
+
+def _whole(setting: str, own: Settings) -> str:
+    """What a setting says, code as it can be typed anywhere."""
+    return whole_name(str(own[setting]), _folder_of(setting, own))
 
 
 def _folder_of(setting: str, own: Settings) -> str:

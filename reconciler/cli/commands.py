@@ -208,7 +208,7 @@ def init_(path: str) -> int:
     help="Only failures of this error class, whatever [policy.classes] says of it; repeatable.",
 )
 @click.option("--print", "print_", is_flag=True, help="Print the failed request lines; touch nothing.")
-@with_options(PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
+@with_options(CAP, PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
 @verb
 def retry_(
     workspace: str,
@@ -239,7 +239,7 @@ def retry_(
 
 
 @click.command("dismiss", short_help="Accept a loss.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, NAMES, CAP, PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
 @verb
 def dismiss_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Accept a loss: a quarantined batch whole, or what keeps a live one: missing, failed, unhandled."""
@@ -249,7 +249,7 @@ def dismiss_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any)
 
 
 @click.command("process", short_help="Hand answers to the output processor once more.")
-@with_options(WORKSPACE, NAMES, PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
+@with_options(WORKSPACE, NAMES, CAP, PROVIDER, *HOOKS, JSON, *TALK, DEBUG)
 @verb
 def process_(workspace: str, names: tuple[str, ...], as_json: bool, **talk: Any) -> int:
     """Hand all answers of live batches to the output processor once more, after it could not handle some."""

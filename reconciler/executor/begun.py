@@ -50,7 +50,8 @@ def begun(verb: str, token: str, record: Record, run: Run, code: Mapping[str, st
     if not code:
         return Begun(redelivery=False, tokens=known)
     tokens = known if token in known else (*known, token)[-REMEMBERED:]
-    if token in known and receipt.get("token") == token:
+    moved = receipt.get("named") not in (None, code.get("named"))
+    if token in known and receipt.get("token") == token and not moved:
         return Begun(redelivery=True, tokens=tokens)
     started = {"token": token, **code, "state": STARTED, "begun": list(tokens)}
     run.publish(attrs.evolve(record, receipts={**record.receipts, verb: started}))

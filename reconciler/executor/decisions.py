@@ -36,7 +36,8 @@ from reconciler.model.policy import Policy
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import many
-from reconciler.planner.unnamed import as_begun, once_more
+from reconciler.planner.settling import asks_again
+from reconciler.planner.unnamed import once_more, with_unnamed
 from reconciler.workspace import combined, ledger, metadata, settled
 from reconciler.workspace.layout import DONE, QUARANTINE
 from reconciler.workspace.relocate import Moving, clear_staging, move_group, remove_sources
@@ -50,28 +51,35 @@ def process_again(ctx: Context, name: BatchName, policy: Policy) -> str:
         NeedsPerson: None has had them yet, or one that today's call does not name.
     """
     record = ctx.record(name)
-    if record is None or ProcessOutput.verb not in record.receipts:
+    verbs = {ProcessOutput.verb, ProcessErrors.verb, ChangeRequests.verb}
+    if record is None or not verbs & record.receipts.keys():
         message = f"the answers of {name} were not handed to a processor yet"
         raise NeedsPerson(message, hint="reconcile plan WORKSPACE    tells what it needs")
-    begun = as_begun(record, policy)
-    again = {ProcessOutput.verb}
+    begun = with_unnamed(record, policy)
+    again = {ProcessOutput.verb} & record.receipts.keys()
     # What could not be changed, or decided, is part of what could not be handled.
     if read_changes(record.receipts.get(ChangeRequests.verb, {})).attention:
         again.add(ChangeRequests.verb)
     if read_overrides(record.receipts.get(ProcessErrors.verb, {})).attention:
         again.add(ProcessErrors.verb)
     callable_here = again - begun.absent.keys()
-    if ChangeRequests.verb in again and any(each.value in begun.absent for each in ErrorClass):
+    absent = any(each.value in begun.absent for each in ErrorClass)
+    if ChangeRequests.verb in again and (absent or not asks_again(record, policy)):
+        # Where nobody is asked again, no request is changed either.
         callable_here -= {ChangeRequests.verb}
     if not callable_here:
         # An end that nobody can come back from is left as it is.
         told = " and ".join(sorted(begun.absent.values()))
         message = f"{name} was handed to {told}, and nothing here names that"
+        if not told:
+            message = f"nothing of {name} can be handed over once more: nobody is asked again here"
         raise NeedsPerson(message, hint=once_more(name, begun.policy, "hand it over"))
     receipts = {
         verb: _started(found) if verb in callable_here else found for verb, found in record.receipts.items()
     }
-    dismissed = {part: tally for part, tally in record.dismissed.items() if part != "unhandled"}
+    dismissed = dict(record.dismissed)
+    if ProcessOutput.verb in callable_here:
+        dismissed.pop("unhandled", None)
     Run(ctx).publish(attrs.evolve(record, receipts=receipts, dismissed=dismissed))
     return "its answers go to the processor once more"
 

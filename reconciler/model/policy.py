@@ -71,9 +71,13 @@ class Typed:
         return attrs.evolve(self, flags=flags, whole=self.whole and flag is not None)
 
     def before_it(self, variable: str | None) -> Typed:
-        """With a variable, None where it cannot be typed."""
-        before = self.before if variable is None else (*self.before, variable)
-        return attrs.evolve(self, before=before, whole=self.whole and variable is not None)
+        """With a variable in place of an earlier one of that name, None where it cannot be typed."""
+        if variable is None:
+            return attrs.evolve(self, whole=False)
+        start = variable.partition("=")[0] + "="
+        return attrs.evolve(
+            self, before=(*(each for each in self.before if not each.startswith(start)), variable)
+        )
 
     def command(self, words: str) -> str:
         """`reconcile` and *words* with all of it; empty where some of it cannot be typed."""

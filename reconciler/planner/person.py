@@ -22,7 +22,7 @@ from reconciler.planner.changing import change, plan_change, unchanged
 from reconciler.planner.limiting import is_turned_away
 from reconciler.planner.safety import expects, refuse, to_match
 from reconciler.planner.settling import next_child, provider_of_child
-from reconciler.planner.unnamed import as_begun, held_without
+from reconciler.planner.unnamed import held_without, with_unnamed
 
 NOTHING_CHOSEN: Final = Policy()
 """The policy of a caller who only asks what the batch itself says."""
@@ -50,7 +50,7 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         because = "; ".join(verdict.bad_input if verdict else ()) or "its input cannot be read"
         return Plan(snap.name, because, then=Attention("mend the input line first"))
     attempt = 1 if snap.record is None else snap.record.attempt
-    begun = as_begun(snap.record, policy)
+    begun = with_unnamed(snap.record, policy)
     classes = begun.policy.chosen(attempt, chosen)
     missing = verdict.coverage.missing != NOTHING and (chosen is None or ErrorClass.MISSING in chosen)
     if attempt >= policy.max_attempts:
@@ -60,7 +60,7 @@ def plan_retry(snap: Snapshot, policy: Policy, chosen: frozenset[ErrorClass] | N
         return Plan(snap.name, because, then=Attention("raise [policy] max_attempts"))
     changes = change(snap, verdict.coverage, begun.policy, classes)
     if isinstance(changes, ChangeRequests):
-        return held_without(plan_change(changes), begun, snap.record, verdict.coverage, again_here=True)
+        return held_without(plan_change(changes), begun, snap.record, verdict.coverage)
     again = verdict.coverage.failed_in(classes) - Tally.of(changes.never)
     if not missing and again == NOTHING and changes.kept:
         because = f"none of its requests may be asked again: {changes.told}"

@@ -17,7 +17,7 @@ from reconciler.model.snapshot import Snapshot
 from reconciler.model.trouble import Trouble
 from reconciler.planner.safety import expects
 from reconciler.planner.settling import token_of
-from reconciler.planner.unnamed import Begun, as_begun, read_as
+from reconciler.planner.unnamed import Unnamed, read_as, with_unnamed
 
 _PARTS: Final = ("input", "answered", "failed", "retried", "dismissed", "missing")
 
@@ -46,7 +46,7 @@ def plan_replay(snap: Snapshot, policy: Policy) -> Plan:
         return Plan(
             name, "its JSONL was removed by [retain], and its results are all there is", then=Settled()
         )
-    begun = as_begun(record, policy)
+    begun = with_unnamed(record, policy)
     if ProcessOutput.verb in begun.absent:
         return _refusal(name, begun)
     matched = snap.matched
@@ -67,7 +67,7 @@ def plan_replay(snap: Snapshot, policy: Policy) -> Plan:
     return Plan(name, "its answers go to the output processor once more", tuple(steps), Settled())
 
 
-def _refusal(name: BatchName, begun: Begun) -> Plan:
+def _refusal(name: BatchName, begun: Unnamed) -> Plan:
     """What an output processor has made of the answers must not go because a flag was left out."""
     identity = begun.absent[ProcessOutput.verb]
     lacks = "neither an output processor nor a content" if read_as(identity) else "no output processor"

@@ -33,7 +33,7 @@ from reconciler.planner.changing import change, plan_change
 from reconciler.planner.rescuing import OVERDUE, is_overdue, rescue_refused
 from reconciler.planner.safety import expects
 from reconciler.planner.staying import holds, unanswered, unchanged_requests, unhandled_answers
-from reconciler.planner.unnamed import Begun, as_begun, held_without
+from reconciler.planner.unnamed import Unnamed, held_without, with_unnamed
 
 _NEVER_RAN: Final = frozenset({ErrorClass.MISSING, ErrorClass.EXPIRED, ErrorClass.CANCELLED})
 
@@ -45,12 +45,14 @@ def plan_settling(snap: Snapshot, coverage: Coverage, policy: Policy) -> Plan:
         # Its provider calls it finished, and has let its requests expire all the same.
         because = f"{record.provider} has left some of it, and [policy] rescue_after_seconds are over"
         return Plan(snap.name, because, (Rescue(snap.name, why=OVERDUE, expects=expects(snap)),))
-    begun = as_begun(record, policy)
+    begun = with_unnamed(record, policy)
     decision = _settle(snap, coverage, begun)
-    return held_without(decision, begun, record, coverage, again_here=asks_again(record, policy))
+    there = attrs.evolve(policy, provider=begun.asked)
+    here_and_there = {"again_here": asks_again(record, policy), "again_there": asks_again(record, there)}
+    return held_without(decision, begun, record, coverage, **here_and_there)
 
 
-def _settle(snap: Snapshot, coverage: Coverage, begun: Begun) -> Plan:
+def _settle(snap: Snapshot, coverage: Coverage, begun: Unnamed) -> Plan:
     """The same for whatever nobody has to rescue, as if all code were named that was at work on it."""
     name, record, policy = snap.name, snap.record, begun.policy
     attempt = _attempt_of(snap.name, record)
@@ -174,7 +176,7 @@ def provider_of_child(record: Record | None, policy: Policy) -> str | None:
 
 
 def _ask(
-    snap: Snapshot, coverage: Coverage, begun: Begun, classes: frozenset[ErrorClass], *, missing: bool
+    snap: Snapshot, coverage: Coverage, begun: Unnamed, classes: frozenset[ErrorClass], *, missing: bool
 ) -> Overrides | ProcessErrors:
     """What a custom error processor has answered, or the step that asks it."""
     asker = begun.policy.error_processor

@@ -20,7 +20,7 @@ from reconciler.model.identity import BatchName
 from reconciler.model.operation import ChangeRequests, ProcessErrors, ProcessOutput
 from reconciler.model.outcome import ErrorClass
 from reconciler.model.plan import Held, Plan
-from reconciler.model.policy import Policy, Typed
+from reconciler.model.policy import NO_PROVIDER, Policy, Typed
 from reconciler.model.receipt import STARTED
 from reconciler.model.record import Record
 from reconciler.model.words import pasted
@@ -31,7 +31,7 @@ _PROGRAM: Final = "run what began it again: the same program, or the same comman
 
 
 @attrs.frozen
-class Begun:
+class Unnamed:
     """
     What is decided by for one batch.
 
@@ -39,35 +39,44 @@ class Begun:
         policy: Today's, with the code that was at work on the batch where today's call names none.
         absent: What of it cannot be called today: name and version, by the operation, or by error class.
         off: What a person types to go on without it.
+        asked: Who is asked again where the hint is typed; `none` for nobody.
     """
 
     policy: Policy
     absent: Mapping[str, str] = attrs.field(factory=dict)
     off: Typed = attrs.field(factory=Typed)
+    asked: str = NO_PROVIDER
 
-    def of(self, what: str, identity: str, typed: Typed, off: Typed, **fields: Any) -> Begun:
+    def of(self, what: str, identity: str, typed: Typed, off: Typed, **fields: Any) -> Unnamed:
         """With one piece of code that is absent."""
         policy = attrs.evolve(self.policy, **fields, typed=typed)
-        return Begun(policy, {**self.absent, what: identity}, off)
+        return Unnamed(policy, {**self.absent, what: identity}, off, self.asked)
 
 
-def as_begun(record: Record | None, policy: Policy) -> Begun:
+def with_unnamed(record: Record | None, policy: Policy) -> Unnamed:
     """What is decided by for the batch of *record*."""
-    begun = Begun(policy, off=policy.typed)
+    begun = Unnamed(policy, off=policy.typed, asked=policy.provider)
     if record is None or not record.receipts:
         return begun
     errors, changes = (record.receipts.get(verb, {}) for verb in (ProcessErrors.verb, VERB))
     begun = _with_output(begun, record.receipts.get(ProcessOutput.verb, {}))
     begun = _with_changes(_with_errors(begun, errors), changes)
     asked, typed = _text(errors, "provider") or _text(changes, "provider"), begun.policy.typed
-    if asked and not policy.configured and "provider" not in typed.flags:
+    if asked.isprintable() and asked and not policy.configured and "provider" not in typed.flags:
         # Without it nobody is asked again, and the code is not asked what to send.
         typed = typed.adding("provider", f"--provider {pasted(asked)}")
+        begun = attrs.evolve(begun, asked=asked)
     return attrs.evolve(begun, policy=attrs.evolve(begun.policy, typed=typed))
 
 
-def held_without(
-    decision: Plan, begun: Begun, record: Record | None, coverage: Coverage, *, again_here: bool
+def held_without(  # noqa: PLR0913 - what a hint hangs on
+    decision: Plan,
+    begun: Unnamed,
+    record: Record | None,
+    coverage: Coverage,
+    *,
+    again_here: bool = True,
+    again_there: bool = True,
 ) -> Plan:
     """
     The plan, or why the batch is held where it would need code that today's call does not name.
@@ -78,22 +87,29 @@ def held_without(
         record: What metadata says of the batch.
         coverage: Its account.
         again_here: Whether anybody is asked again.
+        again_there: The same where the hint is typed; else only a person has failures asked again.
     """
-    left = dict(_wanted(decision, begun, coverage))
-    if record is not None:
-        left |= _open_changes(record.receipts.get(VERB, {}), coverage, begun, again_here=again_here)
+    name, left = decision.name, dict(_wanted(decision, begun, coverage))
+    changes = {} if record is None else record.receipts.get(VERB, {})
+    unasked = _open_changes(changes, coverage, begun, again_here=again_here)
+    left |= dict.fromkeys(unasked.values(), "nobody is asked again here")
+    if VERB in begun.absent and coverage.failed != NOTHING and not _names_a_class(begun.policy):
+        left[begun.absent[VERB]] = "nobody knows whose mark that is"
     if not left:
         return decision
     because = "; ".join(f"{identity} was at work on it, and {lacks}" for identity, lacks in left.items())
-    run = f"run WORKSPACE --only {decision.name}"
-    on = begun.policy.typed.command(run)
+    retry = unasked and not again_there
+    on = begun.policy.typed.command(f"retry WORKSPACE {name}" if retry else f"run WORKSPACE --only {name}")
     ways = [f"{on}    goes on with it" if on else _PROGRAM]
-    off = begun.off.command(run)
+    off = begun.off
+    for failed in sorted(unasked):
+        off = off.before_it(f"{_variable(failed)}=never")
+    without = off.command(f"run WORKSPACE --only {name}")
     if VERB in begun.absent:
         ways.append("or say in [policy.classes] what becomes of such failures")
-    elif off and begun.absent:
-        ways.append(f"{off}    goes on without it")
-    return Plan(decision.name, because, then=Held("\n".join(ways)))
+    elif without:
+        ways.append(f"{without}    goes on without it")
+    return Plan(name, because, then=Held("\n".join(ways)))
 
 
 def once_more(name: BatchName, policy: Policy, what: str) -> str:
@@ -118,23 +134,24 @@ def is_built_in(identity: str) -> bool:
 # Within
 
 
-def _with_output(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
+def _with_output(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
     """With the output processor of *receipt*, where today's call names none."""
     identity, policy = _text(receipt, "processor"), begun.policy
     if not _is_left_out(identity, policy):
         return begun
-    plain = "" if read_as(identity) == read_as(policy.processor) == "" else " --content text"
+    _, flag, content = policy.typed.flags.get("output", "").rpartition("--content ")
+    plain = f"--output-processor results {flag}{content}".strip() if flag else "--output-processor results"
     return begun.of(
         ProcessOutput.verb,
         identity,
         policy.typed.adding("output", _typed_output(receipt, identity, policy)),
-        begun.off.adding("output", f"--output-processor results{plain}"),
+        begun.off.adding("output", plain),
         processor=identity,
         processor_may_fail=bool(read_as(identity)) or not is_built_in(identity),
     )
 
 
-def _with_errors(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
+def _with_errors(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
     """With the error processor of *receipt*, likewise."""
     identity, policy = _text(receipt, "processor"), begun.policy
     if not identity or policy.error_processor is not None or policy.error_named:
@@ -149,7 +166,7 @@ def _with_errors(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
     )
 
 
-def _with_changes(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
+def _with_changes(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
     """With the transforms of *receipt*, likewise."""
     if receipt.get("state") == STARTED and "by" not in receipt:
         # An earlier version did not write down whose mark it is.
@@ -162,23 +179,23 @@ def _with_changes(begun: Begun, receipt: Mapping[str, Any]) -> Begun:
         if failed in policy.transforms or failed in policy.classes_named:
             continue
         named = _named(found.get(failed.value) if isinstance(found, Mapping) else None, identity)
-        variable = f"RECONCILER_POLICY_CLASSES_{failed.name}"
         begun = begun.of(
             failed.value,
             identity,
-            policy.typed.before_it(f"{variable}={pasted(named)}" if named else None),
-            begun.off.before_it(f"{variable}=never"),
+            policy.typed.before_it(f"{_variable(failed)}={pasted(named)}" if named else None),
+            begun.off.before_it(f"{_variable(failed)}=never"),
             transforms={**policy.transforms, failed: identity},
         )
     return begun
 
 
-def _wanted(decision: Plan, begun: Begun, coverage: Coverage) -> Iterator[tuple[str, str]]:
+def _wanted(decision: Plan, begun: Unnamed, coverage: Coverage) -> Iterator[tuple[str, str]]:
     """Whom the steps of a plan would call though nobody names them, and what today's call lacks."""
     for step in decision.steps:
         identity = begun.absent.get(step.verb)
         if isinstance(step, ProcessOutput) and identity is not None:
-            yield identity, "no output processor is named here"
+            is_content = is_built_in(identity) and read_as(identity)
+            yield identity, f"no {'content' if is_content else 'output processor'} is named here"
         elif isinstance(step, ProcessErrors) and identity is not None:
             yield identity, "no error processor is named here"
         elif isinstance(step, ChangeRequests):
@@ -188,13 +205,11 @@ def _wanted(decision: Plan, begun: Begun, coverage: Coverage) -> Iterator[tuple[
 
 
 def _open_changes(
-    receipt: Mapping[str, Any], coverage: Coverage, begun: Begun, *, again_here: bool
-) -> Mapping[str, str]:
-    """Transforms that have begun and not ended well, where none is called: nothing of them is given up."""
+    receipt: Mapping[str, Any], coverage: Coverage, begun: Unnamed, *, again_here: bool
+) -> Mapping[ErrorClass, str]:
+    """Transforms that have begun and not ended well, where nobody is asked again and so none is called."""
     if coverage.failed == NOTHING:
         return {}
-    if VERB in begun.absent and not (begun.policy.classes_named or begun.policy.transforms):
-        return {begun.absent[VERB]: "it names none here"}
     kept = receipt.get("kept")
     refused = isinstance(kept, list) and any(
         isinstance(each, Mapping) and each.get("attention") for each in kept
@@ -203,12 +218,21 @@ def _open_changes(
     is_open = refused or receipt.get("state") == STARTED or receipt.get("lines") is not None
     if again_here or not is_open:
         return {}
-    left = {
+    return {
         failed: identity
         for failed, identity in _changed_by(receipt).items()
         if failed in begun.policy.transforms and coverage.failed_in({failed}) != NOTHING
     }
-    return dict.fromkeys(left.values(), "nobody is asked again here")
+
+
+def _names_a_class(policy: Policy) -> bool:
+    """Whether anything is said of what becomes of failures."""
+    return bool(policy.classes_named or policy.transforms)
+
+
+def _variable(failed: ErrorClass) -> str:
+    """The environment variable that says what becomes of failures of a class."""
+    return f"RECONCILER_POLICY_CLASSES_{failed.name}"
 
 
 def _is_left_out(identity: str, policy: Policy) -> bool:

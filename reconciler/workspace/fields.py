@@ -166,17 +166,17 @@ def read_online(found: Any) -> Online:
     """The inverse of `online_fields`."""
     fields = mapping(found, "online")
     return Online(
-        refusals=tuple(_read_refusal(each) for each in _listed(fields, "refusals")),
+        refusals=tuple(_read_refusal(each) for each in listed(fields, "refusals")),
         error=text(fields.get("error", ""), "error"),
-        candidates=tuple(text(each, "candidates") for each in _listed(fields, "candidates")),
+        candidates=tuple(text(each, "candidates") for each in listed(fields, "candidates")),
         not_before=maybe(fields, "not_before", number),
         tries=whole(fields.get("tries", 0), "tries"),
         odd=maybe(fields, "odd", lambda value, _: Odd(value)),
         looks=whole(fields.get("looks", 0), "looks"),
-        stopped=_flag(fields.get("stopped", False), "stopped"),
-        rescue=_flag(fields.get("rescue", False), "rescue"),
-        limited=_flag(fields.get("limited", False), "limited"),
-        unstoppable=_flag(fields.get("unstoppable", False), "unstoppable"),
+        stopped=flag(fields.get("stopped", False), "stopped"),
+        rescue=flag(fields.get("rescue", False), "rescue"),
+        limited=flag(fields.get("limited", False), "limited"),
+        unstoppable=flag(fields.get("unstoppable", False), "unstoppable"),
         worker=text(fields.get("worker", ""), "worker"),
     )
 
@@ -200,7 +200,7 @@ def after_fields(after: After) -> dict[str, Any]:
 def read_after(found: Any, key: str) -> After:
     """The inverse of `after_fields`."""
     fields = mapping(found, key)
-    names = tuple(name(each, "batches") for each in _listed(fields, "batches"))
+    names = tuple(name(each, "batches") for each in listed(fields, "batches"))
     return After(names, number(fields["share"], "share"))
 
 
@@ -212,24 +212,19 @@ def _read_refusal(found: Any) -> Refusal:
     )
 
 
-def _flag(value: Any, key: str) -> bool:
+def flag(value: Any, key: str) -> bool:
     """A truth value."""
     if not isinstance(value, bool):
         raise TypeError(f"{key} is {value!r:.40}, expected true or false")
     return value
 
 
-def _listed(fields: Mapping[str, Any], key: str) -> list[Any]:
+def listed(fields: Mapping[str, Any], key: str) -> list[Any]:
     """A JSON array, empty when it is absent."""
     value = fields.get(key, [])
     if not isinstance(value, list):
         raise TypeError(f"{key} is {value!r:.40}, expected an array")
     return value
-
-
-def read_receipts(found: Any) -> dict[str, Mapping[str, Any]]:
-    """Receipts of processors, by operation; each is an object."""
-    return {key: mapping(value, f"receipt {key}") for key, value in mapping(found, "receipts").items()}
 
 
 def name(value: Any, key: str) -> BatchName:

@@ -19,6 +19,7 @@ from reconciler.model.identity import BatchName, Role
 from reconciler.model.record import NOTHING_HEARD, Counts, InputFact, Record, Submission, at_provider
 from reconciler.workspace import fields, typed
 from reconciler.workspace.nesting import may_be_deep, shallow
+from reconciler.workspace.receipt_fields import read_receipts
 
 SCHEMA: Final = 1
 
@@ -127,7 +128,7 @@ def _quickly(data: bytes, name: BatchName) -> Record | None:
             None if found.coverage is typed.UNSAID else _account(msgspec.json.decode(found.coverage)),
             fields.read_children(found.children) if found.children else {},
             _dismissed(found.dismissed) if found.dismissed else {},
-            found.receipts,
+            read_receipts(found.receipts) if found.receipts else {},
             found.cost,
             found.imported,
             {},
@@ -252,7 +253,7 @@ def _record(found: dict[str, Any]) -> Record:
         coverage=_account(found.get("coverage")),
         children=fields.read_children(found.get("children", {})),
         dismissed=_dismissed(fields.mapping(found.get("dismissed", {}), "dismissed")),
-        receipts=fields.read_receipts(found.get("receipts", {})),
+        receipts=read_receipts(found.get("receipts", {})),
         cost=fields.maybe(found, "cost", fields.mapping),
         imported=fields.maybe(found, "imported", fields.mapping),
         extra={key: value for key, value in found.items() if key not in _KNOWN},

@@ -23,6 +23,7 @@ from reconciler.workspace import fields
 from reconciler.workspace.layout import DONE
 from reconciler.workspace.nesting import shallow
 from reconciler.workspace.reading import Reading
+from reconciler.workspace.receipt_fields import read_receipts
 
 MANIFEST: Final = "manifest.json"
 SCHEMA: Final = 1
@@ -116,7 +117,7 @@ def decode(data: bytes, path: str) -> Manifest:
             dismissed=fields.maybe(found, "dismissed", fields.text),
             provider=fields.maybe(found, "provider", fields.text),
             batch_id=fields.maybe(found, "batch_id", fields.text),
-            receipts=fields.read_receipts(found.get("receipts", {})),
+            receipts=read_receipts(found.get("receipts", {})),
             worker=fields.text(found.get("worker", ""), "worker"),
         )
     except (msgspec.MsgspecError, ValueError, TypeError, KeyError, RecursionError) as error:

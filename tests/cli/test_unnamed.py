@@ -252,3 +252,74 @@ def test_dismissed_is_dismissed(capsys: pytest.CaptureFixture[str], workspace: P
     assert call(capsys, workspace, "--provider", "openai", *flags).code == 3
     assert call(capsys, "dismiss", workspace, "1").code == 0
     assert manifest(workspace, "1")["coverage"]["failed"]["requests"] == 1
+
+
+def test_process_leaves_alone_what_it_cannot_call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """Where nobody is asked again no transform is called, so what it has ended stays, and can be given up."""
+    put_long(workspace)
+    monkeypatch.setenv(LONG, f"{code}:halve")
+    assert call(capsys, workspace, "--provider", "openai").code == 3
+    before = record(workspace, "1")["receipts"]["change-requests"]
+    assert call(capsys, "process", workspace, "1").code == 3
+    assert record(workspace, "1")["receipts"]["change-requests"] == before
+    held = call(capsys, workspace)
+    command = f"{LONG}='{code}:halve' reconcile run {workspace} --only 1 --provider openai"
+    assert f"{command}    goes on with it" in held.out
+    assert call(capsys, "dismiss", workspace, "1").code == 0
+
+
+def test_what_was_given_up_stays_given_up(
+    capsys: pytest.CaptureFixture[str], workspace: Path, code: Path
+) -> None:
+    """`process` of another piece of code takes back no word about answers that are not handed over."""
+    put_long(workspace)
+    flags = ("--output-processor", f"{code}:fussy", "--error-processor", f"{code}:decide")
+    assert call(capsys, workspace, *flags).code == 3
+    assert call(capsys, "dismiss", workspace, "1", "--error-processor", f"{code}:decide").code == 0
+
+
+def test_a_transform_that_failed_in_a_persons_retry(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """No pass was there before, nobody is asked by itself: what is printed goes on all the same."""
+    put_long(workspace)
+    monkeypatch.setenv(LONG, f"{code}:weary")
+    assert call(capsys, "retry", workspace, "1").code == 1
+    held = call(capsys, workspace)
+    assert (held.code, "nobody is asked again here" in held.out) == (3, True)
+    code.with_name("mended").touch()
+    assert typed(monkeypatch, capsys, held, 0).code == 3  # the transform gave it up: nothing is asked again
+    assert record(workspace, "1")["receipts"]["change-requests"]["kept"][0]["why"] == "it returned None"
+    assert call(capsys, workspace).code == 0
+
+
+def test_the_limit_of_cost_is_typed_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """A command that is printed spends no more than the one that was typed."""
+    put_answers(workspace, 1)
+    assert call(capsys, workspace, "--output-processor", f"{code}:fussy").code == 3
+    said = call(capsys, workspace, "--max-cost-usd", "0.5")
+    assert f"1 --max-cost-usd 0.5 --output-processor '{code}:fussy'    to hand" in said.out
+    assert typed(monkeypatch, capsys, said, 1).code == 3
+
+
+def test_code_that_was_moved_is_named_by_its_new_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workspace: Path, code: Path
+) -> None:
+    """It is the same work, and the hint has where it lay the last time; a replay takes it as well."""
+    put_answers(workspace, 2)
+    assert call(capsys, workspace, "--output-processor", f"{code}:tired").code == 1
+    there = code.parent.parent / "elsewhere"
+    code.parent.rename(there)
+    assert call(capsys, workspace, "--output-processor", f"{there}/mine.py:tired").code == 1
+    (there / "mended").touch()
+    assert typed(monkeypatch, capsys, call(capsys, workspace), 0).code == 0
+    calls = (there / "calls").read_text("utf-8").splitlines()
+    assert [line.split()[1] for line in calls if line.startswith("q-0")] == ["False", "True", "True"]
+    before = files(workspace)
+    there.rename(code.parent)
+    assert call(capsys, "replay", workspace, "--output-processor", f"{code}:tired").code == 0
+    assert {*files(workspace)} == {*before}

@@ -152,7 +152,11 @@ BOTH: Final = ("over-length-0", "over-length-1")
 LINES: Final = {"sha256": "a" * 64, "bytes": 1}
 NOT_NAMED: Final = "shorten.py:halve/1 was at work on it, and [policy.classes] over-length names no code here"
 NOBODY_ASKED: Final = "shorten.py:halve/1 was at work on it, and nobody is asked again here"
+HALVES: Final = "RECONCILER_POLICY_CLASSES_OVER_LENGTH=/shorten.py:halve"
+AS_THEN: Final = f"{HALVES} reconcile run WORKSPACE --only 7 --provider openai"
+BY_HAND: Final = f"{HALVES} reconcile retry WORKSPACE 7"
 NAMES_IT: Final = attrs.evolve(NOBODY, transforms={ErrorClass.OVER_LENGTH: "shorten.py:halve/1"})
+NAMED_HERE: Final = attrs.evolve(NAMES_IT, typed=Typed(before=(HALVES,)))
 
 
 @pytest.mark.parametrize(
@@ -237,13 +241,13 @@ def test_a_person_has_nothing_sent_as_it_is_that_a_transform_was_to_change() -> 
         pytest.param(
             output("s.py:f/1+json", named="/a b/s.py:f", **STARTED),
             "reconcile run WORKSPACE --only 7 --output-processor '/a b/s.py:f' --content json",
-            "reconcile run WORKSPACE --only 7 --output-processor results --content text",
+            "reconcile run WORKSPACE --only 7 --output-processor results",
             id="with-content",
         ),
         pytest.param(
             output("results/1+jsonl", **STARTED),
             "reconcile run WORKSPACE --only 7 --content jsonl",
-            "reconcile run WORKSPACE --only 7 --output-processor results --content text",
+            "reconcile run WORKSPACE --only 7 --output-processor results",
             id="content-alone",
         ),
         pytest.param(
@@ -300,7 +304,7 @@ def test_the_hint_has_what_this_call_was_given() -> None:
     on, off = (way.partition("    ")[0] for way in hint_of(found.then).splitlines())
     start = "reconcile run WORKSPACE --only 7 --provider openai"
     assert on == f"{start} --output-processor {CODE} --content text --error-processor {DECIDE}"
-    assert off == f"{start} --output-processor results --content text --error-processor summary"
+    assert off == f"{start} --output-processor results --content json --error-processor summary"
 
 
 @pytest.mark.parametrize(
@@ -319,6 +323,27 @@ def test_odd_receipts_stop_no_plan(receipts: Receipts) -> None:
     """Whatever metadata that somebody has edited says there, there is a plan."""
     for policy in (NOBODY, OPENAI, NAMED):
         assert told(planned(FAILED, policy, receipts))
+
+
+@pytest.mark.parametrize(
+    ("policy", "facts", "on"),
+    [
+        pytest.param(NOBODY, {"provider": "openai"}, AS_THEN, id="as-then"),
+        pytest.param(NOBODY, {}, BY_HAND, id="nobody-then-either"),
+        pytest.param(NAMED_HERE, {}, BY_HAND, id="named-here"),
+        pytest.param(Policy(provider="local"), {"provider": "openai"}, BY_HAND, id="one-that-asks-nobody"),
+    ],
+)
+def test_where_nobody_is_asked_again_the_hint_has_somebody_asked(
+    policy: Policy, facts: Receipts, on: str
+) -> None:
+    """The provider of then, or a person's `retry`; and the class may be given up in any case."""
+    receipts = {**transforms(named={"over-length": "/shorten.py:halve"}, state="started", **facts)}
+    found = planned(FAILED, policy, receipts)
+    assert found.because == NOBODY_ASKED
+    ways = [way.partition("    ")[0] for way in hint_of(found.then).splitlines()]
+    assert ways[0] == on
+    assert ways[1].startswith("RECONCILER_POLICY_CLASSES_OVER_LENGTH=never reconcile run WORKSPACE --only 7")
 
 
 def test_code_in_a_folder_called_like_a_built_in_is_none() -> None:
