@@ -99,8 +99,8 @@ def test_what_cannot_be_verified_is_kept(spoil: Callable[[Path], None], tmp_path
         pytest.param({"path": 7}, "expected a string", id="no-path"),
         pytest.param({"files": []}, "expected an object", id="no-files"),
         pytest.param({"sha256": None}, "expected a string", id="no-digest"),
-        pytest.param({"unhandled": [1]}, "no attribute", id="no-counts"),
-        pytest.param({"unhandled": {"requests": "many"}}, "invalid literal", id="no-count"),
+        pytest.param({"unhandled": [1]}, "expected an object", id="no-counts"),
+        pytest.param({"unhandled": {"requests": "many"}}, "expected a whole number", id="no-count"),
         pytest.param(None, "not a regular file", id="a-link"),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_function_that_hangs_is_left_at_the_second_signal(hanging: Path) -> No
     running.hear("stopping after the current step")
     running.process.send_signal(signal.SIGINT)
     said = running.end()
-    assert (said.code, "Traceback" in said.err) == (130, False)
+    assert (said.code, "Traceback" in said.err) == (130, False), said.err
 
 
 def test_a_function_that_hangs_outlasts_no_time_limit(hanging: Path) -> None:
