@@ -71,7 +71,9 @@ class Keeper(Generic[T]):
             await self._over
         if self._unkept:
             # Each of them may have been paid for.
-            await self._loop.run_in_executor(self._writer, self._keep, self._unkept)
+            error = await self._loop.run_in_executor(self._writer, self._tried, self._unkept)
+            if error is not None:
+                raise error
 
     def close(self) -> None:
         """Let go of the thread; what it is writing ends first."""
@@ -81,14 +83,25 @@ class Keeper(Generic[T]):
         """Give all that has ended to the thread."""
         ends, self._unkept = self._unkept, []
         waiting, self._waiting = self._waiting, []
-        writing = self._loop.run_in_executor(self._writer, self._keep, ends)
+        writing = self._loop.run_in_executor(self._writer, self._tried, ends)
         writing.add_done_callback(partial(self._written, ends, waiting))
 
+    def _tried(self, ends: list[T]) -> BaseException | None:
+        """Why they could not be kept; asyncio complains of what is raised where nobody waits any more."""
+        try:
+            self._keep(ends)
+        except BaseException as error:  # noqa: BLE001 - the loop hears of it
+            return error
+        return None
+
     def _written(
-        self, ends: list[T], waiting: list[asyncio.Future[None]], writing: asyncio.Future[None]
+        self,
+        ends: list[T],
+        waiting: list[asyncio.Future[None]],
+        writing: asyncio.Future[BaseException | None],
     ) -> None:
         """A group has been written, or could not be."""
-        error = None if writing.cancelled() else writing.exception()
+        error = None if writing.cancelled() else writing.result()
         if error is None:
             if ends:
                 self._kept(len(ends))
