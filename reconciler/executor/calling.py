@@ -139,8 +139,8 @@ class Calls:
             yield self._first(under_way)
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine of our own on the private loop; what it raises is raised here."""
-        found: T = self._begin(coroutine).result()
+        """Run a coroutine of our own, which sees to an end itself; what it raises is raised here."""
+        found: T = self._result(self._begin(coroutine), patient=True)
         return found
 
     # Within
@@ -159,15 +159,20 @@ class Calls:
         value = function(*arguments)
         return self._result(self._begin(_awaited(value))) if inspect.isawaitable(value) else value
 
-    def _result(self, future: Future[Any]) -> Any:
-        """Wait for a call, looking up now and then."""
+    def _result(self, future: Future[Any], *, patient: bool = False) -> Any:
+        """
+        Wait for a call, looking up now and then.
+
+        Without that a signal may not be heard: one that comes just before the main thread begins to wait
+        wakes nobody.
+        """
         while True:
             try:
                 return future.result(_POLL)
             except TimeoutError:
                 if future.done():
                     return future.result()
-            if self._stopping():
+            if not patient and self._stopping():
                 future.cancel()
                 raise Interrupted("stopped while a processor was at work; everything is resumable")
 

@@ -164,10 +164,11 @@ def test_while_one_works_the_second_is_refused(busy: Path, capsys: pytest.Captur
 
 
 HANGING: Final = """
-import threading
+import sys, threading
 
 def work(request):
     if request.custom_id == "q-1":
+        print("hangs", file=sys.stderr, flush=True)
         threading.Event().wait()
     message = {"role": "assistant", "content": "fine"}
     return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
@@ -181,6 +182,17 @@ def hanging(workspace: Path) -> Path:
     os.utime(workspace / "workdir/batch_input_1.jsonl", (1, 1))
     (workspace / "hanging.py").write_text(HANGING, "utf-8")
     return workspace
+
+
+def test_a_function_that_hangs_is_left_at_the_second_signal(hanging: Path) -> None:
+    """The first Ctrl-C waits for it, the second one ends the pass, the process, and so the function."""
+    running = begin(hanging, "--provider", "local", "--worker", f"{hanging}/hanging.py:work")
+    running.hear("hangs")
+    running.process.send_signal(signal.SIGINT)
+    running.hear("stopping after the current step")
+    running.process.send_signal(signal.SIGINT)
+    said = running.end()
+    assert (said.code, "Traceback" in said.err) == (130, False), said.err
 
 
 def test_a_function_that_hangs_outlasts_no_time_limit(hanging: Path) -> None:
