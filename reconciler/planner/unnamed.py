@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from reconciler.model.changes import VERB
+from reconciler.model.changes import VERB, read_by, read_changes
 from reconciler.model.coverage import NOTHING, Coverage
 from reconciler.model.identity import BatchName
 from reconciler.model.operation import ChangeRequests, ProcessErrors, ProcessOutput
@@ -61,7 +61,7 @@ def with_unnamed(record: Record | None, policy: Policy) -> Unnamed:
     errors, changes = (record.receipts.get(verb, {}) for verb in (ProcessErrors.verb, VERB))
     begun = _with_output(begun, record.receipts.get(ProcessOutput.verb, {}))
     begun = _with_changes(_with_errors(begun, errors), changes)
-    asked, typed = _text(errors, "provider") or _text(changes, "provider"), begun.policy.typed
+    asked, typed = errors.get("provider") or changes.get("provider", ""), begun.policy.typed
     if asked.isprintable() and asked and not policy.configured and "provider" not in typed.flags:
         # Without it nobody is asked again, and the code is not asked what to send.
         typed = typed.adding("provider", f"--provider {pasted(asked)}")
@@ -136,7 +136,7 @@ def is_built_in(identity: str) -> bool:
 
 def _with_output(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
     """With the output processor of *receipt*, where today's call names none."""
-    identity, policy = _text(receipt, "processor"), begun.policy
+    identity, policy = receipt.get("processor", ""), begun.policy
     if not _is_left_out(identity, policy):
         return begun
     _, flag, content = policy.typed.flags.get("output", "").rpartition("--content ")
@@ -153,7 +153,7 @@ def _with_output(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
 
 def _with_errors(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
     """With the error processor of *receipt*, likewise."""
-    identity, policy = _text(receipt, "processor"), begun.policy
+    identity, policy = receipt.get("processor", ""), begun.policy
     if not identity or policy.error_processor is not None or policy.error_named:
         return begun
     named = _named(receipt.get("named"), identity)
@@ -173,12 +173,11 @@ def _with_changes(begun: Unnamed, receipt: Mapping[str, Any]) -> Unnamed:
         return begun.of(
             VERB, "code of [policy.classes]", begun.policy.typed.before_it(None), begun.off.before_it(None)
         )
-    found = receipt.get("named")
-    for failed, identity in sorted(_changed_by(receipt).items()):
+    for failed, identity in sorted(read_by(receipt.get("by", {})).items()):
         policy = begun.policy
         if failed in policy.transforms or failed in policy.classes_named:
             continue
-        named = _named(found.get(failed.value) if isinstance(found, Mapping) else None, identity)
+        named = _named(receipt.get("named", {}).get(failed.value), identity)
         begun = begun.of(
             failed.value,
             identity,
@@ -208,19 +207,15 @@ def _open_changes(
     receipt: Mapping[str, Any], coverage: Coverage, begun: Unnamed, *, again_here: bool
 ) -> Mapping[ErrorClass, str]:
     """Transforms that have begun and not ended well, where nobody is asked again and so none is called."""
-    if coverage.failed == NOTHING:
+    if again_here:
         return {}
-    kept = receipt.get("kept")
-    refused = isinstance(kept, list) and any(
-        isinstance(each, Mapping) and each.get("attention") for each in kept
-    )
+    found = read_changes(receipt)
     # Lines that were changed are named until a child has them.
-    is_open = refused or receipt.get("state") == STARTED or receipt.get("lines") is not None
-    if again_here or not is_open:
+    if not found.attention and receipt.get("state") != STARTED and found.lines is None:
         return {}
     return {
         failed: identity
-        for failed, identity in _changed_by(receipt).items()
+        for failed, identity in found.by.items()
         if failed in begun.policy.transforms and coverage.failed_in({failed}) != NOTHING
     }
 
@@ -255,22 +250,8 @@ def _typed_output(receipt: Mapping[str, Any], identity: str, policy: Policy) -> 
     return " ".join(words)
 
 
-def _changed_by(receipt: Mapping[str, Any]) -> dict[ErrorClass, str]:
-    """Which transform was at work, by error class; a class of a later version is none that is asked again."""
-    by = receipt.get("by")
-    known = {each.value: each for each in ErrorClass}
-    pairs = by.items() if isinstance(by, Mapping) else ()
-    return {known[word]: name for word, name in pairs if word in known and isinstance(name, str)}
-
-
-def _text(receipt: Mapping[str, Any], key: str) -> str:
-    """A text of a receipt, empty where there is none."""
-    found = receipt.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def _named(named: object, identity: str) -> str:
+def _named(named: str | None, identity: str) -> str:
     """What a person types for code; empty where it would be another code's, or could not be shown."""
-    if not isinstance(named, str) or not named.isprintable():
+    if named is None or not named.isprintable():
         return ""
     return named if identity.startswith(f"{named.rpartition('/')[2]}/") else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from reconciler.model.outcome import ErrorClass
 from reconciler.workspace.fields import flag, listed, mapping, text, whole
 
 
@@ -51,7 +52,38 @@ def _unhandled(receipt: Mapping[str, Any], field: str) -> None:
         int(text(unhandled["ids"], field), 16)
 
 
+def _text(receipt: Mapping[str, Any], field: str) -> None:
+    """A text."""
+    text(receipt[field], field)
+
+
+def _named(receipt: Mapping[str, Any], field: str) -> None:
+    """What a person types for code; by error class, where code is."""
+    found = receipt[field]
+    for each in mapping(found, field).values() if "by" in receipt else (found,):
+        text(each, field)
+
+
+def _by(receipt: Mapping[str, Any], field: str) -> None:
+    """Code by error class."""
+    for failed, name in mapping(receipt[field], field).items():
+        ErrorClass(failed)
+        text(name, field)
+
+
+def _lines(receipt: Mapping[str, Any], field: str) -> None:
+    """The digest of the lines that a transform has changed."""
+    found = mapping(receipt[field], field)
+    text(found["sha256"], field)
+    whole(found["bytes"], field)
+
+
 _READ: Final[Mapping[str, Callable[[Mapping[str, Any], str], None]]] = {
+    "processor": _text,
+    "provider": _text,
+    "named": _named,
+    "by": _by,
+    "lines": _lines,
     "again": _hashes,
     "never": _hashes,
     "attention": _hashes,
@@ -59,4 +91,4 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any], str], None]]] = {
     "kept": _kept,
     "unhandled": _unhandled,
 }
-"""What a batch stays for, by its receipts."""
+"""What plans read, and so what a batch stays for."""

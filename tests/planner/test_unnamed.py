@@ -308,24 +308,6 @@ def test_the_hint_has_what_this_call_was_given() -> None:
 
 
 @pytest.mark.parametrize(
-    "receipts",
-    [
-        {"process-output": {"processor": 5, "named": 5}},
-        {"process-output": {"processor": "shout.py:shout/1", "named": ["a"]}},
-        {"process-errors": {"processor": ["a"]}},
-        {"process-errors": {"processor": "p.py:f/1", "named": 5, "classes_asked": 5}},
-        {"change-requests": {"by": ["a"], "named": "z", "kept": 5}},
-        {"change-requests": {"by": {"over-length": 5, "new-class": "x/1"}, "named": None, "kept": [5]}},
-        {"change-requests": {"by": {"over-length": "a.py:f/1"}, "named": {"over-length": 5}, "lines": 5}},
-    ],
-)
-def test_odd_receipts_stop_no_plan(receipts: Receipts) -> None:
-    """Whatever metadata that somebody has edited says there, there is a plan."""
-    for policy in (NOBODY, OPENAI, NAMED):
-        assert told(planned(FAILED, policy, receipts))
-
-
-@pytest.mark.parametrize(
     ("policy", "facts", "on"),
     [
         pytest.param(NOBODY, {"provider": "openai"}, AS_THEN, id="as-then"),

@@ -37,7 +37,7 @@ DEFENCES: Final = (
     Planted(
         "a pass without a provider gives up what a transform has begun",
         "planner/unnamed.py",
-        "    if again_here or not is_open:",
+        "    if again_here:",
         "    if coverage:",
         UNNAMED,
     ),

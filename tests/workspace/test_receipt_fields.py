@@ -17,7 +17,12 @@ SOUND: dict[str, Any] = {
         "unhandled": {"requests": 1, "ids": "0f", "told": "1 broken"},
     },
     "process-errors": {"attention": ["0f"], "never": [], "again": ["ff"], "faults": ["KeyError"]},
-    "change-requests": {"by": {}, "kept": [{"why": "no", "attention": True, "ids": ["1"]}], "lines": None},
+    "change-requests": {
+        "by": {"over-length": "a.py:f/1"},
+        "named": {"over-length": "/a.py:f"},
+        "kept": [{"why": "no", "attention": True, "ids": ["1"]}],
+        "lines": None,
+    },
     "of-a-later-version": {"anything": [1, {}]},
 }
 
@@ -33,6 +38,17 @@ def test_receipts_that_are_sound_are_read() -> None:
     [
         5,
         {"process-errors": 5},
+        {"process-output": {"processor": 5}},
+        {"process-output": {"named": 5}},
+        {"process-errors": {"provider": ["a"]}},
+        {"change-requests": {"by": ["a"]}},
+        {"change-requests": {"by": {"over-length": 5}}},
+        {"change-requests": {"by": {"a-class-of-a-later-version": "x/1"}}},
+        {"change-requests": {"by": {}, "named": {"over-length": 5}}},
+        {"change-requests": {"by": {}, "named": "a"}},
+        {"process-errors": {"named": {}}},
+        {"change-requests": {"lines": 5}},
+        {"change-requests": {"lines": {"sha256": "0"}}},
         {"process-errors": {"attention": 5}},
         {"process-errors": {"attention": ["zz"]}},
         {"process-errors": {"never": [5]}},
