@@ -50,7 +50,7 @@ def begun(verb: str, token: str, record: Record, run: Run, code: Mapping[str, st
     if not code:
         return Begun(redelivery=False, tokens=known)
     tokens = known if token in known else (*known, token)[-REMEMBERED:]
-    moved = receipt.get("named") not in (None, code.get("named"))
+    moved = receipt.get("named") != code.get("named")
     if token in known and receipt.get("token") == token and not moved:
         return Begun(redelivery=True, tokens=tokens)
     started = {"token": token, **code, "state": STARTED, "begun": list(tokens)}

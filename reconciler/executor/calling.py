@@ -104,7 +104,7 @@ class Calls:
 
         loop.call_soon_threadsafe(end)
         self._thread.join()
-        self._pool.shutdown(cancel_futures=True)
+        # It takes the pool along.
         loop.close()
 
     def one(self, function: Callable[..., Any], *arguments: Any) -> Outcome:
@@ -196,8 +196,7 @@ class Calls:
             from reconciler.executor.threads import Threads  # noqa: PLC0415 - likewise
 
             self._loop = loop = (self._made or asyncio.new_event_loop)()
-            self._pool = Threads(THREADS)
-            loop.set_default_executor(self._pool)
+            loop.set_default_executor(Threads(THREADS))
             self._thread = threading.Thread(target=loop.run_forever, name="reconciler-user-code", daemon=True)
             self._thread.start()
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -147,8 +147,7 @@ def _handed_before(ctx: Context, record: Record, decision: Plan) -> Record:
     token = next(step.token for step in decision.steps if isinstance(step, ProcessOutput))
     receipt = record.receipts.get(ProcessOutput.verb, {})
     known = [each for each in receipt.get("begun", ()) if each != token]
-    # Where that code lay is not held against today's: nothing may be written down of a settled batch.
-    begun = {**receipt, "named": None, "token": token, "begun": [*known, token]}
+    begun = {**receipt, "token": token, "begun": [*known, token]}
     return attrs.evolve(record, receipts={**record.receipts, ProcessOutput.verb: begun})
 
 

@@ -44,8 +44,8 @@ class Threads(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as the base has it
-        """Begin nothing more; threads end once they have nothing to do, and nobody waits for that."""
-        while cancel_futures and not self._waiting.empty():
+        """Begin nothing more, whatever is asked; threads end by themselves, and nobody waits for that."""
+        while not self._waiting.empty():
             work = self._waiting.get()
             if work is not None:
                 work[0].cancel()

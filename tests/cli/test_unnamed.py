@@ -275,9 +275,12 @@ def test_what_was_given_up_stays_given_up(
 ) -> None:
     """`process` of another piece of code takes back no word about answers that are not handed over."""
     put_long(workspace)
-    flags = ("--output-processor", f"{code}:fussy", "--error-processor", f"{code}:decide")
-    assert call(capsys, workspace, *flags).code == 3
-    assert call(capsys, "dismiss", workspace, "1", "--error-processor", f"{code}:decide").code == 0
+    assert call(capsys, workspace, "--output-processor", f"{code}:fussy").code == 3
+    asks = ("--error-processor", f"{code}:decide")
+    assert call(capsys, "dismiss", workspace, "1", *asks).code == 3
+    assert list(record(workspace, "1")["dismissed"]) == ["unhandled"]
+    code.with_name("mended").touch()
+    assert call(capsys, "process", workspace, "1", *asks).code == 0
 
 
 def test_a_transform_that_failed_in_a_persons_retry(
