@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.config import settle
 from reconciler.preview import preview
 from tests.cli.calling import READERS, call, named, put_crossed, put_everything, put_settled, spawn, spoken
+from tests.workspaces import answered, failed, put, request
 
 
 @pytest.mark.parametrize("words", READERS, ids=lambda words: words[0].strip("{}"))
@@ -46,6 +48,27 @@ def test_json_is_one_document_with_a_schema(
     assert (said.document["schema"], said.document["workspace"]) == (1, str(workspace.resolve()))
     assert said.document["exit_code"] == said.code
     assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        pytest.param((), "1 answered;", id="none"),
+        pytest.param((400, 400), "1 answered, 2 failed (invalid-request);", id="of-one-class"),
+        pytest.param(
+            (400, 400, 403), "1 answered, 3 failed (1 authentication, 2 invalid-request);", id="of-two"
+        ),
+    ],
+)
+def test_a_settled_batch_says_what_its_failures_are(
+    statuses: tuple[int, ...], told: str, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their classes, and how many of each where there are several."""
+    errors = [failed(n, status) for n, status in enumerate(statuses, 1)]
+    roles: dict[str, Any] = {"error": errors} if errors else {}
+    asked = [request(n) for n in range(1 + len(errors))]
+    put(workspace, "1", input=asked, output=[answered(0)], **roles)
+    assert told in call(capsys, workspace).out
 
 
 def test_json_of_a_pass_agrees_with_its_text(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

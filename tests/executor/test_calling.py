@@ -7,7 +7,8 @@ Nothing here waits for a clock: what has to be under way at once waits for each 
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from typing import Any, Final
 
 import attrs
@@ -303,6 +304,35 @@ def test_a_call_that_takes_its_time() -> None:
     with Calls(stopping) as calls:
         assert calls.one(until_looked, 7) == Ended(7)
     assert len(looks) == 2
+
+
+class Late(Future[int]):
+    """A call that ends when somebody looks for the third time."""
+
+    looks = 0
+
+    def result(self, timeout: float | None = None) -> int:
+        """What it came to, in the end."""
+        self.looks += 1
+        if self.looks < 3:
+            raise TimeoutError
+        if not self.done():
+            self.set_result(7)
+        return super().result(timeout)
+
+
+def test_our_own_work_is_waited_for_whoever_wants_an_end() -> None:
+    """It sees to that itself; the main thread looks up all the same, so that it hears of a second signal."""
+    late = Late()
+
+    class Waiting(Calls):
+        def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+            coroutine.close()
+            return late
+
+    with Waiting(lambda: True) as calls:
+        assert calls.wait(double_later(1)) == 7
+    assert late.looks == 3
 
 
 def test_no_thread_is_left() -> None:
