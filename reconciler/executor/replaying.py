@@ -59,14 +59,17 @@ class SettledContext(Context):
     What handlers get for a settled batch: its metadata is not where that of a live one would be.
 
     Attributes:
-        of: What is known of it.
+        of: What is known of it before anything is done.
     """
 
     of: Record
 
-    def record(self, name: BatchName) -> Record | None:  # noqa: ARG002 - there is but one
-        """The metadata of the batch."""
-        return self.of
+    def record(self, name: BatchName) -> Record | None:
+        """The metadata of the batch, with what this replay has noted in it, aside."""
+        path = aside(self.record_path(name))
+        if self.look.kind(path) is None:
+            return self.of
+        return metadata.decode(self.look.read(path), path, name)
 
     @staticmethod
     def published_at(path: str) -> str:
