@@ -9,6 +9,7 @@ that dies does, and this process goes on with it from there: that costs time and
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 DEPTH: Final = 2
 """Batches that a worker has before it: one at work, one waiting."""
 
-SPARE: Final = 1
+SPARE: Final = 2
 """Workers beyond one for each core: they wait for the disk for a good part of their time."""
+
+_MEMORY: Final = {"MALLOC_TRIM_THRESHOLD_": "8388608", "MALLOC_MMAP_THRESHOLD_": "8388608"}
+"""A batch takes some mebibytes, and the next one as many: glibc keeps them; others pass this over."""
 
 _SHARED: Final = (DONE, QUARANTINE, "target")
 _LOOK_UP: Final = 0.1
@@ -143,6 +147,7 @@ class Crew:
             try:
                 process = subprocess.Popen(  # noqa: S603 - this very program
                     [sys.executable, "-P", "-c", boot, str(theirs.fileno())],
+                    env={**_MEMORY, **os.environ},
                     pass_fds=kept,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
