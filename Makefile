@@ -1,5 +1,5 @@
 # Everything below runs in $(VENV), which is made from a plain Python and pip on first use
-# and brought up to date when pyproject.toml changes. Choose another Python like this:
+# and brought up to date when pyproject.toml or the C code changes. Choose another Python like this:
 #
 #     make test PYTHON=python3.13 VENV=.venv-3.13
 
@@ -23,7 +23,7 @@ PIP := PIP_REQUIRE_VIRTUALENV=1 $(BIN)/python -m pip --quiet --quiet --disable-p
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all judges proof fuzz check lint format format-check types contracts coverage bench build clean
+.PHONY: help demo test test-all judges proof fuzz check lint format format-check types contracts coverage bench native build clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -73,15 +73,19 @@ coverage: $(VENV)/.installed-dev  ## run the tests; fails when one leaves out a 
 bench: $(VENV)/.installed-dev  ## measure against baselines (ARGS='scan --scale 1'; see bench/)
 	@$(BIN)/python -m bench $(ARGS)
 
+native: $(VENV)/.installed-dev  ## compile the C code once more, beside its source, and say what is wrong with it
+	@RECONCILER_NATIVE=1 $(BIN)/python hatch_build.py
+
 build: $(VENV)/.installed-dev  ## sdist, and the wheel made from it, into dist/
 	@rm -f "$(DIST)"/reconciler-*.whl "$(DIST)"/reconciler-*.tar.gz
 	@$(BIN)/python -m build --no-isolation --outdir "$(DIST)" .
 
 clean:  ## remove what these commands made
 	rm -rf .venv dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -f reconciler/native/*.so
 
 # The package alone is enough for the demo; the tests add the tools to the same environment.
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml hatch_build.py $(wildcard reconciler/native/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo 'reconciler needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
 	    exit 1; }

@@ -15,6 +15,7 @@ from reconciler.choices import Prepared
 from reconciler.codec.request import decode_request
 from reconciler.config import settle
 from reconciler.engine import reconcile
+from reconciler.executor.answers import places
 from reconciler.executor.context import Context, View, viewing
 from reconciler.executor.executor import execute
 from reconciler.executor.hooks import Hooks, Plugged
@@ -98,6 +99,19 @@ def triple(view: View, name: str) -> dict[Role, FileFact]:
     """The files of a live batch as they are now."""
     found = {role: view.look.fact(view.layout.live_path(file_name(role, name))) for role in _TRIPLE}
     return {role: fact for role, fact in found.items() if fact is not None}
+
+
+def match_ids(view: View, name: str) -> None:
+    """
+    Match the ids of one batch, as those do who need no digest of its files.
+
+    Raises:
+        ValueError: They do not match, which no data set is made for.
+    """
+    files = triple(view, name)
+    answers = places(view, files, None)
+    if not answers.complete or any(answers.failed):
+        raise ValueError(f"the ids of {name} do not match")
 
 
 def verdict(view: View, name: str) -> Matched:

@@ -13,7 +13,8 @@ import msgspec
 from reconciler.codec.jsonl import Line
 from reconciler.config import Settings
 from reconciler.errors import NeedsPerson, PermanentError, ReconcilerError, UsageError
-from reconciler.executor.account import Asked, quoted
+from reconciler.executor.account import quoted
+from reconciler.executor.asked import Asked
 from reconciler.executor.context import Progress, View, viewing
 from reconciler.executor.lineages import Lineage, Member, lineages
 from reconciler.executor.reading import Lines

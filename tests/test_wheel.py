@@ -2,7 +2,8 @@
 What is shipped works where the checkout is not.
 
 The wheel is built and unpacked without a network: the tools come from the development environment, and so do
-the libraries that the package depends on.
+the libraries that the package depends on. It is whichever this machine can make, with C code or without;
+tests/test_native_build.py makes both.
 """
 
 import os
@@ -100,6 +101,15 @@ def test_the_wheel_holds_the_package_and_the_template_only(installed: Installed)
         "reconciler"
     }
     assert {name for name in names if name.startswith("reconciler/workspace_template/")} == template
+    assert {Path(name).suffix for name in names if name.startswith("reconciler/native/")} <= {".py", ".so"}
+
+
+def test_the_wheel_says_whether_it_is_for_one_platform(installed: Installed) -> None:
+    """The name of the wheel tells a platform if compiled code is in it, and `any` if there is none."""
+    with zipfile.ZipFile(installed.wheel) as archive:
+        compiled = [name for name in archive.namelist() if name.endswith(".so")]
+
+    assert installed.wheel.name.endswith("-none-any.whl") == (not compiled)
 
 
 def test_the_checkout_is_out_of_sight(installed: Installed) -> None:

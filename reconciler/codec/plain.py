@@ -37,7 +37,7 @@ _NO_ERROR: Final = (b', "error": null}\n', b',"error":null}\n')
 Block = bytes | bytearray
 """Bytes among which lines are looked at where they stand."""
 
-Asked = tuple[int, int, bytes | None]
+AskedAt = tuple[int, int, bytes | None]
 """Where a line begins, where it ends behind its line feed, and its id as UTF-8; None if not plain."""
 
 Fields = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
@@ -87,7 +87,7 @@ RESPONSE: Final = msgspec.json.Decoder(Response)
 RESULT: Final = msgspec.json.Decoder(Succeeded)
 
 
-def plain_requests(block: Block, end: int) -> Iterator[Asked]:
+def plain_requests(block: Block, end: int) -> Iterator[AskedAt]:
     """
     The lines of requests in a block, each with its id where it is written plainly.
 

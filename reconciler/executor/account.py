@@ -1,116 +1,38 @@
-"""Read the ids of a batch once: those of the input, then those of its answers, line by line against them."""
+"""Read the answers of a batch once, line by line, against the ids of its input."""
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import attrs
 
 from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.passing import passed_answers
-from reconciler.codec.plain import plain_answers, plain_requests
-from reconciler.codec.request import request_id
+from reconciler.codec.plain import Answered, plain_answers
 from reconciler.codec.result import decode_result, decode_verdict
 from reconciler.errors import BadLine
+from reconciler.executor.asked import EXAMPLES, Asked
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines
 from reconciler.model.answers import ROLE_CODES, Answers
-from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally, digest_id
-from reconciler.model.exchange import Verdict
+from reconciler.model.coverage import NOTHING, Coverage, FileDigest, Tally
+from reconciler.model.exchange import Result, Verdict
 from reconciler.model.extraction import Extraction
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import ANSWERS, BatchName, Role
 from reconciler.model.outcome import ErrorClass, Outcome
 from reconciler.model.snapshot import Mismatch
+from reconciler.native import Native
 from reconciler.processors.extraction import held_to
-from reconciler.processors.results import head_of_plain
-
-EXAMPLES: Final = 5
-"""How many findings of a kind are named; the rest are counted."""
+from reconciler.processors.results import PIECES, head_of_plain
 
 KEPT: Final = 8 << 20
 """Bytes of answers up to which the results are made while matching, and kept until they are published."""
 
 _KINDS: Final = ("unknown", "duplicate", "both", "corrupt")
-
-_SHORT: Final = 64
-"""Bytes up to which an id is kept as it is; longer ones are kept as their hash."""
-
-
-class Asked:
-    """
-    Every id of an input, once; what is wrong with the input otherwise.
-
-    Args:
-        view: Rooms and settings.
-        fact: The input.
-        digest: Compute the digest of the file on the way.
-
-    Attributes:
-        bad: What is wrong, as `file:line: reason`.
-        positions: The place of each id in the order of the input, by its key.
-        digests: The 16-byte digest of each id, in that order.
-        starts: The first byte of the line of each id.
-        lines: The number of that line.
-    """
-
-    def __init__(self, view: View, fact: FileFact, *, digest: bool = True) -> None:
-        self.bad: list[str] = []
-        self.positions: dict[bytes, int] = {}
-        self.digests = bytearray()
-        self.starts, self.lines = array("Q"), array("Q")
-        self._lines = Lines(view, fact, digest=digest)
-        try:
-            self._read(view, self._lines, fact.path)
-        except BadLine as error:
-            self._complain(str(error))
-        if not self.bad and not self.positions:
-            self.bad.append(f"{fact.path}: there is no request in it")
-
-    @property
-    def digest(self) -> FileDigest:
-        """That of the file, if it was computed."""
-        return self._lines.digest
-
-    def _read(self, view: View, lines: Lines, path: str) -> None:
-        positions, digests, limit = self.positions, self.digests, view.line_limit
-        begins, is_line = self.starts.append, self.lines.append
-        count = number = offset = 0
-        for block, end in lines.blocks():
-            for at, stop, plain in plain_requests(block, end):
-                number += 1
-                custom_id = plain
-                if custom_id is None:
-                    line = line_at(bytes(block[at:stop]), path, number, offset + at, limit)
-                    if line is None:
-                        continue
-                    try:
-                        custom_id = request_id(line, path).encode()
-                    except BadLine as error:
-                        self._complain(str(error))
-                        continue
-                digest = digest_id(custom_id)
-                key = custom_id if len(custom_id) <= _SHORT else _key_of(digest)
-                if positions.setdefault(key, count) != count:
-                    self._complain(f"{path}:{number}: its custom_id stands on an earlier line too")
-                    continue
-                digests += digest
-                begins(offset + at)
-                is_line(number)
-                count += 1
-            offset += end
-            lines.line = number
-
-    def _complain(self, what: str) -> None:
-        if len(self.bad) < EXAMPLES:
-            self.bad.append(what)
-
-    def position(self, custom_id: bytes) -> int | None:
-        """The place of an id in the order of the input, None when nobody asked for it."""
-        return self.positions.get(custom_id if len(custom_id) <= _SHORT else _key_of(digest_id(custom_id)))
 
 
 @attrs.define
@@ -137,6 +59,8 @@ class Found:
     examples: dict[str, list[str]] = attrs.field(factory=dict)
     totals: Counter[str] = attrs.field(factory=Counter)
     late: list[str] = attrs.field(factory=list)
+    _number: int = attrs.field(default=0, init=False)
+    _offset: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         # What is taken out of answers stands on their lines too, so none of them is a plain one.
@@ -148,55 +72,85 @@ class Found:
     def read(self, view: View, lines: Lines, role: Role) -> None:
         """Take in one answer file."""
         try:
-            self._read(view, lines, lines.path, role)
+            self._read(view, lines, role)
         except BadLine as error:
             self._note("corrupt", str(error))
 
-    def _read(self, view: View, lines: Lines, path: str, role: Role) -> None:
-        position, answers, limit = self.asked.positions.get, self.answers, view.line_limit
+    def _read(self, view: View, lines: Lines, role: Role) -> None:
+        position, answers = self.asked.positions.get, self.answers
         roles, numbers, offsets, sizes = answers.roles, answers.numbers, answers.offsets, answers.sizes
-        heads = answers.heads
-        taken_apart = plain_answers if heads is None else passed_answers
-        code, plainly = ROLE_CODES[role], self.extraction is None
-        short = plainly and not self.owners
-        number = offset = 0
+        heads, code, short = answers.heads, ROLE_CODES[role], self.extraction is None and not self.owners
+        left = plain_answers if heads is None else passed_answers
+        if view.native is not None and short:
+            left = partial(self._left, view.native, code, left)
+        self._number = self._offset = 0
         for block, end in lines.blocks():
-            for first, stop, custom_id, fields in taken_apart(block, end):
-                number += 1
+            for first, stop, custom_id, fields in left(block, end):
+                self._number += 1
                 if short and custom_id is not None:
                     # The way that nearly every line takes: a plain answer to a short id without another.
                     at = position(custom_id)
                     if at is not None and not roles[at]:
-                        roles[at], numbers[at] = code, number
-                        offsets[at], sizes[at] = offset + first, stop - first - 1
+                        roles[at], numbers[at] = code, self._number
+                        offsets[at], sizes[at] = self._offset + first, stop - first - 1
                         if heads is not None and fields is not None:
                             heads[at] = head_of_plain(fields)
                         continue
-                line = line_at(bytes(block[first:stop]), path, number, offset + first, limit)
-                if line is None:
-                    continue
-                if custom_id is not None and plainly:
-                    verdict = Verdict(custom_id.decode(), Outcome.ANSWERED, None)
-                else:
-                    try:
-                        verdict = self._verdict(line, path)
-                    except BadLine as error:
-                        self._note("corrupt", str(error))
-                        continue
-                at = self._take(verdict, f"{path}:{number}", code)
-                if at is not None:
-                    numbers[at], offsets[at], sizes[at] = number, line.offset, len(line.data)
-            offset += end
-            lines.line = number
+                raw, offset = bytes(block[first:stop]), self._offset + first
+                line = line_at(raw, lines.path, self._number, offset, view.line_limit)
+                if line is not None:
+                    self._look(line, lines.path, role, custom_id)
+            self._offset += end
+            lines.line = self._number
 
-    def _verdict(self, line: Line, path: str) -> Verdict:
+    def _left(
+        self,
+        native: Native,
+        code: int,
+        one: Callable[[bytearray, int], Iterator[Answered]],
+        block: bytearray,
+        end: int,
+    ) -> Iterator[Answered]:
+        """The lines of a block that native code does not take in, each taken apart by *one*."""
+        answers, positions = self.answers, self.asked.positions
+        arrays = answers.roles, answers.numbers, answers.offsets, answers.sizes
+        at = 0
+        while True:
+            where = at, end, self._offset, self._number
+            at, taken = native.take_answers(block, *where, positions, code, *arrays, answers.heads, PIECES)
+            self._number += taken
+            if at == end:
+                return
+            begun, at = at, block.find(b"\n", at, end) + 1 or end
+            raw = block[begun:at]
+            yield from ((begun, at, custom_id, fields) for _, _, custom_id, fields in one(raw, len(raw)))
+
+    def _look(self, line: Line, path: str, role: Role, custom_id: bytes | None) -> None:
+        """Take in a line that is no plain answer, or not the first one, to a request that is asked here."""
+        try:
+            verdict = self._verdict(line, path, role, custom_id)
+        except BadLine as error:
+            self._note("corrupt", str(error))
+            return
+        answers = self.answers
+        at = self._take(verdict, f"{path}:{line.number}", ROLE_CODES[role])
+        if at is None:
+            return
+        answers.numbers[at], answers.offsets[at], answers.sizes[at] = line.number, line.offset, len(line.data)
+        if answers.heads is not None and isinstance(verdict, Result) and verdict.outcome is Outcome.FAILED:
+            answers.failures_read[at] = verdict
+
+    def _verdict(self, line: Line, path: str, role: Role, custom_id: bytes | None) -> Verdict | Result:
         """Whose a line is and what became of the request; an answer that falls short has failed."""
-        if self.extraction is None:
-            return decode_verdict(line, path)
-        result = held_to(decode_result(line, path), self.extraction)
-        return Verdict(result.custom_id, result.outcome, result.error_class)
+        if self.extraction is not None:
+            return held_to(decode_result(line, path), self.extraction)
+        if custom_id is not None:
+            return Verdict(custom_id.decode(), Outcome.ANSWERED, None)
+        # Failures of small batches are wanted soon.
+        whole = role is Role.ERROR and self.answers.heads is not None
+        return decode_result(line, path) if whole else decode_verdict(line, path)
 
-    def _take(self, verdict: Verdict, where: str, code: int) -> int | None:
+    def _take(self, verdict: Verdict | Result, where: str, code: int) -> int | None:
         """The position of a request that gets its answer here; None when there is something to note."""
         answers, custom_id = self.answers, verdict.custom_id
         at = self.asked.position(custom_id.encode())
@@ -268,11 +222,6 @@ class Found:
 def is_small(files: Mapping[Role, FileFact]) -> bool:
     """Whether the results of a batch with these files may be kept in memory."""
     return sum(files[role].size for role in ANSWERS if role in files) <= KEPT
-
-
-def _key_of(digest: bytes) -> bytes:
-    """The key of a long id: no id begins with a NUL, so it is taken for none."""
-    return b"\0" + digest
 
 
 def quoted(custom_id: str, limit: int = 80) -> str:

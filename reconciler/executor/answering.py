@@ -20,8 +20,8 @@ from reconciler.codec.request import decode_request
 from reconciler.codec.result import decode_result
 from reconciler.errors import Interrupted, Later, PermanentError
 from reconciler.executor import charging
-from reconciler.executor.account import Asked
 from reconciler.executor.answer_lines import judged
+from reconciler.executor.asked import Asked
 from reconciler.executor.context import Context, Run
 from reconciler.executor.inputs import check_input, refuse_copy
 from reconciler.executor.limiting import TOLD, code_of

@@ -9,7 +9,8 @@ from reconciler.codec.jsonl import Line, line_at
 from reconciler.codec.request import request_id
 from reconciler.codec.result import decode_result
 from reconciler.errors import BadLine, PermanentError, StaleSnapshot
-from reconciler.executor.account import Asked, Found, is_small
+from reconciler.executor.account import Found, is_small
+from reconciler.executor.asked import Asked
 from reconciler.executor.context import View
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.model.answers import Answers, Place

@@ -15,6 +15,7 @@ from reconciler.executor.calling import Calls
 from reconciler.executor.hooks import NOTHING_PLUGGED, Plugged
 from reconciler.executor.remotes import Remotes, no_wire
 from reconciler.model.identity import BatchName, Role, file_name
+from reconciler.native import NATIVE, Native
 from reconciler.pricing.book import LISTED, Book
 from reconciler.pricing.money import NO_CAP, Cap
 from reconciler.workspace.combined import Voiding
@@ -25,7 +26,6 @@ from reconciler.workspace.reading import Reading
 
 if TYPE_CHECKING:
     from reconciler.model.coverage import Coverage
-    from reconciler.model.exchange import Result
     from reconciler.model.facts import FileFact
     from reconciler.model.receipt import Receipt
     from reconciler.model.record import Record
@@ -76,6 +76,7 @@ class View:
         line_limit: Longest line that is read, in bytes.
         progress: Told about long work.
         stopping: Whether someone asked for an end; looked at between effects and between blocks.
+        native: The C code that takes in plain lines, None where Python does.
     """
 
     look: Reading
@@ -83,6 +84,7 @@ class View:
     line_limit: int = 64 << 20
     progress: Progress = attrs.field(factory=Silent)
     stopping: Callable[[], bool] = lambda: False
+    native: Native | None = NATIVE
 
     def elsewhere(self, look: Reading, leaf: str) -> tuple[View, FileFact]:
         """
@@ -100,6 +102,7 @@ class View:
             line_limit=self.line_limit,
             progress=self.progress,
             stopping=self.stopping,
+            native=self.native,
         )
         return found, fact
 
@@ -201,7 +204,6 @@ class Run:
         matched: The verdict that this run has drawn.
         proofs: Receipts of processors, for metadata or manifest.
         account: Where the ids stood when the batch moved to `done/`.
-        failures: Failures of a small batch that were decoded for its output, by position.
     """
 
     ctx: Context
@@ -211,7 +213,6 @@ class Run:
     matched: Matched | None = None
     proofs: dict[str, dict[str, object]] = attrs.field(factory=dict)
     account: Coverage | None = None
-    failures: dict[int, Result] = attrs.field(factory=dict)
 
     def publish(self, record: Record) -> Record:
         """Write the next generation of a record and return it."""

@@ -28,16 +28,14 @@ from reconciler.model.snapshot import Matched
 from reconciler.workspace.settled import folder_of
 
 _LONGEST: Final = 200
-_NONE_YET: Final[Mapping[int, Result]] = {}
 _SILENT: Final = "no answer came"
 
 
-def collect(  # noqa: PLR0913, PLR0917 - a batch, what is known of it, and what is about to change
+def collect(
     ctx: Context,
     record: Record,
     files: Mapping[Role, FileFact],
     known: Matched | None = None,
-    decoded: Mapping[int, Result] = _NONE_YET,
     going: Collection[int] = (),
 ) -> str:
     """
@@ -48,7 +46,6 @@ def collect(  # noqa: PLR0913, PLR0917 - a batch, what is known of it, and what 
         record: What is known of the batch; its account balances.
         files: The triple.
         known: The verdict that was drawn on these files.
-        decoded: Failures that were decoded before, by position.
         going: Hashes of the ids that a child is about to ask.
 
     Returns:
@@ -68,7 +65,8 @@ def collect(  # noqa: PLR0913, PLR0917 - a batch, what is known of it, and what 
             for at, line, custom_id in asked_at(ctx, asked, answers, sorted(wanted)):
                 place, result, answer = answers.place(at), None, None
                 if place is not None:
-                    result = decoded.get(at) or read_result(place, files, read, answers.extraction)
+                    known_so = answers.failures_read.get(at)
+                    result = known_so or read_result(place, files, read, answers.extraction)
                     answer = _settled(name, files[place.role], place.number)
                 yield _line(
                     custom_id,

@@ -15,8 +15,9 @@ from typing import Final
 import attrs
 
 from reconciler.errors import PermanentError
-from reconciler.executor.account import EXAMPLES, Asked, Found, is_small, quoted
+from reconciler.executor.account import Found, is_small, quoted
 from reconciler.executor.answers import asked_at
+from reconciler.executor.asked import EXAMPLES, Asked
 from reconciler.executor.context import Run, View
 from reconciler.executor.reading import Lines, owners_of
 from reconciler.executor.walling import take_note

@@ -67,7 +67,7 @@ def move_to_done(step: MoveToDone, run: Run) -> Receipt:
         receipts={**record.receipts, **run.proofs},
         worker=record.online.worker,
     )
-    collected = collect(run.ctx, record, step.expects.files, run.known, run.failures)
+    collected = collect(run.ctx, record, step.expects.files, run.known)
     if step.removable:
         # Before the batch leaves the live folder: a pass never looks for batches in done/.
         removable.note(run.ctx.fx, step.name)

@@ -41,7 +41,7 @@ def process_output(step: ProcessOutput, run: Run) -> Receipt:
         if step.verb in record.receipts:
             # An earlier processor may have left what it could not handle.
             discard_unhandled(ctx, step.name)
-        published = publish_results(ctx, step.expects.files, origin, child_of, run.known, run.failures)
+        published = publish_results(ctx, step.expects.files, origin, child_of, run.known)
     else:
         from reconciler.executor.delivering import Delivery  # noqa: PLC0415 - asyncio, for user code
 
@@ -105,7 +105,7 @@ def _failures(
     run: Run, step: ProcessErrors, answers: Answers, child_of: ChildOf
 ) -> Iterator[tuple[str, Result | None, bool]]:
     """Id and answer of each failure, and whether it is asked again; no line is decoded a second time."""
-    failed, known = dict(answers.failures()), run.failures
+    failed, known = dict(answers.failures()), answers.failures_read
     if known.keys() >= failed.keys():
         for at, place in failed.items():
             yield known[at].custom_id, known[at], child_of(answers.hashed(at), place) is not None

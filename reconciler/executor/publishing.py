@@ -6,27 +6,23 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from reconciler.codec.passing import plain_fields
 from reconciler.executor.answers import ChildOf, Read, opened, places, read_result, silent
 from reconciler.executor.context import Context, View
 from reconciler.model.answers import ROLE_CODES, Answers
-from reconciler.model.exchange import Result
 from reconciler.model.facts import FileFact
 from reconciler.model.identity import Role
-from reconciler.model.outcome import Outcome
 from reconciler.model.snapshot import Matched
 from reconciler.processors import results
 from reconciler.workspace.fields import digest_fields
 from reconciler.workspace.reading import BLOCK
 
 
-def publish_results(  # noqa: PLR0913, PLR0917 - a batch, its verdict, and what is kept of it
+def publish_results(
     ctx: Context,
     files: Mapping[Role, FileFact],
     origin: results.Origin,
     child_of: ChildOf,
     known: Matched | None = None,
-    failures: dict[int, Result] | None = None,
 ) -> dict[str, object]:
     """
     Publish the results file of one batch.
@@ -37,14 +33,12 @@ def publish_results(  # noqa: PLR0913, PLR0917 - a batch, its verdict, and what 
         origin: What all lines share.
         child_of: The retry child that asks an unanswered id again, by its hash and place.
         known: The verdict that this pass has drawn on these files.
-        failures: Where the failures of a small batch are kept, for whoever needs them next.
 
     Returns:
         Path, size and SHA-256 of what was published.
     """
     answers = places(ctx, files, None, known, keep=True)
-    kept = None if answers.heads is None else failures
-    rows = _Rows(ctx, files, answers, origin, child_of, kept)
+    rows = _Rows(ctx, files, answers, origin, child_of)
     path = results.published_as(origin.batch)
     published = {"path": path, **digest_fields(ctx.fx.publish(path, rows.lines(), replace=True))}
     # They are on disk now; what else happens to the batch must not keep them in memory.
@@ -68,7 +62,6 @@ class _Rows:
     answers: Answers
     origin: results.Origin
     child_of: ChildOf
-    failures: dict[int, Result] | None = None
 
     def lines(self) -> Iterator[bytes]:
         """Every line, in blocks: made while matching, composed of JSON text, or written anew."""
@@ -84,8 +77,8 @@ class _Rows:
                 if heads is not None:
                     head = heads[at]
                 elif code and not answers.failed[at]:
-                    fields = plain_fields(by_code[code](answers.offsets[at], answers.sizes[at] + 1))
-                    head = None if fields is None else results.head_of_plain(fields)
+                    raw = by_code[code](answers.offsets[at], answers.sizes[at] + 1)
+                    head = results.head_of_line(raw, self.view.native)
                 if head is None:
                     line = self._line(at, names, read)
                     parts.append(line)
@@ -100,11 +93,10 @@ class _Rows:
 
     def _line(self, at: int, names: Mapping[int, str], read: Mapping[Role, Read]) -> bytes:
         """A line that is not a plain answer's."""
-        place = self.answers.place(at)
-        result = None if place is None else read_result(place, self.files, read)
+        place, result = self.answers.place(at), self.answers.failures_read.get(at)
+        if result is None and place is not None:
+            result = read_result(place, self.files, read)
         custom_id = names[at] if result is None else result.custom_id
-        if self.failures is not None and result is not None and result.outcome is Outcome.FAILED:
-            self.failures[at] = result
         child = None
         if place is None or place.failed is not None:
             child = self.child_of(self.answers.hashed(at), place)

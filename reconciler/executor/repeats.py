@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.errors import StaleSnapshot, TransientError
-from reconciler.executor.account import Asked
+from reconciler.executor.asked import Asked
 from reconciler.executor.context import View
 from reconciler.executor.lineages import lineages
 from reconciler.executor.standings import WIDTH

@@ -13,8 +13,8 @@ from typing import Final, Protocol
 import attrs
 
 from reconciler.errors import PermanentError
-from reconciler.executor.account import Asked
 from reconciler.executor.answers import Read, opened, read_result
+from reconciler.executor.asked import Asked
 from reconciler.executor.context import View
 from reconciler.executor.lineages import Member
 from reconciler.executor.matching import match

@@ -7,17 +7,20 @@ learned of them goes from there to the results, sometimes from one process to an
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
+from reconciler.model.exchange import Result
 from reconciler.model.extraction import Extraction
 from reconciler.model.identity import ANSWERS, Role
 from reconciler.model.outcome import ErrorClass
 
 _WIDTH: Final = 16
+_NOT_ZERO: Final = re.compile(rb"[^\0]")
 _CLASSES: Final = tuple(ErrorClass)
 _CODES: Final = {error_class: code for code, error_class in enumerate(_CLASSES, start=1)}
 ROLE_CODES: Final = {role: code for code, role in enumerate(ANSWERS, start=1)}
@@ -56,6 +59,7 @@ class Answers:
     Attributes:
         digests: The 16-byte digest of each request's id, one after the other.
         heads: Of small batches, the results line of each plain answer up to what all lines share.
+        failures_read: Of small batches, failures that were decoded on the way, by position.
         extraction: What the answers were held to.
         starts: The first byte of each request's line in the input.
         lines: The number of that line.
@@ -68,6 +72,7 @@ class Answers:
 
     digests: bytearray = attrs.field(factory=bytearray)
     heads: list[bytes | None] | None = None
+    failures_read: dict[int, Result] = attrs.field(factory=dict, init=False)
     extraction: Extraction | None = None
     starts: array[int] = attrs.field(factory=_numbers)
     lines: array[int] = attrs.field(factory=_numbers)
@@ -113,9 +118,10 @@ class Answers:
 
     def failures(self) -> Iterator[tuple[int, Place]]:
         """Position and place of every failure, in input order."""
-        for at, failed in enumerate(self.failed):
-            if failed and (place := self.place(at)) is not None:
-                yield at, place
+        for found in _NOT_ZERO.finditer(self.failed):
+            place = self.place(found.start())
+            if place is not None:
+                yield found.start(), place
 
     def missing(self) -> Iterator[int]:
         """The positions without any answer, in input order."""

@@ -10,7 +10,9 @@ import enum
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Final, NewType
+from typing import Final, NewType, cast
+
+from reconciler.native import NATIVE, Native
 
 BatchName = NewType("BatchName", str)
 
@@ -62,14 +64,34 @@ def parse_file_name(text: str) -> tuple[Role, BatchName] | None:
     return None if name is None else (Role(found[1]), name)
 
 
-def parse_file_names(names: Iterable[str]) -> tuple[dict[BatchName, int], list[str]]:
+def parse_file_names(
+    names: list[str], native: Native | None = NATIVE
+) -> tuple[dict[BatchName, int], list[str]]:
     """
     What `parse_file_name` says of many names, grouped by batch.
 
-    A folder may hold hundreds of thousands of names: each is cut once, and each batch is checked once.
+    Args:
+        names: The names of files.
+        native: The C code that looks at them first, None where Python does it all.
 
     Returns:
         The roles of each batch as a sum of `BITS`, and the names that are not ours.
+    """
+    if native is None:
+        return _parsed(names)
+    batches, left = cast("tuple[dict[BatchName, int], list[str]]", native.group_names(names))
+    if left:
+        more, left = _parsed(left)
+        for name, bits in more.items():
+            batches[name] = batches.get(name, 0) | bits
+    return batches, left
+
+
+def _parsed(names: Iterable[str]) -> tuple[dict[BatchName, int], list[str]]:
+    """
+    The same in Python.
+
+    A folder may hold hundreds of thousands of names: each is cut once, and each batch is checked once.
     """
     found: dict[str, int] = {}
     others: list[str] = []

@@ -12,10 +12,12 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from reconciler.codec.passing import plain_fields
 from reconciler.codec.plain import Fields
 from reconciler.model.exchange import Result
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
+from reconciler.native import Native
 
 _NO_EXTRA: Final[Mapping[str, Any]] = {}
 
@@ -24,6 +26,9 @@ _PLAIN: Final = (
     b'"tool_calls":%b,"usage":%b,"model":%b'
 )
 """The line of a plain answer up to what all lines share; the keys of `record_of`, in its order."""
+
+PIECES: Final = tuple(_PLAIN.split(b"%b"))
+"""What stands around the fields in it."""
 
 
 @attrs.frozen
@@ -80,6 +85,15 @@ def line_of(  # noqa: PLR0913, PLR0917 - the members of a line
 def head_of_plain(fields: Fields) -> bytes:
     """The part of a plain answer's line that is its own; `tail_of_plain` completes it."""
     return _PLAIN % fields
+
+
+def head_of_line(raw: bytes, native: Native | None) -> bytes | None:
+    """The same of an answer's line, line feed included; None where it is not plain."""
+    head = None if native is None else native.results_head(raw, PIECES)
+    if head is not None:
+        return head
+    fields = plain_fields(raw)
+    return None if fields is None else head_of_plain(fields)
 
 
 def tail_of_plain(origin: Origin) -> bytes:

@@ -99,8 +99,11 @@ def scan(look: Reading, layout: Layout) -> Listing:
             if parse_file_name(entry.name)
         ]
     quarantined, clashes = quarantined_in(look), _clashes(batches)
+    ordered = in_order(batches)
+    if ordered != list(batches):
+        batches = {name: batches[name] for name in ordered}
     return Listing(
-        batches={name: batches[name] for name in in_order(batches)},
+        batches=batches,
         clashes=clashes,
         ignored=tuple(sorted(ignored, key=lambda each: each.path)),
         quarantined=quarantined,

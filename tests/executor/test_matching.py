@@ -16,7 +16,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from reconciler.check import check
-from reconciler.executor.account import EXAMPLES
+from reconciler.executor.asked import EXAMPLES
 from reconciler.model.report import BatchReport, State
 from tests.workspaces import (
     answered,

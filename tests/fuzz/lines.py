@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from array import array
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -32,7 +33,8 @@ from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
 from reconciler.model.remote import Order
 from reconciler.model.rows import ResultRow, Standing
-from reconciler.processors.results import Origin, head_of_plain, line_of, tail_of_plain
+from reconciler.native import NATIVE, Native
+from reconciler.processors.results import PIECES, Origin, head_of_plain, line_of, tail_of_plain
 from reconciler.processors.tables import csv_blocks
 from reconciler.providers.inline import array_of
 from tests.fuzz.oracle import expect, gathered, is_deep, refused
@@ -65,6 +67,7 @@ class Readers:
     table: Callable[..., Iterator[bytes]] = csv_blocks
     plain_requests: Callable[..., Iterator[Any]] = plain_requests
     plain_answers: Callable[..., Iterator[Any]] = plain_answers
+    native: Native | None = NATIVE
 
 
 READERS: Final = Readers()
@@ -83,6 +86,8 @@ def lines(data: bytes, readers: Readers = READERS) -> None:
     _blocks(data, readers)
     if whole and len(found) <= MOST:
         _array(data, found)
+    if readers.native is not None:
+        _native(data, readers.native)
 
 
 def _cut(data: bytes, found: list[Line], *, whole: bool) -> None:
@@ -230,6 +235,24 @@ def _blocks(data: bytes, readers: Readers) -> None:
                 short = head_of_plain(fields) + tail_of_plain(ORIGIN)
                 long = line_of(told.custom_id, readers.result(line, PATH), ORIGIN, None)
                 expect(_value(short) == _value(long), "a passed answer", short, long)
+
+
+def _native(data: bytes, native: Native) -> None:
+    """C takes in of a block what Python takes in, line by line, or leaves it."""
+    for at, end, custom_id in plain_requests(data, len(data)):
+        taken: dict[bytes, int] = {}
+        stop, *_ = native.take_requests(data, at, end, 0, 0, taken)
+        expect(stop in {at, end} and taken.keys() <= {custom_id}, "a request that C takes", taken, custom_id)
+    for at, end, custom_id, fields in passed_answers(data, len(data)):
+        for heads in (None, list[bytes | None]([None])):
+            places = bytearray(1), array("Q", [0]), array("Q", [0]), array("Q", [0])
+            where, asked = (data, at, end, 0, 0), {custom_id or b"": 0}
+            _, count = native.take_answers(*where, asked, 1, *places, heads, PIECES)
+            expect(not count or custom_id is not None, "an answer that C takes", data[at:end])
+            made = None if heads is None else heads[0]
+            expect(made is None or (fields and made == head_of_plain(fields)), "its head", made, fields)
+        made = native.results_head(data[at:end], PIECES)
+        expect(made is None or (fields and made == head_of_plain(fields)), "the head of an answer", made)
 
 
 def _standing(raw: bytes, number: int) -> Line:

@@ -22,6 +22,7 @@ from reconciler.config.settings import settle
 from reconciler.errors import BadLine, BadMetadata, TransientError, Uncertain
 from reconciler.model.identity import BatchName
 from reconciler.model.outcome import Outcome
+from reconciler.native import Native
 from reconciler.processors.content import read
 from reconciler.processors.extraction import Taken, take
 from reconciler.processors.tables import csv_blocks
@@ -31,6 +32,7 @@ from reconciler.workspace import ledger, metadata, settled, tombstones, walls
 from tests.fuzz import content, imports, lines, providers, records, settings
 from tests.fuzz.oracle import MEMORY, Hang, bounded, expect, tried, wind
 from tests.fuzz.targets import TARGETS
+from tests.native.built import native, only_built
 
 Check = Callable[[bytes], None]
 
@@ -87,6 +89,27 @@ LINES: dict[str, dict[str, Any]] = {
         )
     },
 }
+
+
+class _Careless:
+    """C code that takes the id of an answer for that of any other."""
+
+    def __init__(self, native: Native) -> None:
+        self._native = native
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def results_head(self, line: bytes, pieces: tuple[bytes, ...]) -> bytes | None:
+        """The head of a line, with another id."""
+        head = self._native.results_head(line, pieces)
+        return head and head.replace(b'"custom_id":"', b'"custom_id":"x', 1)
+
+
+@only_built
+def test_native() -> None:
+    """C code that says something else than Python is caught."""
+    assert caught("lines", broken_lines(native=_Careless(native())))
 
 
 @pytest.mark.parametrize("fault", LINES)

@@ -103,7 +103,7 @@ def reach(root: Path = ROOT) -> Reach:
     with tempfile.TemporaryDirectory() as folder:
         data, times = Path(folder) / "coverage", Path(folder) / "times.xml"
         words = [sys.executable, "-m", "pytest", *PLAIN, "--cov", "--cov-context=test", "--cov-report="]
-        env = {**os.environ, "COVERAGE_FILE": str(data)}
+        env = {**os.environ, "COVERAGE_FILE": str(data), "RECONCILER_NATIVE": "0"}
         ended = subprocess.run([*words, f"--junitxml={times}"], cwd=root, env=env, check=False)
         if ended.returncode:
             raise AssertionError(f"the tests ended with {ended.returncode}: nothing is proved")
@@ -182,7 +182,9 @@ class Workshop:
         words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-rfE", "--tb=no"]
         named = copy.parent / "tests"
         named.write_text("\n".join(tests), "utf-8")
-        env = {**os.environ, "PYTHONPATH": str(copy), "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        # Changes are made in Python: C must not do its work.
+        own = {"CI": "1", "PYTHONDONTWRITEBYTECODE": "1", "RECONCILER_NATIVE": "0"}
+        env = {**os.environ, "PYTHONPATH": str(copy), **own}
         try:
             ended = subprocess.run(
                 [*words, f"@{named}"], cwd=copy, env=env, capture_output=True, timeout=PATIENCE, check=False
