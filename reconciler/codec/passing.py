@@ -36,6 +36,7 @@ _QUOTED: Final = ord(_QUOTE)
 _OBJECT: Final = ord("{")
 _SAME: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _EXPONENT: Final = b"0e"
+_NO_ANSWER: Final[Fields] = (b"", b"", b"", b"", b"", b"", b"")
 _LONG: Final = b"0" * 300
 """What a number beyond the range of floats has, when all digits are taken for zeros: either of the two."""
 
@@ -75,7 +76,7 @@ class _Body(msgspec.Struct, gc=False):
     incomplete_details: _Why | None = None
     usage: Raw = _NONE
     model: str | None = None
-    error: None = None
+    error: Raw = _NONE
 
 
 class _Thought(msgspec.Struct, gc=False):
@@ -130,7 +131,9 @@ def passed_answers(block: Block, end: int) -> Iterator[Answered]:
     while stop < end:
         at, stop = stop, block.find(b"\n", stop, end) + 1 or end
         fields = _taken(block, view, at, stop, ascii_only)
-        if fields is None:
+        if fields is _NO_ANSWER:
+            yield at, stop, None, None
+        elif fields is None:
             raw = bytes(view[at:stop])
             for _, _, custom_id, _ in plain_answers(raw, len(raw)):
                 yield at, stop, custom_id, None
@@ -148,11 +151,12 @@ def plain_fields(raw: bytes) -> Fields | None:
     Returns:
         JSON text for each field; None where the line has to be read the long way.
     """
-    return _taken(raw, memoryview(raw), 0, len(raw), raw.isascii())
+    fields = _taken(raw, memoryview(raw), 0, len(raw), raw.isascii())
+    return None if fields is _NO_ANSWER else fields
 
 
 def _taken(block: Block, view: memoryview, at: int, stop: int, ascii_only: bool) -> Fields | None:  # noqa: FBT001 - called for every line
-    """The same of the line from *at* to *stop*."""
+    """The same of the line from *at* to *stop*; `_NO_ANSWER` where a status says that it is none."""
     head = head_of(block, at, stop)
     if head is None:
         return None
@@ -171,6 +175,8 @@ def _taken(block: Block, view: memoryview, at: int, stop: int, ascii_only: bool)
     if body is UNSET:
         return None if response.status_code is not UNSET else _of_candidates(head[1], response)
     if response.status_code not in SUCCESS:
+        return _NO_ANSWER
+    if bytes(body.error) != _NULL:
         return None
     if body.choices is not UNSET:
         return _of_choices(head[1], body, body.choices)
