@@ -233,3 +233,30 @@ def test_an_editable_install_keeps_no_earlier_build(
     _hook(edited, "editable", monkeypatch, given)
 
     assert not (edited / MODULE).exists()
+
+
+@pytest.mark.parametrize("given", [{}, {"RECONCILER_NATIVE": "0"}], ids=["wanted", "not-wanted"])
+def test_a_place_that_cannot_be_changed_fails_no_install(
+    edited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: dict[str, str]
+) -> None:
+    """Where the compiled file can be neither put nor removed, the install goes on and says what is left."""
+    (edited / MODULE).unlink()
+    (edited / MODULE).mkdir()
+    (edited / MODULE / "x").touch()
+    _hook(edited, "editable", monkeypatch, given)
+
+    said = capsys.readouterr().err
+    assert "built without its C code" in said
+    assert f"remove {edited / MODULE}, which an earlier build has left" in said
+
+
+def test_a_folder_without_the_compiled_file_that_cannot_be_changed(
+    edited: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same where nothing is left: nobody is told to remove anything."""
+    shutil.rmtree((edited / MODULE).parent)
+    _hook(edited, "editable", monkeypatch, {})
+
+    said = capsys.readouterr().err
+    assert "built without its C code" in said
+    assert "remove" not in said

@@ -152,11 +152,12 @@ Key *names_sorted(const Names *names, void **memory)
 {
     size_t count = names->count;
     uint64_t differing = 0;
-    Key *from = malloc((2 * count + 1) * sizeof *from), *to = from + count;
+    Key *from = malloc((2 * count + 1) * sizeof *from), *to;
     *memory = from;
     if (from == NULL) {
         return NULL;
     }
+    to = from + count;
     for (size_t n = 0; n < count; n++) {
         from[n] = (Key){names->all[n].number, (uint32_t)n, names->all[n].roles};
         differing |= from[n].number ^ from[0].number;
