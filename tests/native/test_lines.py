@@ -254,7 +254,7 @@ def test_depth(depth: int) -> None:
     assert request_taken(ASKED % (b'{"a":' * 1_000_000)) is None
 
 
-_TEXTS = st.text() | st.text(st.characters(min_codepoint=0x80)) | st.binary(max_size=40)
+_TEXTS = st.text() | st.text(st.characters(min_codepoint=0x80, codec="utf-8")) | st.binary(max_size=40)
 
 
 @given(_TEXTS, st.integers(0, 40), st.booleans())
