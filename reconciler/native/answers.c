@@ -49,18 +49,6 @@ static bool pass_response(Cursor *cursor, Answer *answer)
     return (seen & (STATUS_CODE | CANDIDATES)) == CANDIDATES;
 }
 
-/* A string without an escape, where one blank at most stands before it. */
-static bool pass_id(Cursor *cursor, Slice *id)
-{
-    String found;
-    (void)pass_text(cursor, " ");
-    if (cursor->at == cursor->end || *cursor->at != '"' || !pass_string(cursor, &found)) {
-        return false;
-    }
-    *id = found.inside;
-    return !found.escaped;
-}
-
 static bool pass_comma(Cursor *cursor)
 {
     if (!pass_text(cursor, ",")) {
@@ -83,10 +71,10 @@ bool pass_answer(Cursor *cursor, bool wanted, Answer *answer)
     if (!pass_text(cursor, "{")) {
         return false;
     }
-    if (pass_text(cursor, "\"id\":") && !(pass_id(cursor, &word) && pass_comma(cursor))) {
+    if (pass_text(cursor, "\"id\":") && !(pass_name(cursor, &word) && pass_comma(cursor))) {
         return false;
     }
-    if (!(pass_text(cursor, "\"custom_id\":") || pass_text(cursor, "\"key\":")) || !pass_id(cursor, &answer->id)
+    if (!(pass_text(cursor, "\"custom_id\":") || pass_text(cursor, "\"key\":")) || !pass_name(cursor, &answer->id)
         || answer->id.size == 0 || !pass_comma(cursor)) {
         return false;
     }

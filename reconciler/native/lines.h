@@ -19,6 +19,18 @@ typedef struct {
     bool passes; /* these are all there is to say */
 } Answer;
 
+/* Goes past a string without an escape, where one blank at most stands before it; an id, or a URL. */
+static inline bool pass_name(Cursor *cursor, Slice *name)
+{
+    String found;
+    (void)pass_text(cursor, " ");
+    if (cursor->at == cursor->end || *cursor->at != '"' || !pass_string(cursor, &found)) {
+        return false;
+    }
+    *name = found.inside;
+    return !found.escaped;
+}
+
 /* Goes past the line of a request, its line feed included. */
 bool pass_request(Cursor *cursor, Slice *id);
 

@@ -1,15 +1,9 @@
 #include "lines.h"
 
-/* A string without an escape that is not empty, where one blank at most stands before it. */
-static bool pass_name(Cursor *cursor, Slice *name)
+/* Goes past a name, as `pass_name` does, that is not empty. */
+static bool pass_given(Cursor *cursor, Slice *name)
 {
-    String found;
-    (void)pass_text(cursor, " ");
-    if (cursor->at == cursor->end || *cursor->at != '"' || !pass_string(cursor, &found)) {
-        return false;
-    }
-    *name = found.inside;
-    return !found.escaped && name->size > 0;
+    return pass_name(cursor, name) && name->size > 0;
 }
 
 /* A comma, one blank at most, and a key with its colon, as it is written here. */
@@ -35,14 +29,14 @@ bool pass_request(Cursor *cursor, Slice *id)
 {
     Slice word;
     if (pass_text(cursor, "{\"key\":")) {
-        return pass_name(cursor, id) && pass_key(cursor, "\"request\":") && pass_payload(cursor);
+        return pass_given(cursor, id) && pass_key(cursor, "\"request\":") && pass_payload(cursor);
     }
-    if (!pass_text(cursor, "{\"custom_id\":") || !pass_name(cursor, id)) {
+    if (!pass_text(cursor, "{\"custom_id\":") || !pass_given(cursor, id)) {
         return false;
     }
     if (pass_key(cursor, "\"method\":")) {
-        return pass_name(cursor, &word) && IS(word, "POST") && pass_key(cursor, "\"url\":")
-            && pass_name(cursor, &word) && pass_key(cursor, "\"body\":") && pass_payload(cursor);
+        return pass_given(cursor, &word) && IS(word, "POST") && pass_key(cursor, "\"url\":")
+            && pass_given(cursor, &word) && pass_key(cursor, "\"body\":") && pass_payload(cursor);
     }
     return (pass_key(cursor, "\"params\":") || pass_key(cursor, "\"body\":")) && pass_payload(cursor);
 }

@@ -111,7 +111,7 @@ def test_nothing_is_kept() -> None:
         native().results_head(ANSWER, pieces)
         native().group_names(["batch_input_7.jsonl", "x", "batch_error_\udcff.jsonl"])
         with pytest.raises(TypeError):
-            native().group_names(["x", 7])  # type: ignore[list-item]
+            native().group_names(["x", 7])  # type: ignore[list-item]  # that is the fault
 
     call()
     gc.collect()
