@@ -96,6 +96,7 @@ def test_plain_answers_are_passed_on(data: bytes) -> None:
         pytest.param(envelope({**GOOD, "usage": {"n": 5}}).replace(b":5", b":1e999"), id="beyond-floats"),
         pytest.param(envelope({**GOOD, "usage": {"n": 5}}).replace(b":5", b":" + b"7" * 5000), id="digits"),
         pytest.param(envelope({**GOOD, "usage": [1]}), id="usage-list"),
+        pytest.param(envelope({**GOOD, "error": {"code": "x"}}), id="error-inside"),
         pytest.param(envelope(chat({"content": None})), id="body-is-the-answer"),
         pytest.param(envelope(chat({"content": [{"type": "text", "text": "4"}]})), id="chunks"),
         pytest.param(envelope(chat({"content": "4", "tool_calls": [1]})), id="call-1"),

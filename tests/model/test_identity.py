@@ -1,5 +1,7 @@
 """Names of batches and files: taken whole, read strictly, never confused."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from reconciler.model.identity import (
     parse_file_names,
     parse_name,
 )
+from reconciler.native import Native
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,89}", fullmatch=True)
 
@@ -118,6 +121,22 @@ def test_many_names_are_read_like_each_of_them(texts: list[str]) -> None:
     read = {(role, name) for name, bits in batches.items() for role, bit in BITS.items() if bits & bit}
     assert read == {found for text in texts if (found := parse_file_name(text))}
     assert sorted(others) == sorted(text for text in texts if parse_file_name(text) is None)
+
+
+class _Partly:
+    """Code that leaves some names of a batch to Python."""
+
+    def group_names(self, names: list[str], /) -> tuple[dict[str, int], list[str]]:
+        """It knows of inputs only."""
+        known = {name for name in names if name == file_name(Role.INPUT, "7")}
+        return {"7": BITS[Role.INPUT]} if known else {}, [name for name in names if name not in known]
+
+
+def test_a_batch_of_which_python_sees_the_rest() -> None:
+    """Files of one batch that are taken in by C and by Python make one batch, whoever saw which."""
+    names = [*(file_name(role, "7") for role in Role), file_name(Role.ERROR, "8"), "x"]
+    found = parse_file_names(names, cast("Native", _Partly()))
+    assert found == parse_file_names(names, None) == ({"7": 15, "8": BITS[Role.ERROR]}, ["x"])
 
 
 @pytest.mark.parametrize(
